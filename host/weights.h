@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Weights of a picture-wise JND network: named float32 tensors plus the facts without which they mean
+ * nothing, in memory and as an HDF5 file.
+ *
+ * File (HDF5): root attributes schema = "vpjnd-weights", schema_version = 1, variant, patch_size,
+ * patches, channels[4], non_local, positive_class, origin, origin_text, sha256, program_version;
+ * one float32 dataset per tensor at its own path, e.g. /extract_feature/conv1/weights.
+ */
+#ifndef VJ_HOST_WEIGHTS_H
+#define VJ_HOST_WEIGHTS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "host/error.h"
+
+enum vj_variant {
+    VJ_VARIANT_RELEASED = 0, /* the graph of the released checkpoint: identity "pooling", own JND stream */
+    VJ_VARIANT_FIGURE,       /* the paper's figure: mean + std pooling, JND stream shares weights */
+};
+
+/* Which side of the decision a positive logit stands for. */
+enum vj_positive_class {
+    VJ_POSITIVE_AUTO = 0, /* unknown: decided on the first evaluated images, decision recorded */
+    VJ_POSITIVE_LOSSY,
+    VJ_POSITIVE_LOSSLESS,
+};
+
+/* Where the numbers come from. Random weights never get an accuracy row in any report. */
+enum vj_weights_origin {
+    VJ_ORIGIN_RANDOM = 0,
+    VJ_ORIGIN_IMPORTED,
+    VJ_ORIGIN_TRAINED,
+};
+
+enum vj_non_local {
+    VJ_NON_LOCAL_RESHAPE = 0, /* phi's N x C memory re-read as C x N: the released graph */
+    VJ_NON_LOCAL_TRANSPOSE,   /* the textbook form, for new training only */
+};
+
+/* The network's shape: data in the weight file, not constants in code. */
+struct vj_net_shape {
+    enum vj_variant variant;
+    enum vj_non_local non_local;
+    int patch_size;  /* multiple of 16, 16..256; patches are patch_size x patch_size x 3 */
+    int patches;     /* patches per picture the weights were trained with: default of `patches` */
+    int channels[4]; /* output channels of conv1..conv4; the first three multiples of 16 */
+};
+
+struct vj_tensor {
+    char name[80]; /* e.g. "extract_feature/conv1/ch_at/mlp_0/kernel", as in the released checkpoint */
+    int rank;      /* 1..4 */
+    size_t shape[4];
+    size_t count; /* product of shape[0..rank-1] */
+    float *data;  /* owned; kernels HWIO, dense weights [in, out] */
+};
+
+struct vj_weights {
+    struct vj_net_shape shape;
+    enum vj_positive_class positive_class;
+    enum vj_weights_origin origin;
+    char origin_text[256]; /* e.g. "init seed 1", "checkpoint best_model.ckpt, moving averages" */
+    char sha256[65];       /* hex; over the tensors in order: name, NUL, rank, shape (u64 LE), data */
+    struct vj_tensor *tensors;
+    size_t count;
+};
+
+/* The shape of the authors' network: 128-pixel patches, 32 of them, channels 32 64 128 256. */
+struct vj_net_shape vj_net_shape_default(enum vj_variant variant);
+
+/*
+ * Checks the shape and allocates the full list of tensors it needs, zero-filled, in a fixed order.
+ * w: zeroed by the caller; released with vj_weights_free() whatever the outcome.
+ */
+int vj_weights_alloc(struct vj_weights *w, const struct vj_net_shape *shape, struct vj_error *err);
+
+/* Tensor by name, or NULL. */
+struct vj_tensor *vj_weights_find(const struct vj_weights *w, const char *name);
+
+/* Fresh random weights with the released graph's initialisers (spec network.md), seeded. */
+int vj_weights_init(struct vj_weights *w, const struct vj_net_shape *shape, uint64_t seed,
+                    struct vj_error *err);
+
+/* Recomputes w->sha256 from the tensors. */
+int vj_weights_hash(struct vj_weights *w, struct vj_error *err);
+
+/*
+ * Reads a weight file. Shapes are checked against the network's before memory is taken; the recorded
+ * SHA-256 is verified; non-finite values are an error that names the tensor.
+ */
+int vj_weights_read(struct vj_weights *w, const char *path, struct vj_error *err);
+
+/* Writes a weight file atomically (temporary file + rename), after vj_weights_hash(). */
+int vj_weights_write(struct vj_weights *w, const char *path, struct vj_error *err);
+
+void vj_weights_free(struct vj_weights *w);
+
+const char *vj_variant_name(enum vj_variant v);                 /* "released", "figure" */
+const char *vj_positive_class_name(enum vj_positive_class c);   /* "auto", "lossy", "lossless" */
+const char *vj_weights_origin_name(enum vj_weights_origin o);   /* "random", "imported", "trained" */
+/* 0 and *v, or -EINVAL with the list of known names. */
+int vj_variant_parse(enum vj_variant *v, const char *name, struct vj_error *err);
+
+#endif
