@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Arithmetic of PSNR, SSIM and MS-SSIM that the CPU and CUDA share.
+ *
+ * SSIM: Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment: from error visibility to
+ * structural similarity", IEEE TIP 13(4), 2004. MS-SSIM: Wang, Simoncelli, Bovik, "Multiscale
+ * structural similarity for image quality assessment", Asilomar 2003.
+ *
+ * Everything is written in terms of the difference t = d - r of the distorted picture d and the
+ * reference r, because that is what float32 can hold well. With F the Gaussian window,
+ * D = F(t) and V = F(t t) - D^2, the two factors of SSIM are, exactly,
+ *
+ *     luminance          = 1 - D^2 / (mu_r^2 + mu_d^2 + C1)
+ *     contrast-structure = 1 - V / (var_r + var_d + C2)
+ *
+ * so what is computed and summed is the *loss* of each factor, which is small where the pictures are
+ * close and exactly 0 where they are equal, and V, the only difference of large numbers in a
+ * numerator, cannot be swamped by the variance of the picture itself. Two shifts that change no
+ * result keep the other numbers small: r is held relative to VJ_QUALITY_CENTRE, and t relative to
+ * its mean over the picture.
+ *
+ * Losses are summed as integers (vj_ssim_fixed), so that a sum does not depend on its order: thread
+ * count, vector width and device all give the same bits.
+ */
+#ifndef VJ_HOST_QUALITY_MATH_H
+#define VJ_HOST_QUALITY_MATH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "host/hostdevice.h"
+
+/* Samples of exp(-k^2 / (2 1.5^2)), k = -5..5, divided by their sum. */
+#define VJ_SSIM_W0 0.26601172486179434
+#define VJ_SSIM_W1 0.21300553771125370
+#define VJ_SSIM_W2 0.10936068950970002
+#define VJ_SSIM_W3 0.036000772128430824
+#define VJ_SSIM_W4 0.0075987581352391842
+#define VJ_SSIM_W5 0.0010283800844791098
+
+#define VJ_SSIM_C1 6.5025  /* (0.01 * 255)^2 */
+#define VJ_SSIM_C2 58.5225 /* (0.03 * 255)^2 */
+
+#define VJ_QUALITY_CENTRE 128.0f /* reference luma is held as Y - 128 */
+
+enum {
+    VJ_SSIM_TAPS = 11,
+    VJ_SSIM_MARGIN = VJ_SSIM_TAPS - 1, /* a w x h plane has (w - 10) x (h - 10) windows */
+    VJ_MS_SSIM_SCALES = 5,
+    VJ_MS_SSIM_MIN_SIDE = 176, /* the fifth scale of a 176-pixel side is 11 wide: one window */
+};
+
+/*
+ * BT.601 luma, or difference of two lumas, in thousandths: 0.299 R + 0.587 G + 0.114 B exactly.
+ * For samples it is in 0..255000, for differences of samples in -255000..255000.
+ */
+static inline VJ_HD int32_t vj_luma_milli(int32_t r, int32_t g, int32_t b)
+{
+    return 299 * r + 587 * g + 114 * b;
+}
+
+/* Thousandths to 8-bit units; two roundings, so relative error below 2^-23. */
+static inline VJ_HD float vj_milli_to_float(int32_t milli)
+{
+    return (float)milli * 1e-3f;
+}
+
+/* 2x2 mean, the step between two scales of MS-SSIM. */
+static inline VJ_HD float vj_quality_pool(float a, float b, float c, float d)
+{
+    return 0.25f * ((a + b) + (c + d));
+}
+
+/* One-dimensional window over p[0], p[stride], ..., p[10 stride]. */
+static inline VJ_HD float vj_ssim_window(const float *p, size_t stride)
+{
+    float sum = (float)VJ_SSIM_W5 * (p[0] + p[10 * stride]);
+    sum += (float)VJ_SSIM_W4 * (p[1 * stride] + p[9 * stride]);
+    sum += (float)VJ_SSIM_W3 * (p[2 * stride] + p[8 * stride]);
+    sum += (float)VJ_SSIM_W2 * (p[3 * stride] + p[7 * stride]);
+    sum += (float)VJ_SSIM_W1 * (p[4 * stride] + p[6 * stride]);
+    return sum + (float)VJ_SSIM_W0 * p[5 * stride];
+}
+
+/* The same in double, for the moments of the reference, computed once per picture. */
+static inline VJ_HD double vj_ssim_window_double(const double *p, size_t stride)
+{
+    double sum = VJ_SSIM_W5 * (p[0] + p[10 * stride]);
+    sum += VJ_SSIM_W4 * (p[1 * stride] + p[9 * stride]);
+    sum += VJ_SSIM_W3 * (p[2 * stride] + p[8 * stride]);
+    sum += VJ_SSIM_W2 * (p[3 * stride] + p[7 * stride]);
+    sum += VJ_SSIM_W1 * (p[4 * stride] + p[6 * stride]);
+    return sum + VJ_SSIM_W0 * p[5 * stride];
+}
+
+/*
+ * 1 - contrast-structure, in [0, 2].
+ * mean_t, mean_tt, mean_rt: F(t), F(t t), F(r t) with r and t shifted as said above
+ * mean_r, var_r: F(r) of the shifted r, variance of r (>= 0)
+ * The two maxima catch rounding only: variances are not negative.
+ */
+static inline VJ_HD float vj_ssim_contrast_loss(float mean_t, float mean_tt, float mean_rt,
+                                                float mean_r, float var_r)
+{
+    float var_t = mean_tt - mean_t * mean_t;
+    var_t = var_t > 0.0f ? var_t : 0.0f;
+    float covariance = mean_rt - mean_r * mean_t;
+    float var_d = var_r + (2.0f * covariance + var_t);
+    var_d = var_d > 0.0f ? var_d : 0.0f;
+    return var_t / ((var_r + var_d) + (float)VJ_SSIM_C2);
+}
+
+/* 1 - luminance, in [0, 1). difference: F(d) - F(r), not shifted; mean_r: F(r) of the shifted r. */
+static inline VJ_HD float vj_ssim_luminance_loss(float difference, float mean_r)
+{
+    float mu_r = mean_r + VJ_QUALITY_CENTRE;
+    float mu_d = mu_r + difference;
+    return difference * difference / ((mu_r * mu_r + mu_d * mu_d) + (float)VJ_SSIM_C1);
+}
+
+/* 1 - SSIM = 1 - (1 - a)(1 - b) of two losses, without ever forming 1 - a. In [0, 2]. */
+static inline VJ_HD float vj_ssim_joint_loss(float luminance_loss, float contrast_loss)
+{
+    return luminance_loss + (contrast_loss - luminance_loss * contrast_loss);
+}
+
+/*
+ * A loss in units of 2^-29, rounded to nearest. At most about 2^30, so the sum over 2^28 windows
+ * fits an int64_t.
+ */
+static inline VJ_HD int32_t vj_ssim_fixed(float loss)
+{
+    return (int32_t)(loss * 536870912.0f + 0.5f);
+}
+
+/* Mean of a factor from the integer sum of its losses over `windows` windows. */
+static inline VJ_HD double vj_ssim_mean(int64_t loss_sum, double windows)
+{
+    return 1.0 - (double)loss_sum / 536870912.0 / windows;
+}
+
+#endif
