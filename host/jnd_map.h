@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Pixel-wise just noticeable difference: one visibility threshold per pixel, in grey levels.
+ *
+ * A model is one entry of a registry: chou95, epc17. Where a paper and its authors' public code
+ * part, the model has two variants, `authors` and `paper`; the first one listed is the default.
+ *
+ * Precision: sums over pixels, gradients, orientation bins and counts are exact integers; the edge
+ * detector runs in double; everything else in float32. Maps are within 1e-4 grey levels of the same
+ * formulas in double. They do not depend on the number of threads, bit for bit.
+ */
+#ifndef VJ_HOST_JND_MAP_H
+#define VJ_HOST_JND_MAP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "host/error.h"
+#include "host/image.h"
+
+/* Memory and threads for maps, taken once and used for any number of pictures, one at a time. */
+struct vj_jnd_workspace;
+
+/* One map to compute. All pointers belong to the caller. */
+struct vj_jnd_job {
+    const uint8_t *luma;  /* height x width, 0..255; see vj_jnd_luma() */
+    size_t width, height; /* each >= the model's min_side */
+    size_t variant;       /* index into the model's `variants` */
+    float *map;           /* out: height x width, grey levels */
+    /*
+     * Intermediate results: NULL, or one pointer for each of the model's `stages`, in that order,
+     * each NULL (not wanted) or height x width floats to be filled. A stage that the variant does
+     * not have is filled with zeros.
+     */
+    float *const *stages;
+};
+
+struct vj_jnd_model {
+    const char *name;            /* as on the command line, e.g. "epc17" */
+    const char *reference;       /* the paper */
+    const char *const *variants; /* NULL-terminated; the first is the default */
+    const char *const *stages;   /* NULL-terminated names of the intermediate results */
+    size_t min_side;             /* smallest width and height, >= 1 */
+    /* Bytes of scratch memory for one picture; 0 when the number does not fit a size_t. */
+    size_t (*workspace)(size_t width, size_t height, int threads);
+    /* Called through vj_jnd_run(), which has checked the job. */
+    int (*compute)(const struct vj_jnd_job *job, struct vj_jnd_workspace *ws, struct vj_error *err);
+};
+
+/* Every model, NULL-terminated. */
+extern const struct vj_jnd_model *const vj_jnd_models[];
+
+/* Model by name, or NULL with an error that lists the known names. */
+const struct vj_jnd_model *vj_jnd_find(const char *name, struct vj_error *err);
+
+/*
+ * Index of a model's variant. name: NULL means the default.
+ * 0 and *variant, or -EINVAL with an error that lists the model's variants.
+ */
+int vj_jnd_variant_find(size_t *variant, const struct vj_jnd_model *model, const char *name,
+                        struct vj_error *err);
+
+/*
+ * Luma as MATLAB's rgb2gray: 0.2989 R + 0.5870 G + 0.1140 B, rounded half away from zero, computed
+ * exactly in integers. A grey picture is copied.
+ * luma: out, img->height x img->width
+ */
+void vj_jnd_luma(const struct vj_image *img, uint8_t *luma);
+
+/*
+ * Bytes that a workspace needs for one picture of this size; grows with width, height and threads,
+ * so that the workspace for the largest picture of a run serves all of them. 0 when the number does
+ * not fit a size_t.
+ */
+size_t vj_jnd_workspace_bytes(const struct vj_jnd_model *model, size_t width, size_t height,
+                              int threads);
+
+/*
+ * Takes the memory.
+ * ws:      out; owned by the caller, vj_jnd_workspace_free()
+ * bytes:   from vj_jnd_workspace_bytes(), the largest over all pictures and models to come
+ * threads: OpenMP threads each map is computed with, >= 1
+ * -ENOMEM or -EINVAL on failure.
+ */
+int vj_jnd_workspace_create(struct vj_jnd_workspace **ws, size_t bytes, int threads,
+                            struct vj_error *err);
+
+/* NULL is harmless. */
+void vj_jnd_workspace_free(struct vj_jnd_workspace *ws);
+
+/*
+ * Computes one map without taking memory. One workspace serves one call at a time.
+ * -EINVAL: picture below the model's min_side, above 2^32 - 1 pixels, or no such variant;
+ * -ENOBUFS: the workspace is too small for this picture.
+ */
+int vj_jnd_run(const struct vj_jnd_model *model, const struct vj_jnd_job *job,
+               struct vj_jnd_workspace *ws, struct vj_error *err);
+
+/*
+ * Everything in one call, for a single picture: finds model and variant, takes memory, computes
+ * with all OpenMP threads, and releases the memory. variant: NULL = the model's default map: out,
+ * img->height x img->width, grey levels
+ */
+int vj_jnd_compute(const char *model, const char *variant, const struct vj_image *img, float *map,
+                   struct vj_error *err);
+
+/* How a map becomes the 8-bit picture that VP-JNDnet is fed (its authors do not say). */
+enum vj_jnd_scale {
+    VJ_JND_MINMAX = 0, /* stretched so that minimum and maximum become 0 and 255; constant -> 0 */
+    VJ_JND_MAX,        /* times 255 / maximum, negatives to 0; all 0 when no value is positive */
+    VJ_JND_NONE,       /* grey levels as they are, clamped to 0..255 */
+};
+
+const char *vj_jnd_scale_name(enum vj_jnd_scale scale); /* "minmax", "max", "none" */
+
+/* 0 and *scale, or -EINVAL with an error that lists the known names. */
+int vj_jnd_scale_parse(enum vj_jnd_scale *scale, const char *name, struct vj_error *err);
+
+/*
+ * map: n values; out: n samples, rounded half away from zero. The scaling is in double.
+ * -EDOM when a value is not finite (out is then untouched).
+ */
+int vj_jnd_to_u8(const float *map, size_t n, enum vj_jnd_scale scale, uint8_t *out,
+                 struct vj_error *err);
+
+#endif
