@@ -43,8 +43,8 @@ enum {
 /*
  * NaN where not asked for or not defined: ssim below 11 pixels on the smaller side, ms_ssim below
  * 176. psnr_* is +infinity for identical pictures (of Y, of RGB): a writer whose format has no
- * infinity must state a convention of its own. ssim is in [-1, 1], ms_ssim in [0, 1], both exactly 1
- * for identical pictures.
+ * infinity must state a convention of its own. ssim is in [-1, 1], ms_ssim in [0, 1], both exactly
+ * 1 for identical pictures.
  */
 struct vj_quality_values {
     double psnr_y;   /* dB */
@@ -60,9 +60,8 @@ struct vj_quality_scratch;
  * Takes the memory for references of at most max_width x max_height pixels, all of it here.
  * which: what vj_quality_compute() is to give, VJ_QUALITY_*
  * *ref:  owned by the caller (vj_quality_reference_free); NULL on failure
- * Bytes: 3 max_width max_height, and about 16 max_width max_height more with SSIM (12 + 4/3 (12) with
- * MS-SSIM).
- * Errors: -EINVAL (empty or too large, unknown `which`), -ENOMEM.
+ * Bytes: 3 max_width max_height, and about 16 max_width max_height more with SSIM (12 + 4/3 (12)
+ * with MS-SSIM). Errors: -EINVAL (empty or too large, unknown `which`), -ENOMEM.
  */
 int vj_quality_reference_create(struct vj_quality_reference **ref, size_t max_width,
                                 size_t max_height, int which, struct vj_error *err);
@@ -96,8 +95,8 @@ void vj_quality_scratch_free(struct vj_quality_scratch *scratch);
  * distorted: as the reference, height x width x channels, tightly packed
  * out:       always filled
  * Several threads may call this with one `ref` and a scratch each.
- * Errors: -EINVAL when nothing is loaded or the scratch is too small for the reference or was made for
- * fewer metrics; *out is then all NaN.
+ * Errors: -EINVAL when nothing is loaded or the scratch is too small for the reference or was made
+ * for fewer metrics; *out is then all NaN.
  */
 int vj_quality_compute(const struct vj_quality_reference *ref, const uint8_t *distorted,
                        struct vj_quality_scratch *scratch, struct vj_quality_values *out);

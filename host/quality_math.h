@@ -13,8 +13,8 @@
  *     luminance          = 1 - D^2 / (mu_r^2 + mu_d^2 + C1)
  *     contrast-structure = 1 - V / (var_r + var_d + C2)
  *
- * so what is computed and summed is the *loss* of each factor, which is small where the pictures are
- * close and exactly 0 where they are equal, and V, the only difference of large numbers in a
+ * so what is computed and summed is the *loss* of each factor, which is small where the pictures
+ * are close and exactly 0 where they are equal, and V, the only difference of large numbers in a
  * numerator, cannot be swamped by the variance of the picture itself. Two shifts that change no
  * result keep the other numbers small: r is held relative to VJ_QUALITY_CENTRE, and t relative to
  * its mean over the picture.
@@ -82,7 +82,19 @@ static inline VJ_HD float vj_ssim_window(const float *p, size_t stride)
     return sum + (float)VJ_SSIM_W0 * p[5 * stride];
 }
 
-/* The same in double, for the moments of the reference, computed once per picture. */
+/* The window over the products p[0] q[0], p[stride] q[stride], ... */
+static inline VJ_HD float vj_ssim_window_product(const float *p, const float *q, size_t stride)
+{
+    const size_t s = stride;
+    float sum = (float)VJ_SSIM_W5 * (p[0] * q[0] + p[10 * s] * q[10 * s]);
+    sum += (float)VJ_SSIM_W4 * (p[1 * s] * q[1 * s] + p[9 * s] * q[9 * s]);
+    sum += (float)VJ_SSIM_W3 * (p[2 * s] * q[2 * s] + p[8 * s] * q[8 * s]);
+    sum += (float)VJ_SSIM_W2 * (p[3 * s] * q[3 * s] + p[7 * s] * q[7 * s]);
+    sum += (float)VJ_SSIM_W1 * (p[4 * s] * q[4 * s] + p[6 * s] * q[6 * s]);
+    return sum + (float)VJ_SSIM_W0 * (p[5 * s] * q[5 * s]);
+}
+
+/* vj_ssim_window() in double, for the moments of the reference, computed once per picture. */
 static inline VJ_HD double vj_ssim_window_double(const double *p, size_t stride)
 {
     double sum = VJ_SSIM_W5 * (p[0] + p[10 * stride]);
