@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * PNG through libpng. Samples are taken as they are stored: no gamma, no profile, no scaling beyond
+ * spreading 1, 2 and 4 bit grey over 0..255 as the PNG specification says.
+ *
+ * As in image_jpeg.c, every call into the library runs below one setjmp(), in guarded(), and all
+ * state lives in a struct owned by the caller of guarded(), who also destroys the library's
+ * objects.
+ */
+#include "host/image_internal.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <png.h>
+
+#include "host/checked.h"
+
+#define SIGNATURE_BYTES 8
+
+/* Deflate's best case: 258 bytes from two bits. */
+#define DEFLATE_MAX_RATIO 1032
+
+struct guard {
+    jmp_buf jump;
+    const char *name;
+    struct vj_error *err;
+    int code;
+};
+
+struct header {
+    png_uint_32 width, height;
+    int depth, type;
+    bool alpha;
+};
+
+struct reader {
+    struct guard guard;
+    png_structp png;
+    png_infop info;
+    const struct vj_image_source *src;
+    size_t position; /* next byte of src that the library gets */
+    const struct vj_image_options *opt;
+    struct header header;
+    struct vj_image img; /* owned until handed over */
+    uint8_t *blend;      /* owned: samples with alpha, height x width x (channels + 1) */
+    char warning[160];   /* the first one, "" when none */
+};
+
+struct writer {
+    struct guard guard;
+    png_structp png;
+    png_infop info;
+    const struct vj_image *img;
+    struct vj_part *part;
+};
+
+static void leave(struct guard *g, int code)
+{
+    g->code = code;
+    longjmp(g->jump, 1);
+}
+
+static void on_error(png_structp png, png_const_charp text)
+{
+    struct guard *g = png_get_error_ptr(png);
+    leave(g, vj_fail(g->err, -EBADMSG, "%s: PNG: %s; the file is damaged, copy it again", g->name,
+                     text));
+}
+
+/* Only noted: the library is not prepared to be left from here. */
+static void on_read_warning(png_structp png, png_const_charp text)
+{
+    struct reader *r = png_get_error_ptr(png);
+    if (r->warning[0] == '\0')
+        snprintf(r->warning, sizeof(r->warning), "%s", text);
+}
+
+static void on_write_warning(png_structp png, png_const_charp text)
+{
+    (void)png;
+    (void)text;
+}
+
+static int guarded(struct guard *g, int (*step)(void *object), void *object)
+{
+    if (setjmp(g->jump) != 0)
+        return g->code;
+    return step(object);
+}
+
+static void on_read(png_structp png, png_bytep to, size_t count)
+{
+    struct reader *r = png_get_io_ptr(png);
+    if (count > r->src->size - r->position)
+        leave(&r->guard,
+              vj_fail(r->guard.err, -EBADMSG,
+                      "%s: PNG: ends at byte %zu within its data; the file is cut short, "
+                      "copy it again",
+                      r->guard.name, r->src->size));
+    memcpy(to, r->src->data + r->position, count);
+    r->position += count;
+}
+
+static uint32_t read_u32(const uint8_t *p)
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+/* True when an animation control chunk comes before the picture data. */
+static bool is_animated(const struct vj_image_source *src)
+{
+    size_t at = SIGNATURE_BYTES;
+    while (at + 12 <= src->size) {
+        const uint8_t *chunk = src->data + at;
+        if (memcmp(chunk + 4, "IDAT", 4) == 0)
+            return false;
+        if (memcmp(chunk + 4, "acTL", 4) == 0)
+            return true;
+        at += 12 + (size_t)read_u32(chunk);
+    }
+    return false;
+}
+
+static int check_container(const struct reader *r)
+{
+    const struct vj_image_source *src = r->src;
+    if (src->size < SIGNATURE_BYTES || png_sig_cmp(src->data, 0, SIGNATURE_BYTES) != 0)
+        return vj_fail(r->guard.err, -EBADMSG,
+                       "%s: PNG: signature is damaged, as by a copy in text mode; copy it again",
+                       src->name);
+    if (is_animated(src))
+        return vj_fail(r->guard.err, -ENOTSUP,
+                       "%s: PNG: animated (APNG); extract the wanted frame as a still picture",
+                       src->name);
+    return 0;
+}
+
+static int check_header(const struct reader *r)
+{
+    if (r->header.depth > 8)
+        return vj_fail(r->guard.err, -ENOTSUP,
+                       "%s: PNG: %d bits per sample; only 8 bits are supported, convert it",
+                       r->guard.name, r->header.depth);
+    return 0;
+}
+
+/* Opens the file and reads up to the picture data. */
+static int open_header(struct reader *r)
+{
+    int rc = check_container(r);
+    if (rc)
+        return rc;
+    r->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, r, on_error, on_read_warning);
+    if (r->png)
+        r->info = png_create_info_struct(r->png);
+    if (!r->info)
+        return vj_fail(r->guard.err, -ENOMEM, "%s: PNG: no memory for the decoder", r->guard.name);
+    png_set_read_fn(r->png, r, on_read);
+    png_set_crc_action(r->png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
+    png_set_user_limits(r->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX); /* max_pixels decides */
+    /* Profiles, gamma and texts are of no use here: not parsed, so neither expanded nor judged. */
+    png_set_keep_unknown_chunks(r->png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
+    png_read_info(r->png, r->info);
+
+    struct header *h = &r->header;
+    png_get_IHDR(r->png, r->info, &h->width, &h->height, &h->depth, &h->type, NULL, NULL, NULL);
+    h->alpha = (h->type & PNG_COLOR_MASK_ALPHA) || png_get_valid(r->png, r->info, PNG_INFO_tRNS);
+    return check_header(r);
+}
+
+static int channels_of(const struct header *h)
+{
+    return h->type & PNG_COLOR_MASK_COLOR ? 3 : 1; /* a palette's entries are colours */
+}
+
+/* No stream of this file's size can expand to the rows that the header promises. */
+static int check_plausible(const struct reader *r)
+{
+    uint64_t rows = (uint64_t)r->header.height * (png_get_rowbytes(r->png, r->info) + 1);
+    if (rows / DEFLATE_MAX_RATIO > r->src->size)
+        return vj_fail(r->guard.err, -EBADMSG,
+                       "%s: PNG: %zu bytes cannot hold the %u x %u pixels of the header; the file "
+                       "is cut short or damaged",
+                       r->guard.name, r->src->size, r->header.width, r->header.height);
+    return 0;
+}
+
+static void set_transformations(struct reader *r)
+{
+    if (r->header.type == PNG_COLOR_TYPE_PALETTE)
+        png_set_palette_to_rgb(r->png);
+    else if (r->header.type == PNG_COLOR_TYPE_GRAY)
+        png_set_expand_gray_1_2_4_to_8(r->png);
+    if (png_get_valid(r->png, r->info, PNG_INFO_tRNS))
+        png_set_tRNS_to_alpha(r->png);
+}
+
+/* Decodes into height x stride bytes; passes of an interlaced file complete the rows in place. */
+static int read_rows(struct reader *r, uint8_t *to, size_t stride)
+{
+    int passes = png_set_interlace_handling(r->png);
+    png_read_update_info(r->png, r->info);
+    if (png_get_rowbytes(r->png, r->info) != stride)
+        return vj_fail(r->guard.err, -EPROTO, "%s: PNG: rows of %zu bytes where %zu are expected",
+                       r->guard.name, (size_t)png_get_rowbytes(r->png, r->info), stride);
+    for (int pass = 0; pass < passes; pass++)
+        for (size_t y = 0; y < r->header.height; y++)
+            png_read_row(r->png, to + y * stride, NULL);
+    png_read_end(r->png, NULL);
+    if (r->warning[0] != '\0')
+        return vj_fail(r->guard.err, -EBADMSG, "%s: PNG: %s; the file is damaged, copy it again",
+                       r->guard.name, r->warning);
+    return 0;
+}
+
+/* Reads samples with alpha into a buffer of their own and blends them into the picture. */
+static int read_blended(struct reader *r)
+{
+    size_t channels = (size_t)r->img.channels;
+    size_t stride, bytes;
+    if (vj_size_mul(r->img.width, channels + 1, &stride) &&
+        vj_size_mul(stride, r->img.height, &bytes))
+        r->blend = malloc(bytes);
+    if (!r->blend)
+        return vj_fail(r->guard.err, -ENOMEM, "%s: no memory to blend %zu x %zu pixels",
+                       r->guard.name, r->img.width, r->img.height);
+    int rc = read_rows(r, r->blend, stride);
+    if (rc)
+        return rc;
+    unsigned background = vj_alpha_background(r->opt->alpha);
+    const uint8_t *in = r->blend;
+    uint8_t *out = r->img.data;
+    size_t pixels = r->img.width * r->img.height; /* fits: the buffer holds more */
+    for (size_t i = 0; i < pixels; i++) {
+        for (size_t c = 0; c < channels; c++)
+            *out++ = vj_alpha_blend(in[c], in[channels], background);
+        in += channels + 1;
+    }
+    return 0;
+}
+
+static int decode(void *object)
+{
+    struct reader *r = object;
+    const struct header *h = &r->header;
+    int rc = open_header(r);
+    if (!rc && h->alpha && r->opt->alpha == VJ_ALPHA_REFUSE)
+        rc = vj_image_refuse_alpha(r->guard.name, r->guard.err);
+    if (!rc)
+        rc = vj_image_check_size(r->guard.name, h->width, h->height, r->opt->max_pixels,
+                                 r->guard.err);
+    if (!rc)
+        rc = check_plausible(r);
+    if (rc)
+        return rc;
+    rc = vj_image_alloc(&r->img, h->width, h->height, channels_of(h), r->guard.err);
+    if (rc)
+        return vj_fail_prefix(r->guard.err, "%s", r->guard.name);
+    set_transformations(r);
+    if (h->alpha)
+        return read_blended(r);
+    return read_rows(r, r->img.data, r->img.width * (size_t)r->img.channels);
+}
+
+static int read_header(void *object)
+{
+    return open_header(object);
+}
+
+static void init_reader(struct reader *r, const struct vj_image_source *src, struct vj_error *err)
+{
+    memset(r, 0, sizeof(*r));
+    r->guard.name = src->name;
+    r->guard.err = err;
+    r->src = src;
+}
+
+int vj_image_read_png(struct vj_image *img, const struct vj_image_source *src,
+                      const struct vj_image_options *opt, struct vj_error *err)
+{
+    struct reader r;
+    init_reader(&r, src, err);
+    r.opt = opt;
+    int rc = guarded(&r.guard, decode, &r);
+    png_destroy_read_struct(&r.png, &r.info, NULL);
+    free(r.blend);
+    if (rc)
+        vj_image_free(&r.img);
+    *img = r.img;
+    return rc;
+}
+
+int vj_image_info_png(struct vj_image_info *info, const struct vj_image_source *src,
+                      struct vj_error *err)
+{
+    struct reader r;
+    init_reader(&r, src, err);
+    int rc = guarded(&r.guard, read_header, &r);
+    png_destroy_read_struct(&r.png, &r.info, NULL);
+    if (rc)
+        return rc;
+    info->width = r.header.width;
+    info->height = r.header.height;
+    info->channels = channels_of(&r.header);
+    info->alpha = r.header.alpha;
+    return 0;
+}
+
+static void on_write(png_structp png, png_bytep bytes, size_t count)
+{
+    struct writer *w = png_get_io_ptr(png);
+    int rc = vj_part_write(w->part, bytes, count, w->guard.err);
+    if (rc)
+        leave(&w->guard, rc);
+}
+
+static void on_flush(png_structp png)
+{
+    (void)png; /* closing flushes */
+}
+
+static int encode(void *object)
+{
+    struct writer *w = object;
+    const struct vj_image *img = w->img;
+    w->png = png_create_write_struct(PNG_LIBPNG_VER_STRING, w, on_error, on_write_warning);
+    if (w->png)
+        w->info = png_create_info_struct(w->png);
+    if (!w->info)
+        return vj_fail(w->guard.err, -ENOMEM, "%s: PNG: no memory for the encoder", w->guard.name);
+    png_set_write_fn(w->png, w, on_write, on_flush);
+    png_set_user_limits(w->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
+    png_set_IHDR(w->png, w->info, (png_uint_32)img->width, (png_uint_32)img->height, 8,
+                 img->channels == 1 ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
+                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+    png_write_info(w->png, w->info);
+    size_t stride = img->width * (size_t)img->channels;
+    for (size_t y = 0; y < img->height; y++)
+        png_write_row(w->png, img->data + y * stride);
+    png_write_end(w->png, NULL);
+    return 0;
+}
+
+int vj_image_write_png(const struct vj_image *img, const char *path, struct vj_error *err)
+{
+    struct vj_part part;
+    int rc = vj_image_check_writable(img, path, err);
+    if (rc)
+        return rc;
+    if (img->width > PNG_UINT_31_MAX || img->height > PNG_UINT_31_MAX)
+        return vj_fail(err, -EFBIG, "%s: %zu x %zu pixels do not fit into a PNG file", path,
+                       img->width, img->height);
+    rc = vj_part_open(&part, path, err);
+    if (rc)
+        return rc;
+    struct writer w = {.guard = {.name = path, .err = err}, .img = img, .part = &part};
+    rc = guarded(&w.guard, encode, &w);
+    png_destroy_write_struct(&w.png, &w.info);
+    if (rc) {
+        vj_part_abort(&part);
+        return rc;
+    }
+    return vj_part_commit(&part, err);
+}
