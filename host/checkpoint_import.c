@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/checkpoint.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#define AVERAGE_SUFFIX "/ExponentialMovingAverage"
+#define HEAD_WEIGHTS   "regressions/block1/weights"
+#define JND_STREAM     "extract_jnd_feature/"
+
+enum {
+    /* Inputs of a head per channel of conv4 and position: three features, each of two poolings. */
+    INPUTS_PER_CHANNEL = 6,
+    POOLING = 16, /* pixels of a patch per position of the last feature map */
+    POSITIONS_MAX = 16,
+};
+
+/* Where an import takes its tensors from. */
+struct source {
+    struct vj_checkpoint *checkpoint;
+    const char *suffix; /* behind the network's names: AVERAGE_SUFFIX, or "" for raw variables */
+};
+
+static int find_tensor(const struct vj_checkpoint_entry **e, const struct source *s,
+                       const char *name, struct vj_error *err)
+{
+    char full[sizeof(((struct vj_tensor *)0)->name) + sizeof(AVERAGE_SUFFIX)];
+    snprintf(full, sizeof(full), "%s%s", name, s->suffix);
+    *e = vj_checkpoint_find(s->checkpoint, full);
+    if (*e)
+        return 0;
+    if (*s->suffix && vj_checkpoint_find(s->checkpoint, name))
+        return vj_fail(err, -ENOENT,
+                       "no tensor %s, only the variable without its moving average; import the raw "
+                       "variables (--raw) if that is meant",
+                       full);
+    return vj_fail(err, -ENOENT, "no tensor %s; is this a checkpoint of the VP-JND network?", full);
+}
+
+static int expect_shape(const struct vj_checkpoint_entry *e, int rank, const uint64_t *shape,
+                        struct vj_error *err)
+{
+    if (e->rank == rank && memcmp(e->shape, shape, (size_t)rank * sizeof(*shape)) == 0)
+        return 0;
+    char found[VJ_CHECKPOINT_SHAPE_TEXT], expected[VJ_CHECKPOINT_SHAPE_TEXT];
+    vj_checkpoint_format_shape(found, e->rank, e->shape);
+    vj_checkpoint_format_shape(expected, rank, shape);
+    return vj_fail(err, -EINVAL, "tensor %s has shape %s, expected %s", e->name, found, expected);
+}
+
+/*
+ * Finds a tensor from which the network's shape is derived: `rank` dimensions, each at least 1 and
+ * an int, and its bytes must be there, so that what is allocated later is bounded by the shards'
+ * size.
+ */
+static int find_anchor(const struct vj_checkpoint_entry **e, const struct source *s,
+                       const char *name, int rank, struct vj_error *err)
+{
+    int ret = find_tensor(e, s, name, err);
+    if (ret)
+        return ret;
+    bool fits = (*e)->rank == rank;
+    for (int i = 0; i < (*e)->rank; i++)
+        fits = fits && (*e)->shape[i] >= 1 && (*e)->shape[i] <= INT_MAX;
+    if (!fits) {
+        char found[VJ_CHECKPOINT_SHAPE_TEXT];
+        vj_checkpoint_format_shape(found, (*e)->rank, (*e)->shape);
+        return vj_fail(err, -EINVAL, "tensor %s has shape %s, expected %d dimensions from 1 to %d",
+                       (*e)->name, found, rank, INT_MAX);
+    }
+    return vj_checkpoint_locate(s->checkpoint, *e, err);
+}
+
+static int derive_channels(int channels[4], const struct source *s, struct vj_error *err)
+{
+    const struct vj_checkpoint_entry *e;
+    char name[80];
+    int ret;
+    for (int i = 0; i < 4; i++) {
+        snprintf(name, sizeof(name), "extract_feature/conv%d/weights", i + 1);
+        ret = find_anchor(&e, s, name, 4, err);
+        if (ret)
+            return ret;
+        channels[i] = (int)e->shape[3];
+    }
+    /* These grow with the square of the channels, which a 3x3 kernel of few inputs does not bound.
+     */
+    for (int i = 0; i < 3; i++) {
+        uint64_t channels_i = (uint64_t)channels[i];
+        snprintf(name, sizeof(name), "extract_feature/conv%d/ch_at/mlp_0/kernel", i + 1);
+        ret = find_anchor(&e, s, name, 2, err);
+        if (ret == 0)
+            ret = expect_shape(e, 2, (const uint64_t[]){channels_i, channels_i / 16}, err);
+        if (ret)
+            return ret;
+    }
+    uint64_t last = (uint64_t)channels[3];
+    ret = find_anchor(&e, s, "extract_feature/conv4/Non-local4/g/g_conv/kernel", 4, err);
+    return ret ? ret : expect_shape(e, 4, (const uint64_t[]){1, 1, last, last}, err);
+}
+
+static bool has_jnd_stream(const struct vj_checkpoint *c)
+{
+    for (size_t i = 0; i < vj_checkpoint_count(c); i++)
+        if (strncmp(vj_checkpoint_entry(c, i)->name, JND_STREAM, strlen(JND_STREAM)) == 0)
+            return true;
+    return false;
+}
+
+/* `released`: the heads see every position of the feature map, so that their inputs tell its size.
+ */
+static int derive_patch_size(int *patch_size, uint64_t inputs, uint64_t channels,
+                             struct vj_error *err)
+{
+    for (uint64_t side = 1; side <= POSITIONS_MAX; side++) {
+        if (inputs == INPUTS_PER_CHANNEL * channels * side * side) {
+            *patch_size = (int)side * POOLING;
+            return 0;
+        }
+    }
+    return vj_fail(err, -EINVAL,
+                   HEAD_WEIGHTS ": found %" PRIu64 " inputs, expected 6 x %" PRIu64
+                                " channels x (patch size / 16)^2 of the released variant, e.g. "
+                                "%" PRIu64 " for patches of 128 pixels",
+                   inputs, channels, INPUTS_PER_CHANNEL * channels * 64);
+}
+
+static int derive_shape(struct vj_net_shape *shape, const struct source *s,
+                        const struct vj_checkpoint_import_options *opt, struct vj_error *err)
+{
+    bool released = has_jnd_stream(s->checkpoint);
+    *shape = vj_net_shape_default(released ? VJ_VARIANT_RELEASED : VJ_VARIANT_FIGURE);
+    if (opt->patches)
+        shape->patches = opt->patches;
+    if (opt->patch_size)
+        shape->patch_size = opt->patch_size;
+
+    const struct vj_checkpoint_entry *head;
+    int ret = derive_channels(shape->channels, s, err);
+    if (ret == 0)
+        ret = find_anchor(&head, s, HEAD_WEIGHTS, 2, err);
+    if (ret)
+        return ret;
+    uint64_t inputs = head->shape[0], channels = (uint64_t)shape->channels[3];
+    if (released)
+        return derive_patch_size(&shape->patch_size, inputs, channels, err);
+    if (inputs != INPUTS_PER_CHANNEL * channels)
+        return vj_fail(err, -EINVAL,
+                       HEAD_WEIGHTS ": found %" PRIu64 " inputs, expected 6 x %" PRIu64
+                                    " channels = %" PRIu64 " of the figure variant (there is no "
+                                    "extract_jnd_feature)",
+                       inputs, channels, INPUTS_PER_CHANNEL * channels);
+    return 0;
+}
+
+/* Every tensor is there, of the right shape, with its bytes: before the first of them is read. */
+static int check_tensors(const struct vj_weights *w, const struct source *s, struct vj_error *err)
+{
+    for (size_t i = 0; i < w->count; i++) {
+        const struct vj_tensor *t = &w->tensors[i];
+        const struct vj_checkpoint_entry *e;
+        uint64_t shape[4];
+        for (int k = 0; k < t->rank; k++)
+            shape[k] = t->shape[k];
+        int ret = find_tensor(&e, s, t->name, err);
+        if (ret == 0)
+            ret = expect_shape(e, t->rank, shape, err);
+        if (ret == 0)
+            ret = vj_checkpoint_locate(s->checkpoint, e, err);
+        if (ret)
+            return ret;
+    }
+    return 0;
+}
+
+static int read_tensors(struct vj_weights *w, const struct source *s, struct vj_error *err)
+{
+    for (size_t i = 0; i < w->count; i++) {
+        struct vj_tensor *t = &w->tensors[i];
+        const struct vj_checkpoint_entry *e;
+        int ret = find_tensor(&e, s, t->name, err);
+        if (ret == 0)
+            ret = vj_checkpoint_read(s->checkpoint, e, t->data, t->count, err);
+        if (ret)
+            return ret;
+    }
+    return 0;
+}
+
+static void record_origin(struct vj_weights *w, const char *prefix,
+                          const struct vj_checkpoint_import_options *opt)
+{
+    const char *slash = strrchr(prefix, '/');
+    w->positive_class = opt->positive_class;
+    w->origin = VJ_ORIGIN_IMPORTED;
+    snprintf(w->origin_text, sizeof(w->origin_text), "checkpoint %.200s, %s",
+             slash ? slash + 1 : prefix, opt->raw ? "raw variables" : "moving averages");
+}
+
+int vj_checkpoint_import(struct vj_weights *w, const char *prefix,
+                         const struct vj_checkpoint_import_options *opt, struct vj_error *err)
+{
+    static const struct vj_checkpoint_import_options defaults;
+    if (!opt)
+        opt = &defaults;
+
+    struct vj_checkpoint *c;
+    int ret = vj_checkpoint_open(&c, prefix, err);
+    if (ret)
+        return ret;
+    struct source s = {c, opt->raw ? "" : AVERAGE_SUFFIX};
+    struct vj_net_shape shape;
+    ret = derive_shape(&shape, &s, opt, err);
+    if (ret == 0)
+        ret = vj_weights_alloc(w, &shape, err);
+    if (ret == 0)
+        ret = check_tensors(w, &s, err);
+    if (ret == 0)
+        ret = read_tensors(w, &s, err);
+    vj_checkpoint_close(c);
+    if (ret) {
+        vj_fail_prefix(err, "%s", prefix);
+        return ret;
+    }
+    record_origin(w, prefix, opt);
+    return vj_weights_hash(w, err);
+}
