@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/jnd_map.h"
+
+#include <errno.h>
+#include <math.h>
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/checked.h"
+#include "host/jnd_blocks.h"
+#include "host/simd.h"
+
+const struct vj_jnd_model *const vj_jnd_models[] = {&vj_jnd_chou95, &vj_jnd_epc17, NULL};
+
+static const char *const scale_names[] = {"minmax", "max", "none", NULL};
+
+/* --- names ------------------------------------------------------------------------------------ */
+
+/* Appends ", name" (or "name" to an empty text); a text that is full stays as it is. */
+static void list_name(char *text, size_t size, const char *name)
+{
+    size_t used = strlen(text);
+    snprintf(text + used, size - used, "%s%s", used ? ", " : "", name);
+}
+
+const struct vj_jnd_model *vj_jnd_find(const char *name, struct vj_error *err)
+{
+    char known[512] = "";
+    for (size_t i = 0; vj_jnd_models[i]; i++) {
+        if (strcmp(name, vj_jnd_models[i]->name) == 0)
+            return vj_jnd_models[i];
+        list_name(known, sizeof(known), vj_jnd_models[i]->name);
+    }
+    vj_fail(err, -EINVAL, "unknown pixel-JND model \"%s\"; known models: %s", name, known);
+    return NULL;
+}
+
+/* Index of `name` in a NULL-terminated list, or -1 with the list written to `known`. */
+static ptrdiff_t name_index(const char *const *names, const char *name, char *known, size_t size)
+{
+    known[0] = '\0';
+    for (ptrdiff_t i = 0; names[i]; i++) {
+        if (strcmp(name, names[i]) == 0)
+            return i;
+        list_name(known, size, names[i]);
+    }
+    return -1;
+}
+
+int vj_jnd_variant_find(size_t *variant, const struct vj_jnd_model *model, const char *name,
+                        struct vj_error *err)
+{
+    char known[512];
+    ptrdiff_t index = name ? name_index(model->variants, name, known, sizeof(known)) : 0;
+    if (index < 0)
+        return vj_fail(err, -EINVAL, "pixel-JND model %s has no variant \"%s\"; its variants: %s",
+                       model->name, name, known);
+    *variant = (size_t)index;
+    return 0;
+}
+
+const char *vj_jnd_scale_name(enum vj_jnd_scale scale)
+{
+    return scale_names[scale];
+}
+
+int vj_jnd_scale_parse(enum vj_jnd_scale *scale, const char *name, struct vj_error *err)
+{
+    char known[64];
+    ptrdiff_t index = name_index(scale_names, name, known, sizeof(known));
+    if (index < 0)
+        return vj_fail(err, -EINVAL, "unknown scaling of a pixel-JND map \"%s\"; choices: %s", name,
+                       known);
+    *scale = (enum vj_jnd_scale)index;
+    return 0;
+}
+
+/* --- luma ------------------------------------------------------------------------------------- */
+
+VJ_SIMD static void luma_of_rgb(const uint8_t *rgb, size_t pixels, uint8_t *luma)
+{
+    for (size_t i = 0; i < pixels; i++) {
+        uint32_t weighted = 2989u * rgb[3 * i] + 5870u * rgb[3 * i + 1] + 1140u * rgb[3 * i + 2];
+        luma[i] = (uint8_t)((weighted + 5000u) / 10000u);
+    }
+}
+
+void vj_jnd_luma(const struct vj_image *img, uint8_t *luma)
+{
+    size_t pixels = img->width * img->height;
+    if (img->channels == 1)
+        memcpy(luma, img->data, pixels);
+    else
+        luma_of_rgb(img->data, pixels, luma);
+}
+
+/* --- workspaces and running ------------------------------------------------------------------- */
+
+size_t vj_jnd_workspace_bytes(const struct vj_jnd_model *model, size_t width, size_t height,
+                              int threads)
+{
+    return model->workspace(width, height, threads);
+}
+
+int vj_jnd_workspace_create(struct vj_jnd_workspace **ws, size_t bytes, int threads,
+                            struct vj_error *err)
+{
+    *ws = NULL;
+    if (threads < 1 || bytes == 0)
+        return vj_fail(
+            err, -EINVAL,
+            "a pixel-JND workspace of %zu bytes for %d threads is impossible; the pictures "
+            "are too large or the number of threads is below 1",
+            bytes, threads);
+    struct vj_jnd_workspace *new = vj_calloc(1, sizeof(*new));
+    uint8_t *base = vj_alloc_aligned(bytes, 1);
+    if (!new || !base) {
+        free(new);
+        free(base);
+        return vj_fail(
+            err, -ENOMEM,
+            "no memory for a pixel-JND workspace of %zu bytes; use smaller pictures or fewer "
+            "of them at a time",
+            bytes);
+    }
+    new->arena.base = base;
+    new->size = bytes;
+    new->threads = threads;
+    *ws = new;
+    return 0;
+}
+
+void vj_jnd_workspace_free(struct vj_jnd_workspace *ws)
+{
+    if (!ws)
+        return;
+    free(ws->arena.base);
+    free(ws);
+}
+
+static size_t count_names(const char *const *names)
+{
+    size_t n = 0;
+    while (names[n])
+        n++;
+    return n;
+}
+
+static void clear_stages(const struct vj_jnd_model *model, const struct vj_jnd_job *job)
+{
+    for (size_t i = 0; job->stages && model->stages[i]; i++)
+        if (job->stages[i])
+            memset(job->stages[i], 0, job->width * job->height * sizeof(float));
+}
+
+int vj_jnd_run(const struct vj_jnd_model *model, const struct vj_jnd_job *job,
+               struct vj_jnd_workspace *ws, struct vj_error *err)
+{
+    size_t pixels;
+    if (job->width < model->min_side || job->height < model->min_side)
+        return vj_fail(err, -EINVAL,
+                       "picture of %zux%zu pixels: pixel-JND model %s needs %zu each way",
+                       job->width, job->height, model->name, model->min_side);
+    if (!vj_size_mul(job->width, job->height, &pixels) || pixels > UINT32_MAX)
+        return vj_fail(
+            err, -EINVAL,
+            "picture of %zux%zu pixels: pixel-JND maps end at 2^32 - 1 pixels; cut it up",
+            job->width, job->height);
+    if (job->variant >= count_names(model->variants))
+        return vj_fail(err, -EINVAL, "pixel-JND model %s has no variant number %zu", model->name,
+                       job->variant);
+    size_t bytes = model->workspace(job->width, job->height, ws->threads);
+    if (bytes == 0 || bytes > ws->size)
+        return vj_fail(
+            err, -ENOBUFS,
+            "picture of %zux%zu pixels: pixel-JND model %s needs a workspace of %zu bytes, "
+            "this one has %zu; create it for the largest picture",
+            job->width, job->height, model->name, bytes, ws->size);
+    clear_stages(model, job);
+    ws->arena.used = 0;
+    return model->compute(job, ws, err);
+}
+
+int vj_jnd_compute(const char *model_name, const char *variant, const struct vj_image *img,
+                   float *map, struct vj_error *err)
+{
+    const struct vj_jnd_model *model = vj_jnd_find(model_name, err);
+    if (!model)
+        return -EINVAL;
+    struct vj_jnd_job job = {.width = img->width, .height = img->height, .map = map};
+    int rc = vj_jnd_variant_find(&job.variant, model, variant, err);
+    if (rc)
+        return rc;
+
+    int threads = omp_get_max_threads();
+    struct vj_jnd_workspace *ws = NULL;
+    uint8_t *luma = vj_alloc_aligned(img->width, img->height);
+    if (!luma)
+        return vj_fail(err, -ENOMEM, "no memory for the luma of %zux%zu pixels", img->width,
+                       img->height);
+    rc = vj_jnd_workspace_create(
+        &ws, vj_jnd_workspace_bytes(model, img->width, img->height, threads), threads, err);
+    if (rc)
+        goto out;
+    vj_jnd_luma(img, luma);
+    job.luma = luma;
+    rc = vj_jnd_run(model, &job, ws, err);
+out:
+    vj_jnd_workspace_free(ws);
+    free(luma);
+    return rc;
+}
+
+/* --- maps as 8-bit pictures ------------------------------------------------------------------- */
+
+/* Smallest and largest of n >= 1 values; false when one is not finite. */
+VJ_SIMD static bool value_range(const float *map, size_t n, float *min, float *max)
+{
+    float lo = map[0], hi = map[0], poison = 0;
+#pragma omp simd reduction(min : lo) reduction(max : hi) reduction(+ : poison)
+    for (size_t i = 0; i < n; i++) {
+        lo = map[i] < lo ? map[i] : lo;
+        hi = map[i] > hi ? map[i] : hi;
+        poison += map[i] * 0.0f; /* 0 for a finite value, else NaN for ever */
+    }
+    *min = lo;
+    *max = hi;
+    return poison == 0;
+}
+
+/* round(clamp((map - origin) * 255 / range)) */
+VJ_SIMD static void scale_to_u8(const float *map, size_t n, double origin, double range,
+                                uint8_t *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        double v = ((double)map[i] - origin) * 255.0 / range;
+        v = v > 0 ? v : 0;
+        v = v < 255 ? v : 255;
+        out[i] = (uint8_t)(int)(v + 0.5);
+    }
+}
+
+int vj_jnd_to_u8(const float *map, size_t n, enum vj_jnd_scale scale, uint8_t *out,
+                 struct vj_error *err)
+{
+    if (n == 0)
+        return 0;
+    float min, max;
+    if (!value_range(map, n, &min, &max))
+        return vj_fail(err, -EDOM, "the pixel-JND map holds a value that is not finite");
+    double origin = scale == VJ_JND_MINMAX ? (double)min : 0;
+    double range = scale == VJ_JND_NONE ? 255 : (double)max - origin;
+    if (range > 0)
+        scale_to_u8(map, n, origin, range, out);
+    else
+        memset(out, 0, n);
+    return 0;
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Per-pixel arithmetic of the pixel-JND models, shared by the CPU and CUDA devices. Only + - * /,
+ * sqrtf and comparisons, in a fixed order: the same bits on both.
+ */
+#ifndef VJ_HOST_JND_MATH_H
+#define VJ_HOST_JND_MATH_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "host/hostdevice.h"
+
+static inline VJ_HD float vj_jnd_maxf(float a, float b)
+{
+    return a > b ? a : b;
+}
+
+static inline VJ_HD float vj_jnd_minf(float a, float b)
+{
+    return a < b ? a : b;
+}
+
+/*
+ * Luminance adaptation: threshold for background luminance b, 0..255, in grey levels. Chou and Li,
+ * "A perceptually tuned subband image coder based on the measure of just-noticeable-distortion
+ * profile", IEEE Trans. Circuits Syst. Video Technol. 5(6), 1995.
+ */
+static inline VJ_HD float vj_jnd_luminance(float b)
+{
+    float dark = 17.0f * (1.0f - sqrtf(b / 127.0f)) + 3.0f;
+    float light = (3.0f / 128.0f) * (b - 127.0f) + 3.0f;
+    return b <= 127.0f ? dark : light;
+}
+
+/* Dark lift of a whole background level, 0..255: round(32 + b 95 / 127) up to 127, b above. */
+static inline VJ_HD int vj_jnd_lift(int b)
+{
+    return b <= 127 ? (2 * (32 * 127 + 95 * b) + 127) / 254 : b;
+}
+
+/* Nonlinear additivity model for masking: both thresholds less 0.3 of the smaller (overlap). */
+static inline VJ_HD float vj_jnd_namm(float a, float b)
+{
+    return a + b - 0.3f * vj_jnd_minf(a, b);
+}
+
+/* Spatial masking of Chou and Li: gradient g, background b, both in grey levels. */
+static inline VJ_HD float vj_jnd_spatial(float g, float b)
+{
+    return g * (0.0001f * b + 0.115f) + (0.5f - 0.01f * b);
+}
+
+/*
+ * Fifth root, relative error below 2e-6 for x = 0 and 1e-4 <= x <= 1e6.
+ *
+ * x^(-1/5) starts from the exponent: the bits of a float are its binary logarithm, biased and
+ * scaled, so that a division of the bits by -5 is a root within 3.2 %. Each of the three Newton
+ * steps z (6 - x z^5) / 5 squares the error; x z^4 is the root without a division.
+ */
+static inline VJ_HD float vj_jnd_fifth_root(float x)
+{
+    float safe =
+        vj_jnd_maxf(x, 1e-6f); /* keeps z^5 finite at 0, where x z^4 gives 0 all the same */
+    uint32_t bits;
+    memcpy(&bits, &safe, sizeof(bits));
+    bits = 0x4C2BAC00u - bits / 5;
+    float z;
+    memcpy(&z, &bits, sizeof(z));
+    for (int step = 0; step < 3; step++) {
+        float z2 = z * z;
+        z = z * (1.2f - 0.2f * safe * (z2 * z2 * z));
+    }
+    float z2 = z * z;
+    return x * (z2 * z2);
+}
+
+/*
+ * Wu et al. 2017 (epc17): luminance contrast Lc^2.4 / (Lc^2 + 676) times a gain, from Lc^2. The
+ * paper calls it contrast masking; 676 = 26^2.
+ */
+static inline VJ_HD float vj_jnd_epc_contrast(float lc_squared, float gain)
+{
+    return gain * (lc_squared * vj_jnd_fifth_root(lc_squared)) / (lc_squared + 676.0f);
+}
+
+/* Wu et al. 2017: gain * p^2.7 / (p^2 + floor), p >= 0 the number of orientations in a
+ * neighbourhood. */
+static inline VJ_HD float vj_jnd_epc_pattern(float p, float gain, float floor)
+{
+    float p2 = p * p;
+    return gain * (p2 * sqrtf(p) * vj_jnd_fifth_root(p)) / (p2 + floor);
+}
+
+/* Orientation bins of epc17: 16 of 12 degrees, and one for pixels without structure. */
+#define VJ_JND_BINS         16
+#define VJ_JND_UNSTRUCTURED 16
+
+/*
+ * Orientation bin of a pixel, from its 3x3 Prewitt sums, -765..765: sx = right minus left column
+ * sum, sy = lower minus upper row sum.
+ *
+ * The definition is (O + 6) / 12 in integers, where O is the angle atan2(sy, sx) rounded to whole
+ * degrees, turned by 180 into -90..90, plus 90. A bin's lower limit is therefore an angle of
+ * 12 k - 96.5 degrees on the half plane sx >= 0, and the bin is the number of limits that the
+ * slope reaches; no slope of these integers comes near enough to a limit for float32 to decide
+ * wrongly (the unit test goes through all of them). Rounding comes before the turn, so that an
+ * angle up to half a degree beyond +-90 is not turned: these few land at the other end.
+ */
+static inline VJ_HD int vj_jnd_epc_bin(int sx, int sy)
+{
+    float turn = sx < 0 ? -1.0f : 1.0f;
+    float x = turn * (float)sx, y = turn * (float)sy;
+    int bin = (y >= -10.3853971f * x) + (y >= -3.17159480f * x) + (y >= -1.76749402f * x) +
+              (y >= -1.13029439f * x) + (y >= -0.739961075f * x) + (y >= -0.455726256f * x) +
+              (y >= -0.221694663f * x) + (y >= -0.00872686779f * x) + (y >= 0.203452298f * x) +
+              (y >= 0.434812375f * x) + (y >= 0.713293068f * x) + (y >= 1.09130850f * x) +
+              (y >= 1.69766312f * x) + (y >= 2.98868496f * x) + (y >= 8.77688736f * x);
+    float limit = 114.588650f * x; /* tan 89.5 degrees */
+    int beyond = (sx < 0) & ((y > limit) | (y < -limit));
+    bin = beyond ? VJ_JND_BINS - 1 - bin : bin;
+    return sx * sx + sy * sy >= 225 ? bin : VJ_JND_UNSTRUCTURED;
+}
+
+#endif
