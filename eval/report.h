@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reports of a run: a text table for people, CSV and JSON for programs. The caller fills the
+ * structs from a results file; every string and array is borrowed.
+ */
+#ifndef VJ_EVAL_REPORT_H
+#define VJ_EVAL_REPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "eval/metrics.h"
+#include "eval/text.h"
+#include "host/error.h"
+
+/* One predictor. */
+struct vj_report_row {
+    const char *name;    /* "constant", "vpjnd-best", ... */
+    const char *note;    /* one line under the table, e.g. fitted thresholds; NULL = none */
+    bool random_weights; /* no accuracy is printed or written, only the throughput */
+    const struct vj_metrics_table *metrics; /* NULL = none (random weights, no labels) */
+    double images_per_second;               /* <= 0 or NaN = not measured */
+    const int32_t *qf_pred;                 /* [images] -1 none; NULL = no per-image table for it */
+    const struct vj_sweep_point *sweep;     /* [sweep_count], NULL = none */
+    size_t sweep_count;
+};
+
+/* Two predictors of `row`, compared. */
+struct vj_report_comparison {
+    size_t a, b; /* indices into row[] */
+    struct vj_comparison result;
+};
+
+struct vj_report {
+    const char *dataset;
+    const char
+        *label_definition;  /* e.g. "sqf: first drop of the official stair quality function" */
+    bool human_labels;      /* false: a sentence says that nobody looked at these pictures */
+    const char *candidates; /* "files" or "synthesize" */
+    const char *codec;      /* "jpeg" */
+    const char *folds;      /* "none", "surfeatnet10", ... */
+    int qf_first, qf_last;
+    uint64_t seed;
+    const char *device;
+    const char *results_file;
+    const char *program_version;
+    bool complete;     /* false: the run was cut short and the report says so */
+    double confidence; /* of the intervals, e.g. 0.95 */
+    size_t resamples;  /* bootstrap resamples, 0 = no intervals */
+
+    size_t images;                  /* all images of the run */
+    const char *const *image_name;  /* [images] */
+    const int32_t *image_fold;      /* [images] -1 none; NULL = none */
+    const int32_t *qf_true;         /* [images] -1 unknown; NULL = no labels */
+    const char *const *image_error; /* [images] NULL = the image is fine; NULL array = all are */
+
+    const struct vj_report_row *row;
+    size_t rows;
+    const struct vj_report_comparison *comparison;
+    size_t comparisons;
+};
+
+/* Sections of the text report beside header, accuracy table, throughput and failures. */
+enum vj_report_sections {
+    VJ_REPORT_METRICS = 1 << 0, /* every metric of every predictor with its interval */
+    VJ_REPORT_FOLDS = 1 << 1,   /* MAD per fold */
+    VJ_REPORT_SWEEP = 1 << 2,   /* rate-damage curves */
+    VJ_REPORT_IMAGES = 1 << 3,  /* per image: PW-JND / smallest lossless QF of every predictor */
+};
+
+enum {
+    VJ_REPORT_COLUMNS =
+        100, /* no line of the text report is longer, long words of the caller aside */
+};
+
+/*
+ * Appends the text report: plain ASCII but for the caller's strings. "-" stands for what is absent.
+ * sections: sum of enum vj_report_sections
+ * Returns 0, -EINVAL when a comparison names no row, or -ENOMEM.
+ */
+int vj_report_text(struct vj_text *out, const struct vj_report *report, unsigned sections,
+                   struct vj_error *err);
+
+/*
+ * Appends a CSV table (RFC 4180, CRLF), one line per predictor, fold and metric present:
+ * predictor,fold,metric,value,ci_low,ci_high,n,units; fold is empty for pooled values, the
+ * interval's fields are empty where there is none. Predictors with random weights have one line,
+ * images_per_second.
+ */
+int vj_report_csv(struct vj_text *out, const struct vj_report *report, struct vj_error *err);
+
+/*
+ * Appends a CSV table of predictions, one line per predictor and image:
+ * predictor,image,fold,qf_true,qf_pred,smallest_lossless_qf,error; unknown fields are empty.
+ */
+int vj_report_images_csv(struct vj_text *out, const struct vj_report *report, struct vj_error *err);
+
+/*
+ * Appends one JSON object (RFC 8259) with everything in *report. Absent metrics are absent keys; no
+ * NaN or infinity is ever written.
+ */
+int vj_report_json(struct vj_text *out, const struct vj_report *report, struct vj_error *err);
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Predictors that need no network: a threshold on one number per candidate (PSNR, SSIM, MS-SSIM,
+ * the share of pixels above a JND map, ...) and the constant, the median JND of other images.
+ *
+ * Whatever is fitted is fitted on images other than the one predicted: with folds, an image of fold
+ * k is predicted from the labelled images outside fold k; without folds, thresholds must be given
+ * and the constant leaves out the image itself. An image that carries no fold in a run that has
+ * folds is used for fitting and gets no fitted prediction.
+ */
+#ifndef VJ_EVAL_RULES_H
+#define VJ_EVAL_RULES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "eval/search.h"
+#include "host/error.h"
+
+enum {
+    VJ_EVAL_UNKNOWN = -1,      /* qf_true: no label; qf_pred: not evaluated; fold: none */
+    VJ_LOSSY_UNANSWERED = 255, /* a level whose answer is not known */
+};
+
+/* Default thresholds without folds: means at the PJND of KonJND-1k, JPEG (CID22 paper, table 4).
+ * SSIM has no published figure and so no default. */
+#define VJ_PSNR_Y_THRESHOLD  36.70 /* dB */
+#define VJ_MS_SSIM_THRESHOLD 0.9922
+
+enum vj_rule {
+    VJ_RULE_BELOW_IS_LOSSY = 0, /* lossy iff value < threshold: PSNR, SSIM, MS-SSIM, PSNR gain */
+    VJ_RULE_ABOVE_IS_LOSSY,     /* lossy iff value > threshold: share of pixels, excess energy */
+};
+
+/* What a rule sees of a run. Arrays are borrowed; row i of `value` belongs to image i. */
+struct vj_rule_table {
+    size_t count;           /* images */
+    int levels;             /* candidates per image, 1 .. VJ_SEARCH_LEVELS_MAX */
+    int qf_first;           /* quality factor of level 0 */
+    const float *value;     /* [count, levels]; a NaN anywhere in a row: the image has no value */
+    const int32_t *qf_true; /* [count], VJ_EVAL_UNKNOWN = no label */
+    const int32_t *fold;    /* [count], >= 0, VJ_EVAL_UNKNOWN = none; NULL = no folds */
+};
+
+/* What was fitted, for which fold. */
+struct vj_rule_fit {
+    int32_t fold;      /* test fold, or VJ_EVAL_UNKNOWN for a fit that belongs to no fold */
+    double parameter;  /* threshold, or the constant quality factor */
+    size_t trained_on; /* images */
+    double mad;        /* mean |qf_pred - qf_true| over those images */
+    double pair_error; /* share of wrong answers over their levels but the highest; the constant: of
+                          its step */
+};
+
+/* Folds of a run and what was fitted for each, ascending by fold. Released by vj_rule_fits_free().
+ */
+struct vj_rule_fits {
+    struct vj_rule_fit *fit;
+    size_t count;
+};
+
+/*
+ * Fits a threshold: minimises the mean |qf_pred - qf_true| of the search's result over all
+ * thresholds, exactly (every threshold that answers some image differently is tried). Ties: fewer
+ * wrong pair answers; then the middle of the optimal interval of thresholds (the widest, then the
+ * lowest one; the finite end of one that is open). use:  [count] non-zero = train on this image;
+ * NULL = all. Images without label or value never count. Errors: -ENODATA when there is nothing to
+ * train on, -EINVAL for bad sizes or options, -ENOMEM.
+ */
+int vj_threshold_fit(struct vj_rule_fit *fit, const struct vj_rule_table *table, enum vj_rule rule,
+                     const struct vj_search_options *search, const uint8_t *use,
+                     struct vj_error *err);
+
+/*
+ * Applies one threshold to every image.
+ * lossy:   [count, levels] filled with 0 / 1, VJ_LOSSY_UNANSWERED for images without value; or NULL
+ * qf_pred: [count] filled; VJ_EVAL_UNKNOWN for images without value
+ */
+int vj_threshold_apply(const struct vj_rule_table *table, enum vj_rule rule, double threshold,
+                       const struct vj_search_options *search, uint8_t *lossy, int32_t *qf_pred,
+                       struct vj_error *err);
+
+/*
+ * Fits one threshold per fold on the images outside it and applies it to those inside.
+ * fits, lossy, qf_pred: as above; zeroed *fits on failure
+ * Errors: as vj_threshold_fit(), the text naming the fold; -EINVAL without folds.
+ */
+int vj_threshold_cross_fit(struct vj_rule_fits *fits, const struct vj_rule_table *table,
+                           enum vj_rule rule, const struct vj_search_options *search,
+                           uint8_t *lossy, int32_t *qf_pred, struct vj_error *err);
+
+/*
+ * Median of count >= 1 labels: of an even number the mean of the two in the middle, halves rounded
+ * up (every value between the two has the same mean absolute error). `labels` is sorted in place.
+ */
+int32_t vj_median_qf(int32_t *labels, size_t count);
+
+/*
+ * The constant predictor. With folds: the median label outside the image's fold, one fit per fold.
+ * Without folds: for each image the median label of all others (leave one out), so that no image
+ * sees its own label; *fits then holds one entry, the median of all labels, which is what images
+ * without label get, with `mad` and `pair_error` those of leaving one out. table:   value is not
+ * read and may be NULL Errors: -ENODATA when a fold, or an image, has no labelled image to learn
+ * from.
+ */
+int vj_constant_predict(struct vj_rule_fits *fits, const struct vj_rule_table *table,
+                        int32_t *qf_pred, struct vj_error *err);
+
+void vj_rule_fits_free(struct vj_rule_fits *fits);
+
+#endif

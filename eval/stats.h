@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/* Small statistics: quantiles, seeded bootstrap draws, paired tests. Pure functions of their input.
+ */
+#ifndef VJ_EVAL_STATS_H
+#define VJ_EVAL_STATS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "host/error.h"
+
+struct vj_bootstrap {
+    uint64_t seed;
+    uint32_t stream;   /* keeps the resamples of different sets apart: fold number, 0 = pooled */
+    size_t resamples;  /* B; 0 = no intervals */
+    double confidence; /* of the two-sided interval, e.g. 0.95; inside (0, 1) */
+};
+
+/* seed, stream 0, B = 2000, 95 %. */
+struct vj_bootstrap vj_bootstrap_default(uint64_t seed);
+
+/*
+ * Resample number `resample` of the bootstrap: `count` indices in [0, count), drawn with
+ * replacement. A pure function of (seed, stream, resample, count): Philox counters of purpose
+ * VJ_RNG_BOOTSTRAP. index: [count] filled; count 1 .. 2^26
+ */
+void vj_bootstrap_draw(const struct vj_bootstrap *boot, size_t resample, uint32_t *index,
+                       size_t count);
+
+/* Ascending order; NaN is not allowed. */
+void vj_sort_doubles(double *value, size_t count);
+
+/*
+ * Quantile q in [0, 1] of ascending values, count >= 1, by linear interpolation between the two
+ * order statistics around q (count - 1) (type 7 of Hyndman and Fan 1996; NumPy's default).
+ */
+double vj_quantile_sorted(const double *sorted, size_t count, double q);
+
+/* The same for integers given as counts: histogram[v] values equal v, v = 0 .. bins - 1. */
+double vj_quantile_histogram(const uint32_t *histogram, size_t bins, double q);
+
+/* One estimate with its percentile interval. */
+struct vj_interval {
+    double low, high;
+};
+
+/* Percentile interval of count >= 1 bootstrap replicates (sorted in place). */
+struct vj_interval vj_percentile_interval(double *replicates, size_t count, double confidence);
+
+enum vj_test_method {
+    VJ_TEST_NONE = 0, /* nothing to test: no pair differs, p = 1 */
+    VJ_TEST_EXACT,
+    VJ_TEST_NORMAL, /* normal approximation */
+};
+
+const char *vj_test_method_name(enum vj_test_method method); /* "none", "exact", "normal" */
+
+/* Wilcoxon's signed-rank test of paired differences, two-sided. */
+struct vj_wilcoxon {
+    size_t n;       /* differences other than zero; zeros are dropped, as Wilcoxon did */
+    double w_plus;  /* sum of the ranks of positive differences */
+    double w_minus; /* and of negative ones; ties share their mean rank */
+    double z;       /* normal approximation, 0 for the exact method */
+    double p;       /* two-sided, in (0, 1] */
+    enum vj_test_method method;
+};
+
+/*
+ * n <= 50: exact. The distribution is that of the ranks as they are, mean ranks of ties included,
+ * each sign equally likely; without ties this is Wilcoxon's table. (Errors in QF are integers and
+ * nearly always tie, so the table alone would seldom apply.) n > 50: normal approximation with the
+ * variance corrected for ties, without continuity correction. difference: [count], finite Errors:
+ * -EINVAL for a value that is not finite, -ENOMEM.
+ */
+int vj_wilcoxon_signed_rank(struct vj_wilcoxon *out, const double *difference, size_t count,
+                            struct vj_error *err);
+
+/* McNemar's test, exact: the smaller count against Binomial(b + c, 1/2), doubled, at most 1. */
+struct vj_mcnemar {
+    uint64_t b; /* pairs that only the first predictor has right */
+    uint64_t c; /* pairs that only the second has right */
+    double p;
+    enum vj_test_method method;
+};
+
+struct vj_mcnemar vj_mcnemar_exact(uint64_t b, uint64_t c);
+
+#endif
