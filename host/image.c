@@ -107,20 +107,24 @@ static const char *extension_title(const char *name)
     return NULL;
 }
 
+static int fail_unknown(const struct vj_image_source *src, struct vj_error *err)
+{
+    char start[16] = "";
+    for (size_t i = 0; i < 4 && i < src->size; i++)
+        snprintf(start + 3 * i, sizeof(start) - 3 * i, " %02x", src->data[i]);
+    return vj_fail(err, -EINVAL,
+                   "%s: not a picture (%zu bytes:%s%s); expected JPEG, PNG, BMP, PPM or PGM",
+                   src->name, src->size, start, src->size > 4 ? " ..." : "");
+}
+
 static int find_decoder(const struct decoder **out, const struct vj_image_source *src,
                         struct vj_error *err)
 {
     if (src->size == 0)
         return vj_fail(err, -ENODATA, "%s: is empty (0 bytes); copy it again", src->name);
     const char *content = content_title(src);
-    if (!content) {
-        const uint8_t *d = src->data;
-        size_t n = src->size;
-        return vj_fail(err, -EINVAL,
-                       "%s: not a picture (%zu bytes, starting with %02x %02x %02x %02x); expected "
-                       "JPEG, PNG, BMP, PPM or PGM",
-                       src->name, n, d[0], n > 1 ? d[1] : 0U, n > 2 ? d[2] : 0U, n > 3 ? d[3] : 0U);
-    }
+    if (!content)
+        return fail_unknown(src, err);
     *out = NULL;
     for (size_t i = 0; i < COUNT(decoders); i++)
         if (strcmp(decoders[i].title, content) == 0)

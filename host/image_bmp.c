@@ -177,7 +177,7 @@ static int read_masks(struct bitmap *b, const struct vj_image_source *src, struc
     if (b->headers_end < end)
         b->headers_end = end;
     if (src->size < end)
-        return fail_cut(src, "the channel masks", end, err);
+        return fail_cut(src, "the list of channel masks", end, err);
 
     uint32_t seen = 0;
     for (size_t c = 0; c < count; c++) {

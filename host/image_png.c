@@ -45,7 +45,7 @@ struct reader {
     const struct vj_image_options *opt;
     struct header header;
     struct vj_image img; /* owned until handed over */
-    uint8_t *blend;      /* owned: samples with alpha, height x width x (channels + 1) */
+    uint8_t *scratch;    /* owned: what has to be blended or looked up first */
     char warning[160];   /* the first one, "" when none */
 };
 
@@ -119,7 +119,10 @@ static bool is_animated(const struct vj_image_source *src)
             return false;
         if (memcmp(chunk + 4, "acTL", 4) == 0)
             return true;
-        at += 12 + (size_t)read_u32(chunk);
+        size_t length = read_u32(chunk);
+        if (length > src->size - at - 12)
+            return false;
+        at += 12 + length;
     }
     return false;
 }
@@ -131,6 +134,13 @@ static int check_container(const struct reader *r)
         return vj_fail(r->guard.err, -EBADMSG,
                        "%s: PNG: signature is damaged, as by a copy in text mode; copy it again",
                        src->name);
+    /* The library calls this no more than invalid. */
+    if (src->size >= 24 && memcmp(src->data + 12, "IHDR", 4) == 0) {
+        int rc = vj_image_check_size(src->name, read_u32(src->data + 16), read_u32(src->data + 20),
+                                     SIZE_MAX, r->guard.err);
+        if (rc)
+            return rc;
+    }
     if (is_animated(src))
         return vj_fail(r->guard.err, -ENOTSUP,
                        "%s: PNG: animated (APNG); extract the wanted frame as a still picture",
@@ -188,16 +198,6 @@ static int check_plausible(const struct reader *r)
     return 0;
 }
 
-static void set_transformations(struct reader *r)
-{
-    if (r->header.type == PNG_COLOR_TYPE_PALETTE)
-        png_set_palette_to_rgb(r->png);
-    else if (r->header.type == PNG_COLOR_TYPE_GRAY)
-        png_set_expand_gray_1_2_4_to_8(r->png);
-    if (png_get_valid(r->png, r->info, PNG_INFO_tRNS))
-        png_set_tRNS_to_alpha(r->png);
-}
-
 /* Decodes into height x stride bytes; passes of an interlaced file complete the rows in place. */
 static int read_rows(struct reader *r, uint8_t *to, size_t stride)
 {
@@ -216,30 +216,84 @@ static int read_rows(struct reader *r, uint8_t *to, size_t stride)
     return 0;
 }
 
-/* Reads samples with alpha into a buffer of their own and blends them into the picture. */
-static int read_blended(struct reader *r)
+/* Reads height x width x samples bytes into the scratch buffer. */
+static int read_scratch(struct reader *r, size_t samples)
+{
+    size_t stride, bytes;
+    if (vj_size_mul(r->img.width, samples, &stride) && vj_size_mul(stride, r->img.height, &bytes))
+        r->scratch = malloc(bytes);
+    if (!r->scratch)
+        return vj_fail(r->guard.err, -ENOMEM, "%s: no memory to decode %zu x %zu pixels",
+                       r->guard.name, r->img.width, r->img.height);
+    return read_rows(r, r->scratch, stride);
+}
+
+static int decode_blended(struct reader *r)
 {
     size_t channels = (size_t)r->img.channels;
-    size_t stride, bytes;
-    if (vj_size_mul(r->img.width, channels + 1, &stride) &&
-        vj_size_mul(stride, r->img.height, &bytes))
-        r->blend = malloc(bytes);
-    if (!r->blend)
-        return vj_fail(r->guard.err, -ENOMEM, "%s: no memory to blend %zu x %zu pixels",
-                       r->guard.name, r->img.width, r->img.height);
-    int rc = read_rows(r, r->blend, stride);
+    size_t pixels = r->img.width * r->img.height; /* fits: allocated */
+    unsigned background = vj_alpha_background(r->opt->alpha);
+    if (r->header.type == PNG_COLOR_TYPE_GRAY)
+        png_set_expand_gray_1_2_4_to_8(r->png);
+    png_set_tRNS_to_alpha(r->png);
+    int rc = read_scratch(r, channels + 1);
     if (rc)
         return rc;
-    unsigned background = vj_alpha_background(r->opt->alpha);
-    const uint8_t *in = r->blend;
+    const uint8_t *in = r->scratch;
     uint8_t *out = r->img.data;
-    size_t pixels = r->img.width * r->img.height; /* fits: the buffer holds more */
     for (size_t i = 0; i < pixels; i++) {
         for (size_t c = 0; c < channels; c++)
             *out++ = vj_alpha_blend(in[c], in[channels], background);
         in += channels + 1;
     }
     return 0;
+}
+
+/* The palette over the background; entries beyond the opacity list are opaque. */
+static size_t blend_palette(uint8_t entries[PNG_MAX_PALETTE_LENGTH][3], const struct reader *r)
+{
+    png_colorp palette = NULL;
+    png_bytep opacity = NULL;
+    int count = 0, listed = 0;
+    unsigned background = vj_alpha_background(r->opt->alpha);
+    png_get_PLTE(r->png, r->info, &palette, &count);
+    png_get_tRNS(r->png, r->info, &opacity, &listed, NULL);
+    for (int i = 0; i < count; i++) {
+        unsigned alpha = i < listed ? opacity[i] : 255;
+        entries[i][0] = vj_alpha_blend(palette[i].red, alpha, background);
+        entries[i][1] = vj_alpha_blend(palette[i].green, alpha, background);
+        entries[i][2] = vj_alpha_blend(palette[i].blue, alpha, background);
+    }
+    return (size_t)count;
+}
+
+/* Looked up here and not by the library, which takes an index beyond the palette for black. */
+static int decode_indexed(struct reader *r)
+{
+    uint8_t entries[PNG_MAX_PALETTE_LENGTH][3];
+    size_t count = blend_palette(entries, r);
+    size_t pixels = r->img.width * r->img.height; /* fits: allocated */
+    png_set_packing(r->png);                      /* one byte per index whatever the depth */
+    int rc = read_scratch(r, 1);
+    if (rc)
+        return rc;
+    for (size_t i = 0; i < pixels; i++) {
+        size_t index = r->scratch[i];
+        if (index >= count)
+            return vj_fail(r->guard.err, -EBADMSG,
+                           "%s: PNG: palette index %zu at row %zu, but the palette has %zu "
+                           "entries; the file is damaged",
+                           r->guard.name, index, i / r->img.width, count);
+        memcpy(r->img.data + 3 * i, entries[index], 3);
+    }
+    return 0;
+}
+
+static int decode_direct(struct reader *r)
+{
+    if (r->header.type == PNG_COLOR_TYPE_GRAY)
+        png_set_expand_gray_1_2_4_to_8(r->png);
+    return read_rows(r, r->img.data, r->img.width * (size_t)r->img.channels);
 }
 
 static int decode(void *object)
@@ -259,10 +313,9 @@ static int decode(void *object)
     rc = vj_image_alloc(&r->img, h->width, h->height, channels_of(h), r->guard.err);
     if (rc)
         return vj_fail_prefix(r->guard.err, "%s", r->guard.name);
-    set_transformations(r);
-    if (h->alpha)
-        return read_blended(r);
-    return read_rows(r, r->img.data, r->img.width * (size_t)r->img.channels);
+    if (h->type == PNG_COLOR_TYPE_PALETTE)
+        return decode_indexed(r);
+    return h->alpha ? decode_blended(r) : decode_direct(r);
 }
 
 static int read_header(void *object)
@@ -286,7 +339,7 @@ int vj_image_read_png(struct vj_image *img, const struct vj_image_source *src,
     r.opt = opt;
     int rc = guarded(&r.guard, decode, &r);
     png_destroy_read_struct(&r.png, &r.info, NULL);
-    free(r.blend);
+    free(r.scratch);
     if (rc)
         vj_image_free(&r.img);
     *img = r.img;

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The good lossless picture files of test_image.c, and the samples they must have: the formulas of
+ * tests/golden/image/make.py, written a second time.
+ */
+#ifndef VJ_TESTS_IMAGE_GOOD_FILES_H
+#define VJ_TESTS_IMAGE_GOOD_FILES_H
+
+#include <math.h>
+#include <stdbool.h>
+
+#include "host/image.h"
+
+#define WIDTH  21
+#define HEIGHT 13
+
+static int sample(int x, int y, int c)
+{
+    return (11 * x + 7 * y + 85 * c + 3 * x * y) & 255;
+}
+
+static int opacity(int x, int y)
+{
+    return (37 * x + 90 * y) & 255;
+}
+
+static int entry(int i, int c)
+{
+    const int rgb[3] = {3 * i & 255, (255 - 5 * i) & 255, (7 * i + 1) & 255};
+    return rgb[c];
+}
+
+static int over(int level, int alpha, int background)
+{
+    return (int)floor((level * alpha + background * (255 - alpha)) / 255.0 + 0.5);
+}
+
+static int grey(int x, int y, int c)
+{
+    (void)c;
+    return sample(x, y, 0);
+}
+
+static int grey1(int x, int y, int c)
+{
+    return (grey(x, y, c) & 1) * 255;
+}
+
+static int grey2(int x, int y, int c)
+{
+    return (grey(x, y, c) & 3) * 85;
+}
+
+static int grey4(int x, int y, int c)
+{
+    return (grey(x, y, c) & 15) * 17;
+}
+
+static int palette1(int x, int y, int c)
+{
+    return entry(sample(x, y, 0) % 2, c);
+}
+
+static int palette4(int x, int y, int c)
+{
+    return entry(sample(x, y, 0) % 16, c);
+}
+
+static int palette200(int x, int y, int c)
+{
+    return entry(sample(x, y, 0) % 200, c);
+}
+
+static int alpha_black(int x, int y, int c)
+{
+    return over(sample(x, y, c), opacity(x, y), 0);
+}
+
+static int alpha_white(int x, int y, int c)
+{
+    return over(sample(x, y, c), opacity(x, y), 255);
+}
+
+static int grey_key_white(int x, int y, int c)
+{
+    return grey(x, y, c) == 40 ? 255 : grey(x, y, c);
+}
+
+static bool is_key(int x, int y)
+{
+    return sample(x, y, 0) == sample(3, 2, 0) && sample(x, y, 1) == sample(3, 2, 1) &&
+           sample(x, y, 2) == sample(3, 2, 2);
+}
+
+static int rgb_key_white(int x, int y, int c)
+{
+    return is_key(x, y) ? 255 : sample(x, y, c);
+}
+
+static int palette_key_white(int x, int y, int c)
+{
+    int index = sample(x, y, 0) % 16;
+    return over(entry(index, c), index < 10 ? 20 * index : 255, 255);
+}
+
+struct good {
+    const char *file;
+    int channels;
+    int (*expected)(int x, int y, int c);
+    enum vj_alpha_mode alpha;
+};
+
+static const struct good goods[] = {
+    {"grey8.png", 1, grey, VJ_ALPHA_REFUSE},
+    {"grey8_i.png", 1, grey, VJ_ALPHA_REFUSE},
+    {"grey1.png", 1, grey1, VJ_ALPHA_REFUSE},
+    {"grey2.png", 1, grey2, VJ_ALPHA_REFUSE},
+    {"grey4.png", 1, grey4, VJ_ALPHA_REFUSE},
+    {"rgb.png", 3, sample, VJ_ALPHA_REFUSE},
+    {"rgb_i.png", 3, sample, VJ_ALPHA_REFUSE},
+    {"rgb_extras.png", 3, sample, VJ_ALPHA_REFUSE},
+    {"palette1.png", 3, palette1, VJ_ALPHA_REFUSE},
+    {"palette4.png", 3, palette4, VJ_ALPHA_REFUSE},
+    {"palette4_i.png", 3, palette4, VJ_ALPHA_REFUSE},
+    {"palette8.png", 3, palette200, VJ_ALPHA_REFUSE},
+    {"grey_alpha.png", 1, alpha_black, VJ_ALPHA_BLACK},
+    {"grey_alpha.png", 1, alpha_white, VJ_ALPHA_WHITE},
+    {"rgb_alpha.png", 3, alpha_black, VJ_ALPHA_BLACK},
+    {"rgb_alpha.png", 3, alpha_white, VJ_ALPHA_WHITE},
+    {"rgb_alpha_i.png", 3, alpha_white, VJ_ALPHA_WHITE},
+    {"grey_trns.png", 1, grey_key_white, VJ_ALPHA_WHITE},
+    {"rgb_trns.png", 3, rgb_key_white, VJ_ALPHA_WHITE},
+    {"palette_trns.png", 3, palette_key_white, VJ_ALPHA_WHITE},
+    {"rgb24.bmp", 3, sample, VJ_ALPHA_REFUSE},
+    {"rgb24_top.bmp", 3, sample, VJ_ALPHA_REFUSE},
+    {"rgb24_core.bmp", 3, sample, VJ_ALPHA_REFUSE},
+    {"rgb24_gap.bmp", 3, sample, VJ_ALPHA_REFUSE},
+    {"rgb32.bmp", 3, sample, VJ_ALPHA_REFUSE},
+    {"masks.bmp", 3, sample, VJ_ALPHA_REFUSE},
+    {"masks_v4.bmp", 3, sample, VJ_ALPHA_REFUSE},
+    {"alpha_v5.bmp", 3, alpha_black, VJ_ALPHA_BLACK},
+    {"alpha_v5.bmp", 3, alpha_white, VJ_ALPHA_WHITE},
+    {"alpha_appended.bmp", 3, alpha_white, VJ_ALPHA_WHITE},
+    {"pal8.bmp", 3, palette200, VJ_ALPHA_REFUSE},
+    {"pal8_core.bmp", 3, palette200, VJ_ALPHA_REFUSE},
+    {"grey8.bmp", 1, grey, VJ_ALPHA_REFUSE},
+    {"p2.pgm", 1, grey, VJ_ALPHA_REFUSE},
+    {"p3.ppm", 3, sample, VJ_ALPHA_REFUSE},
+    {"p5.pgm", 1, grey, VJ_ALPHA_REFUSE},
+    {"p6.ppm", 3, sample, VJ_ALPHA_REFUSE},
+};
+
+#endif
