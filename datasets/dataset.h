@@ -81,8 +81,9 @@ struct vj_dataset_ops {
     int (*open)(void **state, const struct vj_dataset_options *opt, struct vj_dataset_info *info,
                 struct vj_error *err);
     size_t (*count)(const void *state);
-    /* Fills *item, zeroed by the caller (strings allocated for the caller). A broken item is not a
-     * failure of this call: it sets item->status and item->error. */
+    /* Fills *item, which comes without label and fold (strings allocated for the caller). A broken
+     * item is not a failure of this call: it sets item->status and item->error. May be called from
+     * several threads at once. */
     int (*item)(const void *state, size_t index, struct vj_item *item, struct vj_error *err);
     void (*close)(void *state);
 };

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* Paths, sizes and folder listings for the loaders. */
+#ifndef VJ_DATASETS_FILES_H
+#define VJ_DATASETS_FILES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "host/error.h"
+
+/* Formatted string in fresh memory (free()); *out is NULL and -ENOMEM when there is none. */
+int vj_text(char **out, struct vj_error *err, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* 0 and the size of a regular file (links are followed), or a negative errno (-EISDIR for a folder,
+ * -EINVAL for a pipe or device). */
+int vj_file_size(const char *path, int64_t *size);
+
+bool vj_is_folder(const char *path);
+
+/* Names in a folder, sorted bytewise. */
+struct vj_names {
+    char **name; /* owned */
+    size_t count;
+};
+
+/*
+ * Lists a folder without names that start with a dot.
+ * keep: NULL, or which names to take (called with the bare name)
+ * Errors: -errno of opendir, -E2BIG beyond a million names, -ENOMEM. names is empty on failure.
+ */
+int vj_names_list(struct vj_names *names, const char *folder, bool (*keep)(const char *name),
+                  struct vj_error *err);
+
+void vj_names_free(struct vj_names *names);
+
+#endif

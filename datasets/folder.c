@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `folder`: every picture of one folder, without labels: prediction only.
+ *
+ * Pictures are the files *.jpg, *.jpeg, *.png, *.bmp, *.ppm and *.pgm (in any case), sorted by
+ * name, bytewise. Hidden files, other files and sub-folders are passed over. Candidates are always
+ * synthesised from the picture, and compared with it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "datasets/dataset_internal.h"
+#include "datasets/files.h"
+#include "datasets/labels.h"
+#include "host/checked.h"
+
+struct folder {
+    char *root;
+    struct vj_names names;
+};
+
+static bool is_picture(const char *name)
+{
+    static const char *const extensions[] = {".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm"};
+    const char *dot = strrchr(name, '.');
+    for (size_t i = 0; dot && i < sizeof(extensions) / sizeof(extensions[0]); i++)
+        if (strcasecmp(dot, extensions[i]) == 0)
+            return true;
+    return false;
+}
+
+static void folder_close(void *state)
+{
+    struct folder *folder = state;
+    vj_names_free(&folder->names);
+    free(folder->root);
+    free(folder);
+}
+
+static int check_options(const struct vj_dataset_options *opt, struct vj_error *err)
+{
+    enum vj_label label;
+    enum vj_candidates candidates;
+    int rc = vj_label_parse(&label, opt->labels, VJ_LABEL_NONE, err);
+    if (!rc && label != VJ_LABEL_NONE)
+        rc = vj_fail(err, -EINVAL,
+                     "labels: '%s', but a folder has no labels; leave labels out or set it to none",
+                     opt->labels);
+    if (!rc)
+        rc = vj_candidates_parse(&candidates, opt->candidates, err);
+    if (!rc && candidates == VJ_CANDIDATES_FILES)
+        rc = vj_fail(err, -EINVAL,
+                     "candidates: files, but a folder has none; set candidates=synthesize or "
+                     "describe them in a manifest");
+    if (!rc)
+        rc = vj_require_first_jnd(opt, "folder", err);
+    return rc;
+}
+
+/* Drops names that are no regular files (folders called x.png, pipes, dangling links). */
+static int keep_files(struct folder *folder, struct vj_error *err)
+{
+    struct vj_names *names = &folder->names;
+    size_t kept = 0;
+    int rc = 0;
+    for (size_t i = 0; i < names->count; i++) {
+        char *path = NULL;
+        int64_t size;
+        if (!rc)
+            rc = vj_text(&path, err, "%s/%s", folder->root, names->name[i]);
+        if (!rc && vj_file_size(path, &size) == 0)
+            names->name[kept++] = names->name[i];
+        else
+            free(names->name[i]);
+        free(path);
+    }
+    names->count = kept;
+    return rc;
+}
+
+static int folder_open(void **state, const struct vj_dataset_options *opt,
+                       struct vj_dataset_info *info, struct vj_error *err)
+{
+    int rc = check_options(opt, err);
+    if (rc)
+        return rc;
+    struct folder *folder = vj_calloc(1, sizeof(*folder));
+    if (!folder)
+        return vj_fail(err, -ENOMEM, "%s: out of memory", opt->root);
+    rc = vj_text(&folder->root, err, "%s", opt->root);
+    if (!rc)
+        rc = vj_names_list(&folder->names, opt->root, is_picture, err);
+    if (!rc)
+        rc = keep_files(folder, err);
+    if (!rc && folder->names.count == 0)
+        rc = vj_fail(err, -ENOENT,
+                     "%s: holds no picture (jpg, jpeg, png, bmp, ppm, pgm); sub-folders are not "
+                     "searched",
+                     opt->root);
+    if (rc) {
+        folder_close(folder);
+        return rc;
+    }
+    vj_label_describe(info->label_definition, sizeof(info->label_definition), VJ_LABEL_NONE, 1);
+    strcpy(info->candidates, vj_candidates_name(VJ_CANDIDATES_SYNTHESIZE));
+    *state = folder;
+    return 0;
+}
+
+static size_t folder_count(const void *state)
+{
+    const struct folder *folder = state;
+    return folder->names.count;
+}
+
+static int folder_item(const void *state, size_t index, struct vj_item *item, struct vj_error *err)
+{
+    const struct folder *folder = state;
+    const char *name = folder->names.name[index];
+    item->id = (int)index + 1;
+    int rc = vj_text(&item->name, err, "%s", name);
+    if (!rc)
+        rc = vj_text(&item->source, err, "%s/%s", folder->root, name);
+    if (!rc)
+        rc = vj_item_check_files(item, false, 1, VJ_QF_MAX, err);
+    return rc;
+}
+
+const struct vj_dataset_ops vj_dataset_folder = {
+    .name = "folder",
+    .description = "the pictures of one folder, no labels: prediction only",
+    .open = folder_open,
+    .count = folder_count,
+    .item = folder_item,
+    .close = folder_close,
+};

@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `konjnd-1k`: the JPEG half of KonJND-1k (Lin et al., "Large-scale crowdsourced subjective
+ * assessment of picturewise just noticeable difference", 2022): 504 sources of 640x480. `root` is
+ * the folder KonJND-1k as unpacked: subjective_ratings.csv         image_id,Compression type,No. of
+ * ratings,mean,std,ratings source_image/SRC0001.png jpeg/SRC0001_JPEG_001.jpg      .. _100.jpg
+ * Which sources are JPEG is said by the CSV's column, not by their numbers; BPG rows are passed
+ * over.
+ *
+ * Labels: mean by default; median, sur50, sur75. All are computed from the row's list of ratings,
+ * each rating being one subject's JND (1..100, in file-index units). Ratings are of the flicker
+ * between source and candidate, so candidates are compared with the source picture (anchor_qf 0).
+ *
+ * Whether index = QF or index = 101 - QF is published nowhere: the files' quantisation tables say.
+ * Three ladders (first, middle, last of those whose _001 and _100 are there) must agree; in the
+ * second case file names and ratings are turned round, so that an item is in QF throughout.
+ * info.axis records what was found. Without any JPEG file (candidates=synthesize) index = QF is
+ * assumed, and recorded as assumed.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "datasets/csv.h"
+#include "datasets/dataset_internal.h"
+#include "datasets/files.h"
+#include "datasets/labels.h"
+#include "host/checked.h"
+#include "host/image.h"
+
+#define RATINGS_FILE  "subjective_ratings.csv"
+#define JPEG_FILE_MAX ((size_t)64 << 20)
+
+struct konjnd_row {
+    char *name;   /* "SRC0001" */
+    char *error;  /* what is wrong with the row, or NULL */
+    int *ratings; /* file-index units */
+    size_t count; /* of ratings */
+    int id;
+};
+
+struct konjnd {
+    char *root;
+    char *file; /* the CSV */
+    enum vj_label label;
+    enum vj_candidates candidates;
+    int qf_first, qf_last;
+    bool reversed; /* file index = 101 - QF */
+    struct konjnd_row *rows;
+    size_t count;
+};
+
+struct columns {
+    int image, type, number, ratings;
+};
+
+static void konjnd_close(void *state)
+{
+    struct konjnd *k = state;
+    for (size_t i = 0; i < k->count; i++) {
+        free(k->rows[i].name);
+        free(k->rows[i].error);
+        free(k->rows[i].ratings);
+    }
+    free(k->rows);
+    free(k->root);
+    free(k->file);
+    free(k);
+}
+
+/* ---- the CSV ---- */
+
+/* Number of a source in "SRC<n>.png" (four digits or more), else 0. */
+static int source_id(const char *image)
+{
+    int id, length = 0;
+    if (sscanf(image, "SRC%6d.png%n", &id, &length) != 1 || id < 1)
+        return 0;
+    char expected[32];
+    snprintf(expected, sizeof(expected), "SRC%04d.png", id);
+    return strcmp(image, expected) == 0 ? id : 0;
+}
+
+/* Reads the JSON list "[34, 41, 29]" of whole numbers 1..100 into rating[0..VJ_SUBJECTS_MAX-1]. */
+static int parse_ratings(int *rating, size_t *count, const char *text, struct vj_error *err)
+{
+    const char *p = text + strspn(text, " \t\r\n");
+    if (*p != '[')
+        return vj_fail(err, -EINVAL, "ratings '%.40s' is not a list in square brackets", text);
+    *count = 0;
+    for (char separator = '['; separator != ']';) {
+        p++;
+        size_t length = strcspn(p, ",]");
+        char number[64];
+        double value;
+        snprintf(number, sizeof(number), "%.*s", (int)(length < 63 ? length : 63), p);
+        if (!vj_parse_number(number, &value) || value != floor(value))
+            return vj_fail(err, -EINVAL, "ratings: '%.40s' is not a whole number", number);
+        if (value < 1 || value > VJ_QF_MAX)
+            return vj_fail(err, -EINVAL, "ratings: %.40s outside 1..100", number);
+        if (*count == VJ_SUBJECTS_MAX)
+            return vj_fail(err, -EINVAL, "ratings: more than %d", VJ_SUBJECTS_MAX);
+        rating[(*count)++] = (int)value;
+        p += length;
+        separator = *p;
+        if (separator == '\0')
+            return vj_fail(err, -EINVAL, "ratings: the list is not closed");
+    }
+    p++;
+    if (p[strspn(p, " \t\r\n")] != '\0')
+        return vj_fail(err, -EINVAL, "ratings: '%.40s' after the list", p);
+    return 0;
+}
+
+static int parse_row(struct konjnd_row *row, const struct vj_csv *csv, const struct columns *at,
+                     struct vj_error *err)
+{
+    const char *image = vj_csv_field(csv, at->image);
+    if (vj_csv_fields(csv) != vj_csv_columns(csv))
+        return vj_fail(err, -EINVAL, "%zu fields where the first line names %zu columns",
+                       vj_csv_fields(csv), vj_csv_columns(csv));
+    row->id = source_id(image);
+    if (!row->id)
+        return vj_fail(err, -EINVAL, "image_id '%.40s' is not of the form SRC0001.png", image);
+    int rating[VJ_SUBJECTS_MAX];
+    size_t count = 0;
+    int rc = parse_ratings(rating, &count, vj_csv_field(csv, at->ratings), err);
+    if (rc)
+        return rc;
+    double said;
+    if (at->number >= 0 &&
+        (!vj_parse_number(vj_csv_field(csv, at->number), &said) || said != (double)count))
+        return vj_fail(err, -EINVAL, "'No. of ratings' is '%.40s', the list has %zu",
+                       vj_csv_field(csv, at->number), count);
+    row->ratings = vj_calloc(count, sizeof(*row->ratings));
+    if (!row->ratings)
+        return vj_fail(err, -ENOMEM, "out of memory");
+    memcpy(row->ratings, rating, count * sizeof(*row->ratings));
+    row->count = count;
+    return 0;
+}
+
+/* "SRC0001" for "SRC0001.png"; a text that is no such name is kept whole. */
+static int name_row(struct konjnd_row *row, const char *image, size_t line, struct vj_error *err)
+{
+    if (row->id)
+        return vj_text(&row->name, err, "SRC%04d", row->id);
+    return vj_text(&row->name, err, "%.200s (line %zu)", image, line);
+}
+
+static int add_row(struct konjnd *k, size_t *room, const struct vj_csv *csv,
+                   const struct columns *at, struct vj_error *err)
+{
+    if (k->count == *room) {
+        size_t wanted = *room ? *room * 2 : 512;
+        struct konjnd_row *grown = reallocarray(k->rows, wanted, sizeof(*grown));
+        if (!grown)
+            return vj_fail(err, -ENOMEM, "%s: out of memory", k->file);
+        k->rows = grown;
+        *room = wanted;
+    }
+    struct konjnd_row *row = &k->rows[k->count++];
+    memset(row, 0, sizeof(*row));
+    struct vj_error cause = {0};
+    int rc = parse_row(row, csv, at, &cause);
+    if (rc == -ENOMEM)
+        return vj_fail(err, rc, "%s: %s", k->file, cause.text);
+    if (rc)
+        rc = vj_text(&row->error, err, "%s:%zu: %s", k->file, vj_csv_line(csv), cause.text);
+    if (!rc)
+        rc = name_row(row, vj_csv_field(csv, at->image), vj_csv_line(csv), err);
+    return rc;
+}
+
+static int find_columns(struct columns *at, const struct vj_csv *csv, struct vj_error *err)
+{
+    int rc = vj_csv_column(csv, "image_id", true, &at->image, err);
+    if (!rc)
+        rc = vj_csv_column(csv, "Compression type", true, &at->type, err);
+    if (!rc)
+        rc = vj_csv_column(csv, "ratings", true, &at->ratings, err);
+    if (!rc)
+        rc = vj_csv_column(csv, "No. of ratings", false, &at->number, err);
+    return rc;
+}
+
+static int read_rows(struct konjnd *k, struct vj_error *err)
+{
+    struct vj_csv *csv;
+    int rc = vj_csv_open(&csv, k->file, err);
+    if (rc)
+        return rc;
+    struct columns at;
+    size_t room = 0;
+    rc = find_columns(&at, csv, err);
+    for (bool more = true; !rc && more;) {
+        rc = vj_csv_next(csv, &more, err);
+        if (!rc && more && strcasecmp(vj_csv_field(csv, at.type), "JPEG") == 0)
+            rc = add_row(k, &room, csv, &at, err);
+    }
+    vj_csv_close(csv);
+    if (!rc && k->count == 0)
+        rc = vj_fail(err, -EINVAL, "%s: no row has the Compression type JPEG", k->file);
+    return rc;
+}
+
+static int compare_rows(const void *a, const void *b)
+{
+    const struct konjnd_row *x = *(struct konjnd_row *const *)a;
+    const struct konjnd_row *y = *(struct konjnd_row *const *)b;
+    int order = strcmp(x->name, y->name);
+    return order ? order : (x > y) - (x < y); /* both lie in one array: file order */
+}
+
+/* A source rated in two rows: the later one is broken and gets a name of its own. */
+static int check_repeats(struct konjnd *k, struct vj_error *err)
+{
+    struct konjnd_row **sorted = vj_calloc(k->count, sizeof(*sorted));
+    if (!sorted)
+        return vj_fail(err, -ENOMEM, "%s: out of memory", k->file);
+    for (size_t i = 0; i < k->count; i++)
+        sorted[i] = &k->rows[i];
+    qsort(sorted, k->count, sizeof(*sorted), compare_rows);
+    int rc = 0;
+    const struct konjnd_row *first = sorted[0];
+    for (size_t i = 1; i < k->count && !rc; i++) {
+        struct konjnd_row *row = sorted[i];
+        if (strcmp(first->name, row->name) != 0) {
+            first = row;
+            continue;
+        }
+        char *name;
+        free(row->error);
+        rc = vj_text(&row->error, err, "%s: %s has two JPEG rows; the first one counts", k->file,
+                     first->name);
+        if (!rc)
+            rc = vj_text(&name, err, "%s (JPEG row %zu)", first->name, (size_t)(row - k->rows) + 1);
+        if (!rc) {
+            free(row->name);
+            row->name = name;
+        }
+    }
+    free(sorted);
+    return rc;
+}
+
+/* ---- the axis ---- */
+
+static int candidate_path(const struct konjnd *k, const char *name, int index, char **path,
+                          struct vj_error *err)
+{
+    return vj_text(path, err, "%s/jpeg/%s_JPEG_%03d.jpg", k->root, name, index);
+}
+
+static int file_quality(const struct konjnd *k, const char *name, int index, int *qf,
+                        struct vj_error *err)
+{
+    char *path;
+    uint8_t *data = NULL;
+    size_t size;
+    int rc = candidate_path(k, name, index, &path, err);
+    if (!rc)
+        rc = vj_file_read(&data, &size, path, JPEG_FILE_MAX, err);
+    if (!rc)
+        rc = vj_jpeg_quality(qf, data, size, path, err);
+    free(data);
+    free(path);
+    return rc;
+}
+
+/* Whether both ends of the row's ladder are there. */
+static bool has_ends(const struct konjnd *k, const struct konjnd_row *row)
+{
+    bool there = row->id != 0;
+    for (int index = 1; index <= VJ_QF_MAX && there; index += VJ_QF_MAX - 1) {
+        char *path;
+        int64_t size;
+        there =
+            candidate_path(k, row->name, index, &path, NULL) == 0 && vj_file_size(path, &size) == 0;
+        free(path);
+    }
+    return there;
+}
+
+/* Up to three rows with both ends: first, middle, last. Returns how many. */
+static size_t choose_ladders(const struct konjnd *k, const struct konjnd_row *chosen[3])
+{
+    size_t found = 0, last = 0;
+    for (size_t i = 0; i < k->count && !found; i++)
+        if (has_ends(k, &k->rows[i])) {
+            chosen[found++] = &k->rows[i];
+            last = i;
+        }
+    if (!found)
+        return 0;
+    size_t first = last;
+    for (size_t i = k->count; i-- > first + 1 && found == 1;)
+        if (has_ends(k, &k->rows[i])) {
+            chosen[found++] = &k->rows[i];
+            last = i;
+        }
+    size_t middle = first + (last - first) / 2;
+    if (middle > first && has_ends(k, &k->rows[middle]))
+        chosen[found++] = &k->rows[middle];
+    return found;
+}
+
+/* Reads one ladder's direction: *reversed, and the QFs found at its ends. */
+static int ladder_direction(const struct konjnd *k, const struct konjnd_row *row, bool *reversed,
+                            int *low, int *high, struct vj_error *err)
+{
+    int rc = file_quality(k, row->name, 1, low, err);
+    if (!rc)
+        rc = file_quality(k, row->name, VJ_QF_MAX, high, err);
+    if (!rc && *low == *high)
+        rc = vj_fail(err, -EINVAL, "%s/jpeg: %s_JPEG_001 and _100 both have QF %d", k->root,
+                     row->name, *low);
+    if (rc)
+        return vj_fail_prefix(err, "cannot tell whether file index means QF or 101 - QF");
+    *reversed = *low > *high;
+    return 0;
+}
+
+static int orient_axis(struct konjnd *k, struct vj_dataset_info *info, struct vj_error *err)
+{
+    const struct konjnd_row *ladder[3];
+    size_t count = choose_ladders(k, ladder);
+    if (!count && k->candidates == VJ_CANDIDATES_FILES)
+        return vj_fail(err, -ENOENT,
+                       "%s/jpeg: no source has its files SRC..._JPEG_001.jpg and _100.jpg, needed "
+                       "to tell whether the index means QF or 101 - QF; restore the folder",
+                       k->root);
+    if (!count) {
+        snprintf(info->axis, sizeof(info->axis), "index = QF assumed: no JPEG files there to tell");
+        return 0;
+    }
+    int low = 0, high = 0;
+    for (size_t i = 0; i < count; i++) {
+        bool reversed = false;
+        int first = 0, last = 0;
+        int rc = ladder_direction(k, ladder[i], &reversed, &first, &last, err);
+        if (rc)
+            return rc;
+        if (i && reversed != k->reversed)
+            return vj_fail(err, -EINVAL,
+                           "%s/jpeg: the index means QF for one of %s and %s, and 101 - QF for the "
+                           "other; the files are mixed up",
+                           k->root, ladder[0]->name, ladder[i]->name);
+        if (!i) {
+            k->reversed = reversed;
+            low = first;
+            high = last;
+        }
+    }
+    snprintf(info->axis, sizeof(info->axis),
+             "index = %s by the quantisation tables of %zu ladder(s): %s_JPEG_001 has QF %d, _100 "
+             "has QF %d",
+             k->reversed ? "101 - QF" : "QF", count, ladder[0]->name, low, high);
+    return 0;
+}
+
+/* ---- the data set ---- */
+
+static int parse_options(struct konjnd *k, const struct vj_dataset_options *opt,
+                         struct vj_error *err)
+{
+    int rc = vj_label_parse(&k->label, opt->labels, VJ_LABEL_MEAN, err);
+    if (!rc && k->label == VJ_LABEL_SQF)
+        rc = vj_fail(err, -EINVAL,
+                     "labels: sqf, but konjnd-1k has no stair quality function; use mean, median, "
+                     "sur50 or sur75");
+    if (!rc)
+        rc = vj_candidates_parse(&k->candidates, opt->candidates, err);
+    if (!rc)
+        rc = vj_require_first_jnd(opt, "konjnd-1k", err);
+    if (k->candidates == VJ_CANDIDATES_UNSAID)
+        k->candidates = VJ_CANDIDATES_FILES;
+    k->qf_first = opt->qf_first;
+    k->qf_last = opt->qf_last;
+    if (!rc)
+        rc = vj_text(&k->root, err, "%s", opt->root);
+    if (!rc)
+        rc = vj_text(&k->file, err, "%s/" RATINGS_FILE, opt->root);
+    return rc;
+}
+
+static int check_tree(const struct konjnd *k, struct vj_error *err)
+{
+    if (!vj_is_folder(k->root))
+        return vj_fail(err, -ENOENT, "root: %s: no such folder", k->root);
+    char *folder;
+    int rc = vj_text(&folder, err, "%s/source_image", k->root);
+    if (!rc && !vj_is_folder(folder))
+        rc = vj_fail(err, -ENOENT,
+                     "%s: no such folder; root must be the folder KonJND-1k as unpacked", folder);
+    free(folder);
+    if (rc || k->candidates != VJ_CANDIDATES_FILES)
+        return rc;
+    rc = vj_text(&folder, err, "%s/jpeg", k->root);
+    if (!rc && !vj_is_folder(folder))
+        rc = vj_fail(err, -ENOENT,
+                     "%s: no such folder; restore it, or set candidates=synthesize to encode the "
+                     "sources",
+                     folder);
+    free(folder);
+    return rc;
+}
+
+static int konjnd_open(void **state, const struct vj_dataset_options *opt,
+                       struct vj_dataset_info *info, struct vj_error *err)
+{
+    struct konjnd *k = vj_calloc(1, sizeof(*k));
+    if (!k)
+        return vj_fail(err, -ENOMEM, "%s: out of memory", opt->root);
+    int rc = parse_options(k, opt, err);
+    if (!rc)
+        rc = check_tree(k, err);
+    if (!rc)
+        rc = read_rows(k, err);
+    if (!rc)
+        rc = check_repeats(k, err);
+    if (!rc)
+        rc = orient_axis(k, info, err);
+    if (rc) {
+        konjnd_close(k);
+        return rc;
+    }
+    vj_label_describe(info->label_definition, sizeof(info->label_definition), k->label, 1);
+    strcpy(info->candidates, vj_candidates_name(k->candidates));
+    info->human_labels = k->label != VJ_LABEL_NONE;
+    *state = k;
+    return 0;
+}
+
+static size_t konjnd_count(const void *state)
+{
+    const struct konjnd *k = state;
+    return k->count;
+}
+
+/* File index of a QF, and QF of a file index: the same reflection. */
+static int turn(const struct konjnd *k, int value)
+{
+    return k->reversed ? VJ_QF_MAX + 1 - value : value;
+}
+
+static void set_label(const struct konjnd *k, const struct konjnd_row *row, struct vj_item *item)
+{
+    int answers[VJ_SUBJECTS_MAX];
+    for (size_t i = 0; i < row->count; i++)
+        answers[i] = turn(k, row->ratings[i]);
+    struct vj_label_value label = vj_label_from_answers(k->label, answers, row->count);
+    item->qf_true = label.qf;
+    item->qf_exact = label.exact;
+    item->has_sur = true;
+    vj_sur_from_answers(item->sur, answers, row->count);
+}
+
+static int konjnd_item(const void *state, size_t index, struct vj_item *item, struct vj_error *err)
+{
+    const struct konjnd *k = state;
+    const struct konjnd_row *row = &k->rows[index];
+    item->id = row->id ? row->id : (int)index + 1;
+    int rc = vj_text(&item->name, err, "%s", row->name);
+    if (rc)
+        return rc;
+    if (row->error) {
+        struct vj_error cause = {0};
+        vj_fail(&cause, -EINVAL, "%s", row->error);
+        return vj_item_break(item, &cause, err);
+    }
+    set_label(k, row, item);
+    rc = vj_text(&item->source, err, "%s/source_image/%s.png", k->root, row->name);
+    bool files = k->candidates == VJ_CANDIDATES_FILES;
+    for (int q = k->qf_first; files && q <= k->qf_last && !rc; q++)
+        rc = candidate_path(k, row->name, turn(k, q), &item->candidate[q], err);
+    return rc ? rc : vj_item_check_files(item, files, k->qf_first, k->qf_last, err);
+}
+
+const struct vj_dataset_ops vj_dataset_konjnd_1k = {
+    .name = "konjnd-1k",
+    .description = "KonJND-1k, JPEG half: 504 sources, JPEG QF 1..100, crowd ratings",
+    .open = konjnd_open,
+    .count = konjnd_count,
+    .item = konjnd_item,
+    .close = konjnd_close,
+};

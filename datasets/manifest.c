@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `manifest`: anyone's data, described by a CSV file (`root` names the file).
+ *
+ * The first line names the columns, in any order; other columns are ignored.
+ *     image       source picture; the item is called by this text as written
+ *     candidates  pattern of the candidate files with {qf} (7, 70, 100) or {qf:03d} (007, 070, 100;
+ *                 any width 1..9), or empty: candidates are synthesised
+ *     qf_true     picture-wise JND, 1..100, or empty; decimals are kept and rounded, halves upwards
+ *     fold        1..1000, or empty; used with folds=manifest
+ * Only `image` is required. Paths are relative to the CSV's folder unless they start with '/'.
+ * Candidates are compared with the source picture. Either every row has a pattern or none has;
+ * otherwise the option `candidates` decides (files: rows without one are broken; synthesize:
+ * patterns are ignored). That a file was encoded at the QF its name says is checked where it is
+ * decoded, from its quantisation tables.
+ *
+ * A bad row breaks its item and no other; a file that cannot be cut into rows does not open.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "datasets/csv.h"
+#include "datasets/dataset_internal.h"
+#include "datasets/files.h"
+#include "datasets/folds.h"
+#include "datasets/labels.h"
+#include "host/checked.h"
+
+struct manifest_row {
+    char *image;   /* as written */
+    char *name;    /* the same, made unique for a repeated image */
+    char *pattern; /* as written, "" when there is none */
+    char *error;   /* what is wrong with the row, or NULL */
+    size_t line;
+    double qf_exact; /* NaN = unknown */
+    int fold;
+};
+
+struct manifest {
+    char *file;   /* path of the CSV */
+    char *folder; /* prefix of relative paths, "" or with a final '/' */
+    enum vj_candidates candidates;
+    int qf_first, qf_last;
+    bool labels;
+    struct manifest_row *rows;
+    size_t count;
+    size_t with_pattern, first_with, first_without; /* rows, and lines of the first of each kind */
+    size_t with_fold;
+};
+
+struct columns {
+    int image, candidates, qf_true, fold;
+};
+
+static void manifest_close(void *state)
+{
+    struct manifest *m = state;
+    for (size_t i = 0; i < m->count; i++) {
+        struct manifest_row *row = &m->rows[i];
+        free(row->image);
+        free(row->name);
+        free(row->pattern);
+        free(row->error);
+    }
+    free(m->rows);
+    free(m->file);
+    free(m->folder);
+    free(m);
+}
+
+/* ---- patterns ---- */
+
+/* Reads the placeholder at `p` ("{qf}" or "{qf:0Wd}"); its length, or 0 when it is none. */
+static size_t placeholder(const char *p, int *width)
+{
+    *width = 1;
+    if (strncmp(p, "{qf}", 4) == 0)
+        return 4;
+    if (strncmp(p, "{qf:0", 5) == 0 && p[5] >= '1' && p[5] <= '9' && p[6] == 'd' && p[7] == '}') {
+        *width = p[5] - '0';
+        return 8;
+    }
+    return 0;
+}
+
+/* Fails on braces that are no placeholder, and without any placeholder. */
+static int check_pattern(const char *pattern, struct vj_error *err)
+{
+    size_t found = 0;
+    for (const char *p = pattern; *p;) {
+        int width;
+        size_t length = placeholder(p, &width);
+        if (!length && (*p == '{' || *p == '}'))
+            return vj_fail(err, -EINVAL,
+                           "candidates '%.200s': unknown placeholder at '%.20s'; use {qf} or "
+                           "{qf:03d}",
+                           pattern, p);
+        found += length != 0;
+        p += length ? length : 1;
+    }
+    if (!found)
+        return vj_fail(err, -EINVAL,
+                       "candidates '%.200s': no {qf} in it, so all quality factors would be one "
+                       "file",
+                       pattern);
+    return 0;
+}
+
+/* The pattern with its placeholders filled in, in fresh memory. */
+static int expand_pattern(char **out, const char *folder, const char *pattern, int qf,
+                          struct vj_error *err)
+{
+    char text[PATH_MAX];
+    size_t used = 0;
+    *out = NULL;
+    for (const char *p = pattern; *p;) {
+        int width;
+        size_t length = placeholder(p, &width);
+        int wrote = length ? snprintf(text + used, sizeof(text) - used, "%0*d", width, qf)
+                           : snprintf(text + used, sizeof(text) - used, "%c", *p);
+        used += (size_t)wrote;
+        if (used >= sizeof(text))
+            return vj_fail(err, -ENAMETOOLONG, "candidates: a path longer than %d bytes", PATH_MAX);
+        p += length ? length : 1;
+    }
+    text[used] = '\0';
+    return vj_text(out, err, "%s%s", text[0] == '/' ? "" : folder, text);
+}
+
+/* ---- rows ---- */
+
+static int parse_qf(double *qf, const char *text, struct vj_error *err)
+{
+    *qf = NAN;
+    if (text[strspn(text, " \t")] == '\0')
+        return 0;
+    double value;
+    if (!vj_parse_number(text, &value) || value < 1 || value > VJ_QF_MAX)
+        return vj_fail(err, -EINVAL, "qf_true '%.40s' is not a quality factor, 1..100, nor empty",
+                       text);
+    *qf = value;
+    return 0;
+}
+
+static int parse_fold(int *fold, const char *text, struct vj_error *err)
+{
+    *fold = VJ_FOLD_NONE;
+    if (text[strspn(text, " \t")] == '\0')
+        return 0;
+    double value;
+    if (!vj_parse_number(text, &value) || value != floor(value) || value < 1 ||
+        value > VJ_FOLDS_MAX)
+        return vj_fail(err, -EINVAL, "fold '%.40s' is not a whole number 1..%d, nor empty", text,
+                       VJ_FOLDS_MAX);
+    *fold = (int)value;
+    return 0;
+}
+
+/* What can be wrong with a row by itself. */
+static int check_row(struct manifest_row *row, const struct vj_csv *csv, const struct columns *at,
+                     bool patterns_count, struct vj_error *err)
+{
+    if (vj_csv_fields(csv) != vj_csv_columns(csv))
+        return vj_fail(err, -EINVAL,
+                       "%zu fields where the first line names %zu columns; quote fields that hold "
+                       "commas",
+                       vj_csv_fields(csv), vj_csv_columns(csv));
+    if (!*row->image)
+        return vj_fail(err, -EINVAL, "no image");
+    int rc = *row->pattern && patterns_count ? check_pattern(row->pattern, err) : 0;
+    if (!rc)
+        rc = parse_qf(&row->qf_exact, vj_csv_field(csv, at->qf_true), err);
+    if (!rc)
+        rc = parse_fold(&row->fold, vj_csv_field(csv, at->fold), err);
+    return rc;
+}
+
+/* Records `cause` as the row's error. */
+static int break_row(const struct manifest *m, struct manifest_row *row,
+                     const struct vj_error *cause, struct vj_error *err)
+{
+    if (row->error)
+        return 0;
+    return vj_text(&row->error, err, "%s:%zu: %s", m->file, row->line, cause->text);
+}
+
+static int add_row(struct manifest *m, size_t *room, const struct vj_csv *csv,
+                   const struct columns *at, struct vj_error *err)
+{
+    if (m->count == *room) {
+        size_t wanted = *room ? *room * 2 : 64;
+        struct manifest_row *grown = reallocarray(m->rows, wanted, sizeof(*grown));
+        if (!grown)
+            return vj_fail(err, -ENOMEM, "%s: out of memory", m->file);
+        m->rows = grown;
+        *room = wanted;
+    }
+    struct manifest_row *row = &m->rows[m->count++];
+    *row = (struct manifest_row){.line = vj_csv_line(csv), .qf_exact = NAN, .fold = VJ_FOLD_NONE};
+    int rc = vj_text(&row->image, err, "%s", vj_csv_field(csv, at->image));
+    if (!rc)
+        rc = vj_text(&row->pattern, err, "%s", vj_csv_field(csv, at->candidates));
+    if (rc)
+        return rc;
+    struct vj_error cause = {0};
+    if (check_row(row, csv, at, m->candidates != VJ_CANDIDATES_SYNTHESIZE, &cause))
+        return break_row(m, row, &cause, err);
+    if (*row->pattern && m->with_pattern++ == 0)
+        m->first_with = row->line;
+    if (!*row->pattern && !m->first_without)
+        m->first_without = row->line;
+    m->with_fold += row->fold != VJ_FOLD_NONE;
+    return 0;
+}
+
+static int read_rows(struct manifest *m, struct vj_error *err)
+{
+    struct vj_csv *csv;
+    int rc = vj_csv_open(&csv, m->file, err);
+    if (rc)
+        return rc;
+    struct columns at;
+    size_t room = 0;
+    rc = vj_csv_column(csv, "image", true, &at.image, err);
+    if (!rc)
+        rc = vj_csv_column(csv, "candidates", false, &at.candidates, err);
+    if (!rc)
+        rc = vj_csv_column(csv, "qf_true", false, &at.qf_true, err);
+    if (!rc)
+        rc = vj_csv_column(csv, "fold", false, &at.fold, err);
+    for (bool more = true; !rc && more;) {
+        rc = vj_csv_next(csv, &more, err);
+        if (!rc && more)
+            rc = add_row(m, &room, csv, &at, err);
+    }
+    vj_csv_close(csv);
+    if (!rc && m->count == 0)
+        rc = vj_fail(err, -EINVAL, "%s: names the columns but has no row", m->file);
+    return rc;
+}
+
+static int compare_rows(const void *a, const void *b)
+{
+    const struct manifest_row *x = *(struct manifest_row *const *)a;
+    const struct manifest_row *y = *(struct manifest_row *const *)b;
+    int order = strcmp(x->image, y->image);
+    return order ? order : (x->line > y->line) - (x->line < y->line);
+}
+
+/* Gives every row its name; a repeated image breaks the later row, which gets a name of its own. */
+static int name_rows(struct manifest *m, struct vj_error *err)
+{
+    struct manifest_row **sorted = vj_calloc(m->count, sizeof(*sorted));
+    if (!sorted)
+        return vj_fail(err, -ENOMEM, "%s: out of memory", m->file);
+    for (size_t i = 0; i < m->count; i++)
+        sorted[i] = &m->rows[i];
+    qsort(sorted, m->count, sizeof(*sorted), compare_rows);
+    int rc = 0;
+    const struct manifest_row *first = NULL;
+    for (size_t i = 0; i < m->count && !rc; i++) {
+        struct manifest_row *row = sorted[i];
+        bool repeated = first && strcmp(first->image, row->image) == 0;
+        if (repeated || !*row->image) {
+            struct vj_error cause = {0};
+            vj_fail(&cause, -EEXIST, "image '%.300s' is already in line %zu", row->image,
+                    repeated ? first->line : row->line);
+            rc = break_row(m, row, &cause, err);
+            if (!rc)
+                rc = vj_text(&row->name, err, "%s (line %zu)", row->image, row->line);
+        } else {
+            first = row;
+            rc = vj_text(&row->name, err, "%s", row->image);
+        }
+    }
+    free(sorted);
+    return rc;
+}
+
+/* ---- the data set ---- */
+
+static int decide_candidates(struct manifest *m, struct vj_error *err)
+{
+    if (m->candidates != VJ_CANDIDATES_UNSAID)
+        return 0;
+    if (m->with_pattern && m->first_without)
+        return vj_fail(err, -EINVAL,
+                       "%s: line %zu has a candidates pattern, line %zu has none; fill in all or "
+                       "none, or set candidates=files or candidates=synthesize",
+                       m->file, m->first_with, m->first_without);
+    m->candidates = m->with_pattern ? VJ_CANDIDATES_FILES : VJ_CANDIDATES_SYNTHESIZE;
+    return 0;
+}
+
+static int parse_options(struct manifest *m, const struct vj_dataset_options *opt,
+                         struct vj_error *err)
+{
+    /* The definition behind qf_true is its author's: the only other choice is to ignore it. */
+    m->labels = !opt->labels;
+    if (opt->labels && strcmp(opt->labels, "none") != 0)
+        return vj_fail(err, -EINVAL,
+                       "labels: '%s', but a manifest's labels are its column qf_true; leave labels "
+                       "out, or set it to none",
+                       opt->labels);
+    int rc = vj_candidates_parse(&m->candidates, opt->candidates, err);
+    if (!rc)
+        rc = vj_require_first_jnd(opt, "manifest", err);
+    m->qf_first = opt->qf_first;
+    m->qf_last = opt->qf_last;
+    if (!rc)
+        rc = vj_text(&m->file, err, "%s", opt->root);
+    const char *slash = strrchr(opt->root, '/');
+    if (!rc)
+        rc = vj_text(&m->folder, err, "%.*s", slash ? (int)(slash - opt->root) + 1 : 0, opt->root);
+    return rc;
+}
+
+static bool any_label(const struct manifest *m)
+{
+    for (size_t i = 0; m->labels && i < m->count; i++)
+        if (!isnan(m->rows[i].qf_exact))
+            return true;
+    return false;
+}
+
+static int manifest_open(void **state, const struct vj_dataset_options *opt,
+                         struct vj_dataset_info *info, struct vj_error *err)
+{
+    struct manifest *m = vj_calloc(1, sizeof(*m));
+    if (!m)
+        return vj_fail(err, -ENOMEM, "%s: out of memory", opt->root);
+    int rc = parse_options(m, opt, err);
+    if (!rc)
+        rc = read_rows(m, err);
+    if (!rc)
+        rc = name_rows(m, err);
+    if (!rc)
+        rc = decide_candidates(m, err);
+    if (!rc && opt->folds && strcmp(opt->folds, "manifest") == 0 && !m->with_fold)
+        rc = vj_fail(err, -EINVAL, "%s: folds=manifest, but no row has a fold", m->file);
+    if (rc) {
+        manifest_close(m);
+        return rc;
+    }
+    info->human_labels = any_label(m);
+    snprintf(info->label_definition, sizeof(info->label_definition), "%s",
+             info->human_labels
+                 ? "manifest: column qf_true, definition and origin as its author says"
+                 : "none");
+    strcpy(info->candidates, vj_candidates_name(m->candidates));
+    *state = m;
+    return 0;
+}
+
+static size_t manifest_count(const void *state)
+{
+    const struct manifest *m = state;
+    return m->count;
+}
+
+static int fill_candidates(const struct manifest *m, const struct manifest_row *row,
+                           struct vj_item *item, struct vj_error *err)
+{
+    for (int q = m->qf_first; q <= m->qf_last; q++) {
+        int rc = expand_pattern(&item->candidate[q], m->folder, row->pattern, q, err);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+static int break_item(const struct manifest *m, const struct manifest_row *row,
+                      struct vj_item *item, const char *text, struct vj_error *err)
+{
+    struct vj_error cause = {0};
+    if (text)
+        vj_fail(&cause, -EINVAL, "%s", text);
+    else
+        vj_fail(&cause, -EINVAL,
+                "%s:%zu: no candidates pattern, but candidates=files; add one, or set "
+                "candidates=synthesize",
+                m->file, row->line);
+    return vj_item_break(item, &cause, err);
+}
+
+static int find_files(const struct manifest *m, const struct manifest_row *row,
+                      struct vj_item *item, struct vj_error *err)
+{
+    int rc = 0;
+    bool files = m->candidates == VJ_CANDIDATES_FILES;
+    if (files) {
+        struct vj_error cause = {0};
+        rc = fill_candidates(m, row, item, &cause);
+        if (rc == -ENAMETOOLONG) {
+            vj_fail_prefix(&cause, "%s:%zu", m->file, row->line);
+            return vj_item_break(item, &cause, err);
+        }
+        if (rc)
+            return vj_fail(err, rc, "%s", cause.text);
+    }
+    rc = vj_item_check_files(item, files, m->qf_first, m->qf_last, err);
+    if (rc || !item->status)
+        return rc;
+    /* The item knows the path; the reader wants the row as well. */
+    char *text;
+    rc = vj_text(&text, err, "%s:%zu: %s", m->file, row->line, item->error);
+    if (rc)
+        return rc;
+    free(item->error);
+    item->error = text;
+    return 0;
+}
+
+static int manifest_item(const void *state, size_t index, struct vj_item *item,
+                         struct vj_error *err)
+{
+    const struct manifest *m = state;
+    const struct manifest_row *row = &m->rows[index];
+    item->id = (int)index + 1;
+    item->fold = row->fold;
+    if (m->labels && !isnan(row->qf_exact)) {
+        item->qf_exact = row->qf_exact;
+        item->qf_true = (int)floor(row->qf_exact + 0.5);
+    }
+    int rc = vj_text(&item->name, err, "%s", row->name);
+    if (!rc)
+        rc = vj_text(&item->source, err, "%s%s", row->image[0] == '/' ? "" : m->folder, row->image);
+    if (rc)
+        return rc;
+    if (row->error)
+        return break_item(m, row, item, row->error, err);
+    if (m->candidates == VJ_CANDIDATES_FILES && !*row->pattern)
+        return break_item(m, row, item, NULL, err);
+    return find_files(m, row, item, err);
+}
+
+const struct vj_dataset_ops vj_dataset_manifest = {
+    .name = "manifest",
+    .description = "a CSV file: image, candidate file pattern, true QF, fold",
+    .open = manifest_open,
+    .count = manifest_count,
+    .item = manifest_item,
+    .close = manifest_close,
+};

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `synthetic`: procedural pictures with labels from a stated synthetic observer, in the layout of
+ * MCL-JCI (see mcl_jci.c) plus SYNTHETIC.txt in the root, with lines `key = value` (# starts a
+ * comment line):
+ *     observer   what made the labels, in words (required; goes into the label definition)
+ *     count      number of sources; those that are not there become broken items
+ *     subjects   rows of the JND_samples files; any number when it is not said
+ * Other keys (seed, size, ...) are for the reader. The items are the sources found, and those that
+ * `count` says should be there. Never presented as human data: info.human_labels is false.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "datasets/dataset_internal.h"
+#include "datasets/files.h"
+#include "datasets/labels.h"
+#include "host/checked.h"
+#include "host/image.h"
+
+#define NOTE_MAX    ((size_t)1 << 20)
+#define SOURCES_MAX 9999
+
+struct note {
+    char observer[160]; /* cut off when longer */
+    int count;          /* 0 = not said */
+    int subjects;       /* 0 = not said */
+};
+
+/* Cuts blanks off both ends, in place. */
+static char *trim(char *text)
+{
+    while (isspace((unsigned char)*text))
+        text++;
+    size_t length = strlen(text);
+    while (length && isspace((unsigned char)text[length - 1]))
+        text[--length] = '\0';
+    return text;
+}
+
+static int read_number(int *out, const char *value, int max, const char *key, const char *path,
+                       size_t line, struct vj_error *err)
+{
+    double number;
+    if (!vj_parse_number(value, &number) || number < 1 || number > max || number != (int)number)
+        return vj_fail(err, -EINVAL, "%s:%zu: %s '%.40s' is not a whole number 1..%d", path, line,
+                       key, value, max);
+    *out = (int)number;
+    return 0;
+}
+
+static int read_setting(struct note *note, char *line, const char *path, size_t number,
+                        struct vj_error *err)
+{
+    char *text = trim(line);
+    if (*text == '\0' || *text == '#')
+        return 0;
+    char *equals = strchr(text, '=');
+    if (!equals)
+        return vj_fail(err, -EINVAL, "%s:%zu: '%.40s' is not of the form key = value", path, number,
+                       text);
+    *equals = '\0';
+    const char *key = trim(text), *value = trim(equals + 1);
+    if (strcmp(key, "observer") == 0)
+        snprintf(note->observer, sizeof(note->observer), "%s", value);
+    else if (strcmp(key, "count") == 0)
+        return read_number(&note->count, value, SOURCES_MAX, key, path, number, err);
+    else if (strcmp(key, "subjects") == 0)
+        return read_number(&note->subjects, value, VJ_SUBJECTS_MAX, key, path, number, err);
+    return 0;
+}
+
+/* Reads the settings in `text`, which is cut up. */
+static int read_settings(struct note *note, char *text, const char *path, struct vj_error *err)
+{
+    size_t number = 0;
+    for (char *line = text; line;) {
+        char *end = strchr(line, '\n');
+        if (end)
+            *end = '\0';
+        int rc = read_setting(note, line, path, ++number, err);
+        if (rc)
+            return rc;
+        line = end ? end + 1 : NULL;
+    }
+    if (!*note->observer)
+        return vj_fail(err, -EINVAL, "%s: does not name the observer that made the labels", path);
+    return 0;
+}
+
+static int read_note(struct note *note, const char *root, struct vj_error *err)
+{
+    memset(note, 0, sizeof(*note));
+    uint8_t *data = NULL;
+    size_t size;
+    int64_t found;
+    char *path, *text;
+    int rc = vj_text(&path, err, "%s/" VJ_SYNTHETIC_FILE, root);
+    if (!rc && vj_file_size(path, &found) == -ENOENT)
+        rc = vj_fail(err, -ENOENT,
+                     "%s: no such file, so this is not a tree of procedural pictures; make one "
+                     "with `vpjnd synth`, or use dataset=mcl-jci",
+                     path);
+    if (!rc)
+        rc = vj_file_read(&data, &size, path, NOTE_MAX, err);
+    if (rc)
+        goto out;
+    text = realloc(data, size + 1);
+    if (!text) {
+        rc = vj_fail(err, -ENOMEM, "%s: out of memory", path);
+        goto out;
+    }
+    data = (uint8_t *)text;
+    text[size] = '\0';
+    rc = read_settings(note, text, path, err);
+out:
+    free(data);
+    free(path);
+    return rc;
+}
+
+static bool is_source(const char *name)
+{
+    return vj_mcl_source_id(name) != 0;
+}
+
+/* ids: SOURCES_MAX of them; *count is at least 1 on success. */
+static int find_sources(int *ids, size_t *count, const struct note *note, const char *root,
+                        struct vj_error *err)
+{
+    char *folder;
+    struct vj_names names = {0};
+    bool *there = vj_calloc(SOURCES_MAX + 1, sizeof(*there));
+    int rc = vj_mcl_source_folder(&folder, root, err);
+    if (!rc && !there)
+        rc = vj_fail(err, -ENOMEM, "%s: out of memory", root);
+    if (!rc)
+        rc = vj_names_list(&names, folder, is_source, err);
+    if (rc)
+        goto out;
+    for (size_t i = 0; i < names.count; i++)
+        there[vj_mcl_source_id(names.name[i])] = true;
+    *count = 0;
+    for (int id = 1; id <= SOURCES_MAX; id++)
+        if (there[id] || id <= note->count)
+            ids[(*count)++] = id;
+    if (*count == 0)
+        rc = vj_fail(err, -ENOENT, "%s: holds no ImageJND_SRC<n>.bmp", folder);
+out:
+    vj_names_free(&names);
+    free(there);
+    free(folder);
+    return rc;
+}
+
+static int synthetic_open(void **state, const struct vj_dataset_options *opt,
+                          struct vj_dataset_info *info, struct vj_error *err)
+{
+    struct note note;
+    int *ids = vj_calloc(SOURCES_MAX, sizeof(*ids));
+    if (!ids)
+        return vj_fail(err, -ENOMEM, "%s: out of memory", opt->root);
+    size_t count = 0;
+    int rc = vj_mcl_check_root(opt->root, err);
+    if (!rc)
+        rc = read_note(&note, opt->root, err);
+    if (!rc)
+        rc = find_sources(ids, &count, &note, opt->root, err);
+    if (!rc) {
+        const struct vj_mcl_tree tree = {
+            .ids = ids, .count = count, .subjects = (size_t)note.subjects, .labels = "sqf"};
+        rc = vj_mcl_open(state, &tree, opt, info, err);
+    }
+    free(ids);
+    if (rc)
+        return rc;
+    if (info->human_labels) {
+        enum vj_label label = VJ_LABEL_NONE;
+        vj_label_parse(&label, opt->labels, VJ_LABEL_SQF, NULL);
+        snprintf(info->label_definition, sizeof(info->label_definition),
+                 "%s of JND %d, synthetic observer: %.110s", vj_label_name(label), opt->jnd,
+                 note.observer);
+    }
+    info->human_labels = false;
+    return 0;
+}
+
+const struct vj_dataset_ops vj_dataset_synthetic = {
+    .name = "synthetic",
+    .description = "procedural pictures of `vpjnd synth`, labels of a stated synthetic observer",
+    .open = synthetic_open,
+    .count = vj_mcl_count,
+    .item = vj_mcl_item,
+    .close = vj_mcl_close,
+};
