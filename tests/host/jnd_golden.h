@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Comparison of pixel-JND maps and their stages with the second implementation's golden files
+ * (tests/golden/jnd/make.py says what they hold), for test_jnd.c.
+ */
+#ifndef VJ_TESTS_HOST_JND_GOLDEN_H
+#define VJ_TESTS_HOST_JND_GOLDEN_H
+
+#include "tests/vj_test.h"
+
+#include <math.h>
+#include <stdbool.h>
+
+#include "host/checked.h"
+#include "host/jnd_blocks.h"
+#include "host/jnd_map.h"
+
+static void *take(size_t count, size_t size)
+{
+    void *p = vj_alloc_aligned(count, size);
+    assert_non_null(p);
+    return p;
+}
+
+static void run(const struct vj_jnd_model *model, size_t variant, const uint8_t *luma, size_t width,
+                size_t height, int threads, float *map, float *const *stages)
+{
+    struct vj_error err = {0};
+    struct vj_jnd_workspace *ws;
+    size_t bytes = vj_jnd_workspace_bytes(model, width, height, threads);
+    assert_int_equal(vj_jnd_workspace_create(&ws, bytes, threads, &err), 0);
+    memset(ws->arena.base, 0xFF, bytes); /* whatever was there before must not matter */
+    struct vj_jnd_job job = {.luma = luma,
+                             .width = width,
+                             .height = height,
+                             .variant = variant,
+                             .map = map,
+                             .stages = stages};
+    if (vj_jnd_run(model, &job, ws, &err))
+        fail_msg("%s", err.text);
+    vj_jnd_workspace_free(ws);
+}
+
+static uint32_t hash_noise(size_t x, size_t y)
+{
+    uint64_t mixed = (uint64_t)(x * 73856093) ^ (uint64_t)(y * 19349663);
+    return (uint32_t)(mixed * 2654435761u) >> 24;
+}
+
+/* The procedural pictures of tests/golden/jnd/make.py, written a second time. */
+static int picture_value(const char *kind, size_t x, size_t y, size_t w, size_t h)
+{
+    int noise = (int)hash_noise(x, y);
+    if (strcmp(kind, "noise") == 0)
+        return noise;
+    if (strcmp(kind, "ramp") == 0)
+        return (int)((5 * x + 3 * y) % 256);
+    if (strcmp(kind, "steps") == 0)
+        return (int)((x / 8 * 40 + y / 8 * 25) % 256);
+    long dx = (long)x - (long)(w / 3), dy = (long)y - (long)(h / 2), radius = (long)(h / 4);
+    int v = 40 + (int)((3 * x + 2 * y) * 60 / (3 * w + 2 * h));
+    v += dx * dx + dy * dy < radius * radius ? 90 : 0;
+    v += y > 2 * h / 3 && (x / 3 + y / 3) % 2 ? 45 : 0;
+    v += x > 2 * w / 3 ? noise / 4 : noise / 64;
+    if (strcmp(kind, "night") == 0)
+        v /= 4;
+    else
+        assert_string_equal(kind, "scene");
+    return v > 255 ? 255 : v;
+}
+
+static uint64_t fnv1a(const uint8_t *data, size_t n)
+{
+    uint64_t h = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ data[i]) * 0x100000001b3u;
+    return h;
+}
+
+/* Results for the picture, model and variant of the lines being read: lines come in that order. */
+struct golden {
+    char key[512]; /* "picture width height model variant" */
+    char picture[256];
+    size_t width, height;
+    uint8_t *luma;
+    const struct vj_jnd_model *model;
+    float *planes[16]; /* stages, then the map */
+    size_t plane_count;
+    float *values; /* golden.f32 */
+    size_t value_count;
+    double worst;
+    size_t checked;
+};
+
+static void golden_forget_results(struct golden *g)
+{
+    for (size_t i = 0; i < g->plane_count; i++)
+        free(g->planes[i]);
+    g->plane_count = 0;
+}
+
+static void golden_load_picture(struct golden *g, const char *picture, size_t width, size_t height)
+{
+    free(g->luma);
+    g->luma = take(width, height);
+    snprintf(g->picture, sizeof(g->picture), "%s", picture);
+    g->width = width;
+    g->height = height;
+    if (picture[0] != '@') {
+        for (size_t i = 0; i < width * height; i++)
+            g->luma[i] = (uint8_t)picture_value(picture, i % width, i / width, width, height);
+        return;
+    }
+    struct vj_error err = {0};
+    struct vj_image img;
+    if (vj_image_read(&img, vj_test_data(picture + 1), NULL, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(img.width, width);
+    assert_int_equal(img.height, height);
+    vj_jnd_luma(&img, g->luma);
+    vj_image_free(&img);
+}
+
+static void golden_compute(struct golden *g, const char *model, const char *variant)
+{
+    struct vj_error err = {0};
+    size_t index;
+    golden_forget_results(g);
+    g->model = vj_jnd_find(model, &err);
+    assert_non_null(g->model);
+    assert_int_equal(vj_jnd_variant_find(&index, g->model, variant, &err), 0);
+    size_t count = 0;
+    while (g->model->stages[count])
+        count++;
+    for (size_t i = 0; i <= count; i++)
+        g->planes[i] = take(g->width * g->height, sizeof(float));
+    g->plane_count = count + 1;
+    run(g->model, index, g->luma, g->width, g->height, 2, g->planes[count], g->planes);
+}
+
+static const float *golden_stage(const struct golden *g, const char *stage)
+{
+    for (size_t i = 0; g->model->stages[i]; i++)
+        if (strcmp(g->model->stages[i], stage) == 0)
+            return g->planes[i];
+    assert_string_equal(stage, "map");
+    return g->planes[g->plane_count - 1];
+}
+
+/* 1e-4 grey levels on maps; 1e-5 of values above 10 on intermediate results. */
+static void golden_compare(struct golden *g, const char *line, size_t at, double got, double wanted)
+{
+    double off = fabs(got - wanted), limit = 1e-4 + 1e-5 * fabs(wanted);
+    g->worst = off > g->worst ? off : g->worst;
+    g->checked++;
+    if (!(off <= limit))
+        fail_msg("%.100s: value %zu is %.9g, not %.9g", line, at, got, wanted);
+}
+
+static void golden_digest(const struct golden *g, const float *plane, const char *line,
+                          const char *digest)
+{
+    size_t n = g->width * g->height;
+    uint8_t *bytes = take(n, 1);
+    for (size_t i = 0; i < n; i++)
+        bytes[i] = (uint8_t)plane[i];
+    char got[17];
+    snprintf(got, sizeof(got), "%016llx", (unsigned long long)fnv1a(bytes, n));
+    free(bytes);
+    if (strncmp(got, digest, 16) != 0)
+        fail_msg("%.100s: digest %s", line, got);
+}
+
+static void golden_line(struct golden *g, const char *line)
+{
+    char picture[256], model[32], variant[32], stage[32], form[16];
+    size_t width, height;
+    int used;
+    if (sscanf(line, "%255s %zu %zu %31s %31s%n", picture, &width, &height, model, variant,
+               &used) != 5)
+        fail_msg("bad line: %.100s", line);
+    if (strcmp(picture, g->picture) != 0 || width != g->width || height != g->height)
+        golden_load_picture(g, picture, width, height);
+    if (strlen(g->key) != (size_t)used || strncmp(g->key, line, (size_t)used) != 0) {
+        golden_compute(g, model, variant);
+        snprintf(g->key, sizeof(g->key), "%.*s", used, line);
+    }
+    const char *rest = line + used;
+    assert_int_equal(sscanf(rest, " %31s %15s %n", stage, form, &used), 2);
+    rest += used;
+    const float *plane = golden_stage(g, stage);
+    if (strcmp(form, "digest") == 0) {
+        golden_digest(g, plane, line, rest);
+    } else if (strcmp(form, "full") == 0) {
+        size_t first = strtoul(rest, NULL, 10) / sizeof(float);
+        assert_true(first + width * height <= g->value_count);
+        for (size_t i = 0; i < width * height; i++)
+            golden_compare(g, line, i, plane[i], g->values[first + i]);
+    } else {
+        assert_string_equal(form, "samples");
+        size_t at;
+        double wanted;
+        for (; sscanf(rest, "%zu %lf %n", &at, &wanted, &used) == 2; rest += used)
+            golden_compare(g, line, at, plane[at], wanted);
+        assert_string_equal(rest, "");
+    }
+}
+
+static void golden_read_values(struct golden *g)
+{
+    FILE *file = fopen(VJ_TEST_GOLDEN "/jnd/golden.f32", "rb");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, 0, SEEK_END), 0);
+    g->value_count = (size_t)ftell(file) / sizeof(float);
+    rewind(file);
+    g->values = take(g->value_count, sizeof(float));
+    assert_int_equal(fread(g->values, sizeof(float), g->value_count, file), g->value_count);
+    fclose(file);
+}
+
+/* Goes through the lines about photographs, or through all others. */
+static void golden_check(bool photographs)
+{
+    struct golden g = {0};
+    golden_read_values(&g);
+    FILE *file = fopen(VJ_TEST_GOLDEN "/jnd/golden.txt", "r");
+    assert_non_null(file);
+    char *line = NULL;
+    size_t room = 0, lines = 0;
+    ssize_t length;
+    while ((length = getline(&line, &room, file)) > 0) {
+        line[length - 1] = '\0';
+        if ((line[0] == '@') != photographs)
+            continue;
+        golden_line(&g, line);
+        lines++;
+    }
+    assert_true(lines > 50);
+    assert_true(g.checked > 500);
+    print_message("%zu results, %zu values, largest difference %.2g grey levels\n", lines,
+                  g.checked, g.worst);
+    golden_forget_results(&g);
+    free(g.luma);
+    free(g.values);
+    free(line);
+    fclose(file);
+}
+
+#endif
