@@ -16,13 +16,12 @@ enum {
     STRIP = 256,  /* columns handled together, so that eleven rows of two planes stay in L1 */
 };
 
-/* One scale of the reference. Planes are tightly packed; moments have (w - 10) x (h - 10) values.
+/* One scale of the reference. Planes are tightly packed; there are (w - 10) x (h - 10) windows.
  */
 struct scale {
     size_t width, height;
-    float *luma; /* Y - VJ_QUALITY_CENTRE */
-    float *mean; /* F(luma) */
-    float *var;  /* F(luma^2) - F(luma)^2, >= 0 */
+    float *luma;
+    float *var; /* of its windows, >= 0 */
 };
 
 struct vj_quality_reference {
@@ -46,7 +45,6 @@ struct vj_quality_scratch {
 struct difference_sums {
     uint64_t samples_squared; /* over all samples */
     uint64_t luma_squared;    /* thousandths^2 */
-    int64_t luma;             /* thousandths */
 };
 
 struct loss_sums {
@@ -93,8 +91,7 @@ static float *alloc_plane(size_t width, size_t height, int scale)
     return vj_alloc_aligned((width >> scale) * (height >> scale), sizeof(float));
 }
 
-/* ---- reference ----------------------------------------------------------------------------------
- */
+/* ---- reference -------------------------------------------------------------------------- */
 
 int vj_quality_reference_create(struct vj_quality_reference **ref, size_t max_width,
                                 size_t max_height, int which, struct vj_error *err)
@@ -118,9 +115,8 @@ int vj_quality_reference_create(struct vj_quality_reference **ref, size_t max_wi
     for (int s = 0; s < scales; s++) {
         struct scale *scale = &r->scale[s];
         scale->luma = alloc_plane(max_width, max_height, s);
-        scale->mean = alloc_plane(max_width, max_height, s);
         scale->var = alloc_plane(max_width, max_height, s);
-        if (!scale->luma || !scale->mean || !scale->var)
+        if (!scale->luma || !scale->var)
             goto no_memory;
     }
     if (scales) {
@@ -144,7 +140,6 @@ void vj_quality_reference_free(struct vj_quality_reference *ref)
         return;
     for (int s = 0; s < VJ_MS_SSIM_SCALES; s++) {
         free(ref->scale[s].luma);
-        free(ref->scale[s].mean);
         free(ref->scale[s].var);
     }
     free(ref->column_mean);
@@ -153,18 +148,17 @@ void vj_quality_reference_free(struct vj_quality_reference *ref)
     free(ref);
 }
 
-VJ_SIMD static void centred_luma(float *luma, const uint8_t *pixels, size_t count, int channels)
+VJ_SIMD static void luma_plane(float *restrict luma, const uint8_t *restrict pixels, size_t count,
+                               int channels)
 {
-    const int32_t centre = 1000 * (int32_t)VJ_QUALITY_CENTRE;
     if (channels == 1) {
         for (size_t i = 0; i < count; i++)
-            luma[i] = (float)pixels[i] - VJ_QUALITY_CENTRE;
+            luma[i] = pixels[i];
         return;
     }
-    for (size_t i = 0; i < count; i++) {
-        int32_t milli = vj_luma_milli(pixels[3 * i], pixels[3 * i + 1], pixels[3 * i + 2]);
-        luma[i] = vj_milli_to_float(milli - centre);
-    }
+    for (size_t i = 0; i < count; i++)
+        luma[i] =
+            vj_milli_to_float(vj_luma_milli(pixels[3 * i], pixels[3 * i + 1], pixels[3 * i + 2]));
 }
 
 /* to: (width / 2) x (height / 2); an odd last row or column of `from` is dropped. */
@@ -200,28 +194,25 @@ VJ_SIMD static void column_moments(double *restrict mean, double *restrict squar
     }
 }
 
-VJ_SIMD static void row_moments(float *restrict mean, float *restrict var,
-                                const double *restrict column_mean,
-                                const double *restrict column_square, size_t windows)
+VJ_SIMD static void row_variances(float *restrict var, const double *restrict column_mean,
+                                  const double *restrict column_square, size_t windows)
 {
     for (size_t x = 0; x < windows; x++) {
         double m = vj_ssim_window_double(column_mean + x, 1);
         double v = vj_ssim_window_double(column_square + x, 1) - m * m;
-        mean[x] = (float)m;
         var[x] = (float)(v > 0.0 ? v : 0.0);
     }
 }
 
-/* In double: var would lose half its digits to cancellation otherwise, and it is done only once. */
-static void reference_moments(struct vj_quality_reference *ref, struct scale *scale)
+/* Done once per reference, so double takes the place of care with cancellation. */
+static void reference_variances(struct vj_quality_reference *ref, struct scale *scale)
 {
     size_t across = scale->width - VJ_SSIM_MARGIN;
     size_t down = scale->height - VJ_SSIM_MARGIN;
     for (size_t y = 0; y < down; y++) {
         column_moments(ref->column_mean, ref->column_square, scale->luma + y * scale->width,
                        scale->width);
-        row_moments(scale->mean + y * across, scale->var + y * across, ref->column_mean,
-                    ref->column_square, across);
+        row_variances(scale->var + y * across, ref->column_mean, ref->column_square, across);
     }
 }
 
@@ -249,18 +240,17 @@ int vj_quality_reference_load(struct vj_quality_reference *ref, const struct vj_
         scale->width = img->width >> s;
         scale->height = img->height >> s;
         if (s == 0)
-            centred_luma(scale->luma, ref->pixels, img->width * img->height, img->channels);
+            luma_plane(scale->luma, ref->pixels, img->width * img->height, img->channels);
         else
             pool(scale->luma, finer->luma, finer->width, finer->height);
-        reference_moments(ref, scale);
+        reference_variances(ref, scale);
     }
     ref->width = img->width;
     ref->height = img->height;
     return 0;
 }
 
-/* ---- scratch ------------------------------------------------------------------------------------
- */
+/* ---- scratch ---------------------------------------------------------------------------- */
 
 int vj_quality_scratch_create(struct vj_quality_scratch **scratch, size_t max_width,
                               size_t max_height, int which, struct vj_error *err)
@@ -299,48 +289,41 @@ void vj_quality_scratch_free(struct vj_quality_scratch *scratch)
     free(scratch);
 }
 
-/* ---- one distorted picture ----------------------------------------------------------------------
- */
+/* ---- one distorted picture -------------------------------------------------------------- */
 
-/* Luma differences of up to CHUNK pixels in thousandths; returns the sum of all squared
- * differences. */
-VJ_SIMD static uint32_t chunk_differences(int32_t *restrict milli, const uint8_t *restrict d,
-                                          const uint8_t *restrict r, size_t pixels, int channels)
+VJ_SIMD static uint32_t sample_squares(const uint8_t *d, const uint8_t *r, size_t samples)
 {
-    int16_t difference[3 * CHUNK];
-    size_t samples = pixels * (size_t)channels;
-    uint32_t squares = 0;
+    uint32_t sum = 0;
     for (size_t i = 0; i < samples; i++) {
         int32_t t = d[i] - r[i];
-        difference[i] = (int16_t)t;
-        squares += (uint32_t)(t * t);
+        sum += (uint32_t)(t * t);
     }
+    return sum;
+}
+
+VJ_SIMD static void luma_differences(int32_t *restrict milli, const uint8_t *restrict d,
+                                     const uint8_t *restrict r, size_t pixels, int channels)
+{
     if (channels == 1) {
         for (size_t i = 0; i < pixels; i++)
-            milli[i] = 1000 * difference[i];
-    } else {
-        for (size_t i = 0; i < pixels; i++)
-            milli[i] =
-                vj_luma_milli(difference[3 * i], difference[3 * i + 1], difference[3 * i + 2]);
+            milli[i] = 1000 * (d[i] - r[i]);
+        return;
     }
-    return squares;
+    for (size_t i = 0; i < pixels; i++)
+        milli[i] = vj_luma_milli(d[3 * i] - r[3 * i], d[3 * i + 1] - r[3 * i + 1],
+                                 d[3 * i + 2] - r[3 * i + 2]);
 }
 
-VJ_SIMD static void chunk_luma_sums(struct difference_sums *sums, const int32_t *milli,
-                                    size_t pixels)
+VJ_SIMD static uint64_t luma_squares(const int32_t *milli, size_t pixels)
 {
-    int32_t sum = 0; /* at most 1024 * 255000 < 2^31 */
     int64_t squares = 0;
-    for (size_t i = 0; i < pixels; i++) {
-        sum += milli[i];
+    for (size_t i = 0; i < pixels; i++)
         squares += (int64_t)milli[i] * milli[i];
-    }
-    sums->luma += sum;
-    sums->luma_squared += (uint64_t)squares;
+    return (uint64_t)squares;
 }
 
-VJ_SIMD static void chunk_to_plane(float *restrict plane, const int32_t *restrict milli,
-                                   size_t pixels)
+VJ_SIMD static void luma_to_plane(float *restrict plane, const int32_t *restrict milli,
+                                  size_t pixels)
 {
     for (size_t i = 0; i < pixels; i++)
         plane[i] = vj_milli_to_float(milli[i]);
@@ -350,62 +333,74 @@ VJ_SIMD static void chunk_to_plane(float *restrict plane, const int32_t *restric
 static struct difference_sums differences(float *plane, const struct vj_quality_reference *ref,
                                           const uint8_t *distorted)
 {
-    struct difference_sums sums = {0, 0, 0};
+    struct difference_sums sums = {0, 0};
     size_t channels = (size_t)ref->channels;
     size_t total = ref->width * ref->height;
     for (size_t at = 0; at < total; at += CHUNK) {
         int32_t milli[CHUNK];
         size_t pixels = min_size(CHUNK, total - at);
-        sums.samples_squared += chunk_differences(
-            milli, distorted + at * channels, ref->pixels + at * channels, pixels, ref->channels);
-        chunk_luma_sums(&sums, milli, pixels);
+        const uint8_t *d = distorted + at * channels, *r = ref->pixels + at * channels;
+        sums.samples_squared += sample_squares(d, r, pixels * channels);
+        luma_differences(milli, d, r, pixels, ref->channels);
+        sums.luma_squared += luma_squares(milli, pixels);
         if (plane)
-            chunk_to_plane(plane + at, milli, pixels);
+            luma_to_plane(plane + at, milli, pixels);
     }
     return sums;
 }
 
-VJ_SIMD static void shift(float *plane, size_t count, float offset)
-{
-    for (size_t i = 0; i < count; i++)
-        plane[i] -= offset;
-}
+/* Moments of the columns of windows: mean and variance of t, mean of r, covariance. */
+struct columns {
+    float mean_t[STRIP + VJ_SSIM_MARGIN];
+    float var_t[STRIP + VJ_SSIM_MARGIN];
+    float mean_r[STRIP + VJ_SSIM_MARGIN];
+    float covariance[STRIP + VJ_SSIM_MARGIN];
+};
 
-/* F along columns of t, t t and r t. */
-VJ_SIMD static void column_windows(float *restrict ft, float *restrict ftt, float *restrict frt,
-                                   const float *restrict t, const float *restrict r, size_t stride,
-                                   size_t count)
+VJ_SIMD static void column_windows(struct columns *restrict columns, const float *restrict t,
+                                   const float *restrict r, size_t stride, size_t count)
 {
     for (size_t x = 0; x < count; x++) {
-        ft[x] = vj_ssim_window(t + x, stride);
-        ftt[x] = vj_ssim_window_product(t + x, t + x, stride);
-        frt[x] = vj_ssim_window_product(r + x, t + x, stride);
+        float mean_t = vj_ssim_window(t + x, stride);
+        float mean_r = vj_ssim_window(r + x, stride);
+        columns->mean_t[x] = mean_t;
+        columns->mean_r[x] = mean_r;
+        columns->var_t[x] = vj_ssim_window_cross(t + x, mean_t, t + x, mean_t, stride);
+        columns->covariance[x] = vj_ssim_window_cross(r + x, mean_r, t + x, mean_t, stride);
     }
 }
 
-VJ_SIMD static int64_t contrast_losses(const float *restrict ft, const float *restrict ftt,
-                                       const float *restrict frt, const float *restrict mean,
-                                       const float *restrict var, size_t count)
+/* Contrast loss of the window whose first column is x. */
+static inline float window_contrast_loss(const struct columns *c, size_t x, float mean_t,
+                                         float mean_r, float var_r)
+{
+    const float *t = c->mean_t + x, *r = c->mean_r + x;
+    float var_t = vj_ssim_window(c->var_t + x, 1) + vj_ssim_window_cross(t, mean_t, t, mean_t, 1);
+    float covariance =
+        vj_ssim_window(c->covariance + x, 1) + vj_ssim_window_cross(r, mean_r, t, mean_t, 1);
+    return vj_ssim_contrast_loss(var_t, covariance, var_r);
+}
+
+VJ_SIMD static int64_t contrast_losses(const struct columns *c, const float *var_r, size_t count)
 {
     int64_t sum = 0;
     for (size_t x = 0; x < count; x++) {
-        float loss = vj_ssim_contrast_loss(vj_ssim_window(ft + x, 1), vj_ssim_window(ftt + x, 1),
-                                           vj_ssim_window(frt + x, 1), mean[x], var[x]);
-        sum += vj_ssim_fixed(loss);
+        float mean_t = vj_ssim_window(c->mean_t + x, 1);
+        float mean_r = vj_ssim_window(c->mean_r + x, 1);
+        sum += vj_ssim_fixed(window_contrast_loss(c, x, mean_t, mean_r, var_r[x]));
     }
     return sum;
 }
 
-VJ_SIMD static struct loss_sums joint_losses(const float *restrict ft, const float *restrict ftt,
-                                             const float *restrict frt, const float *restrict mean,
-                                             const float *restrict var, float offset, size_t count)
+VJ_SIMD static struct loss_sums joint_losses(const struct columns *c, const float *var_r,
+                                             size_t count)
 {
     int64_t contrast_sum = 0, joint_sum = 0;
     for (size_t x = 0; x < count; x++) {
-        float mean_t = vj_ssim_window(ft + x, 1);
-        float contrast = vj_ssim_contrast_loss(mean_t, vj_ssim_window(ftt + x, 1),
-                                               vj_ssim_window(frt + x, 1), mean[x], var[x]);
-        float luminance = vj_ssim_luminance_loss(mean_t + offset, mean[x]);
+        float mean_t = vj_ssim_window(c->mean_t + x, 1);
+        float mean_r = vj_ssim_window(c->mean_r + x, 1);
+        float contrast = window_contrast_loss(c, x, mean_t, mean_r, var_r[x]);
+        float luminance = vj_ssim_luminance_loss(mean_t, mean_r);
         contrast_sum += vj_ssim_fixed(contrast);
         joint_sum += vj_ssim_fixed(vj_ssim_joint_loss(luminance, contrast));
     }
@@ -414,31 +409,26 @@ VJ_SIMD static struct loss_sums joint_losses(const float *restrict ft, const flo
 
 /*
  * Losses summed over all windows of one scale.
- * t: difference plane less `offset`; joint: whether the full SSIM is wanted besides
- * contrast-structure
+ * t: difference plane; joint: whether the full SSIM is wanted besides contrast-structure
  */
-static struct loss_sums scale_losses(const struct scale *ref, const float *t, float offset,
-                                     bool joint)
+static struct loss_sums scale_losses(const struct scale *ref, const float *t, bool joint)
 {
     struct loss_sums sums = {0, 0};
+    struct columns columns;
     size_t across = ref->width - VJ_SSIM_MARGIN;
     size_t down = ref->height - VJ_SSIM_MARGIN;
     for (size_t x = 0; x < across; x += STRIP) {
         size_t count = min_size(STRIP, across - x);
         for (size_t y = 0; y < down; y++) {
-            float ft[STRIP + VJ_SSIM_MARGIN], ftt[STRIP + VJ_SSIM_MARGIN],
-                frt[STRIP + VJ_SSIM_MARGIN];
-            size_t in = y * ref->width + x, out = y * across + x;
-            column_windows(ft, ftt, frt, t + in, ref->luma + in, ref->width,
-                           count + VJ_SSIM_MARGIN);
+            size_t in = y * ref->width + x;
+            const float *var = ref->var + y * across + x;
+            column_windows(&columns, t + in, ref->luma + in, ref->width, count + VJ_SSIM_MARGIN);
             if (joint) {
-                struct loss_sums row =
-                    joint_losses(ft, ftt, frt, ref->mean + out, ref->var + out, offset, count);
-                sums.contrast += row.contrast;
-                sums.joint += row.joint;
+                struct loss_sums losses = joint_losses(&columns, var, count);
+                sums.contrast += losses.contrast;
+                sums.joint += losses.joint;
             } else {
-                sums.contrast +=
-                    contrast_losses(ft, ftt, frt, ref->mean + out, ref->var + out, count);
+                sums.contrast += contrast_losses(&columns, var, count);
             }
         }
     }
@@ -452,13 +442,12 @@ static double psnr(double mean_square)
 }
 
 static void structural(const struct vj_quality_reference *ref, struct vj_quality_scratch *scratch,
-                       float offset, struct vj_quality_values *out)
+                       struct vj_quality_values *out)
 {
     static const double power[VJ_MS_SSIM_SCALES] = {0.0448, 0.2856, 0.3001, 0.2363, 0.1333};
     bool single = ref->which & VJ_QUALITY_SSIM;
     double product = 1.0;
 
-    shift(scratch->difference[0], ref->width * ref->height, offset);
     for (int s = 0; s < ref->scales; s++) {
         const struct scale *scale = &ref->scale[s];
         bool last = s == VJ_MS_SSIM_SCALES - 1;
@@ -467,7 +456,7 @@ static void structural(const struct vj_quality_reference *ref, struct vj_quality
                  scale[-1].height);
 
         struct loss_sums sums =
-            scale_losses(scale, scratch->difference[s], offset, last || (s == 0 && single));
+            scale_losses(scale, scratch->difference[s], last || (s == 0 && single));
         double windows =
             (double)(scale->width - VJ_SSIM_MARGIN) * (double)(scale->height - VJ_SSIM_MARGIN);
         if (s == 0 && single)
@@ -495,6 +484,6 @@ int vj_quality_compute(const struct vj_quality_reference *ref, const uint8_t *di
         out->psnr_rgb = psnr((double)sums.samples_squared / (double)ref->channels / pixels);
     }
     if (ref->scales)
-        structural(ref, scratch, (float)((double)sums.luma / 1e3 / pixels), out);
+        structural(ref, scratch, out);
     return 0;
 }

@@ -8,16 +8,16 @@
  *
  * Everything is written in terms of the difference t = d - r of the distorted picture d and the
  * reference r, because that is what float32 can hold well. With F the Gaussian window,
- * D = F(t) and V = F(t t) - D^2, the two factors of SSIM are, exactly,
+ * D = F(t) and V = F((t - D)^2), the two factors of SSIM are, exactly,
  *
  *     luminance          = 1 - D^2 / (mu_r^2 + mu_d^2 + C1)
  *     contrast-structure = 1 - V / (var_r + var_d + C2)
  *
  * so what is computed and summed is the *loss* of each factor, which is small where the pictures
- * are close and exactly 0 where they are equal, and V, the only difference of large numbers in a
- * numerator, cannot be swamped by the variance of the picture itself. Two shifts that change no
- * result keep the other numbers small: r is held relative to VJ_QUALITY_CENTRE, and t relative to
- * its mean over the picture.
+ * are close and exactly 0 where they are equal. No variance is the difference of two large moments:
+ * that of a window is the mean of the variances of its columns plus the variance of its column
+ * means, each taken about its own mean; the same for the covariance of r and t, which gives
+ * var_d = var_r + 2 cov + V.
  *
  * Losses are summed as integers (vj_ssim_fixed), so that a sum does not depend on its order: thread
  * count, vector width and device all give the same bits.
@@ -41,8 +41,6 @@
 #define VJ_SSIM_C1 6.5025  /* (0.01 * 255)^2 */
 #define VJ_SSIM_C2 58.5225 /* (0.03 * 255)^2 */
 
-#define VJ_QUALITY_CENTRE 128.0f /* reference luma is held as Y - 128 */
-
 enum {
     VJ_SSIM_TAPS = 11,
     VJ_SSIM_MARGIN = VJ_SSIM_TAPS - 1, /* a w x h plane has (w - 10) x (h - 10) windows */
@@ -59,10 +57,10 @@ static inline VJ_HD int32_t vj_luma_milli(int32_t r, int32_t g, int32_t b)
     return 299 * r + 587 * g + 114 * b;
 }
 
-/* Thousandths to 8-bit units; two roundings, so relative error below 2^-23. */
+/* Thousandths to 8-bit units, correctly rounded: whole numbers stay whole, as in a grey picture. */
 static inline VJ_HD float vj_milli_to_float(int32_t milli)
 {
-    return (float)milli * 1e-3f;
+    return (float)milli / 1000.0f;
 }
 
 /* 2x2 mean, the step between two scales of MS-SSIM. */
@@ -82,16 +80,22 @@ static inline VJ_HD float vj_ssim_window(const float *p, size_t stride)
     return sum + (float)VJ_SSIM_W0 * p[5 * stride];
 }
 
-/* The window over the products p[0] q[0], p[stride] q[stride], ... */
-static inline VJ_HD float vj_ssim_window_product(const float *p, const float *q, size_t stride)
+/* The window over (p - mean_p) (q - mean_q). */
+static inline VJ_HD float vj_ssim_window_cross(const float *p, float mean_p, const float *q,
+                                               float mean_q, size_t stride)
 {
     const size_t s = stride;
-    float sum = (float)VJ_SSIM_W5 * (p[0] * q[0] + p[10 * s] * q[10 * s]);
-    sum += (float)VJ_SSIM_W4 * (p[1 * s] * q[1 * s] + p[9 * s] * q[9 * s]);
-    sum += (float)VJ_SSIM_W3 * (p[2 * s] * q[2 * s] + p[8 * s] * q[8 * s]);
-    sum += (float)VJ_SSIM_W2 * (p[3 * s] * q[3 * s] + p[7 * s] * q[7 * s]);
-    sum += (float)VJ_SSIM_W1 * (p[4 * s] * q[4 * s] + p[6 * s] * q[6 * s]);
-    return sum + (float)VJ_SSIM_W0 * (p[5 * s] * q[5 * s]);
+    float sum = (float)VJ_SSIM_W5 *
+                ((p[0] - mean_p) * (q[0] - mean_q) + (p[10 * s] - mean_p) * (q[10 * s] - mean_q));
+    sum += (float)VJ_SSIM_W4 *
+           ((p[1 * s] - mean_p) * (q[1 * s] - mean_q) + (p[9 * s] - mean_p) * (q[9 * s] - mean_q));
+    sum += (float)VJ_SSIM_W3 *
+           ((p[2 * s] - mean_p) * (q[2 * s] - mean_q) + (p[8 * s] - mean_p) * (q[8 * s] - mean_q));
+    sum += (float)VJ_SSIM_W2 *
+           ((p[3 * s] - mean_p) * (q[3 * s] - mean_q) + (p[7 * s] - mean_p) * (q[7 * s] - mean_q));
+    sum += (float)VJ_SSIM_W1 *
+           ((p[4 * s] - mean_p) * (q[4 * s] - mean_q) + (p[6 * s] - mean_p) * (q[6 * s] - mean_q));
+    return sum + (float)VJ_SSIM_W0 * ((p[5 * s] - mean_p) * (q[5 * s] - mean_q));
 }
 
 /* vj_ssim_window() in double, for the moments of the reference, computed once per picture. */
@@ -106,28 +110,21 @@ static inline VJ_HD double vj_ssim_window_double(const double *p, size_t stride)
 }
 
 /*
- * 1 - contrast-structure, in [0, 2].
- * mean_t, mean_tt, mean_rt: F(t), F(t t), F(r t) with r and t shifted as said above
- * mean_r, var_r: F(r) of the shifted r, variance of r (>= 0)
- * The two maxima catch rounding only: variances are not negative.
+ * 1 - contrast-structure, in [0, 2], from the variances of t and r and their covariance.
+ * The maximum catches rounding only: a variance is not negative.
  */
-static inline VJ_HD float vj_ssim_contrast_loss(float mean_t, float mean_tt, float mean_rt,
-                                                float mean_r, float var_r)
+static inline VJ_HD float vj_ssim_contrast_loss(float var_t, float covariance, float var_r)
 {
-    float var_t = mean_tt - mean_t * mean_t;
-    var_t = var_t > 0.0f ? var_t : 0.0f;
-    float covariance = mean_rt - mean_r * mean_t;
     float var_d = var_r + (2.0f * covariance + var_t);
     var_d = var_d > 0.0f ? var_d : 0.0f;
     return var_t / ((var_r + var_d) + (float)VJ_SSIM_C2);
 }
 
-/* 1 - luminance, in [0, 1). difference: F(d) - F(r), not shifted; mean_r: F(r) of the shifted r. */
-static inline VJ_HD float vj_ssim_luminance_loss(float difference, float mean_r)
+/* 1 - luminance, in [0, 1), from F(t) and F(r). */
+static inline VJ_HD float vj_ssim_luminance_loss(float mean_t, float mean_r)
 {
-    float mu_r = mean_r + VJ_QUALITY_CENTRE;
-    float mu_d = mu_r + difference;
-    return difference * difference / ((mu_r * mu_r + mu_d * mu_d) + (float)VJ_SSIM_C1);
+    float mean_d = mean_r + mean_t;
+    return mean_t * mean_t / ((mean_r * mean_r + mean_d * mean_d) + (float)VJ_SSIM_C1);
 }
 
 /* 1 - SSIM = 1 - (1 - a)(1 - b) of two losses, without ever forming 1 - a. In [0, 2]. */
