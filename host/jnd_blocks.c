@@ -344,8 +344,9 @@ void vj_jnd_dilate(const uint8_t *src, size_t width, size_t height, size_t y,
     memset(out, 0, width);
     for (size_t x = 0; x < width; x += VJ_JND_SPAN) {
         size_t n = width - x < VJ_JND_SPAN ? width - x : VJ_JND_SPAN;
-        for (size_t reach = 0; reach <= VJ_JND_RADIUS_MAX; reach++)
-            dilate_reach(src, width, height, y, x, n, shape, reach, out + x);
+        for (size_t k = 0; k <= shape->radius; k++)
+            if (k == 0 || shape->reach[k] != shape->reach[k - 1])
+                dilate_reach(src, width, height, y, x, n, shape, shape->reach[k], out + x);
     }
 }
 

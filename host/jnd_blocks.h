@@ -145,7 +145,7 @@ void vj_jnd_smooth(const uint8_t *src, size_t width, size_t height, size_t y, si
 
 /* --- dilation and edge weight ----------------------------------------------------------------- */
 
-/* A structuring element without holes, symmetric in both axes. */
+/* A convex structuring element, symmetric in both axes: reach[] never grows. */
 struct vj_jnd_shape {
     size_t radius;                        /* rows -radius..radius, <= VJ_JND_RADIUS_MAX */
     uint8_t reach[VJ_JND_RADIUS_MAX + 1]; /* row +-k holds columns -reach[k]..reach[k] */

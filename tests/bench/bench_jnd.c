@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bench_jnd [WIDTH HEIGHT [SECONDS]]: time per pixel-JND map for every model and variant, with one
+ * and two threads; the median and the best over as many maps as fit into SECONDS (default 1). The
+ * picture is procedural: flat areas, edges and texture side by side.
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "host/checked.h"
+#include "host/jnd_map.h"
+#include "host/rng.h"
+
+enum { MAX_RUNS = 1000 };
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void draw(uint8_t *luma, size_t width, size_t height)
+{
+    for (size_t y = 0; y < height; y++) {
+        for (size_t x = 0; x < width; x++) {
+            uint32_t noise = vj_random4(1, VJ_RNG_TEST, y, (uint32_t)x).v[0] >> 24;
+            uint32_t area = (uint32_t)((x / 97 + y / 61) % 4), grain = area == 3 ? 4 : 40;
+            luma[y * width + x] = (uint8_t)(30 + 50 * area + noise / grain);
+        }
+    }
+}
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Times one model with one variant; prints a row of the table. */
+static int measure(const struct vj_jnd_model *model, size_t variant, const uint8_t *luma,
+                   size_t width, size_t height, int threads, double seconds, float *map,
+                   struct vj_error *err)
+{
+    static double times[MAX_RUNS];
+    struct vj_jnd_workspace *ws;
+    size_t bytes = vj_jnd_workspace_bytes(model, width, height, threads);
+    int rc = vj_jnd_workspace_create(&ws, bytes, threads, err);
+    if (rc)
+        return rc;
+    struct vj_jnd_job job = {
+        .luma = luma, .width = width, .height = height, .variant = variant, .map = map};
+    rc = vj_jnd_run(model, &job, ws, err); /* touches the memory, starts the threads */
+    size_t runs = 0;
+    for (double start = now(); !rc && runs < MAX_RUNS && (runs < 5 || now() - start < seconds);
+         runs++) {
+        double before = now();
+        rc = vj_jnd_run(model, &job, ws, err);
+        times[runs] = now() - before;
+    }
+    vj_jnd_workspace_free(ws);
+    if (rc)
+        return rc;
+    qsort(times, runs, sizeof(*times), ascending);
+    double pixels = (double)width * (double)height;
+    printf("%-8s %-8s %7d %10.2f %8.2f %9.1f %10.2f %8.1f\n", model->name, model->variants[variant],
+           threads, 1e3 * times[runs / 2], 1e3 * times[0], 1 / times[runs / 2],
+           1e9 * times[runs / 2] / pixels, (double)bytes / (1 << 20));
+    return 0;
+}
+
+static size_t number(const char *text, size_t fallback)
+{
+    char *end;
+    unsigned long value = text ? strtoul(text, &end, 10) : fallback;
+    return text && (*end || value == 0 || value > 100000) ? 0 : value;
+}
+
+int main(int argc, char **argv)
+{
+    size_t width = number(argc > 1 ? argv[1] : NULL, 1920);
+    size_t height = number(argc > 2 ? argv[2] : NULL, 1080);
+    size_t seconds = number(argc > 3 ? argv[3] : NULL, 1);
+    if (argc > 4 || argc == 2 || !width || !height || !seconds) {
+        fprintf(stderr, "Usage: bench_jnd [WIDTH HEIGHT [SECONDS]]\n");
+        return 2;
+    }
+    int rc = 1;
+    uint8_t *luma = vj_alloc_aligned(width, height);
+    float *map = vj_alloc_aligned(height, width * sizeof(*map));
+    if (!luma || !map)
+        goto out;
+    draw(luma, width, height);
+    struct vj_error err = {0};
+    printf("%zux%zu\n%-8s %-8s %7s %10s %8s %9s %10s %8s\n", width, height, "model", "variant",
+           "threads", "median ms", "best ms", "maps/s", "ns/pixel", "MiB");
+    for (size_t m = 0; vj_jnd_models[m]; m++) {
+        for (size_t v = 0; vj_jnd_models[m]->variants[v]; v++) {
+            for (int threads = 1; threads <= 2; threads++) {
+                if (measure(vj_jnd_models[m], v, luma, width, height, threads, (double)seconds, map,
+                            &err)) {
+                    fprintf(stderr, "bench_jnd: %s\n", err.text);
+                    goto out;
+                }
+            }
+        }
+    }
+    rc = 0;
+out:
+    free(luma);
+    free(map);
+    return rc;
+}
