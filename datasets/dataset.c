@@ -146,9 +146,10 @@ int vj_candidates_parse(enum vj_candidates *candidates, const char *text, struct
     return 0;
 }
 
-const char *vj_candidates_name(enum vj_candidates candidates)
+void vj_candidates_record(struct vj_dataset_info *info, enum vj_candidates candidates)
 {
-    return candidates == VJ_CANDIDATES_FILES ? "files" : "synthesize";
+    snprintf(info->candidates, sizeof(info->candidates), "%s",
+             candidates == VJ_CANDIDATES_FILES ? "files" : "synthesize");
 }
 
 int vj_require_first_jnd(const struct vj_dataset_options *opt, const char *dataset,
@@ -289,25 +290,18 @@ static int survey_items(struct survey *s, struct vj_dataset *ds,
     return 0;
 }
 
-static int compare_texts(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 /* Names key random numbers and rows of results: two equal ones would mix two pictures. */
 static int check_names(char *const *names, size_t count, struct vj_error *err)
 {
-    const char **sorted = vj_calloc(count, sizeof(*sorted));
-    if (!sorted)
+    size_t *first = vj_calloc(count, sizeof(*first));
+    if (!first)
         return vj_fail(err, -ENOMEM, "out of memory for %zu names", count);
-    memcpy(sorted, names, count * sizeof(*sorted));
-    qsort(sorted, count, sizeof(*sorted), compare_texts);
-    int rc = 0;
-    for (size_t i = 1; i < count && !rc; i++)
-        if (strcmp(sorted[i - 1], sorted[i]) == 0)
-            rc =
-                vj_fail(err, -EEXIST, "two items are called '%s'; names must be unique", sorted[i]);
-    free(sorted);
+    int rc = vj_first_equals(first, names, count, err);
+    for (size_t i = 0; i < count && !rc; i++)
+        if (first[i] != i)
+            rc = vj_fail(err, -EEXIST, "items %zu and %zu are both called '%s'; names must differ",
+                         first[i] + 1, i + 1, names[i]);
+    free(first);
     return rc;
 }
 

@@ -23,7 +23,8 @@ enum vj_candidates {
 
 /* NULL gives VJ_CANDIDATES_UNSAID. */
 int vj_candidates_parse(enum vj_candidates *candidates, const char *text, struct vj_error *err);
-const char *vj_candidates_name(enum vj_candidates candidates);
+/* Notes the mode in force; UNSAID counts as SYNTHESIZE. */
+void vj_candidates_record(struct vj_dataset_info *info, enum vj_candidates candidates);
 
 /* Refuses a target other than JND 1 for data sets whose labels have only that. */
 int vj_require_first_jnd(const struct vj_dataset_options *opt, const char *dataset,

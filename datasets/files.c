@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "host/checked.h"
+
 #define NAMES_MAX ((size_t)1000 * 1000)
 
 int vj_text(char **out, struct vj_error *err, const char *format, ...)
@@ -21,6 +23,49 @@ int vj_text(char **out, struct vj_error *err, const char *format, ...)
         return 0;
     *out = NULL;
     return vj_fail(err, -ENOMEM, "out of memory for a text");
+}
+
+int vj_numbered_name(const char *name, const char *before, int digits, const char *after)
+{
+    size_t prefix = strlen(before);
+    if (strncmp(name, before, prefix) != 0)
+        return 0;
+    const char *number = name + prefix;
+    size_t length = strspn(number, "0123456789");
+    if (length < (size_t)digits || length > 9 || strcmp(number + length, after) != 0)
+        return 0;
+    if (length > (size_t)digits && number[0] == '0')
+        return 0;
+    return (int)strtol(number, NULL, 10);
+}
+
+struct numbered_text {
+    const char *text;
+    size_t index;
+};
+
+static int compare_numbered(const void *a, const void *b)
+{
+    const struct numbered_text *x = a, *y = b;
+    int order = strcmp(x->text, y->text);
+    return order ? order : (x->index > y->index) - (x->index < y->index);
+}
+
+int vj_first_equals(size_t *first, char *const *texts, size_t count, struct vj_error *err)
+{
+    struct numbered_text *sorted = vj_calloc(count, sizeof(*sorted));
+    if (!sorted)
+        return vj_fail(err, -ENOMEM, "out of memory for %zu names", count);
+    for (size_t i = 0; i < count; i++)
+        sorted[i] = (struct numbered_text){.text = texts[i], .index = i};
+    qsort(sorted, count, sizeof(*sorted), compare_numbered);
+    for (size_t i = 0, lead = 0; i < count; i++) {
+        if (strcmp(sorted[lead].text, sorted[i].text) != 0)
+            lead = i;
+        first[sorted[i].index] = sorted[lead].index;
+    }
+    free(sorted);
+    return 0;
 }
 
 int vj_file_size(const char *path, int64_t *size)

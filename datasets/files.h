@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Paths, sizes and folder listings for the loaders. */
+/* Texts, file sizes and folder listings for the loaders. */
 #ifndef VJ_DATASETS_FILES_H
 #define VJ_DATASETS_FILES_H
 
@@ -12,6 +12,18 @@
 /* Formatted string in fresh memory (free()); *out is NULL and -ENOMEM when there is none. */
 int vj_text(char **out, struct vj_error *err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/*
+ * The number in a name made of `before`, a number >= 1 written with at least `digits` digits (zeros
+ * in front only up to that width, nine digits at most) and `after`; 0 for any other name.
+ */
+int vj_numbered_name(const char *name, const char *before, int digits, const char *after);
+
+/*
+ * first[i] = smallest j with texts[j] equal to texts[i], so first[i] = i unless the text occurs
+ * earlier. Errors: -ENOMEM.
+ */
+int vj_first_equals(size_t *first, char *const *texts, size_t count, struct vj_error *err);
 
 /* 0 and the size of a regular file (links are followed), or a negative errno (-EISDIR for a folder,
  * -EINVAL for a pipe or device). */

@@ -104,7 +104,7 @@ static int folder_open(void **state, const struct vj_dataset_options *opt,
         return rc;
     }
     vj_label_describe(info->label_definition, sizeof(info->label_definition), VJ_LABEL_NONE, 1);
-    strcpy(info->candidates, vj_candidates_name(VJ_CANDIDATES_SYNTHESIZE));
+    vj_candidates_record(info, VJ_CANDIDATES_SYNTHESIZE);
     *state = folder;
     return 0;
 }

@@ -74,17 +74,6 @@ static void konjnd_close(void *state)
 
 /* ---- the CSV ---- */
 
-/* Number of a source in "SRC<n>.png" (four digits or more), else 0. */
-static int source_id(const char *image)
-{
-    int id, length = 0;
-    if (sscanf(image, "SRC%6d.png%n", &id, &length) != 1 || id < 1)
-        return 0;
-    char expected[32];
-    snprintf(expected, sizeof(expected), "SRC%04d.png", id);
-    return strcmp(image, expected) == 0 ? id : 0;
-}
-
 /* Reads the JSON list "[34, 41, 29]" of whole numbers 1..100 into rating[0..VJ_SUBJECTS_MAX-1]. */
 static int parse_ratings(int *rating, size_t *count, const char *text, struct vj_error *err)
 {
@@ -123,7 +112,7 @@ static int parse_row(struct konjnd_row *row, const struct vj_csv *csv, const str
     if (vj_csv_fields(csv) != vj_csv_columns(csv))
         return vj_fail(err, -EINVAL, "%zu fields where the first line names %zu columns",
                        vj_csv_fields(csv), vj_csv_columns(csv));
-    row->id = source_id(image);
+    row->id = vj_numbered_name(image, "SRC", 4, ".png");
     if (!row->id)
         return vj_fail(err, -EINVAL, "image_id '%.40s' is not of the form SRC0001.png", image);
     int rating[VJ_SUBJECTS_MAX];
@@ -208,43 +197,43 @@ static int read_rows(struct konjnd *k, struct vj_error *err)
     return rc;
 }
 
-static int compare_rows(const void *a, const void *b)
+/* Breaks row `again` of the source of row `first` and gives it a name of its own. */
+static int break_repeat(const struct konjnd *k, const struct konjnd_row *first,
+                        struct konjnd_row *again, struct vj_error *err)
 {
-    const struct konjnd_row *x = *(struct konjnd_row *const *)a;
-    const struct konjnd_row *y = *(struct konjnd_row *const *)b;
-    int order = strcmp(x->name, y->name);
-    return order ? order : (x > y) - (x < y); /* both lie in one array: file order */
+    char *error, *name;
+    int rc = vj_text(&error, err, "%s: %s has two JPEG rows; the first one counts", k->file,
+                     first->name);
+    if (rc)
+        return rc;
+    free(again->error);
+    again->error = error;
+    rc = vj_text(&name, err, "%s (JPEG row %zu)", first->name, (size_t)(again - k->rows) + 1);
+    if (rc)
+        return rc;
+    free(again->name);
+    again->name = name;
+    return 0;
 }
 
-/* A source rated in two rows: the later one is broken and gets a name of its own. */
 static int check_repeats(struct konjnd *k, struct vj_error *err)
 {
-    struct konjnd_row **sorted = vj_calloc(k->count, sizeof(*sorted));
-    if (!sorted)
-        return vj_fail(err, -ENOMEM, "%s: out of memory", k->file);
-    for (size_t i = 0; i < k->count; i++)
-        sorted[i] = &k->rows[i];
-    qsort(sorted, k->count, sizeof(*sorted), compare_rows);
-    int rc = 0;
-    const struct konjnd_row *first = sorted[0];
-    for (size_t i = 1; i < k->count && !rc; i++) {
-        struct konjnd_row *row = sorted[i];
-        if (strcmp(first->name, row->name) != 0) {
-            first = row;
-            continue;
-        }
-        char *name;
-        free(row->error);
-        rc = vj_text(&row->error, err, "%s: %s has two JPEG rows; the first one counts", k->file,
-                     first->name);
-        if (!rc)
-            rc = vj_text(&name, err, "%s (JPEG row %zu)", first->name, (size_t)(row - k->rows) + 1);
-        if (!rc) {
-            free(row->name);
-            row->name = name;
-        }
+    size_t *first = vj_calloc(k->count, sizeof(*first));
+    char **names = vj_calloc(k->count, sizeof(*names));
+    int rc;
+    if (!first || !names) {
+        rc = vj_fail(err, -ENOMEM, "%s: out of memory", k->file);
+        goto out;
     }
-    free(sorted);
+    for (size_t i = 0; i < k->count; i++)
+        names[i] = k->rows[i].name;
+    rc = vj_first_equals(first, names, k->count, err);
+    for (size_t i = 0; i < k->count && !rc; i++)
+        if (first[i] != i)
+            rc = break_repeat(k, &k->rows[first[i]], &k->rows[i], err);
+out:
+    free(first);
+    free(names);
     return rc;
 }
 
@@ -430,7 +419,7 @@ static int konjnd_open(void **state, const struct vj_dataset_options *opt,
         return rc;
     }
     vj_label_describe(info->label_definition, sizeof(info->label_definition), k->label, 1);
-    strcpy(info->candidates, vj_candidates_name(k->candidates));
+    vj_candidates_record(info, k->candidates);
     info->human_labels = k->label != VJ_LABEL_NONE;
     *state = k;
     return 0;

@@ -243,41 +243,35 @@ static int read_rows(struct manifest *m, struct vj_error *err)
     return rc;
 }
 
-static int compare_rows(const void *a, const void *b)
+/* Names a row by its image; a repeated image breaks the later row, which gets a name of its own. */
+static int name_row(const struct manifest *m, struct manifest_row *row,
+                    const struct manifest_row *first, struct vj_error *err)
 {
-    const struct manifest_row *x = *(struct manifest_row *const *)a;
-    const struct manifest_row *y = *(struct manifest_row *const *)b;
-    int order = strcmp(x->image, y->image);
-    return order ? order : (x->line > y->line) - (x->line < y->line);
+    if (row == first && *row->image)
+        return vj_text(&row->name, err, "%s", row->image);
+    struct vj_error cause = {0};
+    vj_fail(&cause, -EEXIST, "image '%.300s' is already in line %zu", row->image, first->line);
+    int rc = break_row(m, row, &cause, err);
+    return rc ? rc : vj_text(&row->name, err, "%s (line %zu)", row->image, row->line);
 }
 
-/* Gives every row its name; a repeated image breaks the later row, which gets a name of its own. */
 static int name_rows(struct manifest *m, struct vj_error *err)
 {
-    struct manifest_row **sorted = vj_calloc(m->count, sizeof(*sorted));
-    if (!sorted)
-        return vj_fail(err, -ENOMEM, "%s: out of memory", m->file);
-    for (size_t i = 0; i < m->count; i++)
-        sorted[i] = &m->rows[i];
-    qsort(sorted, m->count, sizeof(*sorted), compare_rows);
-    int rc = 0;
-    const struct manifest_row *first = NULL;
-    for (size_t i = 0; i < m->count && !rc; i++) {
-        struct manifest_row *row = sorted[i];
-        bool repeated = first && strcmp(first->image, row->image) == 0;
-        if (repeated || !*row->image) {
-            struct vj_error cause = {0};
-            vj_fail(&cause, -EEXIST, "image '%.300s' is already in line %zu", row->image,
-                    repeated ? first->line : row->line);
-            rc = break_row(m, row, &cause, err);
-            if (!rc)
-                rc = vj_text(&row->name, err, "%s (line %zu)", row->image, row->line);
-        } else {
-            first = row;
-            rc = vj_text(&row->name, err, "%s", row->image);
-        }
+    size_t *first = vj_calloc(m->count, sizeof(*first));
+    char **images = vj_calloc(m->count, sizeof(*images));
+    int rc;
+    if (!first || !images) {
+        rc = vj_fail(err, -ENOMEM, "%s: out of memory", m->file);
+        goto out;
     }
-    free(sorted);
+    for (size_t i = 0; i < m->count; i++)
+        images[i] = m->rows[i].image;
+    rc = vj_first_equals(first, images, m->count, err);
+    for (size_t i = 0; i < m->count && !rc; i++)
+        rc = name_row(m, &m->rows[i], &m->rows[first[i]], err);
+out:
+    free(first);
+    free(images);
     return rc;
 }
 
@@ -351,7 +345,7 @@ static int manifest_open(void **state, const struct vj_dataset_options *opt,
              info->human_labels
                  ? "manifest: column qf_true, definition and origin as its author says"
                  : "none");
-    strcpy(info->candidates, vj_candidates_name(m->candidates));
+    vj_candidates_record(info, m->candidates);
     *state = m;
     return 0;
 }

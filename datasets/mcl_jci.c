@@ -87,18 +87,12 @@ int vj_mcl_check_root(const char *root, struct vj_error *err)
 
 int vj_mcl_source_id(const char *name)
 {
-    int id, length = 0;
-    if (strlen(name) > 40 || sscanf(name, "ImageJND_SRC%4d.bmp%n", &id, &length) != 1 || id < 1)
-        return 0;
-    char expected[48];
-    snprintf(expected, sizeof(expected), "ImageJND_SRC%02d.bmp", id);
-    return strcmp(name, expected) == 0 ? id : 0;
+    return vj_numbered_name(name, "ImageJND_SRC", 2, ".bmp");
 }
 
 static bool is_sqf_file(const char *name)
 {
-    int id, length = 0;
-    return sscanf(name, "Image_%4d_l_h.txt%n", &id, &length) == 1 && length && name[length] == '\0';
+    return vj_numbered_name(name, "Image_", 1, "_l_h.txt") != 0;
 }
 
 static bool is_ordinary_folder(const char *name)
@@ -249,7 +243,7 @@ int vj_mcl_open(void **state, const struct vj_mcl_tree *tree, const struct vj_da
         return rc;
     }
     vj_label_describe(info->label_definition, sizeof(info->label_definition), mcl->label, mcl->jnd);
-    strcpy(info->candidates, vj_candidates_name(mcl->candidates));
+    vj_candidates_record(info, mcl->candidates);
     info->anchor_qf = MCL_ANCHOR_QF;
     info->human_labels = mcl->label != VJ_LABEL_NONE;
     *state = mcl;

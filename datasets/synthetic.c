@@ -124,7 +124,8 @@ out:
 
 static bool is_source(const char *name)
 {
-    return vj_mcl_source_id(name) != 0;
+    int id = vj_mcl_source_id(name);
+    return id != 0 && id <= SOURCES_MAX;
 }
 
 /* ids: SOURCES_MAX of them; *count is at least 1 on success. */
@@ -133,25 +134,19 @@ static int find_sources(int *ids, size_t *count, const struct note *note, const 
 {
     char *folder;
     struct vj_names names = {0};
-    bool *there = vj_calloc(SOURCES_MAX + 1, sizeof(*there));
+    bool there[SOURCES_MAX + 1] = {false};
     int rc = vj_mcl_source_folder(&folder, root, err);
-    if (!rc && !there)
-        rc = vj_fail(err, -ENOMEM, "%s: out of memory", root);
     if (!rc)
         rc = vj_names_list(&names, folder, is_source, err);
-    if (rc)
-        goto out;
     for (size_t i = 0; i < names.count; i++)
         there[vj_mcl_source_id(names.name[i])] = true;
+    vj_names_free(&names);
     *count = 0;
     for (int id = 1; id <= SOURCES_MAX; id++)
         if (there[id] || id <= note->count)
             ids[(*count)++] = id;
-    if (*count == 0)
+    if (!rc && *count == 0)
         rc = vj_fail(err, -ENOENT, "%s: holds no ImageJND_SRC<n>.bmp", folder);
-out:
-    vj_names_free(&names);
-    free(there);
     free(folder);
     return rc;
 }
