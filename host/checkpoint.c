@@ -43,7 +43,7 @@ static bool is_lfs_pointer(const void *data, size_t size)
     return size >= length && memcmp(data, LFS_POINTER, length) == 0;
 }
 
-/* ------------------------------------------------------------------------------------- index */
+/* ---- index ---- */
 
 /* A printable copy of a key, different for different keys; owned by the caller. */
 static char *printable(const uint8_t *key, size_t size)
@@ -256,7 +256,7 @@ const struct vj_checkpoint_entry *vj_checkpoint_find(const struct vj_checkpoint 
     return NULL;
 }
 
-/* ------------------------------------------------------------------------------------ shards */
+/* ---- shards ---- */
 
 static void shard_close(struct shard *s)
 {

@@ -14,7 +14,8 @@
 enum {
     /* Inputs of a head per channel of conv4 and position: three features, each of two poolings. */
     INPUTS_PER_CHANNEL = 6,
-    POOLING = 16, /* pixels of a patch per position of the last feature map */
+    HEAD_UNITS = 512, /* outputs of a head's first layer */
+    POOLING = 16,     /* pixels of a patch per position of the last feature map */
     POSITIONS_MAX = 16,
 };
 
@@ -47,59 +48,52 @@ static int expect_shape(const struct vj_checkpoint_entry *e, int rank, const uin
         return 0;
     char found[VJ_CHECKPOINT_SHAPE_TEXT], expected[VJ_CHECKPOINT_SHAPE_TEXT];
     vj_checkpoint_format_shape(found, e->rank, e->shape);
+    if (e->rank != rank)
+        return vj_fail(err, -EINVAL, "tensor %s has shape %s, expected %d dimensions", e->name,
+                       found, rank);
     vj_checkpoint_format_shape(expected, rank, shape);
     return vj_fail(err, -EINVAL, "tensor %s has shape %s, expected %s", e->name, found, expected);
 }
 
 /*
- * Finds a tensor from which the network's shape is derived: `rank` dimensions, each at least 1 and
- * an int, and its bytes must be there, so that what is allocated later is bounded by the shards'
- * size.
+ * Finds a tensor from which the network's shape is derived. Those of its dimensions that are
+ * already known must be as in `shape`; the others, 0 there, are filled in. Its bytes must be in the
+ * shard, so that the shards' size bounds what is allocated later: kernels and heads by these
+ * tensors, the rest is small for any number of channels that vj_weights_alloc() allows.
  */
-static int find_anchor(const struct vj_checkpoint_entry **e, const struct source *s,
-                       const char *name, int rank, struct vj_error *err)
+static int find_anchor(uint64_t *shape, int rank, const struct source *s, const char *name,
+                       struct vj_error *err)
 {
-    int ret = find_tensor(e, s, name, err);
+    const struct vj_checkpoint_entry *e;
+    int ret = find_tensor(&e, s, name, err);
     if (ret)
         return ret;
-    bool fits = (*e)->rank == rank;
-    for (int i = 0; i < (*e)->rank; i++)
-        fits = fits && (*e)->shape[i] >= 1 && (*e)->shape[i] <= INT_MAX;
-    if (!fits) {
-        char found[VJ_CHECKPOINT_SHAPE_TEXT];
-        vj_checkpoint_format_shape(found, (*e)->rank, (*e)->shape);
-        return vj_fail(err, -EINVAL, "tensor %s has shape %s, expected %d dimensions from 1 to %d",
-                       (*e)->name, found, rank, INT_MAX);
+    for (int i = 0; i < rank && i < e->rank; i++) {
+        if (shape[i] != 0)
+            continue;
+        if (e->shape[i] < 1 || e->shape[i] > INT_MAX)
+            return vj_fail(err, -EINVAL, "tensor %s: dimension %d is %" PRIu64 ", expected 1 to %d",
+                           e->name, i, e->shape[i], INT_MAX);
+        shape[i] = e->shape[i];
     }
-    return vj_checkpoint_locate(s->checkpoint, *e, err);
+    ret = expect_shape(e, rank, shape, err);
+    return ret ? ret : vj_checkpoint_locate(s->checkpoint, e, err);
 }
 
 static int derive_channels(int channels[4], const struct source *s, struct vj_error *err)
 {
-    const struct vj_checkpoint_entry *e;
-    char name[80];
-    int ret;
+    uint64_t inputs = 3;
     for (int i = 0; i < 4; i++) {
+        uint64_t shape[4] = {3, 3, inputs, 0};
+        char name[80];
         snprintf(name, sizeof(name), "extract_feature/conv%d/weights", i + 1);
-        ret = find_anchor(&e, s, name, 4, err);
+        int ret = find_anchor(shape, 4, s, name, err);
         if (ret)
             return ret;
-        channels[i] = (int)e->shape[3];
+        inputs = shape[3];
+        channels[i] = (int)inputs;
     }
-    /* These grow with the square of the channels, which a 3x3 kernel of few inputs does not bound.
-     */
-    for (int i = 0; i < 3; i++) {
-        uint64_t channels_i = (uint64_t)channels[i];
-        snprintf(name, sizeof(name), "extract_feature/conv%d/ch_at/mlp_0/kernel", i + 1);
-        ret = find_anchor(&e, s, name, 2, err);
-        if (ret == 0)
-            ret = expect_shape(e, 2, (const uint64_t[]){channels_i, channels_i / 16}, err);
-        if (ret)
-            return ret;
-    }
-    uint64_t last = (uint64_t)channels[3];
-    ret = find_anchor(&e, s, "extract_feature/conv4/Non-local4/g/g_conv/kernel", 4, err);
-    return ret ? ret : expect_shape(e, 4, (const uint64_t[]){1, 1, last, last}, err);
+    return 0;
 }
 
 static bool has_jnd_stream(const struct vj_checkpoint *c)
@@ -110,8 +104,7 @@ static bool has_jnd_stream(const struct vj_checkpoint *c)
     return false;
 }
 
-/* `released`: the heads see every position of the feature map, so that their inputs tell its size.
- */
+/* `released`: the heads see every position of the feature map: their inputs tell its size. */
 static int derive_patch_size(int *patch_size, uint64_t inputs, uint64_t channels,
                              struct vj_error *err)
 {
@@ -138,13 +131,13 @@ static int derive_shape(struct vj_net_shape *shape, const struct source *s,
     if (opt->patch_size)
         shape->patch_size = opt->patch_size;
 
-    const struct vj_checkpoint_entry *head;
+    uint64_t head[2] = {0, HEAD_UNITS};
     int ret = derive_channels(shape->channels, s, err);
     if (ret == 0)
-        ret = find_anchor(&head, s, HEAD_WEIGHTS, 2, err);
+        ret = find_anchor(head, 2, s, HEAD_WEIGHTS, err);
     if (ret)
         return ret;
-    uint64_t inputs = head->shape[0], channels = (uint64_t)shape->channels[3];
+    uint64_t inputs = head[0], channels = (uint64_t)shape->channels[3];
     if (released)
         return derive_patch_size(&shape->patch_size, inputs, channels, err);
     if (inputs != INPUTS_PER_CHANNEL * channels)
