@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: MIT */
+/* vpjnd map: the pixel-wise JND map of one picture, as numbers (HDF5) or as a picture (PNG). */
+#include <argp.h>
+#include <errno.h>
+#include <omp.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/checked.h"
+#include "host/commands.h"
+#include "host/h5.h"
+#include "host/image.h"
+#include "host/jnd_map.h"
+
+enum {
+    THREADS_MAX = 1024,
+    STAGES_MAX = 64,
+    CHUNK_VALUES = 1 << 18, /* 1 MiB of float32 */
+    DEFLATE_LEVEL = 4,
+};
+
+enum output { OUTPUT_HDF5, OUTPUT_PNG };
+
+struct arguments {
+    const struct vj_jnd_model *model;
+    const char *variant_name;
+    size_t variant;
+    enum vj_jnd_scale scale;
+    bool scale_given, stages, list;
+    int threads;
+    const char *image, *path;
+    enum output output;
+    struct vj_image_options read;
+};
+
+/* Everything that one map takes; all owned. */
+struct work {
+    struct vj_image img;
+    uint8_t *luma;
+    float *map;
+    float *stages[STAGES_MAX];
+    struct vj_jnd_workspace *ws;
+};
+
+enum { KEY_VARIANT = 256, KEY_SCALE, KEY_THREADS, KEY_STAGES, KEY_LIST, KEY_ALPHA };
+
+static const struct argp_option options[] = {
+    {"model", 'm', "NAME", 0, "pixel-JND model [epc17]", 0},
+    {"variant", KEY_VARIANT, "NAME", 0, "variant of the model [its first]", 0},
+    {"scale", KEY_SCALE, "NAME", 0,
+     "PNG only: minmax (stretched to 0..255), max (times 255/maximum), none (clamped) [minmax]", 0},
+    {"threads", KEY_THREADS, "N", 0, "threads; the map does not depend on them [all processors]",
+     0},
+    {"stages", KEY_STAGES, NULL, 0, "HDF5 only: intermediate results too, below /stages", 0},
+    {"alpha", KEY_ALPHA, "MODE", 0, "pictures with alpha: refuse, black, white [refuse]", 0},
+    {"list", KEY_LIST, NULL, 0, "list models and variants, and leave", 0},
+    {"output", 'o', "FILE", 0, "FILE.h5 (or .hdf5) or FILE.png", 0},
+    {0},
+};
+
+static bool parse_alpha(enum vj_alpha_mode *mode, const char *arg)
+{
+    static const struct {
+        const char *name;
+        enum vj_alpha_mode mode;
+    } modes[] = {
+        {"refuse", VJ_ALPHA_REFUSE},
+        {"black", VJ_ALPHA_BLACK},
+        {"white", VJ_ALPHA_WHITE},
+    };
+    for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+        if (strcmp(arg, modes[i].name) == 0) {
+            *mode = modes[i].mode;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool parse_threads(int *threads, const char *arg)
+{
+    char *end;
+    errno = 0;
+    long n = strtol(arg, &end, 10);
+    if (end == arg || *end || errno || n < 1 || n > THREADS_MAX)
+        return false;
+    *threads = (int)n;
+    return true;
+}
+
+static bool parse_output(enum output *output, const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    if (dot && strcasecmp(dot, ".png") == 0)
+        *output = OUTPUT_PNG;
+    else if (dot && (strcasecmp(dot, ".h5") == 0 || strcasecmp(dot, ".hdf5") == 0))
+        *output = OUTPUT_HDF5;
+    else
+        return false;
+    return true;
+}
+
+/* What can only be judged once all options are known. */
+static void check_arguments(struct arguments *a, struct argp_state *state)
+{
+    struct vj_error err = {0};
+    if (a->list)
+        return;
+    if (!a->image)
+        argp_error(state, "no picture given");
+    if (!a->path)
+        argp_error(state, "say where to write the map: -o FILE.h5 or -o FILE.png");
+    if (!parse_output(&a->output, a->path))
+        argp_error(state, "-o: '%s' ends neither in .h5 nor in .hdf5 nor in .png", a->path);
+    if (a->output == OUTPUT_HDF5 && a->scale_given)
+        argp_error(state, "--scale is for PNG; an HDF5 file holds the map itself");
+    if (a->output == OUTPUT_PNG && a->stages)
+        argp_error(state, "--stages needs an HDF5 file, a PNG holds the map alone");
+    if (vj_jnd_variant_find(&a->variant, a->model, a->variant_name, &err))
+        argp_error(state, "--variant: %s", err.text);
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct arguments *a = state->input;
+    struct vj_error err = {0};
+    switch (key) {
+    case 'm':
+        a->model = vj_jnd_find(arg, &err);
+        if (!a->model)
+            argp_error(state, "--model: %s", err.text);
+        return 0;
+    case KEY_VARIANT:
+        a->variant_name = arg;
+        return 0;
+    case KEY_SCALE:
+        if (vj_jnd_scale_parse(&a->scale, arg, &err))
+            argp_error(state, "--scale: %s", err.text);
+        a->scale_given = true;
+        return 0;
+    case KEY_THREADS:
+        if (!parse_threads(&a->threads, arg))
+            argp_error(state, "--threads: '%s' is not a number 1..%d", arg, THREADS_MAX);
+        return 0;
+    case KEY_STAGES:
+        a->stages = true;
+        return 0;
+    case KEY_ALPHA:
+        if (!parse_alpha(&a->read.alpha, arg))
+            argp_error(state, "--alpha: '%s' is not refuse, black or white", arg);
+        return 0;
+    case KEY_LIST:
+        a->list = true;
+        return 0;
+    case 'o':
+        a->path = arg;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (a->image)
+            argp_error(state, "one picture at a time; '%s' is the second", arg);
+        a->image = arg;
+        return 0;
+    case ARGP_KEY_END:
+        check_arguments(a, state);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp argp = {
+    .options = options,
+    .parser = parse,
+    .args_doc = "IMAGE",
+    .doc =
+        "Writes the pixel-wise just noticeable difference of a picture's luma, one threshold per "
+        "pixel in grey levels: as float32 dataset /jnd of an HDF5 file, or scaled to an 8-bit PNG.",
+};
+
+static void list_models(void)
+{
+    for (size_t m = 0; vj_jnd_models[m]; m++) {
+        printf("%s\n  %s\n  variants:", vj_jnd_models[m]->name, vj_jnd_models[m]->reference);
+        for (size_t v = 0; vj_jnd_models[m]->variants[v]; v++)
+            printf(" %s%s", vj_jnd_models[m]->variants[v], v ? "" : " (default)");
+        printf("\n  stages:");
+        for (size_t s = 0; vj_jnd_models[m]->stages[s]; s++)
+            printf(" %s", vj_jnd_models[m]->stages[s]);
+        printf("\n");
+    }
+}
+
+/* --- computing -------------------------------------------------------------------------------- */
+
+static int take_memory(const struct arguments *a, struct work *w, struct vj_error *err)
+{
+    size_t width = w->img.width, height = w->img.height, pixels = width * height;
+    bool complete = true;
+    w->luma = vj_alloc_aligned(pixels, 1);
+    w->map = vj_alloc_aligned(pixels, sizeof(*w->map));
+    for (size_t s = 0; a->stages && a->model->stages[s] && s < STAGES_MAX; s++) {
+        w->stages[s] = vj_alloc_aligned(pixels, sizeof(float));
+        complete = complete && w->stages[s];
+    }
+    if (!w->luma || !w->map || !complete)
+        return vj_fail(err, -ENOMEM, "no memory for the map of %zux%zu pixels", width, height);
+    size_t bytes = vj_jnd_workspace_bytes(a->model, width, height, a->threads);
+    return vj_jnd_workspace_create(&w->ws, bytes, a->threads, err);
+}
+
+static int compute(const struct arguments *a, struct work *w, struct vj_error *err)
+{
+    int r = take_memory(a, w, err);
+    if (r)
+        return r;
+    vj_jnd_luma(&w->img, w->luma);
+    struct vj_jnd_job job = {
+        .luma = w->luma,
+        .width = w->img.width,
+        .height = w->img.height,
+        .variant = a->variant,
+        .map = w->map,
+        .stages = a->stages ? w->stages : NULL,
+    };
+    return vj_jnd_run(a->model, &job, w->ws, err);
+}
+
+static void release(struct work *w)
+{
+    vj_jnd_workspace_free(w->ws);
+    for (size_t s = 0; s < STAGES_MAX; s++)
+        free(w->stages[s]);
+    free(w->map);
+    free(w->luma);
+    vj_image_free(&w->img);
+}
+
+/* --- writing ---------------------------------------------------------------------------------- */
+
+static int write_png(const struct arguments *a, const struct work *w, struct vj_error *err)
+{
+    struct vj_image out = {0};
+    int r = vj_image_alloc(&out, w->img.width, w->img.height, 1, err);
+    if (!r)
+        r = vj_jnd_to_u8(w->map, w->img.width * w->img.height, a->scale, out.data, err);
+    if (!r)
+        r = vj_image_write_png(&out, a->path, err);
+    vj_image_free(&out);
+    return r;
+}
+
+/* Whole rows per chunk, about CHUNK_VALUES of them; bytes of equal weight are packed together. */
+static hid_t packed_properties(const hsize_t dims[2])
+{
+    hsize_t chunk[2] = {CHUNK_VALUES / dims[1], dims[1]};
+    chunk[0] = chunk[0] < 1 ? 1 : chunk[0] > dims[0] ? dims[0] : chunk[0];
+    hid_t properties = H5Pcreate(H5P_DATASET_CREATE);
+    if (properties >= 0 &&
+        (H5Pset_chunk(properties, 2, chunk) < 0 || H5Pset_shuffle(properties) < 0 ||
+         H5Pset_deflate(properties, DEFLATE_LEVEL) < 0)) {
+        H5Pclose(properties);
+        return H5I_INVALID_HID;
+    }
+    return properties;
+}
+
+/* Dataset `name`, height x width, with its description. */
+static int write_plane(hid_t at, const char *name, const struct work *w, const float *plane,
+                       const char *description, const char *units, struct vj_error *err)
+{
+    const hsize_t dims[2] = {w->img.height, w->img.width};
+    hid_t space = H5Screate_simple(2, dims, NULL), properties = packed_properties(dims);
+    hid_t set = space < 0 || properties < 0 ? H5I_INVALID_HID
+                                            : H5Dcreate2(at, name, H5T_IEEE_F32LE, space,
+                                                         H5P_DEFAULT, properties, H5P_DEFAULT);
+    int r = 0;
+    if (set < 0 || H5Dwrite(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, plane) < 0)
+        r = vj_h5_fail(err, "dataset %s cannot be written", name);
+    if (!r)
+        r = vj_h5_write_text(set, "description", description, err);
+    if (!r && units)
+        r = vj_h5_write_text(set, "units", units, err);
+    if (set >= 0 && H5Dclose(set) < 0 && !r)
+        r = vj_h5_fail(err, "dataset %s cannot be finished; is the disk full?", name);
+    if (properties >= 0)
+        H5Pclose(properties);
+    if (space >= 0)
+        H5Sclose(space);
+    return r;
+}
+
+static int write_stages(hid_t file, const struct arguments *a, const struct work *w,
+                        struct vj_error *err)
+{
+    hid_t group = H5Gcreate2(file, "stages", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    if (group < 0)
+        return vj_h5_fail(err, "group stages cannot be made");
+    int r = 0;
+    for (size_t s = 0; !r && a->model->stages[s] && s < STAGES_MAX; s++)
+        r = write_plane(group, a->model->stages[s], w, w->stages[s],
+                        "intermediate result of the model, height x width", NULL, err);
+    H5Gclose(group);
+    return r;
+}
+
+static int write_attributes(hid_t file, const struct arguments *a, const struct work *w,
+                            struct vj_error *err)
+{
+    const char *slash = strrchr(a->image, '/');
+    const struct {
+        const char *name, *text;
+    } texts[] = {
+        {"schema", "vpjnd-map"},
+        {"program_version", VJ_VERSION},
+        {"model", a->model->name},
+        {"variant", a->model->variants[a->variant]},
+        {"reference", a->model->reference},
+        {"source", slash ? slash + 1 : a->image},
+    };
+    int r = 0;
+    for (size_t i = 0; !r && i < sizeof(texts) / sizeof(texts[0]); i++)
+        r = vj_h5_write_text(file, texts[i].name, texts[i].text, err);
+    if (!r)
+        r = vj_h5_write_int(file, "schema_version", 1, err);
+    if (!r)
+        r = vj_h5_write_int(file, "width", (int64_t)w->img.width, err);
+    if (!r)
+        r = vj_h5_write_int(file, "height", (int64_t)w->img.height, err);
+    return r;
+}
+
+/* Writes beside the target and renames, so that no half-written file bears its name. */
+static int write_hdf5(const struct arguments *a, const struct work *w, struct vj_error *err)
+{
+    char *part = NULL;
+    if (asprintf(&part, "%s.part", a->path) < 0)
+        return vj_fail(err, -ENOMEM, "%s: out of memory", a->path);
+    hid_t file;
+    int r = vj_h5_create(&file, part, err);
+    if (r) {
+        free(part);
+        return r;
+    }
+    r = write_attributes(file, a, w, err);
+    if (!r)
+        r = write_plane(file, "jnd", w, w->map,
+                        "just noticeable difference of the luma, height x width", "grey level",
+                        err);
+    if (!r && a->stages)
+        r = write_stages(file, a, w, err);
+    if (r) {
+        vj_fail_prefix(err, "%s", a->path);
+        H5Fclose(file);
+    } else {
+        r = vj_h5_close(file, part, err);
+    }
+    if (!r && rename(part, a->path) != 0)
+        r = vj_fail(err, -errno, "%s: cannot be put in place: %s", a->path, strerror(errno));
+    if (r)
+        remove(part);
+    free(part);
+    return r;
+}
+
+int vj_cmd_map(int argc, char **argv)
+{
+    struct vj_error err = {0};
+    struct arguments a = {
+        .model = vj_jnd_find("epc17", &err),
+        .scale = VJ_JND_MINMAX,
+        .threads = omp_get_num_procs(),
+    };
+    argp_parse(&argp, argc, argv, 0, NULL, &a);
+    if (a.list) {
+        list_models();
+        return VJ_EXIT_OK;
+    }
+    struct work w = {0};
+    int r = vj_image_read(&w.img, a.image, &a.read, &err);
+    if (!r) {
+        r = compute(&a, &w, &err);
+        if (r)
+            vj_fail_prefix(&err, "%s", a.image);
+    }
+    if (!r)
+        r = a.output == OUTPUT_PNG ? write_png(&a, &w, &err) : write_hdf5(&a, &w, &err);
+    if (r)
+        fprintf(stderr, "vpjnd: %s\n", err.text);
+    release(&w);
+    return r ? VJ_EXIT_SOME_FAILED : VJ_EXIT_OK;
+}
