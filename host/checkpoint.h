@@ -120,8 +120,9 @@ struct vj_checkpoint_import_options {
  * (NAME/ExponentialMovingAverage), or with opt->raw the variable NAME itself.
  *
  * The variant is `released` when there is an `extract_jnd_feature`, else `figure`. Channels are
- * those of the kernels; the patch size of `released` follows from the inputs of the heads, (patch /
- * 16)^2 * 6 * channels of conv4. Nothing large is allocated before the shards are known to hold it.
+ * those of the kernels; the patch size of `released` follows from the number of inputs of the
+ * heads. Nothing large is allocated before the shards are known to hold it, and no tensor is read
+ * before all of them have been found with the right shape.
  *
  * w:   zeroed by the caller; released with vj_weights_free() whatever the outcome
  * opt: NULL = defaults

@@ -7,17 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host/net_fold.h"
+
 #define AVERAGE_SUFFIX "/ExponentialMovingAverage"
 #define HEAD_WEIGHTS   "regressions/block1/weights"
 #define JND_STREAM     "extract_jnd_feature/"
 
-enum {
-    /* Inputs of a head per channel of conv4 and position: three features, each of two poolings. */
-    INPUTS_PER_CHANNEL = 6,
-    HEAD_UNITS = 512, /* outputs of a head's first layer */
-    POOLING = 16,     /* pixels of a patch per position of the last feature map */
-    POSITIONS_MAX = 16,
-};
+enum { PATCH_STEP = 16, PATCH_MAX = 256 }; /* pixels; what vj_weights_alloc() allows */
 
 /* Where an import takes its tensors from. */
 struct source {
@@ -104,21 +100,21 @@ static bool has_jnd_stream(const struct vj_checkpoint *c)
     return false;
 }
 
-/* `released`: the heads see every position of the feature map: their inputs tell its size. */
-static int derive_patch_size(int *patch_size, uint64_t inputs, uint64_t channels,
-                             struct vj_error *err)
+/* `released`: the heads see every position of the feature map, so that their inputs tell its size.
+ */
+static int derive_patch_size(struct vj_net_shape *shape, uint64_t inputs, struct vj_error *err)
 {
-    for (uint64_t side = 1; side <= POSITIONS_MAX; side++) {
-        if (inputs == INPUTS_PER_CHANNEL * channels * side * side) {
-            *patch_size = (int)side * POOLING;
+    uint64_t usual = vj_net_head_inputs(shape);
+    int usual_size = shape->patch_size;
+    for (int size = PATCH_STEP; size <= PATCH_MAX; size += PATCH_STEP) {
+        shape->patch_size = size;
+        if (vj_net_head_inputs(shape) == inputs)
             return 0;
-        }
     }
     return vj_fail(err, -EINVAL,
-                   HEAD_WEIGHTS ": found %" PRIu64 " inputs, expected 6 x %" PRIu64
-                                " channels x (patch size / 16)^2 of the released variant, e.g. "
-                                "%" PRIu64 " for patches of 128 pixels",
-                   inputs, channels, INPUTS_PER_CHANNEL * channels * 64);
+                   HEAD_WEIGHTS ": found %" PRIu64 " inputs, which %d channels of conv4 give at no "
+                                "patch size; expected e.g. %" PRIu64 " for patches of %d pixels",
+                   inputs, shape->channels[3], usual, usual_size);
 }
 
 static int derive_shape(struct vj_net_shape *shape, const struct source *s,
@@ -131,21 +127,21 @@ static int derive_shape(struct vj_net_shape *shape, const struct source *s,
     if (opt->patch_size)
         shape->patch_size = opt->patch_size;
 
-    uint64_t head[2] = {0, HEAD_UNITS};
+    uint64_t head[2] = {0, VJ_NET_HIDDEN};
     int ret = derive_channels(shape->channels, s, err);
     if (ret == 0)
         ret = find_anchor(head, 2, s, HEAD_WEIGHTS, err);
     if (ret)
         return ret;
-    uint64_t inputs = head[0], channels = (uint64_t)shape->channels[3];
     if (released)
-        return derive_patch_size(&shape->patch_size, inputs, channels, err);
-    if (inputs != INPUTS_PER_CHANNEL * channels)
+        return derive_patch_size(shape, head[0], err);
+    uint64_t expected = vj_net_head_inputs(shape);
+    if (head[0] != expected)
         return vj_fail(err, -EINVAL,
-                       HEAD_WEIGHTS ": found %" PRIu64 " inputs, expected 6 x %" PRIu64
-                                    " channels = %" PRIu64 " of the figure variant (there is no "
-                                    "extract_jnd_feature)",
-                       inputs, channels, INPUTS_PER_CHANNEL * channels);
+                       HEAD_WEIGHTS
+                       ": found %" PRIu64 " inputs, expected %" PRIu64 " for %d channels "
+                       "of conv4 in the figure variant (there is no extract_jnd_feature)",
+                       head[0], expected, shape->channels[3]);
     return 0;
 }
 

@@ -193,7 +193,9 @@ static void a_checkpoint_that_is_not_the_network_is_refused_with_expected_and_fo
     reshape(&m, other_head, 2, (size_t[]){97, 512});
     refuse_import(&m, -EINVAL, "has shape [97,512], expected [96,512]");
     reshape(&m, head, 2, (size_t[]){97, 512});
-    refuse_import(&m, -EINVAL, "found 97 inputs, expected 6 x 16 channels x (patch size / 16)^2");
+    refuse_import(&m, -EINVAL,
+                  "found 97 inputs, which 16 channels of conv4 give at no patch size; "
+                  "expected e.g. 6144 for patches of 128 pixels");
     reshape(&m, head, 2, (size_t[]){96, 511});
     refuse_import(&m, -EINVAL, "has shape [96,511], expected [96,512]");
     reshape(&m, head, 1, (size_t[]){96});
@@ -213,7 +215,8 @@ static void a_checkpoint_that_is_not_the_network_is_refused_with_expected_and_fo
     shape = small_shape(VJ_VARIANT_FIGURE, 128);
     model_make(&m, &shape, 1);
     reshape(&m, head, 2, (size_t[]){98304, 512});
-    refuse_import(&m, -EINVAL, "found 98304 inputs, expected 6 x 16 channels = 96 of the figure");
+    refuse_import(&m, -EINVAL,
+                  "found 98304 inputs, expected 96 for 16 channels of conv4 in the figure");
     model_free(&m);
 }
 
@@ -225,11 +228,14 @@ static void a_missing_moving_average_is_refused_by_name(void **state)
     model_make(&m, &shape, 1);
     for (size_t i = 0; i < m.averages.count; i++) {
         const struct vj_tensor *t = &m.averages.tensors[i];
-        char name[200];
+        char name[200], text[400];
         snprintf(name, sizeof(name), "%s" AVERAGE, t->name);
         writer_remove(&m.writer, name);
-        refuse_import(&m, -ENOENT, name);
-        refuse_import(&m, -ENOENT, "import the raw variables (--raw)");
+        snprintf(text, sizeof(text),
+                 "no tensor %s, only the variable without its moving average; "
+                 "import the raw variables (--raw)",
+                 name);
+        refuse_import(&m, -ENOENT, text);
         writer_tensor(&m.writer, name, WRITER_FLOAT32, t->rank, t->shape, 0, t->data,
                       t->count * sizeof(float));
     }
