@@ -79,6 +79,6 @@ size_t vj_net_work_bytes(const struct vj_net_work *work);
 size_t vj_net_reference_bytes(const struct vj_net_reference *ref);
 
 /* "oneDNN 2.6.3 (OpenMP, AVX2)": library and instruction set in use, for the results file. */
-void vj_net_library(char *text, size_t size);
+void vj_net_libraries(char *text, size_t size);
 
 #endif

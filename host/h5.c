@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/h5.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static herr_t innermost(unsigned n, const H5E_error2_t *e, void *data)
+{
+    (void)n;
+    snprintf(data, 256, "%s", e->desc ? e->desc : "no reason given");
+    return 1; /* the first entry of an upward walk is where it went wrong */
+}
+
+int vj_h5_fail(struct vj_error *err, const char *format, ...)
+{
+    char text[VJ_ERROR_TEXT], reason[256] = "no reason given by HDF5";
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, innermost, reason);
+    H5Eclear2(H5E_DEFAULT);
+    return vj_fail(err, -EIO, "%s: %s", text, reason);
+}
+
+int vj_h5_open(hid_t *file, const char *path, struct vj_error *err)
+{
+    *file = H5I_INVALID_HID;
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return vj_fail(err, -errno, "%s: cannot be opened: %s", path, strerror(errno));
+    close(fd);
+    htri_t is_hdf5 = H5Fis_hdf5(path);
+    if (is_hdf5 <= 0) {
+        H5Eclear2(H5E_DEFAULT);
+        return vj_fail(err, -EINVAL, "%s: is not an HDF5 file", path);
+    }
+    *file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
+    if (*file < 0)
+        return vj_h5_fail(err, "%s: cannot be opened as HDF5, it may be cut off or damaged", path);
+    return 0;
+}
+
+int vj_h5_create(hid_t *file, const char *path, struct vj_error *err)
+{
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    *file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    if (*file < 0)
+        return vj_h5_fail(err, "%s: cannot be created; check the folder and its permissions", path);
+    return 0;
+}
+
+int vj_h5_close(hid_t file, const char *path, struct vj_error *err)
+{
+    if (file < 0)
+        return 0;
+    bool flushed = H5Fflush(file, H5F_SCOPE_GLOBAL) >= 0;
+    if (H5Fclose(file) < 0 || !flushed)
+        return vj_h5_fail(err, "%s: could not be written to the end; is the disk full?", path);
+    return 0;
+}
+
+/* Replaces attribute `name` by one value (count 1) or a list, all of them in `memory_type`. */
+static int write_attribute(hid_t at, const char *name, hid_t file_type, hid_t memory_type,
+                           const void *values, size_t count, struct vj_error *err)
+{
+    hsize_t dims = count;
+    hid_t space = count == 1 ? H5Screate(H5S_SCALAR) : H5Screate_simple(1, &dims, NULL);
+    hid_t attribute = H5I_INVALID_HID;
+    if (space >= 0 && H5Aexists(at, name) > 0)
+        H5Adelete(at, name);
+    if (space >= 0)
+        attribute = H5Acreate2(at, name, file_type, space, H5P_DEFAULT, H5P_DEFAULT);
+    int r = 0;
+    if (attribute < 0 || H5Awrite(attribute, memory_type, values) < 0)
+        r = vj_h5_fail(err, "attribute %s cannot be written", name);
+    if (attribute >= 0)
+        H5Aclose(attribute);
+    if (space >= 0)
+        H5Sclose(space);
+    return r;
+}
+
+int vj_h5_write_ints(hid_t at, const char *name, const int64_t *values, size_t count,
+                     struct vj_error *err)
+{
+    return write_attribute(at, name, H5T_STD_I64LE, H5T_NATIVE_INT64, values, count, err);
+}
+
+int vj_h5_write_doubles(hid_t at, const char *name, const double *values, size_t count,
+                        struct vj_error *err)
+{
+    return write_attribute(at, name, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, values, count, err);
+}
+
+static hid_t utf8_type(void)
+{
+    hid_t type = H5Tcopy(H5T_C_S1);
+    if (type >= 0 &&
+        (H5Tset_size(type, H5T_VARIABLE) < 0 || H5Tset_cset(type, H5T_CSET_UTF8) < 0)) {
+        H5Tclose(type);
+        return H5I_INVALID_HID;
+    }
+    return type;
+}
+
+int vj_h5_write_text(hid_t at, const char *name, const char *text, struct vj_error *err)
+{
+    hid_t type = utf8_type();
+    if (type < 0)
+        return vj_h5_fail(err, "attribute %s cannot be written", name);
+    int r = write_attribute(at, name, type, type, &text, 1, err);
+    H5Tclose(type);
+    return r;
+}
+
+int vj_h5_has(hid_t at, const char *name, struct vj_error *err)
+{
+    htri_t found = H5Aexists(at, name);
+    if (found < 0)
+        return vj_h5_fail(err, "attribute %s cannot be looked up", name);
+    return found > 0;
+}
+
+struct attribute {
+    hid_t id, type, space;
+};
+
+static void attribute_close(struct attribute *a)
+{
+    if (a->space >= 0)
+        H5Sclose(a->space);
+    if (a->type >= 0)
+        H5Tclose(a->type);
+    if (a->id >= 0)
+        H5Aclose(a->id);
+}
+
+/* Opens an attribute of `count` values and the given class; closed by the caller on success only.
+ */
+static int attribute_open(struct attribute *a, hid_t at, const char *name, H5T_class_t class,
+                          const char *what, size_t count, struct vj_error *err)
+{
+    *a = (struct attribute){H5I_INVALID_HID, H5I_INVALID_HID, H5I_INVALID_HID};
+    int r = vj_h5_has(at, name, err);
+    if (r < 0)
+        return r;
+    if (r == 0)
+        return vj_fail(err, -ENOENT, "attribute %s is missing", name);
+    a->id = H5Aopen(at, name, H5P_DEFAULT);
+    if (a->id >= 0) {
+        a->type = H5Aget_type(a->id);
+        a->space = H5Aget_space(a->id);
+    }
+    if (a->type < 0 || a->space < 0) {
+        r = vj_h5_fail(err, "attribute %s cannot be opened", name);
+        attribute_close(a);
+        return r;
+    }
+    hssize_t points = H5Sget_simple_extent_npoints(a->space);
+    if (H5Tget_class(a->type) == class && H5Sget_simple_extent_ndims(a->space) <= 1 &&
+        points >= 0 && (size_t)points == count)
+        return 0;
+    attribute_close(a);
+    return vj_fail(err, -EINVAL, "attribute %s must be %zu %s", name, count, what);
+}
+
+static int read_numbers(hid_t at, const char *name, H5T_class_t class, const char *what,
+                        hid_t memory_type, void *values, size_t count, struct vj_error *err)
+{
+    struct attribute a;
+    int r = attribute_open(&a, at, name, class, what, count, err);
+    if (r)
+        return r;
+    if (H5Aread(a.id, memory_type, values) < 0)
+        r = vj_h5_fail(err, "attribute %s cannot be read", name);
+    attribute_close(&a);
+    return r;
+}
+
+int vj_h5_read_ints(hid_t at, const char *name, int64_t *values, size_t count, struct vj_error *err)
+{
+    return read_numbers(at, name, H5T_INTEGER, count == 1 ? "whole number" : "whole numbers",
+                        H5T_NATIVE_INT64, values, count, err);
+}
+
+int vj_h5_read_doubles(hid_t at, const char *name, double *values, size_t count,
+                       struct vj_error *err)
+{
+    return read_numbers(at, name, H5T_FLOAT, count == 1 ? "real number" : "real numbers",
+                        H5T_NATIVE_DOUBLE, values, count, err);
+}
+
+static int copy_text(char *text, size_t size, const char *from, size_t length, const char *name,
+                     struct vj_error *err)
+{
+    if (length >= size)
+        return vj_fail(err, -EINVAL, "attribute %s is %zu bytes long, at most %zu are allowed",
+                       name, length, size - 1);
+    if (memchr(from, '\0', length))
+        return vj_fail(err, -EINVAL, "attribute %s has a zero byte inside its text", name);
+    memcpy(text, from, length);
+    text[length] = '\0';
+    return 0;
+}
+
+static int read_variable_text(const struct attribute *a, const char *name, char *text, size_t size,
+                              struct vj_error *err)
+{
+    char *value = NULL;
+    if (H5Aread(a->id, a->type, &value) < 0)
+        return vj_h5_fail(err, "attribute %s cannot be read", name);
+    const char *from = value ? value : "";
+    int r = copy_text(text, size, from, strlen(from), name, err);
+    H5free_memory(value);
+    return r;
+}
+
+static int read_fixed_text(const struct attribute *a, const char *name, char *text, size_t size,
+                           struct vj_error *err)
+{
+    size_t stored = H5Tget_size(a->type);
+    if (stored > (size_t)1 << 20)
+        return vj_fail(err, -EINVAL, "attribute %s claims %zu bytes of text", name, stored);
+    char *value = calloc(stored + 1, 1);
+    if (!value)
+        return vj_fail(err, -ENOMEM, "out of memory for attribute %s", name);
+    int r;
+    if (H5Aread(a->id, a->type, value) < 0) {
+        r = vj_h5_fail(err, "attribute %s cannot be read", name);
+    } else {
+        size_t length = stored; /* padding, zero bytes or blanks, is not text */
+        char pad = H5Tget_strpad(a->type) == H5T_STR_SPACEPAD ? ' ' : '\0';
+        while (length && value[length - 1] == pad)
+            length--;
+        r = copy_text(text, size, value, length, name, err);
+    }
+    free(value);
+    return r;
+}
+
+int vj_h5_read_text(hid_t at, const char *name, char *text, size_t size, struct vj_error *err)
+{
+    struct attribute a;
+    int r = attribute_open(&a, at, name, H5T_STRING, "text", 1, err);
+    if (r)
+        return r;
+    if (H5Tis_variable_str(a.type) > 0)
+        r = read_variable_text(&a, name, text, size, err);
+    else
+        r = read_fixed_text(&a, name, text, size, err);
+    attribute_close(&a);
+    return r;
+}
+
+/* True when every link on the way exists, so that a missing dataset is told from a damaged one. */
+static bool path_exists(hid_t at, const char *path)
+{
+    char part[1024];
+    size_t length = strlen(path);
+    if (length >= sizeof(part))
+        return false;
+    for (size_t i = 1; i <= length; i++) {
+        if (path[i] != '/' && path[i] != '\0')
+            continue;
+        memcpy(part, path, i);
+        part[i] = '\0';
+        if (H5Lexists(at, part, H5P_DEFAULT) <= 0)
+            return false;
+    }
+    return true;
+}
+
+static bool is_plain(hid_t set, size_t bytes)
+{
+    hid_t list = H5Dget_create_plist(set);
+    if (list < 0)
+        return false;
+    bool plain = H5Pget_layout(list) == H5D_CONTIGUOUS && H5Pget_nfilters(list) == 0 &&
+                 H5Pget_external_count(list) == 0 && H5Dget_storage_size(set) == bytes;
+    H5Pclose(list);
+    return plain;
+}
+
+static int describe(hid_t set, const char *path, struct vj_h5_info *info, struct vj_error *err)
+{
+    hsize_t dims[H5S_MAX_RANK] = {0};
+    memset(info, 0, sizeof(*info));
+    hid_t type = H5Dget_type(set), space = H5Dget_space(set);
+    int rank = space >= 0 ? H5Sget_simple_extent_dims(space, dims, NULL) : -1;
+    int r = 0;
+    if (type < 0 || rank < 0) {
+        r = vj_h5_fail(err, "dataset %s cannot be described", path);
+    } else if (rank > VJ_H5_MAX_RANK) {
+        r = vj_fail(err, -EINVAL, "dataset %s has %d dimensions, at most %d are allowed", path,
+                    rank, VJ_H5_MAX_RANK);
+    } else {
+        size_t bytes = H5Tget_size(type);
+        bool fits = true;
+        info->rank = rank;
+        for (int i = 0; i < rank; i++) {
+            info->dims[i] = dims[i];
+            fits = fits && !__builtin_mul_overflow(bytes, info->dims[i], &bytes);
+        }
+        info->is_float32 = H5Tequal(type, H5T_IEEE_F32LE) > 0;
+        info->is_plain = fits && is_plain(set, bytes);
+    }
+    if (space >= 0)
+        H5Sclose(space);
+    if (type >= 0)
+        H5Tclose(type);
+    return r;
+}
+
+int vj_h5_dataset_open(hid_t *set, hid_t at, const char *path, struct vj_h5_info *info,
+                       struct vj_error *err)
+{
+    *set = H5I_INVALID_HID;
+    if (!path_exists(at, path)) {
+        H5Eclear2(H5E_DEFAULT);
+        return vj_fail(err, -ENOENT, "dataset %s is missing", path);
+    }
+    *set = H5Dopen2(at, path, H5P_DEFAULT);
+    if (*set < 0)
+        return vj_h5_fail(err, "%s cannot be opened as a dataset", path);
+    int r = describe(*set, path, info, err);
+    if (r) {
+        H5Dclose(*set);
+        *set = H5I_INVALID_HID;
+    }
+    return r;
+}
+
+int vj_h5_dataset_read_floats(hid_t set, const char *path, float *data, struct vj_error *err)
+{
+    if (H5Dread(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
+        return vj_h5_fail(err, "dataset %s cannot be read", path);
+    return 0;
+}
+
+int vj_h5_dataset_write_floats(hid_t at, const char *path, int rank, const size_t *dims,
+                               const float *data, struct vj_error *err)
+{
+    hsize_t size[VJ_H5_MAX_RANK];
+    if (rank < 1 || rank > VJ_H5_MAX_RANK)
+        return vj_fail(err, -EINVAL, "dataset %s: %d dimensions, must be 1 to %d", path, rank,
+                       VJ_H5_MAX_RANK);
+    for (int i = 0; i < rank; i++)
+        size[i] = dims[i];
+    hid_t space = H5Screate_simple(rank, size, NULL);
+    hid_t links = H5Pcreate(H5P_LINK_CREATE);
+    hid_t set = H5I_INVALID_HID;
+    if (links >= 0 && H5Pset_create_intermediate_group(links, 1) >= 0)
+        set = H5Dcreate2(at, path, H5T_IEEE_F32LE, space, links, H5P_DEFAULT, H5P_DEFAULT);
+    int r = 0;
+    if (set < 0 || H5Dwrite(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
+        r = vj_h5_fail(err, "dataset %s cannot be written", path);
+    if (set >= 0)
+        H5Dclose(set);
+    if (links >= 0)
+        H5Pclose(links);
+    if (space >= 0)
+        H5Sclose(space);
+    return r;
+}

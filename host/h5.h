@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * HDF5 with this project's error reporting: every function returns 0 or a negative errno and its
+ * text ends in HDF5's own reason; HDF5 itself prints nothing once vj_h5_open() or vj_h5_create()
+ * has run. HDF5 is usually built without thread safety: one thread at a time in these functions,
+ * program-wide.
+ *
+ * Attributes written here are scalars or one-dimensional: text as variable-length UTF-8 (no 64 KiB
+ * limit, a str in h5py), whole numbers as little-endian int64, real numbers as little-endian
+ * float64. Reading accepts any integer, any floating-point and both string forms, but not another
+ * kind or count.
+ */
+#ifndef VJ_HOST_H5_H
+#define VJ_HOST_H5_H
+
+#include <hdf5.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "host/error.h"
+
+#define VJ_H5_MAX_RANK 8
+
+/*
+ * Opens a file for reading. *file: H5I_INVALID_HID on failure, else to be given to vj_h5_close().
+ * Errors: -ENOENT and other reasons of the file system, -EINVAL when the file is not HDF5.
+ */
+int vj_h5_open(hid_t *file, const char *path, struct vj_error *err);
+
+/* Creates a file, replacing one of that name. */
+int vj_h5_create(hid_t *file, const char *path, struct vj_error *err);
+
+/* Flushes and closes; no-op for an invalid id. Only after success is a written file complete. */
+int vj_h5_close(hid_t file, const char *path, struct vj_error *err);
+
+/* Records "<text>: <HDF5's innermost message>" with -EIO; clears HDF5's error stack. */
+int vj_h5_fail(struct vj_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Attributes of a file (its root group), group or dataset `at`; writing replaces an existing one.
+ */
+int vj_h5_write_text(hid_t at, const char *name, const char *text, struct vj_error *err);
+int vj_h5_write_ints(hid_t at, const char *name, const int64_t *values, size_t count,
+                     struct vj_error *err);
+int vj_h5_write_doubles(hid_t at, const char *name, const double *values, size_t count,
+                        struct vj_error *err);
+static inline int vj_h5_write_int(hid_t at, const char *name, int64_t value, struct vj_error *err)
+{
+    return vj_h5_write_ints(at, name, &value, 1, err);
+}
+
+/* 1 when the attribute exists, 0 when not, or a negative errno. */
+int vj_h5_has(hid_t at, const char *name, struct vj_error *err);
+
+/* Copies text of at most size - 1 bytes; longer text, or text with a NUL inside, is an error. */
+int vj_h5_read_text(hid_t at, const char *name, char *text, size_t size, struct vj_error *err);
+/* Exactly `count` values. */
+int vj_h5_read_ints(hid_t at, const char *name, int64_t *values, size_t count,
+                    struct vj_error *err);
+int vj_h5_read_doubles(hid_t at, const char *name, double *values, size_t count,
+                       struct vj_error *err);
+static inline int vj_h5_read_int(hid_t at, const char *name, int64_t *value, struct vj_error *err)
+{
+    return vj_h5_read_ints(at, name, value, 1, err);
+}
+
+/* What a dataset is, without reading it. */
+struct vj_h5_info {
+    int rank;
+    size_t dims[VJ_H5_MAX_RANK];
+    bool is_float32; /* little-endian IEEE single precision */
+    bool is_plain;   /* contiguous, neither chunked nor filtered nor external, fully stored */
+};
+
+/* Opens dataset `path` below `at`; *set to be closed with H5Dclose(). -ENOENT when there is none.
+ */
+int vj_h5_dataset_open(hid_t *set, hid_t at, const char *path, struct vj_h5_info *info,
+                       struct vj_error *err);
+
+/* Reads the whole dataset as float into room for all its values. path: for the error text. */
+int vj_h5_dataset_read_floats(hid_t set, const char *path, float *data, struct vj_error *err);
+
+/* Writes a contiguous little-endian float32 dataset; groups on the way are made. */
+int vj_h5_dataset_write_floats(hid_t at, const char *path, int rank, const size_t *dims,
+                               const float *data, struct vj_error *err);
+
+#endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the CPU network share; tests and benchmarks look inside through it. */
+#ifndef VJ_HOST_NET_INTERNAL_H
+#define VJ_HOST_NET_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "host/net.h"
+#include "host/net_fold.h"
+#include "host/net_layers.h"
+#include "host/onednn.h"
+
+/* Which weights a patch passes through. */
+enum vj_net_stream {
+    VJ_NET_PICTURE = 0, /* R and D */
+    VJ_NET_JND,         /* J; the same prepared layers as PICTURE for variant `figure` */
+    VJ_NET_STREAMS,
+};
+
+/* One feature extractor, prepared. */
+struct vj_extractor {
+    struct vj_dnn_op *conv[4];
+    struct vj_attention attention[3]; /* their tensors lie in `attention_data` */
+    float *attention_data;
+    struct vj_dnn_op *theta, *phi, *value;
+};
+
+/* The parts of the extractor without weights of their own, shared by all streams. */
+struct vj_non_local_ops {
+    struct vj_dnn_op *affinity; /* theta phi */
+    struct vj_dnn_op *softmax;
+    struct vj_dnn_op *attend; /* softmax(F) v */
+};
+
+/* Buffers and bound calls of one thread. */
+struct vj_extractor_thread {
+    float *memory; /* one allocation, cut up into the buffers below */
+    float *input, *map, *pooled, *nhwc, *theta, *phi, *value, *affinity, *attended, *last, *scratch;
+    struct {
+        struct vj_dnn_call *conv[4], *theta, *phi, *value;
+    } stream[VJ_NET_STREAMS];
+    struct vj_dnn_call *affinity_call, *softmax_call, *attend_call;
+    size_t bytes;
+};
+
+/*
+ * Called behind each layer when a pass is traced: layer name and its output, NHWC whatever the
+ * prepared layout is. Layers in order: input, conv1, attention1, pool1, ... conv4, theta, phi,
+ * value, affinity, softmax, attended, pool4, features. `conv` maps are after the relu, `attention`
+ * is the scale per channel, `affinity` is before the softmax.
+ */
+typedef void (*vj_net_probe)(void *user, const char *layer, const float *data, size_t count);
+
+struct vj_net {
+    struct vj_net_shape shape;
+    enum vj_positive_class positive_class;
+    struct vj_dnn *dnn;
+    struct vj_extractor extractor[VJ_NET_STREAMS]; /* the second is empty for `figure` */
+    struct vj_non_local_ops non_local;
+    struct vj_heads *heads;
+    size_t features; /* vj_net_features() */
+};
+
+struct vj_net_work {
+    const struct vj_net *net;
+    int threads;
+    struct vj_extractor_thread *thread; /* [threads] */
+    struct vj_heads_work *heads;
+};
+
+/* net_extract.c */
+
+/* The extractor of a stream: its own, or the one it shares. */
+const struct vj_extractor *vj_net_extractor(const struct vj_net *net, enum vj_net_stream stream);
+
+int vj_extractor_prepare(struct vj_extractor *e, struct vj_dnn *dnn, const struct vj_weights *w,
+                         const char *stream, struct vj_error *err);
+void vj_extractor_release(struct vj_extractor *e);
+size_t vj_extractor_bytes(const struct vj_extractor *e);
+
+int vj_non_local_prepare(struct vj_non_local_ops *ops, struct vj_dnn *dnn,
+                         const struct vj_net_shape *shape, struct vj_error *err);
+void vj_non_local_release(struct vj_non_local_ops *ops);
+
+int vj_extractor_thread_create(struct vj_extractor_thread *t, const struct vj_net *net,
+                               struct vj_error *err);
+void vj_extractor_thread_release(struct vj_extractor_thread *t);
+
+/*
+ * Features of one patch.
+ * patch: [S][S][channels] u8, channels 3, or 1 to be seen three times
+ * out:   [vj_net_features()]
+ * probe: NULL, or called behind every layer
+ */
+int vj_extractor_run(struct vj_extractor_thread *t, const struct vj_net *net,
+                     enum vj_net_stream stream, const uint8_t *patch, size_t channels, float *out,
+                     vj_net_probe probe, void *user, struct vj_error *err);
+
+/* net_heads.c */
+
+struct vj_heads;
+struct vj_heads_work;
+
+/* What the heads do with feature rows. */
+enum vj_heads_pass {
+    VJ_HEADS_REFERENCE = 0, /* f_r: its constant part of both hidden layers, biases included */
+    VJ_HEADS_DISTORTED,     /* [f_d | f_d * f_j]: the rest of the hidden layers */
+    VJ_HEADS_PASSES,
+};
+
+int vj_heads_prepare(struct vj_heads **heads, struct vj_dnn *dnn, const struct vj_weights *w,
+                     struct vj_error *err);
+void vj_heads_free(struct vj_heads *heads);
+size_t vj_heads_bytes(const struct vj_heads *heads);
+
+/* Rows are those of one chunk, at most VJ_HEADS_ROWS of them. */
+enum { VJ_HEADS_ROWS = 8 * VJ_NET_ROW_BLOCK };
+
+int vj_heads_work_create(struct vj_heads_work **work, const struct vj_heads *heads,
+                         struct vj_error *err);
+void vj_heads_work_free(struct vj_heads_work *work);
+size_t vj_heads_work_bytes(const struct vj_heads_work *work);
+
+/* Row of features to be filled before a pass: [2 * features]; REFERENCE uses the first half. */
+float *vj_heads_row(struct vj_heads_work *work, size_t row);
+
+/*
+ * Runs both hidden layers' products over the first `rows` rows on up to `threads` threads.
+ * out: see vj_heads_hidden()
+ */
+int vj_heads_run(struct vj_heads_work *work, enum vj_heads_pass pass, size_t rows, int threads,
+                 struct vj_error *err);
+
+/* Result of the last pass for a row: [2 * VJ_NET_HIDDEN], quality then weight. */
+const float *vj_heads_hidden(const struct vj_heads_work *work, size_t row);
+
+/* Adds the hidden layers' biases, the last step of the REFERENCE pass. */
+void vj_heads_add_biases(const struct vj_heads *heads, const float *hidden, float *constant);
+
+/* q_p and a_p from the constant part of the reference and the hidden part of the distorted patch.
+ */
+void vj_heads_finish(const struct vj_heads *heads, const float *constant, const float *hidden,
+                     float *quality, float *weight);
+
+/* net_init.c: quantile of the standard normal, p in [0.02, 0.98]. */
+double vj_net_normal_quantile(double p);
+
+#endif

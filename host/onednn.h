@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The few float32 operations that the network asks of oneDNN, behind one interface for the 2.x
+ * and 3.x generations of its C API. Nothing else in the program includes oneDNN's headers.
+ *
+ * An operation is prepared once (layout chosen by oneDNN, constant weights reordered into it),
+ * never changes afterwards and is shared by threads. A call binds an operation to one thread's
+ * buffers. An operation uses at most as many OpenMP threads as omp_get_max_threads() said when it
+ * was prepared; whoever runs a call must allow it no more.
+ */
+#ifndef VJ_HOST_ONEDNN_H
+#define VJ_HOST_ONEDNN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "host/error.h"
+
+/*
+ * Layout of a map of [batch][channels][height][width], given by its channel block b: element (c, y,
+ * x) lies at ((c / b * height + y) * width + x) * b + c % b; channels are padded to a multiple of
+ * b. 1 is NCHW, the number of channels is NHWC, 8 and 16 are the vector layouts nChw8c and nChw16c.
+ */
+enum { VJ_DNN_ANY = 0 }; /* oneDNN chooses */
+
+struct vj_dnn;      /* an engine */
+struct vj_dnn_op;   /* a prepared operation */
+struct vj_dnn_call; /* an operation bound to buffers */
+
+/* A convolution of stride 1 that keeps height and width, with bias. */
+struct vj_dnn_conv {
+    const char *name; /* for error texts; borrowed by the operation, so a constant */
+    size_t batch, height, width;
+    size_t in, out; /* channels */
+    size_t kernel;  /* odd side of the kernel: 1, 3 */
+    bool relu;      /* max(0, x) behind the bias */
+    size_t src_block, dst_block;
+};
+
+/* C[rows][columns] = A[rows][depth] B[depth][columns]; rows of A and C contiguous or with a stride.
+ */
+struct vj_dnn_matmul {
+    const char *name;
+    size_t rows, depth, columns;
+    size_t a_stride, c_stride; /* floats from row to row, >= depth, columns */
+    bool b_transposed;         /* B is stored as [columns][depth] */
+};
+
+int vj_dnn_create(struct vj_dnn **dnn, struct vj_error *err);
+void vj_dnn_free(struct vj_dnn *dnn);
+
+/* "oneDNN 2.6.3 (OpenMP, AVX2)" */
+void vj_dnn_describe(char *text, size_t size);
+
+/*
+ * kernel: [kernel][kernel][in][out] (HWIO), bias: [out]; both copied.
+ * All three: dnn must outlive the operation. Errors: -ENOMEM, -EIO with the operation's name and
+ * oneDNN's status.
+ */
+int vj_dnn_conv_prepare(struct vj_dnn_op **op, struct vj_dnn *dnn, const struct vj_dnn_conv *conv,
+                        const float *kernel, const float *bias, struct vj_error *err);
+
+/* b: constant second factor, copied; or NULL, then B is the call's second operand. */
+int vj_dnn_matmul_prepare(struct vj_dnn_op **op, struct vj_dnn *dnn,
+                          const struct vj_dnn_matmul *matmul, const float *b, struct vj_error *err);
+
+/* Softmax of each row of a [rows][columns] matrix. */
+int vj_dnn_softmax_prepare(struct vj_dnn_op **op, struct vj_dnn *dnn, const char *name, size_t rows,
+                           size_t columns, struct vj_error *err);
+
+void vj_dnn_op_free(struct vj_dnn_op *op);
+
+/* Channel blocks of a convolution's source and destination, as chosen. */
+size_t vj_dnn_op_src_block(const struct vj_dnn_op *op);
+size_t vj_dnn_op_dst_block(const struct vj_dnn_op *op);
+/* Bytes of the constant weights held, and of the scratch memory each call needs. */
+size_t vj_dnn_op_weight_bytes(const struct vj_dnn_op *op);
+size_t vj_dnn_op_scratch_bytes(const struct vj_dnn_op *op);
+/* Name of oneDNN's implementation, e.g. "jit:avx2"; one with "ref" in it is the slow generic path.
+ */
+const char *vj_dnn_op_implementation(const struct vj_dnn_op *op);
+
+/*
+ * Binds buffers, which stay the caller's and must outlive the call; op must, too.
+ * b:       second factor of a matrix product without constant B, otherwise NULL
+ * scratch: vj_dnn_op_scratch_bytes() on a 64-byte boundary, free for other use between runs
+ */
+int vj_dnn_bind(struct vj_dnn_call **call, const struct vj_dnn_op *op, float *src, float *b,
+                float *dst, void *scratch, struct vj_error *err);
+void vj_dnn_call_free(struct vj_dnn_call *call);
+
+/* Runs to completion; one thread at a time per call. */
+int vj_dnn_run(struct vj_dnn_call *call, struct vj_error *err);
+
+#endif
