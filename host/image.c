@@ -110,6 +110,8 @@ static const char *extension_title(const char *name)
 static int fail_unknown(const struct vj_image_source *src, struct vj_error *err)
 {
     char start[16] = "";
+    if (src->size == 0)
+        return vj_fail(err, -ENODATA, "%s: is empty (0 bytes); copy it again", src->name);
     for (size_t i = 0; i < 4 && i < src->size; i++)
         snprintf(start + 3 * i, sizeof(start) - 3 * i, " %02x", src->data[i]);
     return vj_fail(err, -EINVAL,
@@ -117,27 +119,38 @@ static int fail_unknown(const struct vj_image_source *src, struct vj_error *err)
                    src->name, src->size, start, src->size > 4 ? " ..." : "");
 }
 
-static int find_decoder(const struct decoder **out, const struct vj_image_source *src,
-                        struct vj_error *err)
+static const struct decoder *decoder_for(const char *title)
 {
-    if (src->size == 0)
-        return vj_fail(err, -ENODATA, "%s: is empty (0 bytes); copy it again", src->name);
-    const char *content = content_title(src);
-    if (!content)
-        return fail_unknown(src, err);
-    *out = NULL;
     for (size_t i = 0; i < COUNT(decoders); i++)
-        if (strcmp(decoders[i].title, content) == 0)
-            *out = &decoders[i];
-    if (!*out)
-        return vj_fail(err, -ENOTSUP, "%s: %s files are not supported; convert to PNG", src->name,
-                       content);
+        if (strcmp(decoders[i].title, title) == 0)
+            return &decoders[i];
+    return NULL;
+}
+
+/* NULL when the content is not to be decoded, with the code of the failure in *rc. */
+static const struct decoder *find_decoder(int *rc, const struct vj_image_source *src,
+                                          struct vj_error *err)
+{
+    const char *content = content_title(src);
+    if (!content) {
+        *rc = fail_unknown(src, err);
+        return NULL;
+    }
+    const struct decoder *decoder = decoder_for(content);
+    if (!decoder) {
+        *rc = vj_fail(err, -ENOTSUP, "%s: %s files are not supported; convert to PNG", src->name,
+                      content);
+        return NULL;
+    }
     const char *promised = extension_title(src->name);
-    if (promised && strcmp(promised, content) != 0)
-        return vj_fail(err, -EINVAL,
-                       "%s: is a %s file by content but its extension says %s; rename it",
-                       src->name, content, promised);
-    return 0;
+    if (promised && strcmp(promised, content) != 0) {
+        *rc = vj_fail(err, -EINVAL,
+                      "%s: is a %s file by content but its extension says %s; rename it", src->name,
+                      content, promised);
+        return NULL;
+    }
+    *rc = 0;
+    return decoder;
 }
 
 static int resolve_options(struct vj_image_options *out, const struct vj_image_options *opt,
@@ -159,15 +172,13 @@ int vj_image_read_memory(struct vj_image *img, const uint8_t *data, size_t size,
                          const struct vj_image_options *opt, struct vj_error *err)
 {
     const struct vj_image_source src = {.data = data, .size = size, .name = name};
-    const struct decoder *decoder;
     struct vj_image_options resolved;
     memset(img, 0, sizeof(*img));
     int rc = resolve_options(&resolved, opt, name, err);
-    if (!rc)
-        rc = find_decoder(&decoder, &src, err);
-    if (!rc)
-        rc = decoder->read(img, &src, &resolved, err);
-    return rc;
+    if (rc)
+        return rc;
+    const struct decoder *decoder = find_decoder(&rc, &src, err);
+    return decoder ? decoder->read(img, &src, &resolved, err) : rc;
 }
 
 int vj_image_read(struct vj_image *img, const char *path, const struct vj_image_options *opt,
@@ -188,15 +199,15 @@ int vj_image_probe_memory(struct vj_image_info *info, const uint8_t *data, size_
                           const char *name, struct vj_error *err)
 {
     const struct vj_image_source src = {.data = data, .size = size, .name = name};
-    const struct decoder *decoder;
+    int rc;
     memset(info, 0, sizeof(*info));
-    int rc = find_decoder(&decoder, &src, err);
-    if (!rc)
-        rc = decoder->info(info, &src, err);
+    const struct decoder *decoder = find_decoder(&rc, &src, err);
+    if (!decoder)
+        return rc;
+    info->format = decoder->format;
+    rc = decoder->info(info, &src, err);
     if (rc)
         memset(info, 0, sizeof(*info));
-    else
-        info->format = decoder->format;
     return rc;
 }
 

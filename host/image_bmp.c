@@ -356,8 +356,10 @@ int vj_image_read_bmp(struct vj_image *img, const struct vj_image_source *src,
     if (rc)
         return rc;
     rc = vj_image_alloc(img, b.width, b.height, channels_of(&b), err);
-    if (rc)
-        return vj_fail_prefix(err, "%s", src->name);
+    if (rc) {
+        vj_fail_prefix(err, "%s", src->name);
+        return rc; /* also without an err */
+    }
     rc = decode_pixels(img, &b, src, opt->alpha, err);
     if (rc)
         vj_image_free(img);

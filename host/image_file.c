@@ -114,7 +114,7 @@ int vj_file_read_fd(uint8_t **data, size_t *size, int fd, size_t expected, const
     if (!vj_size_add(expected, 1, &want)) /* the byte that shows growth */
         return vj_fail(err, -EFBIG, "%s: %zu bytes do not fit into memory", path, expected);
     uint8_t *bytes;
-    size_t got;
+    size_t got = 0;
     int rc = read_new(&bytes, want, &got, fd, path, err);
     if (rc)
         return rc;
@@ -138,7 +138,7 @@ int vj_file_read(uint8_t **data, size_t *size, const char *path, size_t max_byte
     if (max_bytes == 0)
         max_bytes = DEFAULT_MAX_BYTES;
     int fd;
-    size_t length;
+    size_t length = 0;
     int rc = open_regular(&fd, &length, path, err);
     if (rc)
         return rc;
@@ -155,7 +155,7 @@ int vj_file_read_head(uint8_t **data, size_t *size, bool *whole, const char *pat
                       struct vj_error *err)
 {
     int fd;
-    size_t length;
+    size_t length = 0;
     *data = NULL;
     *size = 0;
     int rc = open_regular(&fd, &length, path, err);

@@ -242,8 +242,10 @@ static int decode(void *object)
         return rc;
     int channels = cinfo->jpeg_color_space == JCS_GRAYSCALE ? 1 : 3;
     rc = vj_image_alloc(&r->img, cinfo->image_width, cinfo->image_height, channels, r->guard.err);
-    if (rc)
-        return vj_fail_prefix(r->guard.err, "%s", r->guard.name);
+    if (rc) {
+        vj_fail_prefix(r->guard.err, "%s", r->guard.name);
+        return rc; /* also without an err */
+    }
     jpeg_start_decompress(cinfo);
     read_rows(r);
     jpeg_finish_decompress(cinfo); /* reads on to the end marker: a missing one is a warning */
@@ -341,11 +343,11 @@ static int quality_of_tables(struct reader *r, const JQUANT_TBL *luma, const JQU
         return vj_fail(
             r->guard.err, -ENOENT,
             "%s: JPEG: the luma table is that of quality %d but the chroma table is not; "
-            "state its quality in the data set's list",
+            "take its quality from its name or a list",
             r->guard.name, luma_alone);
     return vj_fail(r->guard.err, -ENOENT,
-                   "%s: JPEG: quantisation table (%u %u %u ...) of no IJG quality 1..100; state "
-                   "its quality in the data set's list",
+                   "%s: JPEG: quantisation table (%u %u %u ...) of no IJG quality 1..100; take "
+                   "its quality from its name or a list",
                    r->guard.name, luma->quantval[0], luma->quantval[1], luma->quantval[2]);
 }
 
@@ -353,14 +355,14 @@ static int find_quality(void *object)
 {
     struct reader *r = object;
     struct jpeg_decompress_struct *cinfo = &r->cinfo;
-    const JQUANT_TBL *tables[3] = {NULL, NULL, NULL};
+    const JQUANT_TBL *tables[MAX_COMPONENTS] = {NULL};
     int rc = open_header(r);
     if (rc)
         return rc;
     if (cinfo->jpeg_color_space == JCS_RGB)
         return vj_fail(r->guard.err, -ENOENT,
                        "%s: JPEG: coded as RGB, so there is no chroma table to find a quality by; "
-                       "state its quality in the data set's list",
+                       "take its quality from its name or a list",
                        r->guard.name);
     for (int i = 0; i < cinfo->num_components; i++) {
         int number = cinfo->comp_info[i].quant_tbl_no;

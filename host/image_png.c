@@ -28,6 +28,8 @@ struct guard {
     const char *name;
     struct vj_error *err;
     int code;
+    bool starved;      /* an allocation failed */
+    char warning[160]; /* the first one, "" when none */
 };
 
 struct header {
@@ -46,7 +48,6 @@ struct reader {
     struct header header;
     struct vj_image img; /* owned until handed over */
     uint8_t *scratch;    /* owned: what has to be blended or looked up first */
-    char warning[160];   /* the first one, "" when none */
 };
 
 struct writer {
@@ -66,22 +67,33 @@ static void leave(struct guard *g, int code)
 static void on_error(png_structp png, png_const_charp text)
 {
     struct guard *g = png_get_error_ptr(png);
+    if (g->starved)
+        leave(g, vj_fail(g->err, -ENOMEM, "%s: PNG: %s; free memory", g->name, text));
     leave(g, vj_fail(g->err, -EBADMSG, "%s: PNG: %s; the file is damaged, copy it again", g->name,
                      text));
 }
 
 /* Only noted: the library is not prepared to be left from here. */
-static void on_read_warning(png_structp png, png_const_charp text)
+static void on_warning(png_structp png, png_const_charp text)
 {
-    struct reader *r = png_get_error_ptr(png);
-    if (r->warning[0] == '\0')
-        snprintf(r->warning, sizeof(r->warning), "%s", text);
+    struct guard *g = png_get_error_ptr(png);
+    if (g->warning[0] == '\0')
+        snprintf(g->warning, sizeof(g->warning), "%s", text);
 }
 
-static void on_write_warning(png_structp png, png_const_charp text)
+/* The library reports want of memory like any damage; here the two are told apart. */
+static png_voidp on_malloc(png_structp png, png_alloc_size_t size)
+{
+    struct guard *g = png_get_mem_ptr(png);
+    void *memory = malloc(size);
+    g->starved = g->starved || !memory;
+    return memory;
+}
+
+static void on_free(png_structp png, png_voidp memory)
 {
     (void)png;
-    (void)text;
+    free(memory);
 }
 
 static int guarded(struct guard *g, int (*step)(void *object), void *object)
@@ -163,7 +175,8 @@ static int open_header(struct reader *r)
     int rc = check_container(r);
     if (rc)
         return rc;
-    r->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, r, on_error, on_read_warning);
+    r->png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &r->guard, on_error, on_warning,
+                                      &r->guard, on_malloc, on_free);
     if (r->png)
         r->info = png_create_info_struct(r->png);
     if (!r->info)
@@ -210,9 +223,9 @@ static int read_rows(struct reader *r, uint8_t *to, size_t stride)
         for (size_t y = 0; y < r->header.height; y++)
             png_read_row(r->png, to + y * stride, NULL);
     png_read_end(r->png, NULL);
-    if (r->warning[0] != '\0')
+    if (r->guard.warning[0] != '\0')
         return vj_fail(r->guard.err, -EBADMSG, "%s: PNG: %s; the file is damaged, copy it again",
-                       r->guard.name, r->warning);
+                       r->guard.name, r->guard.warning);
     return 0;
 }
 
@@ -311,8 +324,10 @@ static int decode(void *object)
     if (rc)
         return rc;
     rc = vj_image_alloc(&r->img, h->width, h->height, channels_of(h), r->guard.err);
-    if (rc)
-        return vj_fail_prefix(r->guard.err, "%s", r->guard.name);
+    if (rc) {
+        vj_fail_prefix(r->guard.err, "%s", r->guard.name);
+        return rc; /* also without an err */
+    }
     if (h->type == PNG_COLOR_TYPE_PALETTE)
         return decode_indexed(r);
     return h->alpha ? decode_blended(r) : decode_direct(r);
@@ -379,7 +394,8 @@ static int encode(void *object)
 {
     struct writer *w = object;
     const struct vj_image *img = w->img;
-    w->png = png_create_write_struct(PNG_LIBPNG_VER_STRING, w, on_error, on_write_warning);
+    w->png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, &w->guard, on_error, on_warning,
+                                       &w->guard, on_malloc, on_free);
     if (w->png)
         w->info = png_create_info_struct(w->png);
     if (!w->info)

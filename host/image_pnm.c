@@ -187,8 +187,10 @@ int vj_image_read_pnm(struct vj_image *img, const struct vj_image_source *src,
     if (rc)
         return rc;
     rc = vj_image_alloc(img, p.width, p.height, p.channels, err);
-    if (rc)
-        return vj_fail_prefix(err, "%s", src->name);
+    if (rc) {
+        vj_fail_prefix(err, "%s", src->name);
+        return rc; /* also without an err */
+    }
     if (p.text) {
         rc = read_text_samples(&p, img->data, samples, err);
     } else {

@@ -4,7 +4,8 @@
 #define VJ_TESTS_IMAGE_BAD_FILES_H
 
 #include <errno.h>
-#include <stddef.h>
+
+#include "tests/host/image_test_files.h"
 
 /* One way to spoil a golden file: patch it, then cut it. */
 struct bad {
@@ -252,5 +253,62 @@ static const struct bad bads[] = {
 /* clang-format on */
 
 #undef BYTES
+
+/* Bit by bit, as ISO/IEC 15948 annex D defines it. */
+static inline uint32_t crc32_of(const uint8_t *p, size_t n)
+{
+    uint32_t crc = 0xffffffff;
+    while (n-- > 0) {
+        crc ^= *p++;
+        for (int bit = 0; bit < 8; bit++)
+            crc = crc >> 1 ^ (crc & 1 ? 0xedb88320 : 0);
+    }
+    return ~crc;
+}
+
+static inline void repair_crcs(struct bytes *b)
+{
+    size_t at = 8;
+    while (at + 12 <= b->size) {
+        uint8_t *chunk = b->data + at;
+        size_t length = (size_t)chunk[2] << 8 | chunk[3]; /* ours are short */
+        uint32_t crc = crc32_of(chunk + 4, length + 4);
+        for (int i = 0; i < 4; i++)
+            chunk[8 + length + (size_t)i] = (uint8_t)(crc >> (24 - 8 * i));
+        at += 12 + length;
+    }
+}
+
+static inline size_t find_marker(const struct bytes *b, int marker)
+{
+    for (size_t i = 0; i + 1 < b->size; i++)
+        if (b->data[i] == 0xff && b->data[i + 1] == marker)
+            return i;
+    fail_msg("no marker %x", marker);
+    return 0;
+}
+
+static inline struct bytes spoil(const struct bad *bad)
+{
+    struct bytes b;
+    if (bad->file) {
+        b = load(bad->file);
+        size_t at = bad->at + (bad->marker ? find_marker(&b, bad->marker) : 0);
+        assert_true(at + bad->length <= b.size);
+        if (bad->bytes)
+            memcpy(b.data + at, bad->bytes, bad->length);
+    } else {
+        b = (struct bytes){malloc(bad->length), bad->length};
+        assert_non_null(b.data);
+        memcpy(b.data, bad->bytes, bad->length);
+    }
+    if (bad->crcs)
+        repair_crcs(&b);
+    if (bad->keep) {
+        assert_true(bad->keep < b.size);
+        b.size = bad->keep;
+    }
+    return b;
+}
 
 #endif

@@ -16,86 +16,10 @@
 #include "host/image_internal.h"
 #include "tests/host/image_bad_files.h"
 #include "tests/host/image_good_files.h"
+#include "tests/host/image_test_files.h"
 
 #define JPEG_WIDTH  37
 #define JPEG_HEIGHT 29
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-/* ---- files ---- */
-
-struct bytes {
-    uint8_t *data;
-    size_t size;
-};
-
-static const char *golden(const char *name)
-{
-    static char path[4096];
-    snprintf(path, sizeof(path), "%s/image/%s", VJ_TEST_GOLDEN, name);
-    return path;
-}
-
-static struct bytes load(const char *name)
-{
-    struct bytes b;
-    struct vj_error err = {0};
-    if (vj_file_read(&b.data, &b.size, golden(name), 0, &err) != 0)
-        fail_msg("%s", err.text);
-    return b;
-}
-
-static void save(const char *path, const uint8_t *data, size_t size)
-{
-    FILE *f = fopen(path, "wb");
-    assert_non_null(f);
-    assert_int_equal(fwrite(data, 1, size, f), size);
-    assert_int_equal(fclose(f), 0);
-}
-
-static char *join(const char *folder, const char *name)
-{
-    char *path;
-    assert_true(asprintf(&path, "%s/%s", folder, name) > 0);
-    return path;
-}
-
-/* Number of entries in a folder, hidden ones included. */
-static int entries_of(const char *folder)
-{
-    char command[4200];
-    int count = -1;
-    snprintf(command, sizeof(command), "ls -A '%s' | wc -l", folder);
-    FILE *p = popen(command, "r");
-    assert_non_null(p);
-    assert_int_equal(fscanf(p, "%d", &count), 1);
-    pclose(p);
-    return count;
-}
-
-static struct vj_image make_picture(size_t width, size_t height, int channels)
-{
-    struct vj_image img;
-    assert_int_equal(vj_image_alloc(&img, width, height, channels, NULL), 0);
-    for (size_t i = 0; i < width * height * (size_t)channels; i++)
-        img.data[i] = (uint8_t)(i * i / 7 + i * 13);
-    return img;
-}
-
-static void assert_same_picture(const struct vj_image *a, const struct vj_image *b)
-{
-    assert_int_equal(a->width, b->width);
-    assert_int_equal(a->height, b->height);
-    assert_int_equal(a->channels, b->channels);
-    assert_memory_equal(a->data, b->data, a->width * a->height * (size_t)a->channels);
-}
-
-static void assert_zeroed(const void *object, size_t size)
-{
-    const uint8_t *p = object;
-    for (size_t i = 0; i < size; i++)
-        assert_int_equal(p[i], 0);
-}
 
 /* ---- good files ---- */
 
@@ -282,63 +206,6 @@ static void unknown_extensions_and_any_case_are_accepted(void **state)
 }
 
 /* ---- bad files ---- */
-
-/* Bit by bit, as ISO/IEC 15948 annex D defines it. */
-static uint32_t crc32_of(const uint8_t *p, size_t n)
-{
-    uint32_t crc = 0xffffffff;
-    while (n-- > 0) {
-        crc ^= *p++;
-        for (int bit = 0; bit < 8; bit++)
-            crc = crc >> 1 ^ (crc & 1 ? 0xedb88320 : 0);
-    }
-    return ~crc;
-}
-
-static void repair_crcs(struct bytes *b)
-{
-    size_t at = 8;
-    while (at + 12 <= b->size) {
-        uint8_t *chunk = b->data + at;
-        size_t length = (size_t)chunk[2] << 8 | chunk[3]; /* ours are short */
-        uint32_t crc = crc32_of(chunk + 4, length + 4);
-        for (int i = 0; i < 4; i++)
-            chunk[8 + length + (size_t)i] = (uint8_t)(crc >> (24 - 8 * i));
-        at += 12 + length;
-    }
-}
-
-static size_t find_marker(const struct bytes *b, int marker)
-{
-    for (size_t i = 0; i + 1 < b->size; i++)
-        if (b->data[i] == 0xff && b->data[i + 1] == marker)
-            return i;
-    fail_msg("no marker %x", marker);
-    return 0;
-}
-
-static struct bytes spoil(const struct bad *bad)
-{
-    struct bytes b;
-    if (bad->file) {
-        b = load(bad->file);
-        size_t at = bad->at + (bad->marker ? find_marker(&b, bad->marker) : 0);
-        assert_true(at + bad->length <= b.size);
-        if (bad->bytes)
-            memcpy(b.data + at, bad->bytes, bad->length);
-    } else {
-        b = (struct bytes){malloc(bad->length), bad->length};
-        assert_non_null(b.data);
-        memcpy(b.data, bad->bytes, bad->length);
-    }
-    if (bad->crcs)
-        repair_crcs(&b);
-    if (bad->keep) {
-        assert_true(bad->keep < b.size);
-        b.size = bad->keep;
-    }
-    return b;
-}
 
 static void check_bad(size_t i, const char *folder)
 {
@@ -566,7 +433,9 @@ static void allocation_checks_its_sizes(void **state)
     assert_int_equal(vj_image_alloc(&img, SIZE_MAX, 2, 1, &err), -EFBIG);
     assert_int_equal(vj_image_alloc(&img, SIZE_MAX / 2, 1, 3, &err), -EFBIG);
     vj_assert_contains(err.text, "does not fit into memory");
+#ifndef __SANITIZE_ADDRESS__ /* which stops at such a request instead of returning NULL */
     assert_int_equal(vj_image_alloc(&img, (size_t)1 << 62, 1, 1, &err), -ENOMEM);
+#endif
     assert_int_equal(vj_image_alloc(&img, 0, 2, 1, &err), -EINVAL);
     assert_int_equal(vj_image_alloc(&img, 2, 0, 1, &err), -EINVAL);
     assert_int_equal(vj_image_alloc(&img, 2, 2, 2, &err), -EINVAL);
@@ -892,34 +761,43 @@ static void quality_of_files_by_other_encoders(void **state)
 struct job {
     pthread_t thread;
     const char *folder;
-    int number, failures;
+    int failures;
 };
+
+/* All threads write the same file: every state of it that shows is a complete one. */
+static bool is_written_and_read_back(const struct vj_image *img, const char *path)
+{
+    struct vj_image back = {0};
+    bool same = vj_image_write_png(img, path, NULL) == 0 &&
+                vj_image_read(&back, path, NULL, NULL) == 0 &&
+                memcmp(img->data, back.data, img->width * img->height * 3) == 0;
+    vj_image_free(&back);
+    return same;
+}
+
+static bool is_read_as_expected(const char *file, bool good, const char *folder)
+{
+    char path[4200], copy[4200];
+    struct vj_image img;
+    struct vj_error err = {0};
+    snprintf(path, sizeof(path), "%s/image/%s", VJ_TEST_GOLDEN, file);
+    snprintf(copy, sizeof(copy), "%s/%s.png", folder, file);
+    int rc = vj_image_read(&img, path, NULL, &err);
+    if (!good)
+        return rc == -EBADMSG && strstr(err.text, file);
+    bool same = rc == 0 && is_written_and_read_back(&img, copy);
+    vj_image_free(&img);
+    return same;
+}
 
 static void *work(void *argument)
 {
     struct job *job = argument;
-    static const char *const files[] = {"j420.jpg", "rgb_i.png", "palette_index.png", "tables.jpg"};
     for (int round = 0; round < 50; round++) {
-        for (size_t i = 0; i < COUNT(files); i++) {
-            char path[4200];
-            struct vj_image img;
-            struct vj_error err = {0};
-            snprintf(path, sizeof(path), "%s/image/%s", VJ_TEST_GOLDEN, files[i]);
-            int rc = vj_image_read(&img, path, NULL, &err);
-            if (rc != (i < 2 ? 0 : -EBADMSG) || (rc && !strstr(err.text, files[i])))
-                job->failures++;
-            if (rc)
-                continue;
-            /* All threads write the same file: every state that shows is a complete one. */
-            struct vj_image back;
-            snprintf(path, sizeof(path), "%s/%zu.png", job->folder, i);
-            if (vj_image_write_png(&img, path, &err) || vj_image_read(&back, path, NULL, &err))
-                job->failures++;
-            else if (memcmp(img.data, back.data, img.width * img.height * 3) != 0)
-                job->failures++;
-            vj_image_free(&back);
-            vj_image_free(&img);
-        }
+        job->failures += !is_read_as_expected("j420.jpg", true, job->folder);
+        job->failures += !is_read_as_expected("rgb_i.png", true, job->folder);
+        job->failures += !is_read_as_expected("palette_index.png", false, job->folder);
+        job->failures += !is_read_as_expected("tables.jpg", false, job->folder);
     }
     return NULL;
 }
@@ -930,7 +808,7 @@ static void threads_do_not_disturb_each_other(void **state)
     char *folder = vj_test_mkdir();
     struct job jobs[4];
     for (int i = 0; i < 4; i++) {
-        jobs[i] = (struct job){.folder = folder, .number = i};
+        jobs[i] = (struct job){.folder = folder};
         assert_int_equal(pthread_create(&jobs[i].thread, NULL, work, &jobs[i]), 0);
     }
     for (int i = 0; i < 4; i++) {
