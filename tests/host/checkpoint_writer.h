@@ -6,8 +6,6 @@
 #ifndef VJ_TESTS_HOST_CHECKPOINT_WRITER_H
 #define VJ_TESTS_HOST_CHECKPOINT_WRITER_H
 
-#include "tests/vj_test.h"
-
 #include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -78,60 +76,6 @@ static inline uint32_t masked_crc(const uint8_t *data, size_t n)
         crc = crc >> 8 ^ of_byte[(crc ^ data[i]) & 0xff];
     crc = ~crc;
     return (crc >> 15 | crc << 17) + 0xa282ead8u;
-}
-
-/* ---- files of a test ---- */
-
-#define COUNT(array)   (sizeof(array) / sizeof((array)[0]))
-#define AVERAGE        "/ExponentialMovingAverage"
-#define RELEASED_INDEX "checkpoint/best_model.ckpt.index"
-
-enum { RELEASED_SHARD_SIZE = 1631589876 };
-
-/* A folder of its own, and the prefix of a checkpoint in it. */
-struct place {
-    char *folder;
-    char prefix[4096];
-};
-
-static inline struct place place_make(void)
-{
-    struct place p = {.folder = vj_test_mkdir()};
-    snprintf(p.prefix, sizeof(p.prefix), "%s/model.ckpt", p.folder);
-    return p;
-}
-
-static inline void place_remove(struct place *p)
-{
-    vj_test_rmdir(p->folder);
-}
-
-static inline const char *path_of(const struct place *p, const char *suffix)
-{
-    static char path[4200];
-    snprintf(path, sizeof(path), "%s%s", p->prefix, suffix);
-    return path;
-}
-
-static inline void read_whole(struct bytes *b, const char *path)
-{
-    FILE *f = fopen(path, "rb");
-    if (!f)
-        fail_msg("cannot open %s", path);
-    uint8_t buffer[4096];
-    size_t n;
-    while ((n = fread(buffer, 1, sizeof(buffer), f)) > 0)
-        bytes_put(b, buffer, n);
-    fclose(f);
-}
-
-static inline void put_file(const struct place *p, const char *suffix, const char *contents,
-                            size_t size)
-{
-    struct bytes b = {NULL, 0, 0};
-    bytes_put(&b, contents, size);
-    bytes_save(&b, path_of(p, suffix));
-    bytes_free(&b);
 }
 
 /* ---- sorted tables ---- */
@@ -272,7 +216,7 @@ static inline void writer_free(struct writer *w)
     for (int i = 0; i < WRITER_SHARDS_MAX; i++)
         bytes_free(&w->shards[i]);
     free(w->pairs);
-    *w = (struct writer){NULL};
+    *w = (struct writer){.pairs = NULL};
 }
 
 /* Sets the value of a key, new or not. */
@@ -401,8 +345,9 @@ static inline void writer_index(struct writer *w, struct bytes *file)
 /* Writes PREFIX.index and the shards. */
 static inline void writer_save(struct writer *w, const char *prefix)
 {
-    char path[sizeof(((struct place *)0)->prefix) + 40];
+    char path[4200];
     struct bytes index = {NULL, 0, 0};
+    assert(strlen(prefix) < 4100);
     writer_index(w, &index);
     snprintf(path, sizeof(path), "%s.index", prefix);
     bytes_save(&index, path);

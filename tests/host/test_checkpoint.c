@@ -10,6 +10,7 @@
 #include "host/crc32c.h"
 #include "host/rng.h"
 #include "tests/host/checkpoint_cases.h"
+#include "tests/host/checkpoint_files.h"
 #include "tests/host/checkpoint_writer.h"
 
 /* ---- CRC-32C ---- */

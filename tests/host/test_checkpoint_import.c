@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "host/checkpoint.h"
+#include "tests/host/checkpoint_files.h"
 #include "tests/host/checkpoint_writer.h"
 
 static struct vj_net_shape small_shape(enum vj_variant variant, int patch_size)
