@@ -44,13 +44,13 @@ struct vj_jnd_padded vj_jnd_take_padded(struct vj_jnd_arena *arena, size_t width
                                         size_t pad)
 {
     struct vj_jnd_padded plane = {.width = width, .height = height, .pad = pad};
-    size_t rows;
+    size_t rows, row_bytes;
     if (!vj_size_add(width, 2 * pad, &plane.stride) || !vj_size_add(height, 2 * pad, &rows) ||
-        !vj_size_mul(plane.stride, sizeof(int16_t), &(size_t){0})) {
+        !vj_size_mul(plane.stride, sizeof(*plane.data), &row_bytes)) {
         arena->used = SIZE_MAX;
         return plane;
     }
-    plane.data = vj_jnd_take(arena, rows, plane.stride * sizeof(int16_t));
+    plane.data = vj_jnd_take(arena, rows, row_bytes);
     return plane;
 }
 
@@ -63,6 +63,7 @@ static ptrdiff_t inside(ptrdiff_t i, ptrdiff_t n, enum vj_jnd_border border)
         return -1;
     if (border == VJ_JND_REPLICATE)
         return i < 0 ? 0 : n - 1;
+    assert(n > 0);
     ptrdiff_t phase = i % (2 * n);
     if (phase < 0)
         phase += 2 * n;

@@ -202,7 +202,7 @@ int vj_jnd_compute(const char *model_name, const char *variant, const struct vj_
                        img->height);
     rc = vj_jnd_workspace_create(
         &ws, vj_jnd_workspace_bytes(model, img->width, img->height, threads), threads, err);
-    if (rc)
+    if (!ws)
         goto out;
     vj_jnd_luma(img, luma);
     job.luma = luma;

@@ -116,16 +116,18 @@ static void the_fifth_root_and_the_masking_functions_match_pow(void **state)
 {
     (void)state;
     assert_float_equal(vj_jnd_fifth_root(0), 0, 0);
-    for (double x = 1e-4; x < 1e6; x *= 1.0003)
-        assert_float_equal(vj_jnd_fifth_root((float)x) / pow((float)x, 0.2), 1, 2e-6);
+    for (int step = 0; step < 70000; step++) {
+        float x = (float)(1e-4 * pow(1.000328, step)); /* up to 1e6 */
+        assert_float_equal(vj_jnd_fifth_root(x) / pow((double)x, 0.2), 1, 2e-6);
+    }
     assert_float_equal(vj_jnd_epc_contrast(0, 1.84f), 0, 0);
     for (uint32_t variance = 1; variance <= 10140000; variance += variance / 200 + 1) {
         float v = (float)variance / 625;
-        double expected = 1.84 * pow(sqrt(v), 2.4) / (v + 676.0);
+        double expected = 1.84 * pow(sqrt((double)v), 2.4) / (v + 676.0);
         assert_float_equal(vj_jnd_epc_contrast(v, 1.84f), expected, 1e-5 + 1e-5 * expected);
     }
-    for (double p = 0.05; p <= 9; p += 0.01) {
-        double expected = 0.3 * pow((float)p, 2.7) / ((float)p * (float)p + 1.0);
+    for (int hundredths = 5; hundredths <= 900; hundredths++) {
+        double p = hundredths / 100.0, expected = 0.3 * pow(p, 2.7) / (p * p + 1.0);
         assert_float_equal(vj_jnd_epc_pattern((float)p, 0.3f, 1.0f), expected, 1e-5);
     }
 }
@@ -719,7 +721,7 @@ static void sizes_beyond_memory_are_refused_not_wrapped_around(void **state)
     assert_int_equal(vj_jnd_workspace_create(&ws, 0, 1, &err), -EINVAL);
     assert_null(ws);
     assert_int_equal(vj_jnd_workspace_create(&ws, 64, 0, &err), -EINVAL);
-    assert_int_equal(vj_jnd_workspace_create(&ws, SIZE_MAX - 4096, 1, &err), -ENOMEM);
+    assert_int_equal(vj_jnd_workspace_create(&ws, SIZE_MAX, 1, &err), -ENOMEM);
     assert_null(ws);
     vj_jnd_workspace_free(NULL);
 }
