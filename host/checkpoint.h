@@ -112,7 +112,7 @@ struct vj_checkpoint_import_options {
     bool raw; /* the variables themselves, not their moving averages */
     enum vj_positive_class positive_class;
     int patches;    /* per picture, recorded as the default of evaluation; 0 = as trained, 32 */
-    int patch_size; /* pixels, of a `figure` checkpoint only, whose tensors do not tell; 0 = 128 */
+    int patch_size; /* pixels; 0 = what the heads tell (`released`), 128 (`figure`, they do not) */
 };
 
 /*

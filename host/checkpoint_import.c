@@ -133,8 +133,14 @@ static int derive_shape(struct vj_net_shape *shape, const struct source *s,
         ret = find_anchor(head, 2, s, HEAD_WEIGHTS, err);
     if (ret)
         return ret;
-    if (released)
-        return derive_patch_size(shape, head[0], err);
+    if (released) {
+        ret = derive_patch_size(shape, head[0], err);
+        if (ret == 0 && opt->patch_size && opt->patch_size != shape->patch_size)
+            ret = vj_fail(err, -EINVAL,
+                          "patches are of %d pixels, as the inputs of the heads tell, not %d",
+                          shape->patch_size, opt->patch_size);
+        return ret;
+    }
     uint64_t expected = vj_net_head_inputs(shape);
     if (head[0] != expected)
         return vj_fail(err, -EINVAL,

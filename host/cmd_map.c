@@ -13,6 +13,7 @@
 #include "host/h5.h"
 #include "host/image.h"
 #include "host/jnd_map.h"
+#include "host/version.h"
 
 enum {
     THREADS_MAX = 1024,

@@ -36,8 +36,8 @@ struct job {
  * De-quantised coefficients of a block after a round trip through quantisation. Returns 0 when none
  * but the DC is left.
  */
-static inline int requantise(const int16_t *restrict t, const struct vj_jpeg_quantiser *restrict z,
-                             int16_t *restrict out)
+VJ_JPEG_INLINE int requantise(const int16_t *restrict t, const struct vj_jpeg_quantiser *restrict z,
+                              int16_t *restrict out)
 {
     int16_t any = 0;
     for (int k = 0; k < 64; k++) {
@@ -53,8 +53,8 @@ static inline int requantise(const int16_t *restrict t, const struct vj_jpeg_qua
  * pictures fits 16 bits: a row's spectrum stays below 4096, quantisation errors of half a step in
  * all eight coefficients add less than 5700.
  */
-static inline void inverse_pass(const int16_t *restrict words, int *restrict v, int pass,
-                                const struct vj_jpeg_cosines *restrict cosines)
+VJ_JPEG_INLINE void inverse_pass(const int16_t *restrict words, int *restrict v, int pass,
+                                 const struct vj_jpeg_cosines *restrict cosines)
 {
     for (int i = 0; i < 64; i++)
         v[i] = words[i];
@@ -67,13 +67,13 @@ static inline void inverse_pass(const int16_t *restrict words, int *restrict v, 
     }
 }
 
-static inline void store_block(uint8_t *restrict out, size_t stride, const uint8_t *restrict block)
+VJ_JPEG_INLINE void store_block(uint8_t *restrict out, size_t stride, const uint8_t *restrict block)
 {
     for (size_t i = 0; i < 8; i++)
         memcpy(out + i * stride, block + 8 * i, 8);
 }
 
-static inline void store_flat(uint8_t *restrict out, size_t stride, uint8_t sample)
+VJ_JPEG_INLINE void store_flat(uint8_t *restrict out, size_t stride, uint8_t sample)
 {
     for (size_t i = 0; i < 8; i++)
         memset(out + i * stride, sample, 8);
@@ -114,7 +114,11 @@ VJ_SIMD static void decode_blocks(const int16_t *restrict coefficients, uint8_t 
     for (size_t i = 0; i < n; i++) {
         inverse_pass(words[i], v, 2, cosines);
         for (int k = 0; k < 64; k++)
-            samples[i][k] = vj_jpeg_sample(v[k]);
+            words[i][k] = (int16_t)v[k];
+    }
+    for (size_t i = 0; i < n; i++) {
+        for (int k = 0; k < 64; k++)
+            samples[i][k] = vj_jpeg_sample(words[i][k]);
     }
     for (size_t i = 0; i < n; i++) {
         vj_jpeg_transpose_bytes(samples[i]);
@@ -199,24 +203,13 @@ static const uint8_t *chroma_row(const struct job *job, int c, size_t y, size_t 
 }
 
 VJ_SIMD static void convert_row(const uint8_t *restrict y, const uint8_t *restrict cb,
-                                const uint8_t *restrict cr, uint8_t *restrict r,
-                                uint8_t *restrict g, uint8_t *restrict b, size_t count)
+                                const uint8_t *restrict cr, uint8_t *restrict rgb, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         int16_t blue = (int16_t)(cb[i] - 128), red = (int16_t)(cr[i] - 128);
-        r[i] = vj_jpeg_r(y[i], red);
-        g[i] = vj_jpeg_g(y[i], blue, red);
-        b[i] = vj_jpeg_b(y[i], blue);
-    }
-}
-
-VJ_SIMD static void interleave_row(const uint8_t *restrict r, const uint8_t *restrict g,
-                                   const uint8_t *restrict b, uint8_t *restrict out, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        out[3 * i] = r[i];
-        out[3 * i + 1] = g[i];
-        out[3 * i + 2] = b[i];
+        rgb[3 * i] = vj_jpeg_r(y[i], red);
+        rgb[3 * i + 1] = vj_jpeg_g(y[i], blue, red);
+        rgb[3 * i + 2] = vj_jpeg_b(y[i], blue);
     }
 }
 
@@ -224,7 +217,6 @@ VJ_SIMD static void interleave_row(const uint8_t *restrict r, const uint8_t *res
 static void pixel_row(const struct job *job, size_t y, size_t x, size_t count, uint8_t *out)
 {
     const struct vj_jpeg_geometry *g = &job->plan->geometry;
-    uint8_t *const *row = job->scratch->row;
     const uint8_t *luma = sample_row(job, 0, y) + x;
     if (g->channels == 1) {
         memcpy(out, luma, count);
@@ -232,10 +224,9 @@ static void pixel_row(const struct job *job, size_t y, size_t x, size_t count, u
     }
     const uint8_t *chroma[2];
     for (int c = 0; c < 2; c++)
-        chroma[c] = g->factor == 2 ? chroma_row(job, c + 1, y, x, count, row[c])
+        chroma[c] = g->factor == 2 ? chroma_row(job, c + 1, y, x, count, job->scratch->chroma[c])
                                    : sample_row(job, c + 1, y) + x;
-    convert_row(luma, chroma[0], chroma[1], row[2], row[3], row[4], count);
-    interleave_row(row[2], row[3], row[4], out, count);
+    convert_row(luma, chroma[0], chroma[1], out, count);
 }
 
 static void decode_rect(const struct job *job, struct rect r, uint8_t *out)

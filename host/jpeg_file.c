@@ -3,8 +3,8 @@
  * The entropy-coding half of JPEG at any quality factor: the exact file, or its size alone. The
  * true bit stream is made either way, because every byte FF of it costs a byte more.
  */
+#include <endian.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "host/jpeg_huffman.h"
@@ -80,9 +80,9 @@ struct levels {
     uint64_t nonzero;
 };
 
-static inline void quantise_block(struct levels *restrict levels, const int16_t *restrict t,
-                                  const struct vj_jpeg_quantiser *restrict z,
-                                  uint64_t (*restrict zigzag_flags)[256])
+VJ_JPEG_INLINE void quantise_block(struct levels *restrict levels, const int16_t *restrict t,
+                                   const struct vj_jpeg_quantiser *restrict z,
+                                   uint64_t (*restrict zigzag_flags)[256])
 {
     _Alignas(32) uint8_t flag[64];
     for (int k = 0; k < 64; k++) {
@@ -98,24 +98,24 @@ static inline void quantise_block(struct levels *restrict levels, const int16_t 
     }
 }
 
-/* Bits in the making: `pending` low bits of `word` are not written yet, fewer than 32 between
- * calls. */
+/* Bits in the making: the `pending` low bits of `word`, fewer than 8 between calls, are not
+ * written. */
 struct bit_writer {
     uint64_t word;
     uint32_t pending;
     uint8_t *next;
 };
 
-static inline void put_bits(struct bit_writer *w, uint32_t bits, uint32_t count)
+/* Appends `count` <= 56 bits. Always stores eight bytes: whether a byte is full is unpredictable.
+ */
+VJ_JPEG_INLINE void put_bits(struct bit_writer *w, uint32_t bits, uint32_t count)
 {
     w->word = w->word << count | bits;
     w->pending += count;
-    if (w->pending >= 32) {
-        w->pending -= 32;
-        uint32_t out = __builtin_bswap32((uint32_t)(w->word >> w->pending));
-        memcpy(w->next, &out, sizeof(out));
-        w->next += sizeof(out);
-    }
+    uint64_t out = htobe64(w->word << (-w->pending & 63));
+    memcpy(w->next, &out, sizeof(out));
+    w->next += w->pending >> 3;
+    w->pending &= 7;
 }
 
 /* What symbols go to: codes to be written, or counts for tables yet to be made. */
@@ -125,8 +125,8 @@ struct coder {
     struct bit_writer *writer;
 };
 
-static inline __attribute__((always_inline)) void
-code_symbol(const struct coder *coder, bool counting, int ac, int symbol, uint32_t magnitude_bits)
+VJ_JPEG_INLINE void code_symbol(const struct coder *coder, bool counting, int ac, int symbol,
+                                uint32_t magnitude_bits)
 {
     if (counting)
         coder->count[ac][symbol]++;
@@ -135,16 +135,15 @@ code_symbol(const struct coder *coder, bool counting, int ac, int symbol, uint32
                  coder->codes[ac].symbol[symbol].length);
 }
 
-static inline __attribute__((always_inline)) void code_value(const struct coder *coder,
-                                                             bool counting, int ac, int run, int v)
+VJ_JPEG_INLINE void code_value(const struct coder *coder, bool counting, int ac, int run, int v)
 {
     int category = vj_jpeg_category(v);
     code_symbol(coder, counting, ac, run << 4 | category, vj_jpeg_magnitude_bits(v, category));
 }
 
 /* One block; dc_before: quantised DC of the component's block before it. */
-static inline __attribute__((always_inline)) void
-code_block(const struct coder *coder, bool counting, const struct levels *levels, int dc_before)
+VJ_JPEG_INLINE void code_block(const struct coder *coder, bool counting,
+                               const struct levels *levels, int dc_before)
 {
     const uint8_t *natural = vj_jpeg_zigzag();
     code_value(coder, counting, 0, 0, levels->value[0] - dc_before);
@@ -162,8 +161,7 @@ code_block(const struct coder *coder, bool counting, const struct levels *levels
 }
 
 /* A block of an MCU beyond the picture: the DC of the block before it and nothing else. */
-static inline __attribute__((always_inline)) void code_padding(const struct coder *coder,
-                                                               bool counting)
+VJ_JPEG_INLINE void code_padding(const struct coder *coder, bool counting)
 {
     code_symbol(coder, counting, 0, 0, 0);
     code_symbol(coder, counting, 1, SYMBOL_END_OF_BLOCK, 0);
@@ -180,16 +178,16 @@ struct scan {
 };
 
 /* The part of an MCU that belongs to component c. */
-static inline __attribute__((always_inline)) void
-code_component(struct scan *scan, bool counting, int c, size_t mcu_row, size_t mcu_column)
+VJ_JPEG_INLINE void code_component(struct scan *scan, bool counting, struct bit_writer *writer,
+                                   int c, size_t mcu_row, size_t mcu_column)
 {
     const struct vj_jpeg_component *component = &scan->plan->geometry.component[c];
     struct vj_jpeg_scratch *s = scan->scratch;
     int table = component->table;
-    const struct coder coder = {s->codes[table], scan->count[table], &scan->writer};
+    const struct coder coder = {s->codes[table], scan->count[table], writer};
     size_t side = c == 0 ? (size_t)scan->plan->geometry.factor : 1;
     for (size_t i = 0; i < side * side; i++) {
-        size_t row = mcu_row * side + i / side, column = mcu_column * side + i % side;
+        size_t row = mcu_row * side + (i >> 1), column = mcu_column * side + (i & 1);
         if (row >= component->down || column >= component->across) {
             code_padding(&coder, counting);
             continue;
@@ -203,14 +201,15 @@ code_component(struct scan *scan, bool counting, int c, size_t mcu_row, size_t m
     }
 }
 
-static inline __attribute__((always_inline)) void scan_mcu_row(struct scan *scan, bool counting,
-                                                               size_t mcu_row)
+VJ_JPEG_INLINE void scan_mcu_row(struct scan *scan, bool counting, size_t mcu_row)
 {
     const struct vj_jpeg_geometry *g = &scan->plan->geometry;
+    struct bit_writer writer = scan->writer; /* a copy, to stay in registers */
     for (size_t mcu_column = 0; mcu_column < g->mcus_across; mcu_column++) {
         for (int c = 0; c < g->channels; c++)
-            code_component(scan, counting, c, mcu_row, mcu_column);
+            code_component(scan, counting, &writer, c, mcu_row, mcu_column);
     }
+    scan->writer = writer;
 }
 
 VJ_SIMD static void count_mcu_row(struct scan *scan, size_t mcu_row)
@@ -236,10 +235,6 @@ static void start_scan(struct scan *scan, const struct vj_jpeg_plan *plan,
 static void flush_bytes(struct scan *scan, struct sink *sink)
 {
     struct bit_writer *w = &scan->writer;
-    while (w->pending >= 8) {
-        w->pending -= 8;
-        *w->next++ = (uint8_t)(w->word >> w->pending);
-    }
     sink_scan(sink, scan->scratch->bits, (size_t)(w->next - scan->scratch->bits));
     w->next = scan->scratch->bits;
 }

@@ -7,6 +7,10 @@
 
 #include "host/jpeg_plan.h"
 
+/* For parts of VJ_SIMD functions: a separate copy would be compiled for the baseline processor
+ * only. */
+#define VJ_JPEG_INLINE static inline __attribute__((always_inline))
+
 struct vj_jpeg_plan {
     struct vj_jpeg_geometry geometry; /* all zero: empty */
     int16_t *coefficients;            /* [blocks][64] */
@@ -20,12 +24,11 @@ struct vj_jpeg_scratch {
     size_t block_capacity, width_capacity;
     struct vj_jpeg_cosines cosines;
     struct vj_jpeg_quantiser quantiser[2];
-    uint8_t *samples;     /* planes of decoded blocks, component c from first[c] * 64 */
-    uint8_t *decoded;     /* [blocks]: 1 when the block's samples are there */
-    uint8_t *pixels;      /* the whole picture, for patches that cover it several times */
-    int16_t *column_step; /* a row of chroma between the two steps of up-sampling */
-    uint8_t *row[5];      /* a row of full-resolution Cb, Cr; of R, G, B before interleaving */
-    uint8_t *bits;        /* entropy-coded bits of a row of MCUs */
+    uint8_t *samples;                 /* planes of decoded blocks, component c from first[c] * 64 */
+    uint8_t *decoded;                 /* [blocks]: 1 when the block's samples are there */
+    int16_t *column_step;             /* a row of chroma between the two steps of up-sampling */
+    uint8_t *chroma[2];               /* a row of full-resolution Cb, Cr */
+    uint8_t *bits;                    /* entropy-coded bits of a row of MCUs */
     uint64_t zigzag_flags[8][256];    /* [row][flags of its coefficients] in zigzag order */
     struct vj_jpeg_codes codes[2][2]; /* [table][0 DC, 1 AC] */
 };
@@ -44,7 +47,7 @@ int vj_jpeg_check(const struct vj_jpeg_plan *plan, int qf, const struct vj_jpeg_
  * of an element's index round by one, so three rounds exchange row and column; compilers make
  * unpack instructions of it.
  */
-static inline void vj_jpeg_interleave_words(int16_t *restrict to, const int16_t *restrict from)
+VJ_JPEG_INLINE void vj_jpeg_interleave_words(int16_t *restrict to, const int16_t *restrict from)
 {
     for (int i = 0; i < 32; i++) {
         to[2 * i] = from[i];
@@ -52,7 +55,7 @@ static inline void vj_jpeg_interleave_words(int16_t *restrict to, const int16_t 
     }
 }
 
-static inline void vj_jpeg_transpose_words(int16_t m[64])
+VJ_JPEG_INLINE void vj_jpeg_transpose_words(int16_t m[64])
 {
     _Alignas(32) int16_t once[64], twice[64];
     vj_jpeg_interleave_words(once, m);
@@ -60,7 +63,7 @@ static inline void vj_jpeg_transpose_words(int16_t m[64])
     vj_jpeg_interleave_words(m, twice);
 }
 
-static inline void vj_jpeg_interleave_bytes(uint8_t *restrict to, const uint8_t *restrict from)
+VJ_JPEG_INLINE void vj_jpeg_interleave_bytes(uint8_t *restrict to, const uint8_t *restrict from)
 {
     for (int i = 0; i < 32; i++) {
         to[2 * i] = from[i];
@@ -68,7 +71,7 @@ static inline void vj_jpeg_interleave_bytes(uint8_t *restrict to, const uint8_t 
     }
 }
 
-static inline void vj_jpeg_transpose_bytes(uint8_t m[64])
+VJ_JPEG_INLINE void vj_jpeg_transpose_bytes(uint8_t m[64])
 {
     _Alignas(32) uint8_t once[64], twice[64];
     vj_jpeg_interleave_bytes(once, m);

@@ -23,7 +23,7 @@
 
 enum {
     VJ_JPEG_MAX_SIDE = 65500,              /* pixels; libjpeg's limit */
-    VJ_JPEG_MAX_BLOCK_BITS = 20 + 63 * 26, /* DC: 9 + 11 bits; each AC: at most 16 + 10 bits */
+    VJ_JPEG_MAX_BLOCK_BITS = 27 + 63 * 26, /* codes of 16 bits; 11 magnitude bits of DC, 10 of AC */
 };
 
 /* ---- Geometry ------------------------------------------------------------------------------- */
@@ -74,13 +74,8 @@ static inline struct vj_jpeg_geometry vj_jpeg_geometry(size_t width, size_t heig
 
 /* ---- Colour and chroma sampling ------------------------------------------------------------- */
 
-static inline VJ_HD uint8_t vj_jpeg_clamp(int v)
-{
-    return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
-}
-
-/* The same for a 16-bit number, which vector units handle twice as many at a time. */
-static inline VJ_HD uint8_t vj_jpeg_clamp_narrow(int16_t v)
+/* To 0..255; 16 bits wide, because vector units handle twice as many of those at a time. */
+static inline VJ_HD uint8_t vj_jpeg_clamp(int16_t v)
 {
     int16_t low = v < 0 ? 0 : v;
     return (uint8_t)(low > 255 ? 255 : low);
@@ -118,19 +113,19 @@ static inline VJ_HD int16_t vj_jpeg_mulhi_signed(int16_t a, int16_t b)
 static inline VJ_HD uint8_t vj_jpeg_r(int16_t y, int16_t cr)
 {
     int16_t high = vj_jpeg_mulhi_signed((int16_t)(2 * cr), 26345);
-    return vj_jpeg_clamp_narrow((int16_t)(y + cr + ((int16_t)(high + 1) >> 1)));
+    return vj_jpeg_clamp((int16_t)(y + cr + ((int16_t)(high + 1) >> 1)));
 }
 
 static inline VJ_HD uint8_t vj_jpeg_g(int16_t y, int16_t cb, int16_t cr)
 {
     int16_t high = (int16_t)((-22554 * cb + 18734 * cr + 32768) >> 16);
-    return vj_jpeg_clamp_narrow((int16_t)(y - cr + high));
+    return vj_jpeg_clamp((int16_t)(y - cr + high));
 }
 
 static inline VJ_HD uint8_t vj_jpeg_b(int16_t y, int16_t cb)
 {
     int16_t high = vj_jpeg_mulhi_signed((int16_t)(2 * cb), -14942);
-    return vj_jpeg_clamp_narrow((int16_t)(y + 2 * cb + ((int16_t)(high + 1) >> 1)));
+    return vj_jpeg_clamp((int16_t)(y + 2 * cb + ((int16_t)(high + 1) >> 1)));
 }
 
 /*
@@ -271,17 +266,17 @@ static inline VJ_HD void vj_jpeg_idct8(const struct vj_jpeg_cosines *k, int v[8]
     v[7] = (e0 - odd[0]) >> shift;
 }
 
-/* Sample 0..255 from the result of the second inverse pass. */
-static inline VJ_HD uint8_t vj_jpeg_sample(int v)
+/* Sample 0..255 from the result of the second inverse pass, which fits 16 bits. */
+static inline VJ_HD uint8_t vj_jpeg_sample(int16_t v)
 {
-    return vj_jpeg_clamp(v + 128);
+    return vj_jpeg_clamp((int16_t)(v + 128));
 }
 
 /* What the two inverse passes give for a block of which only the DC is not zero, before clamping.
  */
-static inline VJ_HD int vj_jpeg_idct_flat(int dc)
+static inline VJ_HD int16_t vj_jpeg_idct_flat(int dc)
 {
-    return (dc + 4) >> 3;
+    return (int16_t)((dc + 4) >> 3);
 }
 
 /* ---- Quantisation --------------------------------------------------------------------------- */
@@ -459,11 +454,12 @@ static inline VJ_HD void vj_jpeg_codes_init(struct vj_jpeg_codes *codes,
 /* Number of magnitude bits of a coefficient or DC difference: 0 for 0, else 1 + floor(log2 |v|). */
 static inline VJ_HD int vj_jpeg_category(int v)
 {
-    uint32_t magnitude = v < 0 ? 0u - (uint32_t)v : (uint32_t)v;
+    int negative = v >> 31; /* no branches: signs are unpredictable */
+    int magnitude = (v ^ negative) - negative;
 #ifdef __CUDA_ARCH__
-    return 32 - __clz((int)magnitude);
+    return 31 - __clz(2 * magnitude + 1);
 #else
-    return magnitude ? 32 - __builtin_clz(magnitude) : 0;
+    return 31 - __builtin_clz(2 * (uint32_t)magnitude + 1);
 #endif
 }
 

@@ -12,7 +12,6 @@ enum { SLACK = 64 };
 /* Sizes of the arrays, in elements. */
 struct sizes {
     size_t blocks;
-    size_t pixels;
     size_t row;  /* a full-resolution row */
     size_t bits; /* bytes */
 };
@@ -23,7 +22,6 @@ static struct sizes array_sizes(size_t max_width, size_t max_height, int channel
     size_t mcu_row_blocks = channels == 3 ? (max_width + 15) / 16 * 6 : (max_width + 7) / 8;
     return (struct sizes){
         .blocks = vj_jpeg_geometry(max_width, max_height, channels, sampling).blocks,
-        .pixels = max_width * max_height * (size_t)channels,
         .row = max_width + SLACK,
         .bits = mcu_row_blocks * ((VJ_JPEG_MAX_BLOCK_BITS + 7) / 8) + SLACK,
     };
@@ -35,8 +33,8 @@ size_t vj_jpeg_scratch_bytes(size_t max_width, size_t max_height, int channels,
     if (!vj_jpeg_plan_bytes(max_width, max_height, channels, sampling))
         return 0;
     struct sizes n = array_sizes(max_width, max_height, channels, sampling);
-    return sizeof(struct vj_jpeg_scratch) + n.blocks * (64 + 1) + n.pixels +
-           n.row * (sizeof(int16_t) + 5) + n.bits;
+    return sizeof(struct vj_jpeg_scratch) + n.blocks * (64 + 1) + n.row * (sizeof(int16_t) + 2) +
+           n.bits;
 }
 
 /* Flags of a row of eight coefficients, bit i for column i, to flags in zigzag order. */
@@ -65,16 +63,12 @@ int vj_jpeg_scratch_create(struct vj_jpeg_scratch **scratch, size_t max_width, s
     s->width_capacity = max_width;
     s->samples = vj_alloc_aligned(n.blocks, 64);
     s->decoded = vj_alloc_aligned(n.blocks, 1);
-    s->pixels = vj_alloc_aligned(n.pixels, 1);
     s->column_step = vj_alloc_aligned(n.row, sizeof(int16_t));
+    s->chroma[0] = vj_alloc_aligned(n.row, 1);
+    s->chroma[1] = vj_alloc_aligned(n.row, 1);
     s->bits = vj_alloc_aligned(n.bits, 1);
-    if (!s->samples || !s->decoded || !s->pixels || !s->column_step || !s->bits)
+    if (!s->samples || !s->decoded || !s->column_step || !s->chroma[0] || !s->chroma[1] || !s->bits)
         goto out_of_memory;
-    for (int i = 0; i < 5; i++) {
-        s->row[i] = vj_alloc_aligned(n.row, 1);
-        if (!s->row[i])
-            goto out_of_memory;
-    }
     s->cosines = vj_jpeg_cosines();
     fill_zigzag_flags(s->zigzag_flags);
     *scratch = s;
@@ -93,11 +87,10 @@ void vj_jpeg_scratch_free(struct vj_jpeg_scratch *scratch)
         return;
     free(scratch->samples);
     free(scratch->decoded);
-    free(scratch->pixels);
     free(scratch->column_step);
+    free(scratch->chroma[0]);
+    free(scratch->chroma[1]);
     free(scratch->bits);
-    for (int i = 0; i < 5; i++)
-        free(scratch->row[i]);
     free(scratch);
 }
 

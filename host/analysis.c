@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/analysis.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "datasets/dataset.h"
+#include "host/checked.h"
+#include "host/schema.h"
+
+/* A whole column; NULL with an error. The caller frees it. */
+static void *read_column(struct vj_results *results, const char *path, enum vj_column_type type,
+                         size_t value_size, size_t rows, size_t values, struct vj_error *err)
+{
+    size_t total;
+    void *data = vj_size_mul(rows, values, &total) ? vj_calloc(total, value_size) : NULL;
+    if (!data) {
+        vj_fail(err, -ENOMEM, "out of memory for %s", path);
+        return NULL;
+    }
+    if (vj_results_read(results, path, type, 0, rows, data, err)) {
+        free(data);
+        return NULL;
+    }
+    return data;
+}
+
+/* Checks that a column has the axes that the schema gives it. */
+static int check_shape(struct vj_results *results, const char *path, size_t rows, int rank,
+                       size_t values, struct vj_error *err)
+{
+    size_t n, dim[VJ_COLUMN_RANK_MAX], string_size;
+    int found;
+    int r = vj_results_shape(results, path, &n, &found, dim, &string_size, err);
+    if (r)
+        return r;
+    if (n != rows || found != rank || (rank > 0 && dim[0] != values))
+        return vj_fail(err, -EINVAL,
+                       "dataset %s has %zu rows and %d further axes, expected %zu and %d", path, n,
+                       found, rows, rank);
+    return 0;
+}
+
+static int read_strings(struct vj_results *results, const char *path, size_t count, char ***out,
+                        struct vj_error *err)
+{
+    size_t rows, dim[VJ_COLUMN_RANK_MAX], size;
+    int rank;
+    int r = vj_results_shape(results, path, &rows, &rank, dim, &size, err);
+    if (r)
+        return r;
+    if (rows != count || rank != 0 || size == 0)
+        return vj_fail(err, -EINVAL, "dataset %s is not a column of %zu strings", path, count);
+    char *block = read_column(results, path, VJ_COLUMN_STRING, 1, count, size, err);
+    char **list = vj_calloc(count, sizeof(*list));
+    r = block && list ? 0 : -ENOMEM;
+    for (size_t i = 0; !r && i < count; i++)
+        if (!(list[i] = strndup(block + i * size, size)))
+            r = -ENOMEM;
+    free(block);
+    *out = list;
+    return r;
+}
+
+static int load_images(struct vj_analysis *a, struct vj_results *results, struct vj_error *err)
+{
+    size_t dim[VJ_COLUMN_RANK_MAX], string_size;
+    int rank;
+    int64_t qf_first, qf_last;
+    int r = vj_results_shape(results, "/images/status", &a->count, &rank, dim, &string_size, err);
+    if (!r)
+        r = vj_results_get_int(results, "/", "qf_first", &qf_first, err);
+    if (!r)
+        r = vj_results_get_int(results, "/", "qf_last", &qf_last, err);
+    if (r)
+        return r;
+    if (rank != 0 || qf_first < 1 || qf_last < qf_first || qf_last > VJ_QF_MAX)
+        return vj_fail(err, -EINVAL, "quality factors %lld to %lld are not within 1 to %d",
+                       (long long)qf_first, (long long)qf_last, VJ_QF_MAX);
+    a->qf_first = (int)qf_first;
+    a->levels = (int)(qf_last - qf_first + 1);
+    static const char *const columns[] = {"/images/status", "/images/qf_true", "/images/fold"};
+    int32_t **to[] = {&a->status, &a->qf_true, &a->fold};
+    for (int i = 0; !r && i < 3; i++) {
+        r = check_shape(results, columns[i], a->count, 0, 0, err);
+        if (!r && !(*to[i] = read_column(results, columns[i], VJ_COLUMN_I32, sizeof(int32_t),
+                                         a->count, 1, err)))
+            r = -EIO;
+    }
+    if (!r)
+        r = read_strings(results, "/images/name", a->count, &a->name, err);
+    if (!r)
+        r = read_strings(results, "/images/error", a->count, &a->error, err);
+    for (size_t i = 0; !r && i < a->count; i++) {
+        if (a->error[i][0] != '\0')
+            continue;
+        free(a->error[i]);
+        a->error[i] = NULL;
+    }
+    return r;
+}
+
+static int load_floats(struct vj_analysis *a, struct vj_results *results, const char *path,
+                       float **out, struct vj_error *err)
+{
+    if (!vj_results_has(results, path))
+        return 0;
+    int r = check_shape(results, path, a->count, 1, (size_t)a->levels, err);
+    if (r)
+        return r;
+    *out =
+        read_column(results, path, VJ_COLUMN_F32, sizeof(float), a->count, (size_t)a->levels, err);
+    return *out ? 0 : -EIO;
+}
+
+/* /images/sur has all of 1..100; metrics want the run's levels. */
+static int load_sur(struct vj_analysis *a, struct vj_results *results, struct vj_error *err)
+{
+    if (!vj_results_has(results, "/images/sur"))
+        return 0;
+    int r = check_shape(results, "/images/sur", a->count, 1, VJ_QF_MAX, err);
+    if (r)
+        return r;
+    float *all =
+        read_column(results, "/images/sur", VJ_COLUMN_F32, sizeof(float), a->count, VJ_QF_MAX, err);
+    size_t levels = (size_t)a->levels;
+    a->sur = all ? vj_calloc(a->count, levels * sizeof(float)) : NULL;
+    for (size_t i = 0; a->sur && i < a->count; i++)
+        memcpy(a->sur + i * levels, all + i * VJ_QF_MAX + (a->qf_first - 1),
+               levels * sizeof(float));
+    free(all);
+    return a->sur ? 0 : -ENOMEM;
+}
+
+static int load_candidates(struct vj_analysis *a, struct vj_results *results, struct vj_error *err)
+{
+    size_t values = a->count * (size_t)a->levels;
+    int r = check_shape(results, "/candidates/bytes", a->count, 1, (size_t)a->levels, err);
+    if (r)
+        return r;
+    int64_t *bytes = read_column(results, "/candidates/bytes", VJ_COLUMN_I64, sizeof(int64_t),
+                                 a->count, (size_t)a->levels, err);
+    a->bytes = bytes ? vj_calloc(values, sizeof(uint32_t)) : NULL;
+    for (size_t i = 0; a->bytes && i < values; i++)
+        a->bytes[i] = bytes[i] > 0 && bytes[i] <= (int64_t)UINT32_MAX ? (uint32_t)bytes[i] : 0;
+    free(bytes);
+    if (!a->bytes)
+        return vj_fail(err, -ENOMEM, "out of memory for /candidates/bytes");
+    r = load_floats(a, results, "/candidates/psnr_y", &a->psnr_y, err);
+    if (!r)
+        r = load_floats(a, results, "/candidates/ms_ssim", &a->ms_ssim, err);
+    return r ? r : load_sur(a, results, err);
+}
+
+static int load_predictor(struct vj_analysis *a, struct vj_results *results,
+                          struct vj_analysed_predictor *p, bool answers, struct vj_error *err)
+{
+    char path[VJ_SCHEMA_PATH], group[VJ_SCHEMA_PATH];
+    char *origin = NULL;
+    snprintf(group, sizeof(group), "/predictors/%.150s", p->name);
+    int r = vj_results_get_text(results, group, "kind", &p->kind, err);
+    if (r)
+        return r;
+    if (vj_results_get_text(results, group, "weights_origin", &origin, NULL) == 0)
+        p->random_weights = strcmp(origin, "random") == 0;
+    free(origin);
+    vj_results_get_text(results, group, "note", &p->note, NULL); /* optional */
+    if (!answers)
+        return 0;
+    vj_schema_path(path, p->name, "qf_pred");
+    r = check_shape(results, path, a->count, 0, 0, err);
+    if (!r && !(p->qf_pred =
+                    read_column(results, path, VJ_COLUMN_I32, sizeof(int32_t), a->count, 1, err)))
+        r = -EIO;
+    vj_schema_path(path, p->name, "lossy");
+    if (!r)
+        r = check_shape(results, path, a->count, 1, (size_t)a->levels, err);
+    if (!r &&
+        !(p->lossy = read_column(results, path, VJ_COLUMN_U8, 1, a->count, (size_t)a->levels, err)))
+        r = -EIO;
+    return r;
+}
+
+/* Members of /predictors in the order of the run's list, which the file keeps as an attribute. */
+static int predictor_order(struct vj_results *results, char ***names, size_t *count,
+                           struct vj_error *err)
+{
+    int r = vj_results_members(results, "/predictors", names, count, err);
+    for (size_t i = 0; !r && i < *count; i++) {
+        for (size_t j = i; j < *count; j++) {
+            char group[VJ_SCHEMA_PATH];
+            int64_t position;
+            snprintf(group, sizeof(group), "/predictors/%.150s", (*names)[j]);
+            if (vj_results_get_int(results, group, "position", &position, NULL) ||
+                (size_t)position != i)
+                continue;
+            char *swap = (*names)[i];
+            (*names)[i] = (*names)[j];
+            (*names)[j] = swap;
+            break;
+        }
+    }
+    return r;
+}
+
+int vj_analysis_load(struct vj_analysis *a, struct vj_results *results, bool answers,
+                     struct vj_error *err)
+{
+    char **names = NULL;
+    size_t count = 0;
+    *a = (struct vj_analysis){0};
+    int r = load_images(a, results, err);
+    if (!r)
+        r = load_candidates(a, results, err);
+    if (!r)
+        r = predictor_order(results, &names, &count, err);
+    if (!r && !(a->predictor = vj_calloc(count, sizeof(*a->predictor))))
+        r = vj_fail(err, -ENOMEM, "out of memory");
+    for (size_t i = 0; !r && i < count; i++) {
+        a->predictor[a->predictors].name = names[i];
+        names[i] = NULL;
+        r = load_predictor(a, results, &a->predictor[a->predictors++], answers, err);
+    }
+    vj_results_members_free(names, count);
+    if (r)
+        vj_analysis_free(a);
+    return r;
+}
+
+struct vj_truth vj_analysis_truth(const struct vj_analysis *a)
+{
+    return (struct vj_truth){.count = a->count,
+                             .levels = a->levels,
+                             .qf_first = a->qf_first,
+                             .qf_true = a->qf_true,
+                             .fold = a->fold,
+                             .bytes = a->bytes,
+                             .psnr_y = a->psnr_y,
+                             .ms_ssim = a->ms_ssim,
+                             .sur = a->sur};
+}
+
+int vj_analysis_compute(struct vj_analysis *a, const struct vj_bootstrap *boot,
+                        struct vj_error *err)
+{
+    struct vj_truth truth = vj_analysis_truth(a);
+    int r = 0;
+    for (size_t i = 0; !r && i < a->predictors && a->count > 0; i++) {
+        struct vj_analysed_predictor *p = &a->predictor[i];
+        if (p->random_weights)
+            continue;
+        struct vj_prediction prediction = {.qf_pred = p->qf_pred, .lossy = p->lossy};
+        r = vj_metrics_compute(&p->metrics, &truth, &prediction, boot, err);
+        if (!r)
+            r = vj_metrics_sweep(p->sweep, VJ_SWEEP_FIRST, VJ_SWEEP_COUNT, &truth, &prediction,
+                                 err);
+        p->has_metrics = !r;
+        if (r)
+            vj_fail_prefix(err, "predictor %s", p->name);
+    }
+    return r;
+}
+
+static void free_strings(char **list, size_t count)
+{
+    for (size_t i = 0; list && i < count; i++)
+        free(list[i]);
+    free(list);
+}
+
+void vj_analysis_free(struct vj_analysis *a)
+{
+    free_strings(a->name, a->count);
+    free_strings(a->error, a->count);
+    free(a->status);
+    free(a->qf_true);
+    free(a->fold);
+    free(a->bytes);
+    free(a->psnr_y);
+    free(a->ms_ssim);
+    free(a->sur);
+    for (size_t i = 0; i < a->predictors; i++) {
+        struct vj_analysed_predictor *p = &a->predictor[i];
+        free(p->name);
+        free(p->kind);
+        free(p->note);
+        free(p->qf_pred);
+        free(p->lossy);
+        if (p->has_metrics)
+            vj_metrics_free(&p->metrics);
+    }
+    free(a->predictor);
+    *a = (struct vj_analysis){0};
+}

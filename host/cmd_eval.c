@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/* vpjnd eval: a data set in, predictions and metrics out. */
+#include <argp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "eval/text.h"
+#include "host/commands.h"
+#include "host/options.h"
+#include "host/report_file.h"
+#include "host/run.h"
+
+struct arguments {
+    struct vj_config config;
+    const char *output;
+    bool resume, quiet;
+};
+
+enum { KEY_CONFIG = 256, KEY_SET, KEY_DEVICE, KEY_THREADS, KEY_RESUME, KEY_MEMORY };
+
+static const struct argp_option options[] = {
+    {"config", KEY_CONFIG, "FILE", 0, "read options from a configuration file", 0},
+    {"set", KEY_SET, "KEY=VALUE", 0, "set one option; wins over what stands before it", 0},
+    {"output", 'o', "FILE.h5", 0, "results file; FILE.h5.part while the run goes on", 0},
+    {"resume", KEY_RESUME, NULL, 0, "go on with FILE.h5.part of a run that was cut short", 0},
+    {"device", KEY_DEVICE, "NAME", 0, "same as --set device=NAME", 0},
+    {"threads", KEY_THREADS, "N", 0, "same as --set threads=N", 0},
+    {"max-memory", KEY_MEMORY, "BYTES", 0, "same as --set max_memory=BYTES", 0},
+    {"quiet", 'q', NULL, 0, "no report at the end", 0},
+    {0},
+};
+
+static void check(int r, const struct vj_error *err, struct argp_state *state)
+{
+    if (r)
+        argp_failure(state, VJ_EXIT_USAGE, 0, "%s", err->text);
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct arguments *a = state->input;
+    struct vj_error err = {0};
+    switch (key) {
+    case KEY_CONFIG:
+        check(vj_config_read(&a->config, arg, &err), &err, state);
+        return 0;
+    case KEY_SET:
+        check(vj_config_set_pair(&a->config, arg, &err), &err, state);
+        return 0;
+    case KEY_DEVICE:
+        check(vj_config_set(&a->config, "device", arg, &err), &err, state);
+        return 0;
+    case KEY_THREADS:
+        check(vj_config_set(&a->config, "threads", arg, &err), &err, state);
+        return 0;
+    case KEY_MEMORY:
+        check(vj_config_set(&a->config, "max_memory", arg, &err), &err, state);
+        return 0;
+    case KEY_RESUME:
+        a->resume = true;
+        return 0;
+    case 'q':
+        a->quiet = true;
+        return 0;
+    case 'o':
+        a->output = arg;
+        return 0;
+    case ARGP_KEY_ARG:
+        argp_error(state, "unexpected argument '%s'; options are given as --set key=value", arg);
+        return 0;
+    case ARGP_KEY_END:
+        if (!a->output)
+            argp_error(state, "say where to write the results: -o FILE.h5");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* Appends the option table to --help. */
+static char *help_filter(int key, const char *text, void *input)
+{
+    (void)input;
+    if (key != ARGP_KEY_HELP_POST_DOC)
+        return (char *)text;
+    char *help = NULL;
+    size_t size;
+    FILE *out = open_memstream(&help, &size);
+    if (!out)
+        return (char *)text;
+    vj_config_help(out);
+    fclose(out);
+    return help;
+}
+
+static const struct argp argp = {
+    .options = options,
+    .parser = parse,
+    .doc = "Evaluates predictors of the picture-wise just noticeable difference on a data set and "
+           "writes predictions, metrics and everything measured to a results file.\v",
+    .help_filter = help_filter,
+};
+
+/* The command line as one string, quoted where a shell would need it. */
+static char *join_arguments(int argc, char **argv)
+{
+    struct vj_text text = {0};
+    for (int i = 0; i < argc; i++) {
+        const char *space = i ? " " : "";
+        if (i > 0 && (argv[i][0] == '\0' || strpbrk(argv[i], " \t\n'\"\\$`*?[]{}()<>|&;#~")))
+            vj_text_add(&text, "%s'%s'", space, argv[i]);
+        else
+            vj_text_add(&text, "%s%s", space, argv[i]);
+    }
+    return text.data;
+}
+
+static int print_report(const char *path, struct vj_error *err)
+{
+    struct vj_text text = {0};
+    int r = vj_report_file(&text, path, VJ_REPORT_FORM_TEXT, 0, err);
+    if (!r)
+        fputs(text.data ? text.data : "", stdout);
+    vj_text_free(&text);
+    return r;
+}
+
+int vj_cmd_eval(int argc, char **argv)
+{
+    struct arguments a = {0};
+    struct vj_error err = {0};
+    struct vj_run_summary summary;
+    vj_config_defaults(&a.config);
+    argp_parse(&argp, argc, argv, 0, NULL, &a);
+
+    char *command_line = join_arguments(argc, argv);
+    const struct vj_run_options run = {.config = &a.config,
+                                       .output = a.output,
+                                       .resume = a.resume,
+                                       .command_line = command_line ? command_line : "vpjnd eval"};
+    int r = vj_run_eval(&run, &summary, &err);
+    free(command_line);
+    if (!r && summary.device_note[0])
+        fprintf(stderr, "vpjnd: %s\n", summary.device_note);
+    if (!r && !a.quiet)
+        r = print_report(a.output, &err);
+    if (r) {
+        fprintf(stderr, "vpjnd: %s\n", err.text);
+        return VJ_EXIT_USAGE;
+    }
+    if (summary.failed)
+        fprintf(stderr, "vpjnd: %zu of %zu images failed\n", summary.failed, summary.images);
+    return summary.failed ? VJ_EXIT_SOME_FAILED : VJ_EXIT_OK;
+}

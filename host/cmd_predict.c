@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/* vpjnd predict: the PW-JND quality factor of any pictures. */
+#include <argp.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/checked.h"
+#include "host/commands.h"
+#include "host/engine.h"
+#include "host/options.h"
+#include "host/stream.h"
+
+struct arguments {
+    struct vj_config config;
+    const char *weights;
+    int anchor_qf;
+    char **image;
+    size_t count, capacity;
+};
+
+enum { KEY_WEIGHTS = 256, KEY_SET, KEY_DEVICE, KEY_ANCHOR };
+
+static const struct argp_option options[] = {
+    {"weights", KEY_WEIGHTS, "FILE.h5", 0, "weight file of the network", 0},
+    {"anchor", KEY_ANCHOR, "QF", 0,
+     "compare candidates with the picture's own JPEG at this quality factor, as MCL-JCI does with "
+     "100, instead of with the picture itself",
+     0},
+    {"set", KEY_SET, "KEY=VALUE", 0,
+     "set an option of `vpjnd eval --help`: search, lazy, patches, seed, jnd_model, ...", 0},
+    {"device", KEY_DEVICE, "NAME", 0, "same as --set device=NAME", 0},
+    {0},
+};
+
+static int add_image(struct arguments *a, char *path)
+{
+    if (a->count == a->capacity) {
+        size_t more = a->capacity ? 2 * a->capacity : 16;
+        char **grown = realloc(a->image, more * sizeof(*grown));
+        if (!grown)
+            return -ENOMEM;
+        a->image = grown;
+        a->capacity = more;
+    }
+    a->image[a->count++] = path;
+    return 0;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct arguments *a = state->input;
+    struct vj_error err = {0};
+    char *end;
+    switch (key) {
+    case KEY_WEIGHTS:
+        a->weights = arg;
+        return 0;
+    case KEY_ANCHOR:
+        a->anchor_qf = (int)strtol(arg, &end, 10);
+        if (end == arg || *end || a->anchor_qf < 1 || a->anchor_qf > VJ_QF_MAX)
+            argp_error(state, "--anchor: '%s' is not a quality factor 1..100", arg);
+        return 0;
+    case KEY_SET:
+        if (vj_config_set_pair(&a->config, arg, &err))
+            argp_failure(state, VJ_EXIT_USAGE, 0, "%s", err.text);
+        return 0;
+    case KEY_DEVICE:
+        if (vj_config_set(&a->config, "device", arg, &err))
+            argp_failure(state, VJ_EXIT_USAGE, 0, "%s", err.text);
+        return 0;
+    case ARGP_KEY_ARG:
+        return add_image(a, arg) ? ENOMEM : 0;
+    case ARGP_KEY_END:
+        if (!a->count)
+            argp_error(state, "no picture given");
+        if (!a->weights)
+            argp_error(state, "no weights given: --weights FILE.h5 (see vpjnd import, vpjnd init)");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp argp = {
+    .options = options,
+    .parser = parse,
+    .args_doc = "IMAGE...",
+    .doc =
+        "Prints one line per picture: path, predicted PW-JND (the largest quality factor whose "
+        "difference is visible), the smallest invisible quality factor, the JPEG's size in bytes "
+        "there, and what that saves against quality factor 100, separated by tabs. Only what the "
+        "search asks for is scored.",
+};
+
+/* Scores and sizes of the pictures whose lines are not printed yet. */
+struct pending {
+    size_t *image; /* index into arguments */
+    float *score;  /* [VJ_POSITIVE_IMAGES][levels] */
+    int64_t *bytes;
+    size_t count;
+};
+
+/* Answers at hand for the search. */
+static int stored_answer(void *user, int first, int count, float *probability, struct vj_error *err)
+{
+    (void)err;
+    memcpy(probability, (const float *)user + first, (size_t)count * sizeof(float));
+    return 0;
+}
+
+static int print_line(const struct vj_engine *engine, const char *path, const float *score,
+                      const int64_t *bytes, struct vj_error *err)
+{
+    float probability[VJ_SEARCH_LEVELS_MAX];
+    struct vj_search_result found;
+    vj_lossy_probability(score, engine->levels, engine->predictors->list[0].positive_class,
+                         probability);
+    int r =
+        vj_search_lazy(&engine->search, engine->levels, stored_answer, probability, &found, err);
+    if (r)
+        return r;
+    int first = engine->config.qf_first;
+    int lossless = found.level + 1; /* level; one above the last when nothing is lossless */
+    printf("%s\t%d\t%d", path, vj_search_qf(found.level, first), first + lossless);
+    if (lossless < engine->levels && bytes[lossless] > 0 && bytes[engine->levels - 1] > 0)
+        printf("\t%" PRId64 "\t%.4f", bytes[lossless],
+               1 - (double)bytes[lossless] / (double)bytes[engine->levels - 1]);
+    else
+        printf("\t-\t-");
+    putchar('\n');
+    return 0;
+}
+
+static int print_pending(struct vj_engine *engine, const struct arguments *a,
+                         struct pending *pending, struct vj_error *err)
+{
+    struct vj_predictor *p = &engine->predictors->list[0];
+    size_t levels = (size_t)engine->levels;
+    double mean[2];
+    if (pending->count > 0 && p->positive_class == VJ_POSITIVE_AUTO) {
+        p->positive_class =
+            vj_positive_from_scores(pending->score, pending->count, engine->levels, mean);
+        fprintf(stderr,
+                "vpjnd: the weights leave open what a positive score means; by the first %zu "
+                "pictures it is %s\n",
+                pending->count, vj_positive_class_name(p->positive_class));
+    }
+    int r = 0;
+    for (size_t i = 0; !r && i < pending->count; i++)
+        r = print_line(engine, a->image[pending->image[i]], pending->score + i * levels,
+                       pending->bytes + i * levels, err);
+    pending->count = 0;
+    fflush(stdout);
+    return r;
+}
+
+static int predict_all(struct vj_engine *engine, const struct arguments *a,
+                       const struct vj_stream_options *read, size_t *failed, struct vj_error *err)
+{
+    size_t levels = (size_t)engine->levels;
+    struct vj_row row;
+    struct pending pending = {
+        .image = vj_calloc(VJ_POSITIVE_IMAGES, sizeof(size_t)),
+        .score = vj_calloc(VJ_POSITIVE_IMAGES, levels * sizeof(float)),
+        .bytes = vj_calloc(VJ_POSITIVE_IMAGES, levels * sizeof(int64_t)),
+    };
+    int r = vj_row_alloc(&row, engine, err);
+    if (!r && (!pending.image || !pending.score || !pending.bytes))
+        r = vj_fail(err, -ENOMEM, "out of memory");
+    for (size_t i = 0; !r && i < a->count; i++) {
+        bool open = engine->predictors->list[0].positive_class == VJ_POSITIVE_AUTO;
+        struct vj_loaded loaded = {.index = i};
+        vj_load_picture(&loaded, a->image[i], a->anchor_qf, read);
+        vj_engine_evaluate(engine, &loaded, open, &row);
+        vj_loaded_free(&loaded);
+        if (row.status) {
+            fprintf(stderr, "vpjnd: %s: %s\n", a->image[i], row.error);
+            ++*failed;
+            continue;
+        }
+        pending.image[pending.count] = i;
+        memcpy(pending.score + pending.count * levels, row.score[0], levels * sizeof(float));
+        memcpy(pending.bytes + pending.count * levels, row.bytes, levels * sizeof(int64_t));
+        pending.count++;
+        if (!open || pending.count == VJ_POSITIVE_IMAGES)
+            r = print_pending(engine, a, &pending, err);
+    }
+    if (!r)
+        r = print_pending(engine, a, &pending, err);
+    vj_row_free(&row, engine);
+    free(pending.image);
+    free(pending.score);
+    free(pending.bytes);
+    return r;
+}
+
+static void largest(const struct arguments *a, size_t *width, size_t *height)
+{
+    *width = *height = 1;
+    for (size_t i = 0; i < a->count; i++) {
+        struct vj_image_info info;
+        if (vj_image_probe(&info, a->image[i], NULL))
+            continue; /* reported when its turn comes */
+        if (info.width > *width)
+            *width = info.width;
+        if (info.height > *height)
+            *height = info.height;
+    }
+}
+
+int vj_cmd_predict(int argc, char **argv)
+{
+    struct arguments a = {0};
+    vj_config_defaults(&a.config);
+    vj_config_set(&a.config, "lazy", "true", NULL);
+    vj_config_set(&a.config, "image_metrics", "none", NULL);
+    argp_parse(&argp, argc, argv, 0, NULL, &a);
+
+    static const enum vj_positive_class positive[] = {VJ_POSITIVE_AUTO, VJ_POSITIVE_LOSSY,
+                                                      VJ_POSITIVE_LOSSLESS};
+    struct vj_error err = {0};
+    struct vj_predictors predictors = {0};
+    struct vj_engine engine = {0};
+    char list[VJ_OPTION_TEXT];
+    size_t width, height, failed = 0;
+    snprintf(list, sizeof(list), "vpjnd:%s", a.weights);
+    largest(&a, &width, &height);
+    int r = strchr(a.weights, ',') || strlen(a.weights) + sizeof("vpjnd:") > sizeof(list)
+                ? vj_fail(&err, -EINVAL, "--weights: '%s' is too long or has a comma", a.weights)
+                : vj_predictors_open(&predictors, list, positive[a.config.positive_class], &err);
+    if (!r && predictors.weights[0].origin == VJ_ORIGIN_RANDOM)
+        fprintf(stderr, "vpjnd: %s holds random weights; its predictions mean nothing\n",
+                a.weights);
+    if (!r)
+        r = vj_engine_open(&engine, &a.config, &predictors, width, height, &err);
+    if (!r) {
+        const struct vj_stream_options read = {
+            .threads = 1,
+            .slots = 1,
+            .image = {.alpha = (enum vj_alpha_mode)a.config.alpha,
+                      .max_pixels = a.config.max_pixels},
+            .max_width = width,
+            .max_height = height,
+            .min_side = (size_t)engine.plan.patch_size,
+        };
+        r = predict_all(&engine, &a, &read, &failed, &err);
+        vj_engine_close(&engine);
+    }
+    vj_predictors_free(&predictors);
+    free(a.image);
+    if (r) {
+        fprintf(stderr, "vpjnd: %s\n", err.text);
+        return VJ_EXIT_USAGE;
+    }
+    return failed ? VJ_EXIT_SOME_FAILED : VJ_EXIT_OK;
+}

@@ -1,0 +1,614 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/engine.h"
+
+#include <errno.h>
+#include <math.h>
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/checked.h"
+#include "host/progress.h"
+#include "host/rng.h"
+
+const char *const vj_stage_names[VJ_STAGE_COUNT] = {"read",      "source",     "jnd",
+                                                    "reference", "candidates", "network"};
+
+/* Candidates' patches kept at once take at most this much, so that many patches stay affordable. */
+static const size_t kept_patches_limit = (size_t)512 << 20;
+
+int vj_engine_threads(int threads)
+{
+    return threads > 0 ? threads : omp_get_num_procs();
+}
+
+/* ---- opening ---- */
+
+static int add_map(struct vj_device_plan *plan, const struct vj_jnd_model *model, size_t variant,
+                   int *index, struct vj_error *err)
+{
+    for (size_t i = 0; i < plan->jnd_count; i++)
+        if (plan->jnd[i].model == model && plan->jnd[i].variant == variant) {
+            *index = (int)i;
+            return 0;
+        }
+    if (plan->jnd_count == VJ_DEVICE_JND_MAX)
+        return vj_fail(err, -E2BIG, "more than %d pixel-JND maps in one run", VJ_DEVICE_JND_MAX);
+    plan->jnd[plan->jnd_count] = (struct vj_jnd_choice){model, variant};
+    *index = (int)plan->jnd_count++;
+    return 0;
+}
+
+static int plan_maps(struct vj_engine *engine, struct vj_error *err)
+{
+    struct vj_device_plan *plan = &engine->plan;
+    const struct vj_config *c = &engine->config;
+    for (size_t i = 0; i < engine->predictors->count; i++) {
+        struct vj_predictor *p = &engine->predictors->list[i];
+        if (p->kind != VJ_PREDICTOR_PIXEL)
+            continue;
+        int r = add_map(plan, p->jnd_model, p->jnd_variant, &p->jnd, err);
+        if (r)
+            return r;
+        plan->jnd_share[p->jnd] = true;
+    }
+    if (plan->weights_count == 0)
+        return 0;
+    size_t variant;
+    const struct vj_jnd_model *model = vj_jnd_find(c->jnd_model, err);
+    if (!model)
+        return vj_fail_prefix(err, "option jnd_model");
+    int r = vj_jnd_variant_find(&variant, model, c->jnd_variant[0] ? c->jnd_variant : NULL, err);
+    return r ? vj_fail_prefix(err, "option jnd_variant")
+             : add_map(plan, model, variant, &plan->net_jnd, err);
+}
+
+static int plan_quality(struct vj_engine *engine, struct vj_error *err)
+{
+    static const struct {
+        const char *name;
+        int flag;
+    } names[] = {
+        {"psnr", VJ_QUALITY_PSNR}, {"ssim", VJ_QUALITY_SSIM}, {"ms_ssim", VJ_QUALITY_MS_SSIM}};
+    const char *p = engine->config.image_metrics;
+    int which = 0;
+    while (*p && strcmp(p, "none") != 0) {
+        size_t n = strcspn(p, ",");
+        int flag = 0;
+        for (int i = 0; i < 3; i++)
+            if (strlen(names[i].name) == n && strncmp(names[i].name, p, n) == 0)
+                flag = names[i].flag;
+        if (!flag)
+            return vj_fail(err, -EINVAL,
+                           "option image_metrics: '%.*s' is not one of psnr, ssim, ms_ssim, none",
+                           (int)n, p);
+        which |= flag;
+        p += n + (p[n] == ',');
+    }
+    /* A threshold predictor needs its metric whether or not the user wants it reported. */
+    for (size_t i = 0; i < engine->predictors->count; i++) {
+        enum vj_predictor_kind kind = engine->predictors->list[i].kind;
+        which |= kind == VJ_PREDICTOR_PSNR      ? VJ_QUALITY_PSNR
+                 : kind == VJ_PREDICTOR_SSIM    ? VJ_QUALITY_SSIM
+                 : kind == VJ_PREDICTOR_MS_SSIM ? VJ_QUALITY_MS_SSIM
+                                                : 0;
+    }
+    engine->plan.quality = which;
+    return 0;
+}
+
+static int plan_networks(struct vj_engine *engine, struct vj_error *err)
+{
+    struct vj_device_plan *plan = &engine->plan;
+    const struct vj_predictors *p = engine->predictors;
+    plan->weights_count = p->networks;
+    if (p->networks == 0)
+        return 0;
+    engine->weights = vj_calloc(p->networks, sizeof(*engine->weights));
+    if (!engine->weights)
+        return vj_fail(err, -ENOMEM, "out of memory");
+    for (size_t i = 0; i < p->networks; i++)
+        engine->weights[i] = &p->weights[i];
+    plan->weights = engine->weights;
+    plan->patch_size = p->weights[0].shape.patch_size;
+    plan->patches = engine->config.patches ? engine->config.patches : p->weights[0].shape.patches;
+    plan->draws = engine->config.draws;
+    size_t level = (size_t)plan->draws * (size_t)plan->patches * (size_t)plan->patch_size *
+                   (size_t)plan->patch_size * 3;
+    size_t levels = kept_patches_limit / level;
+    if (levels < (size_t)plan->threads)
+        levels = (size_t)plan->threads;
+    if (levels < (size_t)plan->levels)
+        plan->levels = (int)levels;
+    size_t values = (size_t)engine->levels * (size_t)plan->patches;
+    engine->quality = vj_calloc(values, sizeof(float));
+    engine->weight = vj_calloc(values, sizeof(float));
+    return engine->quality && engine->weight ? 0 : vj_fail(err, -ENOMEM, "out of memory");
+}
+
+static int check_memory(struct vj_engine *engine, struct vj_error *err)
+{
+    struct vj_device_info info = {0};
+    engine->device.ops->info(engine->device.state, &info);
+    size_t limit = engine->config.max_memory;
+    if (limit == 0 || info.memory <= limit)
+        return 0;
+    return vj_fail(
+        err, -ENOMEM,
+        "the run needs %zu MiB for pictures of %zux%zu, max_memory allows %zu MiB; lower "
+        "patches or threads, or raise it",
+        info.memory >> 20, engine->plan.max_width, engine->plan.max_height, limit >> 20);
+}
+
+int vj_engine_open(struct vj_engine *engine, const struct vj_config *config,
+                   struct vj_predictors *predictors, size_t max_width, size_t max_height,
+                   struct vj_error *err)
+{
+    *engine = (struct vj_engine){.config = *config, .predictors = predictors};
+    engine->levels = config->qf_last - config->qf_first + 1;
+    engine->search = (struct vj_search_options){.kind = (enum vj_search_kind)config->search,
+                                                .block = config->block,
+                                                .threshold = config->block_threshold,
+                                                .window = config->window,
+                                                .window_threshold = config->window_threshold};
+    engine->plan = (struct vj_device_plan){
+        .max_width = max_width,
+        .max_height = max_height,
+        .slots = config->slots,
+        .threads = vj_engine_threads(config->threads),
+        .levels = engine->levels,
+        .sampling = config->sampling == 0 ? VJ_SUBSAMPLING_420 : VJ_SUBSAMPLING_444,
+        .jnd_from_anchor = config->jnd_source == 1,
+        .net_scale = (enum vj_jnd_scale)config->jnd_scale,
+        .draws = 1,
+    };
+    int r = plan_networks(engine, err);
+    if (!r)
+        r = plan_maps(engine, err);
+    if (!r)
+        r = plan_quality(engine, err);
+    if (!r)
+        r = vj_device_open(&engine->device, config->device, &engine->plan, engine->device_note,
+                           err);
+    if (!r)
+        r = check_memory(engine, err);
+    if (r)
+        vj_engine_close(engine);
+    return r;
+}
+
+void vj_engine_close(struct vj_engine *engine)
+{
+    vj_device_close(&engine->device);
+    free(engine->weights);
+    free(engine->quality);
+    free(engine->weight);
+    *engine = (struct vj_engine){0};
+}
+
+/* ---- rows ---- */
+
+static bool is_network(const struct vj_engine *engine, size_t predictor)
+{
+    return engine->predictors->list[predictor].kind == VJ_PREDICTOR_NETWORK;
+}
+
+static bool has_scores(const struct vj_engine *engine, size_t predictor)
+{
+    const struct vj_predictor *p = &engine->predictors->list[predictor];
+    return p->kind != VJ_PREDICTOR_CONSTANT &&
+           (p->kind != VJ_PREDICTOR_EXTERNAL || p->external.has_scores);
+}
+
+static int alloc_scores(struct vj_row *row, const struct vj_engine *engine, size_t i)
+{
+    size_t levels = (size_t)engine->levels;
+    size_t draws = (size_t)engine->plan.draws;
+    if (!has_scores(engine, i))
+        return 0;
+    row->score[i] = vj_calloc(levels, sizeof(float));
+    if (!row->score[i])
+        return -ENOMEM;
+    if (!is_network(engine, i))
+        return 0;
+    row->draw_score[i] = vj_calloc(draws * levels, sizeof(float));
+    if (!row->draw_score[i])
+        return -ENOMEM;
+    if (!engine->config.store_patches)
+        return 0;
+    size_t values = draws * levels * (size_t)engine->plan.patches;
+    row->patch_quality[i] = vj_calloc(values, sizeof(float));
+    row->patch_weight[i] = vj_calloc(values, sizeof(float));
+    return row->patch_quality[i] && row->patch_weight[i] ? 0 : -ENOMEM;
+}
+
+int vj_row_alloc(struct vj_row *row, const struct vj_engine *engine, struct vj_error *err)
+{
+    size_t levels = (size_t)engine->levels;
+    size_t predictors = engine->predictors->count;
+    size_t positions = (size_t)engine->plan.draws * (size_t)engine->plan.patches;
+    *row = (struct vj_row){0};
+    row->bytes = vj_calloc(levels, sizeof(*row->bytes));
+    row->psnr_y = vj_calloc(levels, sizeof(double));
+    row->psnr_rgb = vj_calloc(levels, sizeof(double));
+    row->ssim = vj_calloc(levels, sizeof(double));
+    row->ms_ssim = vj_calloc(levels, sizeof(double));
+    row->origin = vj_calloc(positions, sizeof(*row->origin));
+    row->score = vj_calloc(predictors, sizeof(float *));
+    row->draw_score = vj_calloc(predictors, sizeof(float *));
+    row->patch_quality = vj_calloc(predictors, sizeof(float *));
+    row->patch_weight = vj_calloc(predictors, sizeof(float *));
+    bool ok = row->bytes && row->psnr_y && row->psnr_rgb && row->ssim && row->ms_ssim &&
+              row->origin && row->score && row->draw_score && row->patch_quality &&
+              row->patch_weight;
+    for (size_t i = 0; ok && i < predictors; i++)
+        ok = alloc_scores(row, engine, i) == 0;
+    if (ok)
+        return 0;
+    vj_row_free(row, engine);
+    return vj_fail(err, -ENOMEM, "out of memory for a row of results");
+}
+
+static void free_all(float **list, size_t count)
+{
+    for (size_t i = 0; list && i < count; i++)
+        free(list[i]);
+    free(list);
+}
+
+void vj_row_free(struct vj_row *row, const struct vj_engine *engine)
+{
+    size_t predictors = engine->predictors->count;
+    free(row->bytes);
+    free(row->psnr_y);
+    free(row->psnr_rgb);
+    free(row->ssim);
+    free(row->ms_ssim);
+    free(row->origin);
+    free_all(row->score, predictors);
+    free_all(row->draw_score, predictors);
+    free_all(row->patch_quality, predictors);
+    free_all(row->patch_weight, predictors);
+    *row = (struct vj_row){0};
+}
+
+static void fill(float *values, size_t count)
+{
+    for (size_t i = 0; values && i < count; i++)
+        values[i] = NAN;
+}
+
+static void reset_row(struct vj_row *row, const struct vj_engine *engine, size_t index)
+{
+    size_t levels = (size_t)engine->levels;
+    size_t draws = (size_t)engine->plan.draws;
+    size_t positions = draws * (size_t)engine->plan.patches;
+    row->index = index;
+    row->status = 0;
+    row->error[0] = '\0';
+    row->width = row->height = 0;
+    for (size_t i = 0; i < levels; i++) {
+        row->bytes[i] = -1;
+        row->psnr_y[i] = row->psnr_rgb[i] = row->ssim[i] = row->ms_ssim[i] = NAN;
+    }
+    for (size_t i = 0; i < positions; i++)
+        row->origin[i][0] = row->origin[i][1] = -1;
+    for (size_t p = 0; p < engine->predictors->count; p++) {
+        fill(row->score[p], levels);
+        fill(row->draw_score[p], draws * levels);
+        fill(row->patch_quality[p], levels * positions);
+        fill(row->patch_weight[p], levels * positions);
+    }
+    for (int s = 0; s < VJ_STAGE_COUNT; s++)
+        row->seconds[s] = 0;
+}
+
+/* ---- evaluation ---- */
+
+/* One picture on its way through the device. */
+struct passage {
+    struct vj_engine *engine;
+    struct vj_loaded *loaded;
+    struct vj_row *row;
+    bool files; /* candidates are files, not synthesised */
+    double *share[VJ_DEVICE_JND_MAX];
+};
+
+/* Adds the time since *start to a stage and restarts the clock. */
+static void lap(struct vj_row *row, enum vj_stage stage, double *start)
+{
+    double now = vj_seconds();
+    row->seconds[stage] += now - *start;
+    *start = now;
+}
+
+void vj_patch_positions(uint64_t seed, const char *name, int draw, bool aligned, size_t width,
+                        size_t height, int size, int patches, int32_t (*origin)[2])
+{
+    /* Two words place a patch, the other two place the map's own patch. */
+    int first = aligned ? 0 : 2;
+    uint64_t stream = vj_name_hash(name);
+    for (int p = 0; p < patches; p++) {
+        struct vj_u32x4 word =
+            vj_random4(seed, VJ_RNG_PATCHES, stream, (uint32_t)(draw * patches + p));
+        origin[p][0] =
+            (int32_t)vj_random_below(word.v[first], (uint32_t)height - (uint32_t)size + 1);
+        origin[p][1] =
+            (int32_t)vj_random_below(word.v[first + 1], (uint32_t)width - (uint32_t)size + 1);
+    }
+}
+
+static int place_patches(struct passage *t, struct vj_error *err)
+{
+    struct vj_engine *engine = t->engine;
+    const struct vj_device_plan *plan = &engine->plan;
+    const struct vj_image *source = &t->loaded->source;
+    const char *name = t->loaded->item.name;
+    bool independent = engine->config.jnd_patches == 1;
+    size_t positions = (size_t)plan->draws * (size_t)plan->patches;
+    int32_t(*own)[2] = independent ? vj_calloc(positions, sizeof(*own)) : NULL;
+    if (independent && !own)
+        return vj_fail(err, -ENOMEM, "out of memory");
+    for (int d = 0; d < plan->draws; d++) {
+        size_t at = (size_t)d * (size_t)plan->patches;
+        vj_patch_positions(engine->config.seed, name, d, true, source->width, source->height,
+                           plan->patch_size, plan->patches, t->row->origin + at);
+        if (independent)
+            vj_patch_positions(engine->config.seed, name, d, false, source->width, source->height,
+                               plan->patch_size, plan->patches, own + at);
+    }
+    int r = engine->device.ops->positions(engine->device.state, t->loaded->slot,
+                                          (const int32_t(*)[2])t->row->origin,
+                                          (const int32_t(*)[2])own, err);
+    free(own);
+    return r;
+}
+
+/* Candidates first..first+count-1 (levels, not quality factors). */
+static int run_candidates(struct passage *t, int first, int count, bool measure, bool patches,
+                          struct vj_error *err)
+{
+    struct vj_engine *engine = t->engine;
+    struct vj_row *row = t->row;
+    int qf[VJ_LEVELS_MAX];
+    int64_t bytes[VJ_LEVELS_MAX];
+    struct vj_quality_values quality[VJ_LEVELS_MAX];
+    for (int i = 0; i < count; i++) {
+        qf[i] = engine->config.qf_first + first + i;
+        bytes[i] = -1;
+        quality[i] = (struct vj_quality_values){NAN, NAN, NAN, NAN};
+    }
+    struct vj_candidate_request request = {.qf = qf,
+                                           .count = count,
+                                           .fetch = t->files ? vj_loaded_fetch : NULL,
+                                           .user = t->loaded,
+                                           .sizes = measure,
+                                           .metrics = measure,
+                                           .patches = patches};
+    struct vj_candidate_values values = {.bytes = bytes, .quality = quality};
+    for (size_t j = 0; j < engine->plan.jnd_count; j++)
+        values.share[j] = t->share[j] ? t->share[j] + first : NULL;
+    int r = engine->device.ops->candidates(engine->device.state, t->loaded->slot, &request, &values,
+                                           err);
+    for (int i = 0; !r && measure && i < count; i++) {
+        row->bytes[first + i] = bytes[i];
+        row->psnr_y[first + i] = quality[i].psnr_y;
+        row->psnr_rgb[first + i] = quality[i].psnr_rgb;
+        row->ssim[first + i] = quality[i].ssim;
+        row->ms_ssim[first + i] = quality[i].ms_ssim;
+    }
+    return r;
+}
+
+/* Scores of the kept candidates by one network, averaged over the draws. */
+static int run_network(struct passage *t, size_t predictor, int first, int count,
+                       struct vj_error *err)
+{
+    struct vj_engine *engine = t->engine;
+    struct vj_row *row = t->row;
+    size_t levels = (size_t)engine->levels;
+    size_t patches = (size_t)engine->plan.patches;
+    bool keep = engine->config.store_patches;
+    int r = 0;
+    for (int d = 0; !r && d < engine->plan.draws; d++) {
+        size_t at = (size_t)d * levels + (size_t)first;
+        r = engine->device.ops->scores(
+            engine->device.state, t->loaded->slot, engine->predictors->list[predictor].network, d,
+            count, row->draw_score[predictor] + at, keep ? engine->quality : NULL,
+            keep ? engine->weight : NULL, err);
+        if (r || !keep)
+            continue;
+        size_t values = (size_t)count * patches;
+        memcpy(row->patch_quality[predictor] + at * patches, engine->quality,
+               values * sizeof(float));
+        memcpy(row->patch_weight[predictor] + at * patches, engine->weight, values * sizeof(float));
+    }
+    for (int i = first; !r && i < first + count; i++) {
+        double sum = 0;
+        for (int d = 0; d < engine->plan.draws; d++)
+            sum += row->draw_score[predictor][(size_t)d * levels + (size_t)i];
+        row->score[predictor][i] = (float)(sum / engine->plan.draws);
+    }
+    return r;
+}
+
+void vj_lossy_probability(const float *score, int levels, enum vj_positive_class positive,
+                          float *probability)
+{
+    for (int i = 0; i < levels; i++) {
+        double s = positive == VJ_POSITIVE_LOSSLESS ? -(double)score[i] : (double)score[i];
+        probability[i] = (float)(1.0 / (1.0 + exp(-s)));
+    }
+}
+
+enum vj_positive_class vj_positive_from_scores(const float *score, size_t images, int levels,
+                                               double mean[2])
+{
+    int half = levels / 2;
+    double sum[2] = {0, 0};
+    for (size_t i = 0; i < images; i++, score += levels)
+        for (int k = 0; k < half; k++) {
+            sum[0] += score[k];
+            sum[1] += score[levels - half + k];
+        }
+    for (int h = 0; h < 2; h++)
+        mean[h] = half ? sum[h] / ((double)images * half) : 0;
+    return mean[0] >= mean[1] ? VJ_POSITIVE_LOSSY : VJ_POSITIVE_LOSSLESS;
+}
+
+/* What a lazy search asks: candidates, patches and scores of a few levels. */
+struct question {
+    struct passage *passage;
+    size_t predictor;
+};
+
+static int answer(void *user, int first, int count, float *probability, struct vj_error *err)
+{
+    struct question *q = user;
+    struct passage *t = q->passage;
+    double start = vj_seconds();
+    int most = t->engine->plan.levels;
+    for (int at = first; at < first + count; at += most) {
+        int n = first + count - at < most ? first + count - at : most;
+        int r = run_candidates(t, at, n, false, true, err);
+        lap(t->row, VJ_STAGE_CANDIDATES, &start);
+        if (!r)
+            r = run_network(t, q->predictor, at, n, err);
+        lap(t->row, VJ_STAGE_NETWORK, &start);
+        if (r)
+            return r;
+    }
+    vj_lossy_probability(t->row->score[q->predictor] + first, count,
+                         t->engine->predictors->list[q->predictor].positive_class, probability);
+    return 0;
+}
+
+static int run_lazily(struct passage *t, struct vj_error *err)
+{
+    for (size_t p = 0; p < t->engine->predictors->count; p++) {
+        if (!is_network(t->engine, p))
+            continue;
+        struct question question = {t, p};
+        struct vj_search_result found;
+        int r =
+            vj_search_lazy(&t->engine->search, t->engine->levels, answer, &question, &found, err);
+        if (r)
+            return r;
+    }
+    return 0;
+}
+
+/* Everything at every quality factor, as many at once as the plan has room for. */
+static int run_levels(struct passage *t, bool networks, struct vj_error *err)
+{
+    struct vj_engine *engine = t->engine;
+    int most = engine->plan.levels;
+    double start = vj_seconds();
+    for (int first = 0; first < engine->levels; first += most) {
+        int count = engine->levels - first < most ? engine->levels - first : most;
+        int r = run_candidates(t, first, count, true, networks, err);
+        lap(t->row, VJ_STAGE_CANDIDATES, &start);
+        for (size_t p = 0; !r && networks && p < engine->predictors->count; p++)
+            if (is_network(engine, p))
+                r = run_network(t, p, first, count, err);
+        lap(t->row, VJ_STAGE_NETWORK, &start);
+        if (r)
+            return r;
+    }
+    return 0;
+}
+
+/* What the other predictors go by: the metric, the share of pixels, or someone else's score. */
+static void copy_scores(struct passage *t)
+{
+    struct vj_engine *engine = t->engine;
+    for (size_t p = 0; p < engine->predictors->count; p++) {
+        const struct vj_predictor *mine = &engine->predictors->list[p];
+        const struct vj_external_row *external = NULL;
+        if (mine->kind == VJ_PREDICTOR_EXTERNAL && mine->external.has_scores)
+            external = vj_external_find(&mine->external, t->loaded->item.name);
+        for (int i = 0; i < engine->levels && t->row->score[p]; i++) {
+            float *score = &t->row->score[p][i];
+            switch (mine->kind) {
+            case VJ_PREDICTOR_PSNR:
+                *score = (float)t->row->psnr_y[i];
+                break;
+            case VJ_PREDICTOR_SSIM:
+                *score = (float)t->row->ssim[i];
+                break;
+            case VJ_PREDICTOR_MS_SSIM:
+                *score = (float)t->row->ms_ssim[i];
+                break;
+            case VJ_PREDICTOR_PIXEL:
+                *score = (float)t->share[mine->jnd][i];
+                break;
+            case VJ_PREDICTOR_EXTERNAL:
+                if (external)
+                    *score = external->score[engine->config.qf_first + i];
+                break;
+            case VJ_PREDICTOR_CONSTANT:
+            case VJ_PREDICTOR_NETWORK:
+                break;
+            }
+        }
+    }
+}
+
+static int pass_through(struct passage *t, bool full, struct vj_error *err)
+{
+    struct vj_engine *engine = t->engine;
+    struct vj_loaded *loaded = t->loaded;
+    const struct vj_device_ops *ops = engine->device.ops;
+    bool networks = engine->plan.weights_count > 0;
+    bool lazy = engine->config.lazy && !full;
+    double start = vj_seconds();
+    int r = ops->source(engine->device.state, loaded->slot, &loaded->source,
+                        loaded->reference.data ? &loaded->reference : NULL, loaded->item.anchor_qf,
+                        err);
+    lap(t->row, VJ_STAGE_SOURCE, &start);
+    if (!r)
+        r = ops->jnd_maps(engine->device.state, loaded->slot, err);
+    lap(t->row, VJ_STAGE_JND, &start);
+    if (!r && networks)
+        r = place_patches(t, err);
+    lap(t->row, VJ_STAGE_REFERENCE, &start);
+    if (!r)
+        r = run_levels(t, networks && !lazy, err);
+    if (!r && networks && lazy)
+        r = run_lazily(t, err);
+    if (!r)
+        copy_scores(t);
+    return r;
+}
+
+void vj_engine_evaluate(struct vj_engine *engine, struct vj_loaded *loaded, bool full,
+                        struct vj_row *row)
+{
+    struct passage t = {.engine = engine, .loaded = loaded, .row = row};
+    struct vj_error err = loaded->error;
+    reset_row(row, engine, loaded->index);
+    row->seconds[VJ_STAGE_READ] = loaded->seconds;
+    int r = err.code;
+    for (int qf = 0; qf <= VJ_LEVELS_MAX; qf++)
+        t.files = t.files || loaded->candidate[qf].data;
+    for (size_t j = 0; !r && j < engine->plan.jnd_count; j++) {
+        if (!engine->plan.jnd_share[j])
+            continue;
+        t.share[j] = vj_calloc((size_t)engine->levels, sizeof(double));
+        if (!t.share[j])
+            r = vj_fail(&err, -ENOMEM, "out of memory");
+    }
+    if (!r) {
+        row->width = loaded->source.width;
+        row->height = loaded->source.height;
+        r = pass_through(&t, full, &err);
+    }
+    for (size_t j = 0; j < engine->plan.jnd_count; j++)
+        free(t.share[j]);
+    if (r) {
+        reset_row(row, engine, loaded->index);
+        row->status = r;
+        snprintf(row->error, sizeof(row->error), "%.500s", err.text);
+    }
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One picture through the device: maps, candidates, scores. The engine is the same for `eval` and
+ * `predict`; it knows neither data sets' labels nor results files.
+ */
+#ifndef VJ_HOST_ENGINE_H
+#define VJ_HOST_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "datasets/dataset.h"
+#include "eval/search.h"
+#include "host/device.h"
+#include "host/error.h"
+#include "host/options.h"
+#include "host/predictors.h"
+#include "host/stream.h"
+
+/* Seconds per picture; `read` is spent in the decode threads, beside the others. */
+enum vj_stage {
+    VJ_STAGE_READ,
+    VJ_STAGE_SOURCE,     /* forward transform, reference planes */
+    VJ_STAGE_JND,        /* pixel-JND maps */
+    VJ_STAGE_REFERENCE,  /* features that do not depend on the quality factor */
+    VJ_STAGE_CANDIDATES, /* pixels, sizes, image metrics, patches of all candidates */
+    VJ_STAGE_NETWORK,    /* scores */
+    VJ_STAGE_COUNT,
+};
+extern const char *const vj_stage_names[VJ_STAGE_COUNT];
+
+/*
+ * Everything measured on one picture. Arrays over quality factors have `levels` entries, level i is
+ * QF qf_first + i. Values not evaluated are NaN, integers -1. Owned by vj_row_alloc()'s caller.
+ */
+struct vj_row {
+    size_t index; /* in the data set */
+    int status;   /* 0, or negative errno */
+    char error[512];
+    size_t width, height;
+    int64_t *bytes;
+    double *psnr_y, *psnr_rgb, *ssim, *ms_ssim;
+    int32_t (*origin)[2];  /* [draws][patches] (y, x); NULL without networks */
+    float **score;         /* [predictors]: [levels] or NULL; networks: mean of the draws */
+    float **draw_score;    /* [predictors]: [draws][levels], networks with more than one draw */
+    float **patch_quality; /* [predictors]: [draws][levels][patches], when kept */
+    float **patch_weight;
+    double seconds[VJ_STAGE_COUNT];
+};
+
+struct vj_engine {
+    struct vj_config config; /* copy */
+    struct vj_predictors *predictors;
+    struct vj_device_plan plan; /* threads, patches etc. as in force */
+    struct vj_device device;
+    char device_note[256]; /* why `auto` did not take the GPU, or empty */
+    struct vj_search_options search;
+    int levels;
+    const struct vj_weights **weights; /* what plan.weights points to */
+    float *quality, *weight;           /* [levels][patches] working space */
+};
+
+/*
+ * Opens the device with all the memory the run needs.
+ * config, max_width, max_height: what to plan for
+ * predictors: borrowed until vj_engine_close(); the index of each pixel predictor's map is set
+ */
+int vj_engine_open(struct vj_engine *engine, const struct vj_config *config,
+                   struct vj_predictors *predictors, size_t max_width, size_t max_height,
+                   struct vj_error *err);
+void vj_engine_close(struct vj_engine *engine);
+
+/* Threads in force for a `threads` option: as given, or one per core. */
+int vj_engine_threads(int threads);
+
+int vj_row_alloc(struct vj_row *row, const struct vj_engine *engine, struct vj_error *err);
+void vj_row_free(struct vj_row *row, const struct vj_engine *engine);
+
+/*
+ * Evaluates one loaded picture. A failure is recorded in the row (status, error) and is not a
+ * failure of the run. row: from vj_row_alloc(), may be reused.
+ * full: score every quality factor even when the configuration says lazy (while a network's
+ * positive class is still to be decided)
+ */
+void vj_engine_evaluate(struct vj_engine *engine, struct vj_loaded *loaded, bool full,
+                        struct vj_row *row);
+
+/*
+ * Probabilities that the difference is visible, from a network's scores (logits): sigmoid(score)
+ * when positive means lossy, else 1 - sigmoid(score); NaN stays NaN.
+ */
+void vj_lossy_probability(const float *score, int levels, enum vj_positive_class positive,
+                          float *probability);
+
+/* The positive class of networks that leave it open is decided on this many evaluated images. */
+enum { VJ_POSITIVE_IMAGES = 4 };
+
+/*
+ * Decides what a positive score means when the weight file leaves it open: lossy where low quality
+ * factors score higher than high ones, else lossless.
+ * score: [images][levels] logits of evaluated images, none NaN; images >= 1
+ * mean:  filled with the mean score of the lower and of the upper half of the levels
+ */
+enum vj_positive_class vj_positive_from_scores(const float *score, size_t images, int levels,
+                                               double mean[2]);
+
+/*
+ * Patch positions of one draw: uniform in [0, height-size] x [0, width-size], independent, with
+ * replacement. A function of (seed, name, draw, purpose) alone.
+ * aligned: true for the positions of the picture's patches, false for the map's own
+ * origin:  [patches] (y, x), written
+ */
+void vj_patch_positions(uint64_t seed, const char *name, int draw, bool aligned, size_t width,
+                        size_t height, int size, int patches, int32_t (*origin)[2]);
+
+#endif

@@ -1,0 +1,577 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/finish.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "eval/rules.h"
+#include "eval/text.h"
+#include "host/analysis.h"
+#include "host/checked.h"
+#include "host/schema.h"
+
+/* One predictor on its way from scores to predictions. */
+struct work {
+    struct vj_engine *engine;
+    struct vj_results *results;
+    const struct vj_analysis *images;
+    struct vj_predictor *predictor;
+    float *score;     /* [count][levels], NULL when the predictor has none */
+    uint8_t *lossy;   /* [count][levels] */
+    int32_t *qf_pred; /* [count] */
+    struct vj_text note;
+};
+
+static float *read_scores(struct vj_results *results, const char *name, const char *what,
+                          size_t first, size_t count, size_t values, struct vj_error *err)
+{
+    char path[VJ_SCHEMA_PATH];
+    float *score = vj_calloc(count, values * sizeof(float));
+    if (!score) {
+        vj_fail(err, -ENOMEM, "out of memory for the scores of %s", name);
+        return NULL;
+    }
+    if (vj_results_read(results, vj_schema_path(path, name, what), VJ_COLUMN_F32, first, count,
+                        score, err)) {
+        free(score);
+        return NULL;
+    }
+    return score;
+}
+
+/* ---- positive class ---- */
+
+/* good: rows of the first evaluated images. */
+static int decide(struct vj_engine *engine, struct vj_results *results, struct vj_predictor *p,
+                  const size_t *good, size_t images, struct vj_error *err)
+{
+    char path[VJ_SCHEMA_PATH], text[256];
+    float score[VJ_POSITIVE_IMAGES * VJ_SEARCH_LEVELS_MAX];
+    double mean[2];
+    int r = 0;
+    vj_schema_path(path, p->name, "score");
+    for (size_t i = 0; !r && i < images; i++)
+        r = vj_results_read(results, path, VJ_COLUMN_F32, good[i], 1,
+                            score + i * (size_t)engine->levels, err);
+    if (r)
+        return r;
+    p->positive_class = vj_positive_from_scores(score, images, engine->levels, mean);
+    snprintf(text, sizeof(text),
+             "auto: mean score %.6g on the lower half of the quality factors, %.6g on the upper, "
+             "over the first %zu images",
+             mean[0], mean[1], images);
+    snprintf(path, sizeof(path), "/predictors/%s", p->name);
+    r = vj_results_set_text(results, path, "positive_class_decision", text, err);
+    if (!r)
+        r = vj_results_set_text(results, path, "positive_class",
+                                vj_positive_class_name(p->positive_class), err);
+    return r;
+}
+
+int vj_decide_positive(struct vj_engine *engine, struct vj_results *results, bool final,
+                       size_t *open, struct vj_error *err)
+{
+    size_t rows, dim[VJ_COLUMN_RANK_MAX], string_size;
+    int rank;
+    *open = 0;
+    int r = vj_results_shape(results, "/images/status", &rows, &rank, dim, &string_size, err);
+    int32_t *status = r ? NULL : vj_calloc(rows, sizeof(*status));
+    if (!r && !status)
+        r = vj_fail(err, -ENOMEM, "out of memory");
+    if (!r)
+        r = vj_results_read(results, "/images/status", VJ_COLUMN_I32, 0, rows, status, err);
+    /* The first evaluated images; one not yet evaluated ends them, so that order does not matter.
+     */
+    size_t good[VJ_POSITIVE_IMAGES], images = 0;
+    for (size_t i = 0; !r && i < rows && images < VJ_POSITIVE_IMAGES; i++) {
+        if (status[i] == VJ_STATUS_PENDING)
+            break;
+        if (status[i] == VJ_STATUS_OK)
+            good[images++] = i;
+    }
+    for (size_t i = 0; !r && i < engine->predictors->count; i++) {
+        struct vj_predictor *p = &engine->predictors->list[i];
+        if (p->kind != VJ_PREDICTOR_NETWORK || p->positive_class != VJ_POSITIVE_AUTO)
+            continue;
+        if (images == 0 || (!final && images < VJ_POSITIVE_IMAGES))
+            ++*open;
+        else
+            r = decide(engine, results, p, good, images, err);
+    }
+    free(status);
+    return r;
+}
+
+/* ---- from scores to predictions ---- */
+
+static struct vj_rule_table rule_table(const struct work *w)
+{
+    bool folds = strcmp(w->engine->config.folds, "none") != 0;
+    return (struct vj_rule_table){.count = w->images->count,
+                                  .levels = w->engine->levels,
+                                  .qf_first = w->engine->config.qf_first,
+                                  .value = w->score,
+                                  .qf_true = w->images->qf_true,
+                                  .fold = folds ? w->images->fold : NULL};
+}
+
+static void note_fits(struct work *w, const char *what, const struct vj_rule_fits *fits)
+{
+    vj_text_add(&w->note, "%s", what);
+    for (size_t i = 0; i < fits->count; i++) {
+        const char *comma = i ? "," : "";
+        if (fits->fit[i].fold == VJ_EVAL_UNKNOWN)
+            vj_text_add(&w->note, "%s %.6g", comma, fits->fit[i].parameter);
+        else
+            vj_text_add(&w->note, "%s %.6g (fold %d)", comma, fits->fit[i].parameter,
+                        (int)fits->fit[i].fold);
+    }
+}
+
+/* Fold and fitted number as columns of their own, for programs. */
+static int write_fits(struct work *w, const struct vj_rule_fits *fits, struct vj_error *err)
+{
+    char path[VJ_SCHEMA_PATH];
+    int32_t *fold = vj_calloc(fits->count, sizeof(*fold));
+    double *parameter = vj_calloc(fits->count, sizeof(*parameter));
+    int r = fold && parameter ? 0 : vj_fail(err, -ENOMEM, "out of memory");
+    for (size_t i = 0; !r && i < fits->count; i++) {
+        fold[i] = fits->fit[i].fold;
+        parameter[i] = fits->fit[i].parameter;
+    }
+    if (!r)
+        r = vj_results_vector(
+            w->results, vj_schema_path(path, w->predictor->name, "fit_fold"), VJ_COLUMN_I32, fold,
+            fits->count, "test fold that each fitted number belongs to; -1 all images", NULL, err);
+    if (!r)
+        r = vj_results_vector(w->results, vj_schema_path(path, w->predictor->name, "fit_parameter"),
+                              VJ_COLUMN_F64, parameter, fits->count,
+                              "number fitted on the images outside the fold", NULL, err);
+    free(fold);
+    free(parameter);
+    return r;
+}
+
+/* A predictor that names a quality factor alone answers as its step does. */
+static void answer_as_step(struct work *w)
+{
+    int levels = w->engine->levels;
+    for (size_t i = 0; i < w->images->count; i++)
+        for (int k = 0; k < levels; k++)
+            w->lossy[i * (size_t)levels + (size_t)k] =
+                w->qf_pred[i] == VJ_EVAL_UNKNOWN ? VJ_LOSSY_UNANSWERED
+                                                 : w->engine->config.qf_first + k <= w->qf_pred[i];
+}
+
+static int predict_constant(struct work *w, struct vj_error *err)
+{
+    struct vj_rule_fits fits = {0};
+    struct vj_rule_table table = rule_table(w);
+    int r = vj_constant_predict(&fits, &table, w->qf_pred, err);
+    if (r == -ENODATA) {
+        vj_text_add(&w->note, "not evaluated: %s", err->text);
+        return 0;
+    }
+    if (r)
+        return r;
+    answer_as_step(w);
+    note_fits(
+        w, table.fold ? "median label outside the fold:" : "leave-one-out; median of all:", &fits);
+    r = write_fits(w, &fits, err);
+    vj_rule_fits_free(&fits);
+    return r;
+}
+
+static int predict_threshold(struct work *w, enum vj_rule rule, struct vj_error *err)
+{
+    struct vj_rule_table table = rule_table(w);
+    const struct vj_search_options *search = &w->engine->search;
+    if (!w->predictor->fit) {
+        vj_text_add(&w->note, "threshold %.6g, given", w->predictor->threshold);
+        return vj_threshold_apply(&table, rule, w->predictor->threshold, search, w->lossy,
+                                  w->qf_pred, err);
+    }
+    if (!table.fold) {
+        vj_text_add(&w->note,
+                    "not evaluated: its threshold is to be fitted and the run has no folds "
+                    "(set folds=, or give a number as in %s:NUMBER)",
+                    w->predictor->kind_name);
+        return 0;
+    }
+    struct vj_rule_fits fits = {0};
+    int r = vj_threshold_cross_fit(&fits, &table, rule, search, w->lossy, w->qf_pred, err);
+    if (r == -ENODATA) {
+        vj_text_add(&w->note, "not evaluated: %s", err->text);
+        return 0;
+    }
+    if (r)
+        return r;
+    note_fits(w, "threshold fitted outside the fold:", &fits);
+    r = write_fits(w, &fits, err);
+    vj_rule_fits_free(&fits);
+    return r;
+}
+
+/* Answers at hand, for a search that may not need them all. */
+struct stored {
+    const float *probability;
+    const char *image;
+};
+
+static int stored_answer(void *user, int first, int count, float *probability, struct vj_error *err)
+{
+    const struct stored *s = user;
+    for (int i = 0; i < count; i++) {
+        probability[i] = s->probability[first + i];
+        if (isnan(probability[i]))
+            return vj_fail(err, -ENODATA, "image %s has no score at level %d", s->image, first + i);
+    }
+    return 0;
+}
+
+/*
+ * Searches one image's probabilities. lossy: [levels], written, or NULL. An image whose answers are
+ * missing where the search wants them gets no prediction.
+ */
+static int search_image(struct work *w, size_t image, const float *probability, uint8_t *lossy,
+                        int32_t *qf_pred, struct vj_error *err)
+{
+    int levels = w->engine->levels;
+    struct stored stored = {probability, w->images->name[image]};
+    struct vj_search_result found;
+    for (int k = 0; lossy && k < levels; k++)
+        lossy[k] = isnan(probability[k]) ? VJ_LOSSY_UNANSWERED : vj_is_lossy(probability[k]);
+    int r = vj_search_lazy(&w->engine->search, levels, stored_answer, &stored, &found, err);
+    *qf_pred = r ? VJ_EVAL_UNKNOWN : vj_search_qf(found.level, w->engine->config.qf_first);
+    return r == -ENODATA ? 0 : r;
+}
+
+static int predict_probabilities(struct work *w, struct vj_error *err)
+{
+    size_t levels = (size_t)w->engine->levels;
+    float probability[VJ_SEARCH_LEVELS_MAX];
+    int r = 0;
+    for (size_t i = 0; !r && i < w->images->count; i++) {
+        if (w->images->status[i] != VJ_STATUS_OK)
+            continue;
+        if (w->predictor->kind == VJ_PREDICTOR_NETWORK)
+            vj_lossy_probability(w->score + i * levels, (int)levels, w->predictor->positive_class,
+                                 probability);
+        else
+            memcpy(probability, w->score + i * levels, levels * sizeof(float));
+        r = search_image(w, i, probability, w->lossy + i * levels, &w->qf_pred[i], err);
+    }
+    return r;
+}
+
+static int predict_external(struct work *w, struct vj_error *err)
+{
+    const struct vj_external *external = &w->predictor->external;
+    size_t absent = 0;
+    for (size_t i = 0; i < w->images->count; i++) {
+        const struct vj_external_row *row = vj_external_find(external, w->images->name[i]);
+        absent += row == NULL;
+        if (row && !external->has_scores)
+            w->qf_pred[i] = row->qf;
+    }
+    if (absent)
+        vj_text_add(&w->note, "%s has no row for %zu of %zu images; ", w->predictor->path, absent,
+                    w->images->count);
+    vj_text_add(&w->note, external->has_scores ? "scores as given" : "quality factors as given");
+    if (!external->has_scores) {
+        answer_as_step(w);
+        return 0;
+    }
+    return predict_probabilities(w, err);
+}
+
+/* Each draw alone, for the spread that random patch positions cause. */
+static int predict_draws(struct work *w, struct vj_error *err)
+{
+    int draws = w->engine->plan.draws;
+    size_t levels = (size_t)w->engine->levels, count = w->images->count;
+    if (draws < 2)
+        return 0;
+    char path[VJ_SCHEMA_PATH];
+    float probability[VJ_SEARCH_LEVELS_MAX];
+    float *score = read_scores(w->results, w->predictor->name, "score_draws", 0, count,
+                               (size_t)draws * levels, err);
+    int32_t *qf = vj_calloc(count * (size_t)draws, sizeof(*qf));
+    double spread = 0;
+    size_t images = 0;
+    int r = score && qf ? 0 : -ENOMEM;
+    for (size_t i = 0; !r && i < count; i++) {
+        double sum = 0, squares = 0;
+        bool good = w->images->status[i] == VJ_STATUS_OK;
+        for (int d = 0; !r && d < draws; d++) {
+            int32_t *mine = &qf[i * (size_t)draws + (size_t)d];
+            *mine = VJ_EVAL_UNKNOWN;
+            if (!good)
+                continue;
+            vj_lossy_probability(score + (i * (size_t)draws + (size_t)d) * levels, (int)levels,
+                                 w->predictor->positive_class, probability);
+            r = search_image(w, i, probability, NULL, mine, err);
+            good = *mine != VJ_EVAL_UNKNOWN;
+            sum += *mine;
+            squares += (double)*mine * *mine;
+        }
+        if (!good)
+            continue;
+        double variance = (squares - sum * sum / draws) / (draws - 1);
+        spread += sqrt(variance > 0 ? variance : 0);
+        images++;
+    }
+    if (!r)
+        r = vj_results_write(w->results, vj_schema_path(path, w->predictor->name, "qf_pred_draws"),
+                             VJ_COLUMN_I32, 0, count, qf, err);
+    if (!r && images)
+        vj_text_add(&w->note, "; draws differ by %.2f QF (mean standard deviation of %d draws)",
+                    spread / (double)images, draws);
+    free(score);
+    free(qf);
+    return r;
+}
+
+static int predict_network(struct work *w, struct vj_error *err)
+{
+    const struct vj_weights *weights = &w->engine->predictors->weights[w->predictor->network];
+    vj_text_add(&w->note, "%s, %s weights, positive = %s%s",
+                vj_variant_name(weights->shape.variant), vj_weights_origin_name(weights->origin),
+                vj_positive_class_name(w->predictor->positive_class),
+                w->predictor->positive_auto ? " (decided on the first images)" : "");
+    if (w->predictor->positive_class == VJ_POSITIVE_AUTO)
+        return 0; /* no image could be evaluated */
+    int r = predict_probabilities(w, err);
+    return r ? r : predict_draws(w, err);
+}
+
+static int predict(struct work *w, struct vj_error *err)
+{
+    switch (w->predictor->kind) {
+    case VJ_PREDICTOR_CONSTANT:
+        return predict_constant(w, err);
+    case VJ_PREDICTOR_PSNR:
+    case VJ_PREDICTOR_SSIM:
+    case VJ_PREDICTOR_MS_SSIM:
+        return predict_threshold(w, VJ_RULE_BELOW_IS_LOSSY, err);
+    case VJ_PREDICTOR_PIXEL:
+        return predict_threshold(w, VJ_RULE_ABOVE_IS_LOSSY, err);
+    case VJ_PREDICTOR_EXTERNAL:
+        return predict_external(w, err);
+    case VJ_PREDICTOR_NETWORK:
+        return predict_network(w, err);
+    }
+    return vj_fail(err, -EINVAL, "predictor %s has an unknown kind", w->predictor->name);
+}
+
+/* A failed image counts nowhere, so that all predictors are judged on the same images. */
+static void drop_failed(struct work *w)
+{
+    size_t levels = (size_t)w->engine->levels;
+    for (size_t i = 0; i < w->images->count; i++) {
+        if (w->images->status[i] == VJ_STATUS_OK)
+            continue;
+        w->qf_pred[i] = VJ_EVAL_UNKNOWN;
+        memset(w->lossy + i * levels, VJ_LOSSY_UNANSWERED, levels);
+    }
+}
+
+static int write_predictions(struct work *w, struct vj_error *err)
+{
+    char path[VJ_SCHEMA_PATH], group[VJ_SCHEMA_PATH];
+    size_t count = w->images->count;
+    snprintf(group, sizeof(group), "/predictors/%s", w->predictor->name);
+    int r = vj_results_write(w->results, vj_schema_path(path, w->predictor->name, "lossy"),
+                             VJ_COLUMN_U8, 0, count, w->lossy, err);
+    if (!r)
+        r = vj_results_write(w->results, vj_schema_path(path, w->predictor->name, "qf_pred"),
+                             VJ_COLUMN_I32, 0, count, w->qf_pred, err);
+    if (!r)
+        r = vj_text_status(&w->note, err);
+    if (!r)
+        r = vj_results_set_text(w->results, group, "note", w->note.data ? w->note.data : "", err);
+    if (!r && !w->predictor->fit && w->predictor->threshold != 0)
+        r = vj_results_set_double(w->results, group, "tolerance", w->predictor->threshold, err);
+    return r;
+}
+
+static int finish_predictor(struct work *w, struct vj_error *err)
+{
+    size_t count = w->images->count, levels = (size_t)w->engine->levels;
+    const struct vj_predictor *p = w->predictor;
+    bool scores = p->kind != VJ_PREDICTOR_CONSTANT &&
+                  (p->kind != VJ_PREDICTOR_EXTERNAL || p->external.has_scores);
+    int r = 0;
+    w->lossy = vj_calloc(count, levels);
+    w->qf_pred = vj_calloc(count, sizeof(*w->qf_pred));
+    if (!w->lossy || !w->qf_pred)
+        r = vj_fail(err, -ENOMEM, "out of memory");
+    if (!r && scores &&
+        !(w->score = read_scores(w->results, p->name, "score", 0, count, levels, err)))
+        r = -EIO;
+    if (!r) {
+        memset(w->lossy, VJ_LOSSY_UNANSWERED, count * levels);
+        for (size_t i = 0; i < count; i++)
+            w->qf_pred[i] = VJ_EVAL_UNKNOWN;
+        r = predict(w, err);
+    }
+    if (!r) {
+        drop_failed(w);
+        r = write_predictions(w, err);
+    }
+    free(w->lossy);
+    free(w->qf_pred);
+    free(w->score);
+    vj_text_free(&w->note);
+    return r ? vj_fail_prefix(err, "predictor %s", p->name) : 0;
+}
+
+int vj_finish_predictions(struct vj_engine *engine, struct vj_results *results,
+                          struct vj_error *err)
+{
+    struct vj_analysis images;
+    size_t open;
+    int r = vj_analysis_load(&images, results, false, err);
+    if (r)
+        return r;
+    r = vj_decide_positive(engine, results, true, &open, err);
+    for (size_t i = 0; !r && i < engine->predictors->count; i++) {
+        struct work work = {.engine = engine,
+                            .results = results,
+                            .images = &images,
+                            .predictor = &engine->predictors->list[i]};
+        r = finish_predictor(&work, err);
+    }
+    vj_analysis_free(&images);
+    return r;
+}
+
+/* ---- metrics ---- */
+
+static int write_metric(struct vj_results *results, const char *predictor, enum vj_metric metric,
+                        const struct vj_metric_value *v, struct vj_error *err)
+{
+    char path[VJ_SCHEMA_PATH];
+    const struct vj_metric_info *info = vj_metric_info(metric);
+    if (!v->present)
+        return 0;
+    snprintf(path, sizeof(path), "/metrics/%.120s/%s", predictor, info->name);
+    int r = vj_results_scalar(results, path, v->value, info->description,
+                              info->units[0] ? info->units : NULL, err);
+    if (!r)
+        r = vj_results_set_int(results, path, "n", (int64_t)v->n, err);
+    if (!r && v->has_interval)
+        r = vj_results_set_double(results, path, "ci_low", v->ci_low, err);
+    if (!r && v->has_interval)
+        r = vj_results_set_double(results, path, "ci_high", v->ci_high, err);
+    return r;
+}
+
+/* Values of the folds in which the metric exists; the attribute `fold` says which these are. */
+static int write_folds(struct vj_results *results, const char *predictor, enum vj_metric metric,
+                       const struct vj_metrics_table *table, struct vj_error *err)
+{
+    char path[VJ_SCHEMA_PATH];
+    const struct vj_metric_info *info = vj_metric_info(metric);
+    double *value = vj_calloc(table->folds, sizeof(*value));
+    int64_t *fold = vj_calloc(table->folds, sizeof(*fold));
+    size_t n = 0;
+    int r = value && fold ? 0 : vj_fail(err, -ENOMEM, "out of memory");
+    for (size_t k = 0; !r && k < table->folds; k++) {
+        if (!table->fold[k].value[metric].present)
+            continue;
+        value[n] = table->fold[k].value[metric].value;
+        fold[n++] = table->fold[k].fold;
+    }
+    snprintf(path, sizeof(path), "/metrics/%.120s/by_fold/%s", predictor, info->name);
+    if (!r && n > 0)
+        r = vj_results_vector(results, path, VJ_COLUMN_F64, value, n, info->description,
+                              info->units[0] ? info->units : NULL, err);
+    if (!r && n > 0)
+        r = vj_results_set_ints(results, path, "fold", fold, n, err);
+    free(value);
+    free(fold);
+    return r;
+}
+
+/* The rate-damage curve: one vector per quantity, as far as all of its points exist. */
+static int write_sweep(struct vj_results *results, const struct vj_analysed_predictor *p,
+                       struct vj_error *err)
+{
+    static const struct {
+        const char *name, *description, *units;
+        size_t offset;
+    } curves[] = {
+        {"saving_mean", "mean 1 - R(pred + offset) / R(highest level)", NULL,
+         offsetof(struct vj_sweep_point, saving_mean)},
+        {"dqf", "mean max(0, true - (pred + offset))", "QF", offsetof(struct vj_sweep_point, dqf)},
+        {"dpsnr_y", "mean one-sided PSNR-Y damage", "dB", offsetof(struct vj_sweep_point, dpsnr_y)},
+        {"dms_ssim", "mean one-sided MS-SSIM damage", NULL,
+         offsetof(struct vj_sweep_point, dms_ssim)},
+        {"past_jnd_share", "share of images with pred + offset < true", NULL,
+         offsetof(struct vj_sweep_point, past_jnd_share)},
+    };
+    char path[VJ_SCHEMA_PATH];
+    int32_t offset[VJ_SWEEP_COUNT];
+    double value[VJ_SWEEP_COUNT];
+    for (int i = 0; i < VJ_SWEEP_COUNT; i++)
+        offset[i] = p->sweep[i].offset;
+    snprintf(path, sizeof(path), "/metrics/%.120s/sweep/offset", p->name);
+    int r = vj_results_vector(results, path, VJ_COLUMN_I32, offset, VJ_SWEEP_COUNT,
+                              "safety offset added to every prediction", "QF", err);
+    for (size_t c = 0; !r && c < sizeof(curves) / sizeof(curves[0]); c++) {
+        bool all = true;
+        for (int i = 0; i < VJ_SWEEP_COUNT; i++) {
+            const struct vj_metric_value *v =
+                (const void *)((const char *)&p->sweep[i] + curves[c].offset);
+            all = all && v->present;
+            value[i] = v->value;
+        }
+        snprintf(path, sizeof(path), "/metrics/%.120s/sweep/%s", p->name, curves[c].name);
+        if (all)
+            r = vj_results_vector(results, path, VJ_COLUMN_F64, value, VJ_SWEEP_COUNT,
+                                  curves[c].description, curves[c].units, err);
+    }
+    return r;
+}
+
+static int write_predictor_metrics(struct vj_results *results,
+                                   const struct vj_analysed_predictor *p, struct vj_error *err)
+{
+    char group[VJ_SCHEMA_PATH];
+    snprintf(group, sizeof(group), "/metrics/%.120s", p->name);
+    int r = vj_results_group(results, group, "metrics of this predictor", err);
+    if (!r)
+        r = vj_results_set_text(results, group, "pairs", vj_pair_source_name(p->metrics.pairs),
+                                err);
+    for (int m = 0; !r && m < VJ_METRIC_COUNT; m++) {
+        r = write_metric(results, p->name, (enum vj_metric)m, &p->metrics.pooled.value[m], err);
+        if (!r && p->metrics.folds > 0)
+            r = write_folds(results, p->name, (enum vj_metric)m, &p->metrics, err);
+    }
+    return r ? r : write_sweep(results, p, err);
+}
+
+int vj_finish_metrics(const struct vj_engine *engine, struct vj_results *results,
+                      struct vj_error *err)
+{
+    struct vj_analysis a;
+    struct vj_bootstrap boot = vj_bootstrap_default(engine->config.seed);
+    boot.resamples = (size_t)engine->config.bootstrap;
+    int r = vj_analysis_load(&a, results, true, err);
+    if (r)
+        return r;
+    r = vj_results_group(results, "/metrics",
+                         "one group per predictor; a metric that cannot be computed is absent",
+                         err);
+    if (!r)
+        r = vj_analysis_compute(&a, &boot, err);
+    for (size_t i = 0; !r && i < a.predictors; i++)
+        if (a.predictor[i].has_metrics)
+            r = write_predictor_metrics(results, &a.predictor[i], err);
+    vj_analysis_free(&a);
+    return r;
+}

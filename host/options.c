@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/options.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <libconfig.h>
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "datasets/dataset.h"
+
+/* clang-format off: the formatter pulls '#' to the margin */
+#define FIELD(name) offsetof(struct vj_config, name), sizeof(((struct vj_config *)0)->name)
+#define OPTION(key, type, fallback, min, max, choices, affects, help)                              \
+    {                                                                                              \
+#key, help, type, fallback, min, max, choices, NULL, FIELD(key), affects                   \
+    }
+#define STRING(key, fallback, affects, help)                                                       \
+    OPTION(key, VJ_OPTION_STRING, fallback, 0, 0, NULL, affects, help)
+#define INT(key, fallback, min, max, affects, help)                                                \
+    OPTION(key, VJ_OPTION_INT, fallback, min, max, NULL, affects, help)
+#define UINT64(key, fallback, affects, help)                                                       \
+    OPTION(key, VJ_OPTION_UINT64, fallback, 0, 0, NULL, affects, help)
+#define CHOICE(key, fallback, choices, affects, help)                                              \
+    OPTION(key, VJ_OPTION_CHOICE, fallback, 0, 0, choices, affects, help)
+#define BOOL(key, fallback, affects, help)                                                         \
+    OPTION(key, VJ_OPTION_BOOL, fallback, 0, 0, NULL, affects, help)
+#define BYTES(key, fallback, affects, help)                                                        \
+    OPTION(key, VJ_OPTION_BYTES, fallback, 0, 0, NULL, affects, help)
+#define HEADING(text)                                                                              \
+    {                                                                                              \
+        NULL, NULL, VJ_OPTION_STRING, NULL, 0, 0, NULL, text, 0, 0, false                          \
+    }
+/* clang-format on */
+
+const struct vj_option vj_options[] = {
+    HEADING("Data"),
+    STRING(dataset, "folder", true, "data set: mcl-jci, konjnd-1k, manifest, folder, synthetic"),
+    STRING(root, "", true, "folder of the data set; for manifest its CSV file"),
+    STRING(labels, "", true,
+           "label definition: sqf, sur50, sur75, median, mean; empty = data set's default"),
+    STRING(candidates, "", true,
+           "files (the data set's own JPEGs) or synthesize (exact model); empty = default"),
+    STRING(folds, "none", true, "none, surfeatnet10, random:K, manifest"),
+    INT(jnd, "1", 1, 3, true, "which JND is the target"),
+    INT(limit, "0", 0, 1e9, true, "evaluate only the first N items; 0 = all"),
+    CHOICE(alpha, "refuse", "refuse,black,white", true,
+           "pictures with alpha: refuse, or blend over a colour"),
+    CHOICE(sampling, "420", "420,444", true, "chroma sampling of synthesised candidates"),
+    CHOICE(jnd_source, "source", "source,anchor", true, "picture the pixel-JND map is made from"),
+    BYTES(max_pixels, "256M", true, "larger pictures are refused (pixels; K, M, G allowed)"),
+
+    HEADING("Prediction"),
+    STRING(predictors, "constant", true,
+           "list of constant, psnr-threshold[:DB|fit], ssim-threshold[:fit], "
+           "ms-ssim-threshold[:X|fit], pixel-MODEL[:SHARE|fit], external:FILE.csv, vpjnd:W.h5"),
+    INT(qf_first, "1", 1, VJ_QF_MAX, true, "lowest quality factor"),
+    INT(qf_last, "100", 1, VJ_QF_MAX, true, "highest quality factor"),
+    CHOICE(search, "binary-block", "binary-block,sliding-window,first-crossing,max-likelihood",
+           true, "how answers at many QFs become one PW-JND"),
+    INT(block, "5", 1, 50, true, "binary-block: answers looked at on each side (B)"),
+    INT(block_threshold, "4", 1, 50, true, "binary-block: lossy answers that stop the search (t)"),
+    INT(window, "5", 1, VJ_QF_MAX, true, "sliding-window: width (W)"),
+    INT(window_threshold, "4", 1, VJ_QF_MAX, true,
+        "sliding-window: lossy answers that stop it (T)"),
+    BOOL(lazy, "false", true, "score only the QFs that the search asks for (same answer)"),
+
+    HEADING("Network input"),
+    INT(patches, "0", 0, 4096, true, "patches per picture; 0 = the number in the weight file"),
+    INT(draws, "1", 1, 64, true, "independent sets of patch positions; the spread is reported"),
+    UINT64(seed, "1", true, "seed of patch positions, random folds and bootstrap"),
+    STRING(jnd_model, "epc17", true, "pixel-JND model that feeds the network"),
+    STRING(jnd_variant, "", true, "its variant; empty = the model's default"),
+    CHOICE(jnd_scale, "minmax", "minmax,max,none", true, "how the map becomes 8-bit"),
+    CHOICE(jnd_patches, "aligned", "aligned,independent", true,
+           "positions of the map's patches: those of the picture's, or their own"),
+    CHOICE(positive_class, "file", "file,lossy,lossless", true,
+           "what a positive score means; file = what the weight file says"),
+
+    HEADING("Output"),
+    STRING(image_metrics, "psnr,ssim,ms_ssim", true,
+           "metrics of every candidate: list of psnr, ssim, ms_ssim, or none"),
+    BOOL(store_patches, "false", true, "keep quality and weight of every patch in the results"),
+    INT(bootstrap, "2000", 0, 1e6, true, "resamples behind the 95 % intervals; 0 = no intervals"),
+
+    HEADING("Machine"),
+    STRING(device, "auto", true, "auto, cpu, cuda[:N]"),
+    INT(threads, "0", 0, 4096, false, "compute threads; 0 = one per core"),
+    INT(decode_threads, "2", 1, 256, false, "threads that read and decode pictures"),
+    INT(slots, "3", 1, 64, false, "pictures in flight"),
+    BYTES(max_memory, "0", false, "refuse to start above this many bytes; 0 = no limit"),
+};
+const size_t vj_option_count = sizeof(vj_options) / sizeof(vj_options[0]);
+
+static const struct vj_option *find_option(const char *key)
+{
+    for (size_t i = 0; i < vj_option_count; i++)
+        if (vj_options[i].key && strcmp(vj_options[i].key, key) == 0)
+            return &vj_options[i];
+    return NULL;
+}
+
+/* Levenshtein distance, for "did you mean"; keys are short. */
+static size_t edit_distance(const char *a, const char *b)
+{
+    size_t row[64];
+    size_t nb = strlen(b);
+    if (nb >= 64)
+        return SIZE_MAX;
+    for (size_t j = 0; j <= nb; j++)
+        row[j] = j;
+    for (size_t i = 0; a[i]; i++) {
+        size_t diagonal = row[0];
+        row[0] = i + 1;
+        for (size_t j = 0; j < nb; j++) {
+            size_t best = diagonal + (a[i] != b[j]);
+            if (row[j + 1] + 1 < best)
+                best = row[j + 1] + 1;
+            if (row[j] + 1 < best)
+                best = row[j] + 1;
+            diagonal = row[j + 1];
+            row[j + 1] = best;
+        }
+    }
+    return row[nb];
+}
+
+static int unknown_key(const char *key, struct vj_error *err)
+{
+    const char *near = NULL;
+    size_t best = 4;
+    for (size_t i = 0; i < vj_option_count; i++) {
+        if (!vj_options[i].key)
+            continue;
+        size_t d = edit_distance(key, vj_options[i].key);
+        if (d < best) {
+            best = d;
+            near = vj_options[i].key;
+        }
+    }
+    if (near)
+        return vj_fail(err, -EINVAL, "unknown option '%s'; did you mean '%s'?", key, near);
+    return vj_fail(err, -EINVAL, "unknown option '%s'; `vpjnd eval --help` lists them", key);
+}
+
+static int set_choice(int *field, const struct vj_option *o, const char *value,
+                      struct vj_error *err)
+{
+    const char *p = o->choices;
+    size_t length = strlen(value);
+    for (int index = 0; *p; index++) {
+        size_t n = strcspn(p, ",");
+        if (n == length && strncmp(p, value, n) == 0) {
+            *field = index;
+            return 0;
+        }
+        p += n + (p[n] == ',');
+    }
+    return vj_fail(err, -EINVAL, "option %s: '%s' is not one of %s", o->key, value, o->choices);
+}
+
+static int set_bool(bool *field, const struct vj_option *o, const char *value, struct vj_error *err)
+{
+    static const char *const yes[] = {"true", "yes", "on", "1"};
+    static const char *const no[] = {"false", "no", "off", "0"};
+    for (size_t i = 0; i < 4; i++) {
+        if (strcasecmp(value, yes[i]) == 0 || strcasecmp(value, no[i]) == 0) {
+            *field = strcasecmp(value, yes[i]) == 0;
+            return 0;
+        }
+    }
+    return vj_fail(err, -EINVAL, "option %s: '%s' is not true or false", o->key, value);
+}
+
+static int set_bytes(size_t *field, const struct vj_option *o, const char *value,
+                     struct vj_error *err)
+{
+    char *end;
+    errno = 0;
+    unsigned long long n = strtoull(value, &end, 10);
+    int shift = 0;
+    if (end != value && *end) {
+        const char *suffix = strchr("KMGkmg", *end);
+        if (suffix && end[1] == '\0')
+            shift = 10 * (1 + (int)(suffix - "KMGkmg") % 3);
+        else
+            end = (char *)value;
+    }
+    if (end == value || errno || value[0] == '-' || n > (SIZE_MAX >> shift))
+        return vj_fail(err, -EINVAL, "option %s: '%s' is not a size such as 8G, 512M or 1000000",
+                       o->key, value);
+    *field = (size_t)n << shift;
+    return 0;
+}
+
+static int set_int(int *field, const struct vj_option *o, const char *value, struct vj_error *err)
+{
+    char *end;
+    errno = 0;
+    long n = strtol(value, &end, 10);
+    if (end == value || *end || errno || (double)n < o->min || (double)n > o->max)
+        return vj_fail(err, -EINVAL, "option %s: '%s' is not a whole number from %.0f to %.0f",
+                       o->key, value, o->min, o->max);
+    *field = (int)n;
+    return 0;
+}
+
+static int set_uint64(uint64_t *field, const struct vj_option *o, const char *value,
+                      struct vj_error *err)
+{
+    char *end;
+    errno = 0;
+    unsigned long long n = strtoull(value, &end, 10);
+    if (end == value || *end || errno || strchr(value, '-'))
+        return vj_fail(err, -EINVAL, "option %s: '%s' is not a whole number from 0 to 2^64-1",
+                       o->key, value);
+    *field = n;
+    return 0;
+}
+
+static int set_string(char *field, const struct vj_option *o, const char *value,
+                      struct vj_error *err)
+{
+    size_t n = strlen(value);
+    if (n >= o->size)
+        return vj_fail(err, -EINVAL, "option %s: value of %zu characters is longer than %zu",
+                       o->key, n, o->size - 1);
+    for (const char *p = value; *p; p++)
+        if ((unsigned char)*p < 0x20)
+            return vj_fail(err, -EINVAL, "option %s: control character %#x in its value", o->key,
+                           (unsigned)(unsigned char)*p);
+    memcpy(field, value, n + 1);
+    return 0;
+}
+
+int vj_config_set(struct vj_config *config, const char *key, const char *value,
+                  struct vj_error *err)
+{
+    const struct vj_option *o = find_option(key);
+    if (!o)
+        return unknown_key(key, err);
+    void *field = (char *)config + o->offset;
+    switch (o->type) {
+    case VJ_OPTION_STRING:
+        return set_string(field, o, value, err);
+    case VJ_OPTION_INT:
+        return set_int(field, o, value, err);
+    case VJ_OPTION_UINT64:
+        return set_uint64(field, o, value, err);
+    case VJ_OPTION_BOOL:
+        return set_bool(field, o, value, err);
+    case VJ_OPTION_CHOICE:
+        return set_choice(field, o, value, err);
+    case VJ_OPTION_BYTES:
+        return set_bytes(field, o, value, err);
+    }
+    return vj_fail(err, -EINVAL, "option %s: unknown type", key);
+}
+
+int vj_config_set_pair(struct vj_config *config, const char *pair, struct vj_error *err)
+{
+    const char *equals = strchr(pair, '=');
+    char key[64];
+    if (!equals || equals == pair || (size_t)(equals - pair) >= sizeof(key))
+        return vj_fail(err, -EINVAL, "--set '%s' is not of the form key=value", pair);
+    memcpy(key, pair, (size_t)(equals - pair));
+    key[equals - pair] = '\0';
+    return vj_config_set(config, key, equals + 1, err);
+}
+
+void vj_config_defaults(struct vj_config *config)
+{
+    memset(config, 0, sizeof(*config));
+    for (size_t i = 0; i < vj_option_count; i++)
+        if (vj_options[i].key)
+            vj_config_set(config, vj_options[i].key, vj_options[i].fallback, NULL);
+}
+
+/* A list or array of strings becomes one comma-separated value. */
+static int join_list(const config_setting_t *setting, char *out, size_t size, struct vj_error *err)
+{
+    size_t used = 0;
+    out[0] = '\0';
+    for (int i = 0; i < config_setting_length(setting); i++) {
+        const char *text = config_setting_get_string_elem(setting, i);
+        if (!text)
+            return vj_fail(err, -EINVAL, "option %s: element %d is not a string",
+                           config_setting_name(setting), i + 1);
+        int n = snprintf(out + used, size - used, "%s%s", i ? "," : "", text);
+        if (n < 0 || (size_t)n >= size - used)
+            return vj_fail(err, -EINVAL, "option %s: the list is longer than %zu characters",
+                           config_setting_name(setting), size - 1);
+        used += (size_t)n;
+    }
+    return 0;
+}
+
+static int read_setting(struct vj_config *config, const config_setting_t *setting,
+                        struct vj_error *err)
+{
+    const char *key = config_setting_name(setting);
+    char text[4 * VJ_OPTION_TEXT];
+    int r = 0;
+    switch (config_setting_type(setting)) {
+    case CONFIG_TYPE_STRING:
+        return vj_config_set(config, key, config_setting_get_string(setting), err);
+    case CONFIG_TYPE_BOOL:
+        return vj_config_set(config, key, config_setting_get_bool(setting) ? "true" : "false", err);
+    case CONFIG_TYPE_INT:
+    case CONFIG_TYPE_INT64:
+        snprintf(text, sizeof(text), "%lld", (long long)config_setting_get_int64(setting));
+        return vj_config_set(config, key, text, err);
+    case CONFIG_TYPE_FLOAT:
+        snprintf(text, sizeof(text), "%.17g", config_setting_get_float(setting));
+        return vj_config_set(config, key, text, err);
+    case CONFIG_TYPE_ARRAY:
+    case CONFIG_TYPE_LIST:
+        r = join_list(setting, text, sizeof(text), err);
+        return r ? r : vj_config_set(config, key, text, err);
+    default:
+        return vj_fail(err, -EINVAL, "option %s: groups are not used in vpjnd's configuration",
+                       key);
+    }
+}
+
+static int take_settings(struct vj_config *config, const config_t *parsed, const char *name,
+                         struct vj_error *err)
+{
+    config_setting_t *root = config_root_setting(parsed);
+    for (int i = 0; i < config_setting_length(root); i++) {
+        config_setting_t *setting = config_setting_get_elem(root, (unsigned)i);
+        if (read_setting(config, setting, err))
+            return vj_fail_prefix(err, "%s:%u", name,
+                                  (unsigned)config_setting_source_line(setting));
+    }
+    return 0;
+}
+
+int vj_config_read(struct vj_config *config, const char *path, struct vj_error *err)
+{
+    FILE *file = fopen(path, "r");
+    if (!file)
+        return vj_fail(err, -errno, "cannot open configuration file %s: %s", path, strerror(errno));
+    config_t parsed;
+    config_init(&parsed);
+    int r = config_read(&parsed, file) == CONFIG_TRUE
+                ? take_settings(config, &parsed, path, err)
+                : vj_fail(err, -EINVAL, "%s:%d: %s", path, config_error_line(&parsed),
+                          config_error_text(&parsed));
+    config_destroy(&parsed);
+    fclose(file);
+    return r;
+}
+
+int vj_config_parse(struct vj_config *config, const char *text, const char *name,
+                    struct vj_error *err)
+{
+    config_t parsed;
+    config_init(&parsed);
+    int r = config_read_string(&parsed, text) == CONFIG_TRUE
+                ? take_settings(config, &parsed, name, err)
+                : vj_fail(err, -EINVAL, "%s:%d: %s", name, config_error_line(&parsed),
+                          config_error_text(&parsed));
+    config_destroy(&parsed);
+    return r;
+}
+
+int vj_config_check(const struct vj_config *config, struct vj_error *err)
+{
+    if (!config->dataset[0])
+        return vj_fail(err, -EINVAL, "option dataset is empty; name a data set");
+    if (!config->root[0])
+        return vj_fail(err, -EINVAL, "option root is empty; say where data set %s lies (root=DIR)",
+                       config->dataset);
+    if (config->qf_first > config->qf_last)
+        return vj_fail(err, -EINVAL, "option qf_first = %d is above qf_last = %d", config->qf_first,
+                       config->qf_last);
+    if (config->block_threshold > config->block)
+        return vj_fail(err, -EINVAL, "option block_threshold = %d is above block = %d",
+                       config->block_threshold, config->block);
+    if (config->window_threshold > config->window)
+        return vj_fail(err, -EINVAL, "option window_threshold = %d is above window = %d",
+                       config->window_threshold, config->window);
+    if (!config->predictors[0])
+        return vj_fail(err, -EINVAL,
+                       "option predictors is empty; name at least one, e.g. constant");
+    return 0;
+}
+
+static void print_value(FILE *out, const struct vj_config *config, const struct vj_option *o)
+{
+    const void *field = (const char *)config + o->offset;
+    switch (o->type) {
+    case VJ_OPTION_STRING:
+        fputc('"', out);
+        for (const char *p = field; *p; p++) {
+            if (*p == '"' || *p == '\\')
+                fputc('\\', out);
+            fputc(*p, out);
+        }
+        fputc('"', out);
+        break;
+    case VJ_OPTION_INT:
+        fprintf(out, "%d", *(const int *)field);
+        break;
+    case VJ_OPTION_UINT64: /* as a string: libconfig has no unsigned 64-bit number */
+        fprintf(out, "\"%" PRIu64 "\"", *(const uint64_t *)field);
+        break;
+    case VJ_OPTION_BOOL:
+        fputs(*(const bool *)field ? "true" : "false", out);
+        break;
+    case VJ_OPTION_BYTES:
+        fprintf(out, "\"%zu\"", *(const size_t *)field);
+        break;
+    case VJ_OPTION_CHOICE: {
+        const char *p = o->choices;
+        for (int i = *(const int *)field; i > 0; i--)
+            p += strcspn(p, ",") + 1;
+        fprintf(out, "\"%.*s\"", (int)strcspn(p, ","), p);
+        break;
+    }
+    }
+}
+
+char *vj_config_text(const struct vj_config *config, bool all)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        return NULL;
+    for (size_t i = 0; i < vj_option_count; i++) {
+        const struct vj_option *o = &vj_options[i];
+        if (!o->key || (!all && !o->affects_results))
+            continue;
+        fprintf(out, "%s = ", o->key);
+        print_value(out, config, o);
+        fputs(";\n", out);
+    }
+    if (fclose(out) != 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+/* Words of `text` wrapped at `width`, continuation lines indented by `indent`. */
+static void print_wrapped(FILE *out, const char *text, int indent, int width)
+{
+    int column = indent;
+    while (*text) {
+        int n = (int)strcspn(text, " ");
+        if (column > indent && column + 1 + n > width) {
+            fprintf(out, "\n%*s", indent, "");
+            column = indent;
+        } else if (column > indent) {
+            fputc(' ', out);
+            column++;
+        }
+        fprintf(out, "%.*s", n, text);
+        column += n;
+        text += n;
+        text += strspn(text, " ");
+    }
+    fputc('\n', out);
+}
+
+void vj_config_help(FILE *out)
+{
+    fputs("Options, for --set key=value and configuration files (default in brackets):\n", out);
+    for (size_t i = 0; i < vj_option_count; i++) {
+        const struct vj_option *o = &vj_options[i];
+        if (!o->key) {
+            fprintf(out, "\n %s\n", o->group);
+            continue;
+        }
+        char line[2 * VJ_OPTION_TEXT];
+        if (o->choices && o->type == VJ_OPTION_CHOICE)
+            snprintf(line, sizeof(line), "%s: %s [%s]", o->help, o->choices, o->fallback);
+        else
+            snprintf(line, sizeof(line), "%s [%s]", o->help, o->fallback);
+        fprintf(out, "  %-17s ", o->key);
+        print_wrapped(out, line, 20, 78); /* argp wraps at 79 */
+    }
+}

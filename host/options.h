@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every option of a run, as data: one table serves the configuration file, --set, --help and the
+ * copy of the configuration in the results file.
+ */
+#ifndef VJ_HOST_OPTIONS_H
+#define VJ_HOST_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "host/error.h"
+
+enum { VJ_OPTION_TEXT = 1024 };
+
+/* The configuration of one run; field meanings and ranges stand in the table of options.c. */
+struct vj_config {
+    /* data */
+    char dataset[64];
+    char root[VJ_OPTION_TEXT];
+    char labels[16];
+    char candidates[16];
+    char folds[32];
+    int jnd;
+    int limit;
+    int alpha;
+    int sampling;
+    int jnd_source;
+    size_t max_pixels;
+    /* what is predicted, and how the answers become one quality factor */
+    char predictors[4 * VJ_OPTION_TEXT];
+    int qf_first, qf_last;
+    int search;
+    int block, block_threshold;
+    int window, window_threshold;
+    bool lazy;
+    /* network input */
+    int patches;
+    int draws;
+    uint64_t seed;
+    char jnd_model[32];
+    char jnd_variant[32];
+    int jnd_scale;
+    int jnd_patches;
+    int positive_class;
+    /* what is measured and kept */
+    char image_metrics[64];
+    bool store_patches;
+    int bootstrap;
+    /* machine */
+    char device[32];
+    int threads;
+    int decode_threads;
+    int slots;
+    size_t max_memory;
+};
+
+enum vj_option_type {
+    VJ_OPTION_STRING, /* char[size] */
+    VJ_OPTION_INT,    /* int, min..max */
+    VJ_OPTION_UINT64, /* uint64_t */
+    VJ_OPTION_BOOL,   /* bool: true/false, yes/no, on/off, 1/0 */
+    VJ_OPTION_CHOICE, /* int: index into the comma-separated `choices` */
+    VJ_OPTION_BYTES,  /* size_t with an optional suffix K, M, G (powers of 1024) */
+};
+
+struct vj_option {
+    const char *key;
+    const char *help;
+    enum vj_option_type type;
+    const char *fallback; /* default, as text */
+    double min, max;      /* VJ_OPTION_INT */
+    const char *choices;  /* VJ_OPTION_CHOICE, or NULL */
+    const char *group;    /* heading in --help; NULL = same as the one above */
+    size_t offset, size;  /* of the field in struct vj_config */
+    bool affects_results; /* false: may differ between a run and its --resume */
+};
+
+/* The table; vj_option_count entries. */
+extern const struct vj_option vj_options[];
+extern const size_t vj_option_count;
+
+/* Sets every field to its default. */
+void vj_config_defaults(struct vj_config *config);
+
+/* Sets one field from text. The error names the key, the value and what is allowed. */
+int vj_config_set(struct vj_config *config, const char *key, const char *value,
+                  struct vj_error *err);
+
+/* The same from "key=value", the form of --set. */
+int vj_config_set_pair(struct vj_config *config, const char *pair, struct vj_error *err);
+
+/* Reads a libconfig file; the error names file and line. Keys are those of the table, nothing else.
+ */
+int vj_config_read(struct vj_config *config, const char *path, struct vj_error *err);
+
+/* The same from text (as vj_config_text() gives it); `name` is what errors call it. */
+int vj_config_parse(struct vj_config *config, const char *text, const char *name,
+                    struct vj_error *err);
+
+/* Checks fields against each other (qf_first <= qf_last, block sizes, ...). */
+int vj_config_check(const struct vj_config *config, struct vj_error *err);
+
+/*
+ * The configuration as text that vj_config_read() accepts, one `key = value;` line per option.
+ * all: false leaves out the options that cannot change a result.
+ * Returns a string owned by the caller (free()), NULL when out of memory.
+ */
+char *vj_config_text(const struct vj_config *config, bool all);
+
+/* Prints the table for --help. */
+void vj_config_help(FILE *out);
+
+#endif

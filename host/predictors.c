@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/predictors.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "datasets/csv.h"
+#include "datasets/dataset.h"
+#include "host/checked.h"
+
+enum { PREDICTORS_MAX = 64 };
+
+enum argument { ARGUMENT_NONE, ARGUMENT_THRESHOLD, ARGUMENT_FILE };
+
+/* What may stand before the ':'; pixel-MODEL is handled apart. */
+static const struct kind {
+    const char *name;
+    enum vj_predictor_kind kind;
+    enum argument argument;
+    double threshold; /* without an argument; NaN: fitted */
+} kinds[] = {
+    {"constant", VJ_PREDICTOR_CONSTANT, ARGUMENT_NONE, 0},
+    /* means at the PJND over KonJND-1k's JPEG pictures, CID22 paper, table 4 */
+    {"psnr-threshold", VJ_PREDICTOR_PSNR, ARGUMENT_THRESHOLD, 36.70},
+    {"ms-ssim-threshold", VJ_PREDICTOR_MS_SSIM, ARGUMENT_THRESHOLD, 0.9922},
+    /* no published figure */
+    {"ssim-threshold", VJ_PREDICTOR_SSIM, ARGUMENT_THRESHOLD, NAN},
+    {"external", VJ_PREDICTOR_EXTERNAL, ARGUMENT_FILE, 0},
+    {"vpjnd", VJ_PREDICTOR_NETWORK, ARGUMENT_FILE, 0},
+};
+enum { KIND_COUNT = sizeof(kinds) / sizeof(kinds[0]) };
+
+static const char pixel_prefix[] = "pixel-";
+
+/* ---- external results ---- */
+
+static int compare_rows(const void *a, const void *b)
+{
+    return strcmp(((const struct vj_external_row *)a)->image,
+                  ((const struct vj_external_row *)b)->image);
+}
+
+static bool parse_qf(const char *text, int *qf)
+{
+    char *end;
+    errno = 0;
+    long n = strtol(text, &end, 10);
+    if (end == text || *end || errno || n < 1 || n > VJ_QF_MAX)
+        return false;
+    *qf = (int)n;
+    return true;
+}
+
+static struct vj_external_row *row_of(struct vj_external *e, const char *image, size_t *capacity)
+{
+    /* Scores of one image usually stand together: look at the last row first. */
+    if (e->count > 0 && strcmp(e->row[e->count - 1].image, image) == 0)
+        return &e->row[e->count - 1];
+    if (e->count == *capacity) {
+        size_t more = *capacity ? 2 * *capacity : 64;
+        struct vj_external_row *grown = realloc(e->row, more * sizeof(*grown));
+        if (!grown)
+            return NULL;
+        e->row = grown;
+        *capacity = more;
+    }
+    struct vj_external_row *row = &e->row[e->count];
+    *row = (struct vj_external_row){.qf = VJ_QF_UNKNOWN, .image = strdup(image)};
+    if (!row->image)
+        return NULL;
+    e->count++;
+    return row;
+}
+
+static int read_prediction(struct vj_external_row *row, const struct vj_csv *csv, int column,
+                           struct vj_error *err)
+{
+    const char *text = vj_csv_field(csv, column);
+    if (row->qf != VJ_QF_UNKNOWN)
+        return vj_fail(err, -EINVAL, "%s:%zu: a second prediction for image '%s'", vj_csv_name(csv),
+                       vj_csv_line(csv), row->image);
+    if (!parse_qf(text, &row->qf))
+        return vj_fail(err, -EINVAL, "%s:%zu: qf_pred '%s' is not a whole number from 1 to %d",
+                       vj_csv_name(csv), vj_csv_line(csv), text, VJ_QF_MAX);
+    return 0;
+}
+
+static int read_score(struct vj_external_row *row, const struct vj_csv *csv, int qf_column,
+                      int score_column, struct vj_error *err)
+{
+    int qf;
+    const char *qf_text = vj_csv_field(csv, qf_column);
+    const char *text = vj_csv_field(csv, score_column);
+    char *end;
+    double score = strtod(text, &end);
+    if (!parse_qf(qf_text, &qf))
+        return vj_fail(err, -EINVAL, "%s:%zu: qf '%s' is not a whole number from 1 to %d",
+                       vj_csv_name(csv), vj_csv_line(csv), qf_text, VJ_QF_MAX);
+    if (end == text || *end || !(score >= 0 && score <= 1))
+        return vj_fail(
+            err, -EINVAL,
+            "%s:%zu: score '%s' is not a probability from 0 to 1 (that the difference is "
+            "visible)",
+            vj_csv_name(csv), vj_csv_line(csv), text);
+    if (!row->score) {
+        row->score = malloc((VJ_QF_MAX + 1) * sizeof(float));
+        if (!row->score)
+            return vj_fail(err, -ENOMEM, "out of memory");
+        for (int q = 0; q <= VJ_QF_MAX; q++)
+            row->score[q] = NAN;
+    }
+    if (!isnan(row->score[qf]))
+        return vj_fail(err, -EINVAL, "%s:%zu: a second score for image '%s' at quality factor %d",
+                       vj_csv_name(csv), vj_csv_line(csv), row->image, qf);
+    row->score[qf] = (float)score;
+    return 0;
+}
+
+static int read_external(struct vj_external *e, const char *path, struct vj_error *err)
+{
+    struct vj_csv *csv;
+    int image, prediction, qf = -1, score = -1;
+    size_t capacity = 0;
+    int r = vj_csv_open(&csv, path, err);
+    if (r)
+        return r;
+    r = vj_csv_column(csv, "image", true, &image, err);
+    if (!r)
+        r = vj_csv_column(csv, "qf_pred", false, &prediction, err);
+    if (!r && prediction < 0) {
+        e->has_scores = true;
+        r = vj_csv_column(csv, "qf", false, &qf, err);
+        if (!r)
+            r = vj_csv_column(csv, "score", false, &score, err);
+        if (!r && (qf < 0 || score < 0))
+            r = vj_fail(err, -EINVAL, "%s: its header has neither image,qf_pred nor image,qf,score",
+                        path);
+    }
+    bool more = true;
+    while (!r && !(r = vj_csv_next(csv, &more, err)) && more) {
+        struct vj_external_row *row = row_of(e, vj_csv_field(csv, image), &capacity);
+        if (!row)
+            r = vj_fail(err, -ENOMEM, "out of memory");
+        else if (prediction >= 0)
+            r = read_prediction(row, csv, prediction, err);
+        else
+            r = read_score(row, csv, qf, score, err);
+    }
+    vj_csv_close(csv);
+    if (r)
+        return r;
+    if (e->count == 0)
+        return vj_fail(err, -EINVAL, "%s has no rows", path);
+    qsort(e->row, e->count, sizeof(*e->row), compare_rows);
+    for (size_t i = 1; i < e->count; i++)
+        if (strcmp(e->row[i - 1].image, e->row[i].image) == 0)
+            return vj_fail(
+                err, -EINVAL,
+                "%s: rows of image '%s' stand in more than one place; keep them together "
+                "and name each image once",
+                path, e->row[i].image);
+    return 0;
+}
+
+static const struct vj_external_row *find_exact(const struct vj_external *external,
+                                                const char *image)
+{
+    struct vj_external_row key = {.image = (char *)image};
+    return external->count
+               ? bsearch(&key, external->row, external->count, sizeof(key), compare_rows)
+               : NULL;
+}
+
+const struct vj_external_row *vj_external_find(const struct vj_external *external,
+                                               const char *image)
+{
+    const struct vj_external_row *row = find_exact(external, image);
+    if (row)
+        return row;
+    const char *slash = strrchr(image, '/');
+    char stem[1024];
+    snprintf(stem, sizeof(stem), "%s", slash ? slash + 1 : image);
+    char *dot = strrchr(stem, '.');
+    if (dot && dot != stem)
+        *dot = '\0';
+    return find_exact(external, stem);
+}
+
+/* ---- the list ---- */
+
+/* "a/b/weights.h5" -> "weights", with what HDF5 or a table could stumble over replaced. */
+static void file_stem(const char *path, char *stem, size_t size)
+{
+    const char *slash = strrchr(path, '/');
+    snprintf(stem, size, "%.*s", (int)size - 1, slash ? slash + 1 : path);
+    char *dot = strrchr(stem, '.');
+    if (dot && dot != stem)
+        *dot = '\0';
+    for (char *c = stem; *c; c++)
+        if ((unsigned char)*c <= ' ' || *c == '/' || *c == ',')
+            *c = '_';
+}
+
+static int parse_threshold(struct vj_predictor *p, const char *text, struct vj_error *err)
+{
+    if (strcmp(text, "fit") == 0) {
+        p->fit = true;
+        return 0;
+    }
+    char *end;
+    double value = strtod(text, &end);
+    bool share = p->kind == VJ_PREDICTOR_PIXEL;
+    bool db = p->kind == VJ_PREDICTOR_PSNR;
+    if (end == text || *end || !isfinite(value) || value < (share || db ? 0 : -1) ||
+        value > (db ? 200 : 1))
+        return vj_fail(err, -EINVAL, "predictor %s: '%s' is neither fit nor %s", p->kind_name, text,
+                       db      ? "a PSNR in dB from 0 to 200"
+                       : share ? "a share of pixels from 0 to 1"
+                               : "a similarity from -1 to 1");
+    p->threshold = value;
+    return 0;
+}
+
+/* "pixel-MODEL" or "pixel-MODEL-VARIANT" */
+static int parse_pixel(struct vj_predictor *p, const char *text, struct vj_error *err)
+{
+    char model[64];
+    snprintf(model, sizeof(model), "%s", text);
+    char *dash = strchr(model, '-');
+    if (dash)
+        *dash++ = '\0';
+    p->kind = VJ_PREDICTOR_PIXEL;
+    p->jnd_model = vj_jnd_find(model, err);
+    return p->jnd_model ? vj_jnd_variant_find(&p->jnd_variant, p->jnd_model, dash, err) : -EINVAL;
+}
+
+static int unknown_kind(const char *name, struct vj_error *err)
+{
+    char known[512] = "";
+    for (int i = 0; i < KIND_COUNT; i++) {
+        size_t used = strlen(known);
+        snprintf(known + used, sizeof(known) - used, "%s, ", kinds[i].name);
+    }
+    return vj_fail(err, -EINVAL, "unknown predictor '%s'; known are %sand pixel-MODEL", name,
+                   known);
+}
+
+static int parse_file(struct vj_predictor *p, const char *path, struct vj_error *err)
+{
+    char stem[80];
+    if (strlen(path) >= sizeof(p->path))
+        return vj_fail(err, -ENAMETOOLONG, "predictor %s: the file name is too long", p->kind_name);
+    strcpy(p->path, path);
+    file_stem(path, stem, sizeof(stem));
+    snprintf(p->name, sizeof(p->name), "%s-%s", p->kind_name, stem);
+    return p->kind == VJ_PREDICTOR_EXTERNAL ? read_external(&p->external, path, err) : 0;
+}
+
+static int parse_one(struct vj_predictor *p, char *text, struct vj_error *err)
+{
+    char *argument = strchr(text, ':');
+    if (argument)
+        *argument++ = '\0';
+    if (strlen(text) >= sizeof(p->kind_name))
+        return unknown_kind(text, err);
+    strcpy(p->kind_name, text);
+    strcpy(p->name, text);
+
+    if (strncmp(text, pixel_prefix, sizeof(pixel_prefix) - 1) == 0) {
+        int r = parse_pixel(p, text + sizeof(pixel_prefix) - 1, err);
+        return r ? r : parse_threshold(p, argument ? argument : "fit", err);
+    }
+    const struct kind *kind = NULL;
+    for (int i = 0; i < KIND_COUNT; i++)
+        if (strcmp(kinds[i].name, text) == 0)
+            kind = &kinds[i];
+    if (!kind)
+        return unknown_kind(text, err);
+    p->kind = kind->kind;
+    p->threshold = kind->threshold;
+    p->fit = isnan(kind->threshold);
+    switch (kind->argument) {
+    case ARGUMENT_NONE:
+        return argument ? vj_fail(err, -EINVAL, "predictor %s takes no ':%s'", text, argument) : 0;
+    case ARGUMENT_THRESHOLD:
+        return argument ? parse_threshold(p, argument, err) : 0;
+    case ARGUMENT_FILE:
+        break;
+    }
+    if (!argument || !*argument)
+        return vj_fail(err, -EINVAL, "predictor %s needs a file: %s:FILE", text, text);
+    return parse_file(p, argument, err);
+}
+
+/* A name used twice gets "-2", a third time "-3". */
+static void make_unique(struct vj_predictors *p, size_t index)
+{
+    struct vj_predictor *mine = &p->list[index];
+    char base[sizeof(mine->name)];
+    strcpy(base, mine->name);
+    int number = 1;
+    for (size_t i = 0; i < index; i++) {
+        if (strcmp(p->list[i].name, mine->name) != 0)
+            continue;
+        snprintf(mine->name, sizeof(mine->name), "%.110s-%d", base, ++number);
+        i = (size_t)-1; /* look again from the start under the new name */
+    }
+}
+
+static int read_networks(struct vj_predictors *p, enum vj_positive_class positive_class,
+                         struct vj_error *err)
+{
+    p->weights = vj_calloc(p->networks, sizeof(*p->weights));
+    if (!p->weights)
+        return vj_fail(err, -ENOMEM, "out of memory");
+    for (size_t i = 0; i < p->count; i++) {
+        struct vj_predictor *mine = &p->list[i];
+        if (mine->kind != VJ_PREDICTOR_NETWORK)
+            continue;
+        struct vj_weights *w = &p->weights[mine->network];
+        int r = vj_weights_read(w, mine->path, err);
+        if (r)
+            return r;
+        mine->positive_class =
+            positive_class == VJ_POSITIVE_AUTO ? w->positive_class : positive_class;
+        mine->positive_auto = mine->positive_class == VJ_POSITIVE_AUTO;
+        if (w->shape.patch_size != p->weights[0].shape.patch_size)
+            return vj_fail(err, -EINVAL,
+                           "%s was made for patches of %d pixels, the first network of the run for "
+                           "%d; evaluate them in separate runs",
+                           mine->path, w->shape.patch_size, p->weights[0].shape.patch_size);
+    }
+    return 0;
+}
+
+int vj_predictors_open(struct vj_predictors *p, const char *list,
+                       enum vj_positive_class positive_class, struct vj_error *err)
+{
+    char *text = strdup(list);
+    p->list = vj_calloc(PREDICTORS_MAX, sizeof(*p->list));
+    int r = text && p->list ? 0 : vj_fail(err, -ENOMEM, "out of memory");
+    char *rest = text;
+    while (!r && rest) {
+        char *one = strsep(&rest, ",");
+        one += strspn(one, " ");
+        for (size_t n = strlen(one); n > 0 && one[n - 1] == ' '; n--)
+            one[n - 1] = '\0';
+        if (!*one)
+            r = vj_fail(err, -EINVAL, "option predictors: an empty entry in '%s'", list);
+        else if (p->count == PREDICTORS_MAX)
+            r = vj_fail(err, -E2BIG, "option predictors: more than %d entries", PREDICTORS_MAX);
+        else
+            r = parse_one(&p->list[p->count++], one, err);
+        if (!r) {
+            struct vj_predictor *mine = &p->list[p->count - 1];
+            make_unique(p, p->count - 1);
+            if (mine->kind == VJ_PREDICTOR_NETWORK)
+                mine->network = p->networks++;
+        }
+    }
+    free(text);
+    return r ? r : read_networks(p, positive_class, err);
+}
+
+void vj_predictors_free(struct vj_predictors *p)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        struct vj_external *e = &p->list[i].external;
+        for (size_t j = 0; j < e->count; j++) {
+            free(e->row[j].image);
+            free(e->row[j].score);
+        }
+        free(e->row);
+    }
+    if (p->weights)
+        for (size_t i = 0; i < p->networks; i++)
+            vj_weights_free(&p->weights[i]);
+    free(p->weights);
+    free(p->list);
+    *p = (struct vj_predictors){0};
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The list of predictors of a run: parsed from the `predictors` option, each with the name it
+ * carries in the results file. What a predictor needs from the device follows from the list; how
+ * scores become one quality factor is eval/'s business.
+ */
+#ifndef VJ_HOST_PREDICTORS_H
+#define VJ_HOST_PREDICTORS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "host/error.h"
+#include "host/jnd_map.h"
+#include "host/weights.h"
+
+enum vj_predictor_kind {
+    VJ_PREDICTOR_CONSTANT, /* median label outside the image's fold */
+    VJ_PREDICTOR_PSNR,     /* lossy where PSNR-Y is below a threshold */
+    VJ_PREDICTOR_SSIM,
+    VJ_PREDICTOR_MS_SSIM,
+    VJ_PREDICTOR_PIXEL,    /* lossy where more than a share of pixels differ by more than the map */
+    VJ_PREDICTOR_EXTERNAL, /* someone else's results, from a CSV file */
+    VJ_PREDICTOR_NETWORK,  /* VP-JNDnet */
+};
+
+/* One image's results of an external predictor. */
+struct vj_external_row {
+    char *image;  /* owned */
+    int qf;       /* predicted quality factor, or VJ_QF_UNKNOWN when scores are given */
+    float *score; /* [101], index = quality factor, NaN where absent; NULL when qf is given */
+};
+
+struct vj_external {
+    struct vj_external_row *row; /* sorted by image */
+    size_t count;
+    bool has_scores;
+};
+
+struct vj_predictor {
+    enum vj_predictor_kind kind;
+    char name[128]; /* unique in the run: group name in the results file */
+    char kind_name[32];
+    bool fit;                             /* threshold is fitted on training folds */
+    double threshold;                     /* else this one */
+    const struct vj_jnd_model *jnd_model; /* VJ_PREDICTOR_PIXEL */
+    size_t jnd_variant;
+    int jnd;                               /* index of the map in the device plan */
+    char path[1024];                       /* EXTERNAL, NETWORK: the file */
+    size_t network;                        /* NETWORK: index among the networks of the run */
+    enum vj_positive_class positive_class; /* NETWORK: in force; AUTO until it is decided */
+    bool positive_auto;                    /* it was left to the harness to decide */
+    struct vj_external external;
+};
+
+struct vj_predictors {
+    struct vj_predictor *list;
+    size_t count;
+    struct vj_weights *weights; /* of the networks, in order */
+    size_t networks;
+};
+
+/*
+ * Parses the list and reads the files it names.
+ * positive_class: VJ_POSITIVE_AUTO = as each weight file says, else it wins over the file
+ * p: zeroed by the caller; released with vj_predictors_free() whatever the outcome
+ */
+int vj_predictors_open(struct vj_predictors *p, const char *list,
+                       enum vj_positive_class positive_class, struct vj_error *err);
+void vj_predictors_free(struct vj_predictors *p);
+
+/* The external predictor's row for an image, by name or by the name without folder and extension.
+ */
+const struct vj_external_row *vj_external_find(const struct vj_external *external,
+                                               const char *image);
+
+#endif

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/run.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "datasets/dataset.h"
+#include "host/checked.h"
+#include "host/engine.h"
+#include "host/finish.h"
+#include "host/progress.h"
+#include "host/results.h"
+#include "host/schema.h"
+#include "host/stream.h"
+
+/* ---- the writer thread: one row is written while the next is evaluated ---- */
+
+struct writer {
+    struct vj_results *results;
+    const struct vj_engine *engine;
+    struct vj_row row[2];
+    int filling; /* the row that the evaluating thread fills */
+    bool busy;   /* the other one is being written */
+    bool stop;
+    struct vj_error error; /* of the first write that failed */
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    pthread_t thread;
+    bool started;
+};
+
+static void *write_rows(void *arg)
+{
+    struct writer *w = arg;
+    pthread_mutex_lock(&w->lock);
+    for (;;) {
+        while (!w->busy && !w->stop)
+            pthread_cond_wait(&w->changed, &w->lock);
+        if (!w->busy)
+            break;
+        const struct vj_row *row = &w->row[!w->filling];
+        bool bad = w->error.code != 0;
+        pthread_mutex_unlock(&w->lock);
+        struct vj_error mine = {0};
+        if (!bad && vj_schema_write_row(w->results, w->engine, row, &mine) && !mine.code)
+            mine.code = -EIO;
+        pthread_mutex_lock(&w->lock);
+        if (mine.code)
+            w->error = mine;
+        w->busy = false;
+        pthread_cond_broadcast(&w->changed);
+    }
+    pthread_mutex_unlock(&w->lock);
+    return NULL;
+}
+
+static int writer_start(struct writer *w, struct vj_results *results,
+                        const struct vj_engine *engine, struct vj_error *err)
+{
+    *w = (struct writer){.results = results, .engine = engine};
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->changed, NULL);
+    int r = vj_row_alloc(&w->row[0], engine, err);
+    if (!r)
+        r = vj_row_alloc(&w->row[1], engine, err);
+    if (r)
+        return r;
+    r = pthread_create(&w->thread, NULL, write_rows, w);
+    w->started = r == 0;
+    return r ? vj_fail(err, -r, "cannot start the writer thread: %s", strerror(r)) : 0;
+}
+
+/* Waits until everything handed over is written. */
+static int writer_drain(struct writer *w, struct vj_error *err)
+{
+    pthread_mutex_lock(&w->lock);
+    while (w->busy)
+        pthread_cond_wait(&w->changed, &w->lock);
+    pthread_mutex_unlock(&w->lock);
+    return w->error.code ? vj_fail(err, w->error.code, "%s", w->error.text) : 0;
+}
+
+/* Hands the filled row over; the other one may be filled next. */
+static int writer_put(struct writer *w, struct vj_error *err)
+{
+    int r = writer_drain(w, err);
+    if (r)
+        return r;
+    pthread_mutex_lock(&w->lock);
+    w->filling = !w->filling;
+    w->busy = true;
+    pthread_cond_broadcast(&w->changed);
+    pthread_mutex_unlock(&w->lock);
+    return 0;
+}
+
+static void writer_stop(struct writer *w)
+{
+    if (w->started) {
+        pthread_mutex_lock(&w->lock);
+        w->stop = true;
+        pthread_cond_broadcast(&w->changed);
+        pthread_mutex_unlock(&w->lock);
+        pthread_join(w->thread, NULL);
+    }
+    if (w->engine) {
+        vj_row_free(&w->row[0], w->engine);
+        vj_row_free(&w->row[1], w->engine);
+        pthread_mutex_destroy(&w->lock);
+        pthread_cond_destroy(&w->changed);
+    }
+}
+
+/* ---- the run ---- */
+
+struct run {
+    const struct vj_run_options *options;
+    const struct vj_config *config;
+    struct vj_run_summary *summary;
+    char part[4096];
+    struct vj_dataset *dataset;
+    struct vj_image_list images;
+    struct vj_predictors predictors;
+    struct vj_engine engine;
+    struct vj_results *results;
+    size_t *todo; /* items still to be evaluated, in data-set order */
+    size_t todo_count;
+    double busy[VJ_STAGE_COUNT]; /* seconds, of the images of this session */
+};
+
+static const char *or_null(const char *text)
+{
+    return text[0] ? text : NULL;
+}
+
+static int open_dataset(struct run *run, struct vj_error *err)
+{
+    const struct vj_config *c = run->config;
+    const struct vj_dataset_options options = {
+        .root = c->root,
+        .labels = or_null(c->labels),
+        .candidates = or_null(c->candidates),
+        .folds = c->folds,
+        .jnd = c->jnd,
+        .qf_first = c->qf_first,
+        .qf_last = c->qf_last,
+        .seed = c->seed,
+    };
+    int r = vj_dataset_open(&run->dataset, c->dataset, &options, err);
+    if (!r)
+        r = vj_image_list_read(&run->images, run->dataset, c->limit, err);
+    if (!r && run->images.count == 0)
+        r = vj_fail(err, -ENODATA, "data set %s at %s has no images", c->dataset, c->root);
+    return r;
+}
+
+static int check_part(const struct run *run, bool *exists, struct vj_error *err)
+{
+    *exists = access(run->part, F_OK) == 0;
+    if (*exists && !run->options->resume)
+        return vj_fail(err, -EEXIST,
+                       "%s is there: a run that did not finish. Add --resume to go on with it, or "
+                       "remove it",
+                       run->part);
+    return 0;
+}
+
+static int open_results(struct run *run, struct vj_error *err)
+{
+    bool exists;
+    const struct vj_run_facts facts = {.command_line = run->options->command_line,
+                                       .dataset = vj_dataset_info(run->dataset)};
+    int r = check_part(run, &exists, err);
+    if (r)
+        return r;
+    if (!exists)
+        return vj_schema_create(&run->results, run->part, &run->engine, &run->images, &facts, err);
+    r = vj_results_open(&run->results, run->part, true, err);
+    if (!r)
+        r = vj_schema_match(run->results, &run->engine, &run->images, &facts, err);
+    return r ? vj_fail_prefix(err, "cannot resume %s", run->part) : 0;
+}
+
+static int list_todo(struct run *run, struct vj_error *err)
+{
+    size_t count = run->images.count;
+    int32_t *status = vj_calloc(count, sizeof(*status));
+    run->todo = vj_calloc(count, sizeof(*run->todo));
+    int r = status && run->todo ? 0 : vj_fail(err, -ENOMEM, "out of memory");
+    if (!r)
+        r = vj_results_read(run->results, "/images/status", VJ_COLUMN_I32, 0, count, status, err);
+    for (size_t i = 0; !r && i < count; i++) {
+        if (status[i] == VJ_STATUS_PENDING)
+            run->todo[run->todo_count++] = i;
+        else
+            run->summary->failed += status[i] == VJ_STATUS_FAILED;
+    }
+    run->summary->images = count;
+    run->summary->resumed = count - run->todo_count;
+    free(status);
+    return r;
+}
+
+static void note_failure(struct vj_progress *progress, const struct run *run,
+                         const struct vj_row *row)
+{
+    char line[1024];
+    snprintf(line, sizeof(line), "vpjnd: image %s failed: %s", run->images.name[row->index],
+             row->error);
+    vj_progress_note(progress, line);
+}
+
+/* Networks whose positive class is open are scored in full until enough images are there to decide.
+ */
+static int update_positive(struct run *run, struct writer *writer, size_t *open,
+                           struct vj_error *err)
+{
+    if (*open == 0)
+        return 0;
+    int r = writer_drain(writer, err);
+    return r ? r : vj_decide_positive(&run->engine, run->results, false, open, err);
+}
+
+static int evaluate_all(struct run *run, struct vj_stream *stream, struct writer *writer,
+                        struct vj_progress *progress, struct vj_error *err)
+{
+    struct vj_loaded *loaded;
+    size_t open = 1;
+    int r = update_positive(run, writer, &open, err);
+    while (!r && (loaded = vj_stream_next(stream)) != NULL) {
+        struct vj_row *row = &writer->row[writer->filling];
+        vj_engine_evaluate(&run->engine, loaded, open > 0, row);
+        vj_stream_release(stream, loaded);
+        if (row->status) {
+            run->summary->failed++;
+            note_failure(progress, run, row);
+        }
+        for (int s = 0; s < VJ_STAGE_COUNT; s++)
+            run->busy[s] += row->seconds[s];
+        vj_progress_step(progress, row->status != 0);
+        r = writer_put(writer, err);
+        if (!r)
+            r = update_positive(run, writer, &open, err);
+    }
+    return r ? r : writer_drain(writer, err);
+}
+
+static int evaluate(struct run *run, struct vj_error *err)
+{
+    const struct vj_config *c = run->config;
+    const struct vj_stream_options options = {
+        .threads = c->decode_threads,
+        .slots = c->slots,
+        .image = {.alpha = (enum vj_alpha_mode)c->alpha, .max_pixels = c->max_pixels},
+        .max_width = run->engine.plan.max_width,
+        .max_height = run->engine.plan.max_height,
+        .min_side = run->engine.plan.weights_count ? (size_t)run->engine.plan.patch_size : 1,
+    };
+    struct vj_progress progress;
+    struct vj_stream *stream = NULL;
+    struct writer writer = {0};
+    int r = writer_start(&writer, run->results, &run->engine, err);
+    if (!r)
+        r = vj_stream_open(&stream, run->dataset, run->todo, run->todo_count, &options, err);
+    vj_progress_start(&progress, stderr, run->images.count, run->summary->resumed);
+    if (!r)
+        r = evaluate_all(run, stream, &writer, &progress, err);
+    run->summary->seconds = vj_progress_finish(&progress);
+    vj_stream_close(stream);
+    writer_stop(&writer);
+    return r;
+}
+
+/* How long this session took and where; a resumed run's earlier sessions are not in it. */
+static int write_timing(struct run *run, struct vj_error *err)
+{
+    double seconds = run->summary->seconds;
+    int r = vj_results_set_double(run->results, "/timing", "wall_seconds", seconds, err);
+    if (!r)
+        r = vj_results_set_int(run->results, "/timing", "images_timed", (int64_t)run->todo_count,
+                               err);
+    if (!r && seconds > 0)
+        r = vj_results_set_double(run->results, "/timing", "images_per_second",
+                                  (double)run->todo_count / seconds, err);
+    for (int s = 0; !r && seconds > 0 && s < VJ_STAGE_COUNT; s++) {
+        char name[64];
+        double threads = s == VJ_STAGE_READ ? run->config->decode_threads : 1;
+        snprintf(name, sizeof(name), "busy_share_%s", vj_stage_names[s]);
+        r = vj_results_set_double(run->results, "/timing", name, run->busy[s] / seconds / threads,
+                                  err);
+    }
+    return r;
+}
+
+static int finish(struct run *run, struct vj_error *err)
+{
+    int r = vj_finish_predictions(&run->engine, run->results, err);
+    if (!r)
+        r = vj_finish_metrics(&run->engine, run->results, err);
+    if (!r &&
+        (run->todo_count > 0 || !vj_results_has_attribute(run->results, "/timing", "wall_seconds")))
+        r = write_timing(run, err);
+    if (!r)
+        r = vj_results_publish(&run->results, run->options->output, err);
+    return r;
+}
+
+static int open_engine(struct run *run, struct vj_error *err)
+{
+    /* Patches must fit; a run without any readable picture still reports each failure. */
+    size_t width = run->images.max_width ? run->images.max_width : 1;
+    size_t height = run->images.max_height ? run->images.max_height : 1;
+    int r = vj_engine_open(&run->engine, run->config, &run->predictors, width, height, err);
+    if (!r)
+        strcpy(run->summary->device_note, run->engine.device_note);
+    return r;
+}
+
+int vj_run_eval(const struct vj_run_options *options, struct vj_run_summary *summary,
+                struct vj_error *err)
+{
+    static const enum vj_positive_class positive[] = {VJ_POSITIVE_AUTO, VJ_POSITIVE_LOSSY,
+                                                      VJ_POSITIVE_LOSSLESS};
+    struct run run = {.options = options, .config = options->config, .summary = summary};
+    bool exists;
+    *summary = (struct vj_run_summary){0};
+    int n = snprintf(run.part, sizeof(run.part), "%s.part", options->output);
+    int r = n < 0 || (size_t)n >= sizeof(run.part)
+                ? vj_fail(err, -ENAMETOOLONG, "the path %s is too long", options->output)
+                : vj_config_check(run.config, err);
+    if (!r)
+        r = check_part(&run, &exists, err);
+    if (!r)
+        r = vj_predictors_open(&run.predictors, run.config->predictors,
+                               positive[run.config->positive_class], err);
+    if (!r)
+        r = open_dataset(&run, err);
+    if (!r)
+        r = open_engine(&run, err);
+    if (!r)
+        r = open_results(&run, err);
+    if (!r)
+        r = list_todo(&run, err);
+    if (!r)
+        r = evaluate(&run, err);
+    if (!r)
+        r = finish(&run, err);
+    vj_results_close(run.results);
+    vj_engine_close(&run.engine);
+    vj_predictors_free(&run.predictors);
+    vj_image_list_free(&run.images);
+    vj_dataset_close(run.dataset);
+    free(run.todo);
+    return r;
+}

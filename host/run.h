@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* One evaluation run: a data set in, a results file out. */
+#ifndef VJ_HOST_RUN_H
+#define VJ_HOST_RUN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "host/error.h"
+#include "host/options.h"
+
+struct vj_run_options {
+    const struct vj_config *config;
+    const char *output;       /* results file; OUTPUT.part while the run goes on */
+    bool resume;              /* go on with OUTPUT.part where there is one */
+    const char *command_line; /* recorded */
+};
+
+struct vj_run_summary {
+    size_t images, failed, resumed;
+    double seconds;
+    char device_note[256]; /* why `auto` did not take the GPU, or empty */
+};
+
+/*
+ * Runs it. Failed images do not fail the run: they are counted, named on standard error, and
+ * recorded. An existing OUTPUT is replaced when the run is complete; an existing OUTPUT.part
+ * without `resume` is an error, so that hours of work are not lost to a forgotten flag.
+ */
+int vj_run_eval(const struct vj_run_options *options, struct vj_run_summary *summary,
+                struct vj_error *err);
+
+#endif

@@ -1,0 +1,638 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/schema.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+
+#include <jpeglib.h>
+
+#include "host/checked.h"
+#include "host/version.h"
+
+enum { COLUMNS_MAX = 1024 };
+
+#define TEXT_OF(x)  TEXT_OF_(x)
+#define TEXT_OF_(x) #x
+
+const char *vj_schema_path(char path[VJ_SCHEMA_PATH], const char *predictor, const char *what)
+{
+    snprintf(path, VJ_SCHEMA_PATH, "/predictors/%s/%s", predictor, what);
+    return path;
+}
+
+/* ---- images ---- */
+
+static int add_item(struct vj_image_list *list, size_t i, const struct vj_item *item,
+                    struct vj_error *err)
+{
+    list->name[i] = strdup(item->name);
+    if (!list->name[i])
+        return vj_fail(err, -ENOMEM, "out of memory");
+    list->id[i] = item->id;
+    list->fold[i] = item->fold;
+    list->qf_true[i] = item->qf_true;
+    list->qf_exact[i] = item->qf_exact;
+    if (item->has_sur) {
+        if (!list->sur) {
+            list->sur = vj_calloc(list->count, VJ_QF_MAX * sizeof(float));
+            if (!list->sur)
+                return vj_fail(err, -ENOMEM, "out of memory");
+            for (size_t k = 0; k < list->count * VJ_QF_MAX; k++)
+                list->sur[k] = NAN;
+        }
+        memcpy(list->sur + i * VJ_QF_MAX, item->sur + 1, VJ_QF_MAX * sizeof(float));
+    }
+    struct vj_image_info info;
+    if (item->status == 0 && vj_image_probe(&info, item->source, NULL) == 0) {
+        if (info.width > list->max_width)
+            list->max_width = info.width;
+        if (info.height > list->max_height)
+            list->max_height = info.height;
+    }
+    return 0;
+}
+
+int vj_image_list_read(struct vj_image_list *list, const struct vj_dataset *ds, int limit,
+                       struct vj_error *err)
+{
+    size_t count = vj_dataset_count(ds);
+    if (limit > 0 && (size_t)limit < count)
+        count = (size_t)limit;
+    *list = (struct vj_image_list){.count = count};
+    list->name = vj_calloc(count, sizeof(*list->name));
+    list->id = vj_calloc(count, sizeof(*list->id));
+    list->fold = vj_calloc(count, sizeof(*list->fold));
+    list->qf_true = vj_calloc(count, sizeof(*list->qf_true));
+    list->qf_exact = vj_calloc(count, sizeof(*list->qf_exact));
+    int r = list->name && list->id && list->fold && list->qf_true && list->qf_exact
+                ? 0
+                : vj_fail(err, -ENOMEM, "out of memory for a list of %zu images", count);
+    for (size_t i = 0; !r && i < count; i++) {
+        struct vj_item item = {0};
+        r = vj_dataset_item(ds, i, &item, err);
+        if (!r)
+            r = add_item(list, i, &item, err);
+        vj_item_free(&item);
+    }
+    if (r)
+        vj_image_list_free(list);
+    return r;
+}
+
+void vj_image_list_free(struct vj_image_list *list)
+{
+    for (size_t i = 0; list->name && i < list->count; i++)
+        free(list->name[i]);
+    free(list->name);
+    free(list->id);
+    free(list->fold);
+    free(list->qf_true);
+    free(list->qf_exact);
+    free(list->sur);
+    *list = (struct vj_image_list){0};
+}
+
+/* ---- columns ---- */
+
+struct columns {
+    struct vj_column *list;
+    size_t count;
+};
+
+static void add(struct columns *c, const char *path, enum vj_column_type type, size_t string_size,
+                int rank, const size_t *dim, const char *description, const char *units)
+{
+    struct vj_column *column = &c->list[c->count++];
+    *column = (struct vj_column){.type = type,
+                                 .string_size = string_size,
+                                 .rank = rank,
+                                 .description = description,
+                                 .units = units};
+    snprintf(column->path, sizeof(column->path), "%s", path);
+    for (int i = 0; i < rank; i++)
+        column->dim[i] = dim[i];
+}
+
+static void add_images(struct columns *c, const struct vj_image_list *images)
+{
+    size_t longest = 1;
+    for (size_t i = 0; i < images->count; i++)
+        if (strlen(images->name[i]) > longest)
+            longest = strlen(images->name[i]);
+    const size_t qfs[] = {VJ_QF_MAX};
+    add(c, "/images/name", VJ_COLUMN_STRING, longest, 0, NULL, "name of the image in its data set",
+        NULL);
+    add(c, "/images/id", VJ_COLUMN_I32, 0, 0, NULL, "number of the image in its data set", NULL);
+    add(c, "/images/width", VJ_COLUMN_I32, 0, 0, NULL, "width of the source; -1 unknown", "pixel");
+    add(c, "/images/height", VJ_COLUMN_I32, 0, 0, NULL, "height of the source; -1 unknown",
+        "pixel");
+    add(c, "/images/fold", VJ_COLUMN_I32, 0, 0, NULL, "fold the image is tested in; -1 none", NULL);
+    add(c, "/images/status", VJ_COLUMN_I32, 0, 0, NULL,
+        "0 evaluated, 1 failed (see error), -1 not evaluated yet", NULL);
+    add(c, "/images/error", VJ_COLUMN_STRING, VJ_SCHEMA_ERROR_SIZE, 0, NULL,
+        "why the image failed; empty when it did not", NULL);
+    add(c, "/images/qf_true", VJ_COLUMN_I32, 0, 0, NULL,
+        "PW-JND in the label definition of the run: largest quality factor whose difference is "
+        "visible; -1 unknown",
+        "JPEG quality factor");
+    add(c, "/images/qf_exact", VJ_COLUMN_F64, 0, 0, NULL, "qf_true before rounding; NaN unknown",
+        "JPEG quality factor");
+    if (images->sur)
+        add(c, "/images/sur", VJ_COLUMN_F32, 0, 1, qfs,
+            "satisfied user ratio: share of subjects who see no difference at quality factor "
+            "1..100; NaN unknown",
+            "share");
+}
+
+static void add_candidates(struct columns *c, const struct vj_engine *engine)
+{
+    const size_t dim[] = {(size_t)engine->levels};
+    int quality = engine->plan.quality;
+    add(c, "/candidates/bytes", VJ_COLUMN_I64, 0, 1, dim, "size of the JPEG file; -1 unknown",
+        "byte");
+    if (quality & VJ_QUALITY_PSNR) {
+        add(c, "/candidates/psnr_y", VJ_COLUMN_F64, 0, 1, dim,
+            "PSNR of Y (BT.601 full range, not rounded) against the reference; infinite when equal",
+            "dB");
+        add(c, "/candidates/psnr_rgb", VJ_COLUMN_F64, 0, 1, dim,
+            "PSNR over R, G and B against the reference; infinite when equal", "dB");
+    }
+    if (quality & VJ_QUALITY_SSIM)
+        add(c, "/candidates/ssim", VJ_COLUMN_F64, 0, 1, dim,
+            "SSIM of Y: 11x11 Gaussian window, sigma 1.5, valid windows only", NULL);
+    if (quality & VJ_QUALITY_MS_SSIM)
+        add(c, "/candidates/ms_ssim", VJ_COLUMN_F64, 0, 1, dim,
+            "MS-SSIM of Y, five scales; NaN when the smaller side is below 176 pixels", NULL);
+    add(c, "/candidates/lossy_true", VJ_COLUMN_U8, 0, 1, dim,
+        "1 where the difference is visible (QF <= qf_true), 0 where not, 255 unknown", NULL);
+}
+
+static void add_network(struct columns *c, const struct vj_engine *engine,
+                        const struct vj_predictor *p)
+{
+    char path[VJ_SCHEMA_PATH];
+    size_t draws = (size_t)engine->plan.draws;
+    size_t levels = (size_t)engine->levels;
+    size_t patches = (size_t)engine->plan.patches;
+    const size_t draw_dim[] = {draws, levels};
+    const size_t patch_dim[] = {levels, patches};
+    const size_t draw_patch_dim[] = {draws, levels, patches};
+    if (draws > 1) {
+        add(c, vj_schema_path(path, p->name, "score_draws"), VJ_COLUMN_F32, 0, 2, draw_dim,
+            "score of each draw of patch positions; NaN not evaluated", "logit");
+        add(c, vj_schema_path(path, p->name, "qf_pred_draws"), VJ_COLUMN_I32, 0, 1, draw_dim,
+            "quality factor predicted from each draw alone; -1 none", "JPEG quality factor");
+    }
+    if (!engine->config.store_patches)
+        return;
+    add(c, vj_schema_path(path, p->name, "patch_quality"), VJ_COLUMN_F32, 0, draws > 1 ? 3 : 2,
+        draws > 1 ? draw_patch_dim : patch_dim, "quality q of each patch", NULL);
+    add(c, vj_schema_path(path, p->name, "patch_weight"), VJ_COLUMN_F32, 0, draws > 1 ? 3 : 2,
+        draws > 1 ? draw_patch_dim : patch_dim, "weight a of each patch before normalisation",
+        NULL);
+}
+
+static const char *score_description(const struct vj_predictor *p, const char **units)
+{
+    *units = NULL;
+    switch (p->kind) {
+    case VJ_PREDICTOR_PSNR:
+        *units = "dB";
+        return "PSNR of Y";
+    case VJ_PREDICTOR_SSIM:
+        return "SSIM of Y";
+    case VJ_PREDICTOR_MS_SSIM:
+        return "MS-SSIM of Y";
+    case VJ_PREDICTOR_PIXEL:
+        *units = "share";
+        return "share of pixels whose luma differs from the reference by more than the map";
+    case VJ_PREDICTOR_EXTERNAL:
+        *units = "probability";
+        return "probability that the difference is visible, as given";
+    case VJ_PREDICTOR_NETWORK:
+        *units = "logit";
+        return "score of the picture; sigmoid(score) > 0.5 means the class that positive_class "
+               "names; mean of the draws; NaN not evaluated";
+    case VJ_PREDICTOR_CONSTANT:
+        break;
+    }
+    return NULL;
+}
+
+static void add_predictor(struct columns *c, const struct vj_engine *engine,
+                          const struct vj_predictor *p)
+{
+    char path[VJ_SCHEMA_PATH];
+    const char *units;
+    const size_t dim[] = {(size_t)engine->levels};
+    const char *description = score_description(p, &units);
+    bool scores = description && (p->kind != VJ_PREDICTOR_EXTERNAL || p->external.has_scores);
+    if (scores)
+        add(c, vj_schema_path(path, p->name, "score"), VJ_COLUMN_F32, 0, 1, dim, description,
+            units);
+    add(c, vj_schema_path(path, p->name, "lossy"), VJ_COLUMN_U8, 0, 1, dim,
+        "answer at each quality factor: 1 visible, 0 not, 255 not evaluated", NULL);
+    add(c, vj_schema_path(path, p->name, "qf_pred"), VJ_COLUMN_I32, 0, 0, NULL,
+        "predicted PW-JND: largest quality factor called visible; -1 none", "JPEG quality factor");
+    if (p->kind == VJ_PREDICTOR_NETWORK)
+        add_network(c, engine, p);
+}
+
+static void add_timing(struct columns *c)
+{
+    static const char *const what[VJ_STAGE_COUNT] = {
+        "reading and decoding the source, the reference and the candidate files, in the decode "
+        "threads",
+        "forward transform and reference planes",
+        "pixel-JND maps",
+        "patches and features that do not depend on the quality factor",
+        "candidates: pixels, sizes, image metrics, patches",
+        "network scores",
+    };
+    for (int s = 0; s < VJ_STAGE_COUNT; s++) {
+        char path[64];
+        snprintf(path, sizeof(path), "/timing/%s", vj_stage_names[s]);
+        add(c, path, VJ_COLUMN_F64, 0, 0, NULL, what[s], "second");
+    }
+}
+
+static int make_columns(struct columns *c, const struct vj_engine *engine,
+                        const struct vj_image_list *images, struct vj_error *err)
+{
+    c->list = vj_calloc(COLUMNS_MAX, sizeof(*c->list));
+    c->count = 0;
+    if (!c->list)
+        return vj_fail(err, -ENOMEM, "out of memory");
+    add_images(c, images);
+    add_candidates(c, engine);
+    if (engine->plan.weights_count > 0) {
+        const size_t dim[] = {(size_t)engine->plan.draws, (size_t)engine->plan.patches, 2};
+        add(c, "/patches/origin", VJ_COLUMN_I32, 0, 3, dim,
+            "top left corner (y, x) of each patch; -1 not evaluated", "pixel");
+    }
+    for (size_t i = 0; i < engine->predictors->count; i++)
+        add_predictor(c, engine, &engine->predictors->list[i]);
+    add_timing(c);
+    return 0;
+}
+
+/* ---- attributes ---- */
+
+static void utc_now(char *text, size_t size)
+{
+    time_t now = time(NULL);
+    struct tm tm;
+    gmtime_r(&now, &tm);
+    strftime(text, size, "%Y-%m-%dT%H:%M:%SZ", &tm);
+}
+
+static int write_root(struct vj_results *results, const struct vj_engine *engine,
+                      const struct vj_run_facts *facts, struct vj_error *err)
+{
+    struct vj_device_info device = {0};
+    struct utsname machine;
+    char created[32];
+    char host[256] = "unknown";
+    utc_now(created, sizeof(created));
+    if (uname(&machine) == 0)
+        snprintf(host, sizeof(host), "%s %s %s", machine.sysname, machine.release, machine.machine);
+    engine->device.ops->info(engine->device.state, &device);
+    char *config = vj_config_text(&engine->config, true);
+    if (!config)
+        return vj_fail(err, -ENOMEM, "out of memory");
+    const struct {
+        const char *name, *value;
+    } texts[] = {
+        {"schema", VJ_SCHEMA_NAME},
+        {"created_utc", created},
+        {"command_line", facts->command_line},
+        {"config", config},
+        {"program_version", VJ_VERSION},
+        {"git_revision", VJ_GIT_REVISION},
+        {"host", host},
+        {"device", device.name},
+        {"device_library_versions", device.libraries},
+        {"jpeg_library", "libjpeg-turbo " TEXT_OF(LIBJPEG_TURBO_VERSION)},
+        {"dataset", facts->dataset->dataset},
+        {"dataset_fingerprint", facts->dataset->fingerprint},
+        {"dataset_axis", facts->dataset->axis},
+        {"label_definition", facts->dataset->label_definition},
+        {"codec", facts->dataset->codec},
+        {"candidates", facts->dataset->candidates},
+        {"folds", facts->dataset->folds},
+    };
+    const struct {
+        const char *name;
+        int64_t value;
+    } numbers[] = {
+        {"schema_version", VJ_SCHEMA_VERSION},          {"seed", (int64_t)engine->config.seed},
+        {"qf_first", engine->config.qf_first},          {"qf_last", engine->config.qf_last},
+        {"human_labels", facts->dataset->human_labels}, {"complete", 0},
+    };
+    int r = 0;
+    for (size_t i = 0; !r && i < sizeof(texts) / sizeof(texts[0]); i++)
+        r = vj_results_set_text(results, "/", texts[i].name, texts[i].value, err);
+    for (size_t i = 0; !r && i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        r = vj_results_set_int(results, "/", numbers[i].name, numbers[i].value, err);
+    free(config);
+    return r;
+}
+
+static int write_network(struct vj_results *results, const struct vj_engine *engine,
+                         const struct vj_predictor *p, const char *group, struct vj_error *err)
+{
+    const struct vj_weights *w = &engine->predictors->weights[p->network];
+    const struct vj_jnd_choice *jnd = &engine->plan.jnd[engine->plan.net_jnd];
+    int r = vj_results_set_text(results, group, "weights_sha256", w->sha256, err);
+    if (!r)
+        r = vj_results_set_text(results, group, "weights_origin", vj_weights_origin_name(w->origin),
+                                err);
+    if (!r)
+        r = vj_results_set_text(results, group, "weights_origin_text", w->origin_text, err);
+    if (!r)
+        r = vj_results_set_text(results, group, "variant", vj_variant_name(w->shape.variant), err);
+    if (!r)
+        r = vj_results_set_text(results, group, "positive_class",
+                                vj_positive_class_name(p->positive_class), err);
+    if (!r)
+        r = vj_results_set_text(results, group, "jnd_model", jnd->model->name, err);
+    if (!r)
+        r = vj_results_set_text(results, group, "jnd_variant", jnd->model->variants[jnd->variant],
+                                err);
+    if (!r)
+        r = vj_results_set_int(results, group, "patches", engine->plan.patches, err);
+    if (!r)
+        r = vj_results_set_int(results, group, "patch_size", engine->plan.patch_size, err);
+    return r;
+}
+
+static int write_predictor(struct vj_results *results, const struct vj_engine *engine,
+                           const struct vj_predictor *p, struct vj_error *err)
+{
+    char group[VJ_SCHEMA_PATH], search[128];
+    snprintf(group, sizeof(group), "/predictors/%s", p->name);
+    vj_search_describe(&engine->search, search, sizeof(search));
+    int r = vj_results_set_text(results, group, "kind", p->kind_name, err);
+    if (!r)
+        r = vj_results_set_int(results, group, "position", p - engine->predictors->list, err);
+    bool searches = p->kind != VJ_PREDICTOR_CONSTANT &&
+                    (p->kind != VJ_PREDICTOR_EXTERNAL || p->external.has_scores);
+    if (!r && searches)
+        r = vj_results_set_text(results, group, "search", search, err);
+    if (!r && p->kind == VJ_PREDICTOR_PIXEL)
+        r = vj_results_set_text(results, group, "variant", p->jnd_model->variants[p->jnd_variant],
+                                err);
+    if (!r && p->kind == VJ_PREDICTOR_NETWORK)
+        r = write_network(results, engine, p, group, err);
+    return r;
+}
+
+/* ---- creating ---- */
+
+static int write_names(struct vj_results *results, const struct vj_image_list *images, size_t size,
+                       struct vj_error *err)
+{
+    char *names = vj_calloc(images->count, size);
+    if (!names)
+        return vj_fail(err, -ENOMEM, "out of memory");
+    for (size_t i = 0; i < images->count; i++)
+        memcpy(names + i * size, images->name[i], strlen(images->name[i]));
+    int r =
+        vj_results_write(results, "/images/name", VJ_COLUMN_STRING, 0, images->count, names, err);
+    free(names);
+    return r;
+}
+
+static int write_labels(struct vj_results *results, const struct vj_engine *engine,
+                        const struct vj_image_list *images, struct vj_error *err)
+{
+    size_t n = images->count, levels = (size_t)engine->levels;
+    uint8_t *lossy = vj_calloc(n, levels);
+    if (!lossy)
+        return vj_fail(err, -ENOMEM, "out of memory");
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < levels; k++) {
+            int qf = engine->config.qf_first + (int)k;
+            lossy[i * levels + k] =
+                images->qf_true[i] == VJ_QF_UNKNOWN ? 255 : qf <= images->qf_true[i];
+        }
+    int r = vj_results_write(results, "/candidates/lossy_true", VJ_COLUMN_U8, 0, n, lossy, err);
+    free(lossy);
+    if (!r)
+        r = vj_results_write(results, "/images/id", VJ_COLUMN_I32, 0, n, images->id, err);
+    if (!r)
+        r = vj_results_write(results, "/images/fold", VJ_COLUMN_I32, 0, n, images->fold, err);
+    if (!r)
+        r = vj_results_write(results, "/images/qf_true", VJ_COLUMN_I32, 0, n, images->qf_true, err);
+    if (!r)
+        r = vj_results_write(results, "/images/qf_exact", VJ_COLUMN_F64, 0, n, images->qf_exact,
+                             err);
+    if (!r && images->sur)
+        r = vj_results_write(results, "/images/sur", VJ_COLUMN_F32, 0, n, images->sur, err);
+    return r;
+}
+
+static int write_axis(struct vj_results *results, const struct vj_engine *engine,
+                      struct vj_error *err)
+{
+    int32_t qf[VJ_LEVELS_MAX];
+    for (int i = 0; i < engine->levels; i++)
+        qf[i] = engine->config.qf_first + i;
+    return vj_results_vector(results, "/candidates/qf", VJ_COLUMN_I32, qf, (size_t)engine->levels,
+                             "quality factor of each column", "JPEG quality factor", err);
+}
+
+int vj_schema_create(struct vj_results **results, const char *path, const struct vj_engine *engine,
+                     const struct vj_image_list *images, const struct vj_run_facts *facts,
+                     struct vj_error *err)
+{
+    struct columns columns;
+    *results = NULL;
+    int r = make_columns(&columns, engine, images, err);
+    if (!r)
+        r = vj_results_create(results, path, images->count, columns.list, columns.count, err);
+    if (!r)
+        r = write_names(*results, images, columns.list[0].string_size, err);
+    free(columns.list);
+    if (!r)
+        r = write_root(*results, engine, facts, err);
+    if (!r)
+        r = write_axis(*results, engine, err);
+    if (!r)
+        r = write_labels(*results, engine, images, err);
+    for (size_t i = 0; !r && i < engine->predictors->count; i++)
+        r = write_predictor(*results, engine, &engine->predictors->list[i], err);
+    if (!r)
+        r = vj_results_flush(*results, err);
+    if (r) {
+        vj_results_close(*results);
+        *results = NULL;
+    }
+    return r;
+}
+
+/* ---- resuming ---- */
+
+static int match_text(struct vj_results *results, const char *object, const char *name,
+                      const char *expected, struct vj_error *err)
+{
+    char *found;
+    int r = vj_results_get_text(results, object, name, &found, err);
+    if (r)
+        return r;
+    if (strcmp(found, expected) != 0)
+        r = vj_fail(
+            err, -EINVAL,
+            "the unfinished run's %s of %s is '%.80s', this one's '%.80s'; finish it with the "
+            "same inputs, or remove it",
+            name, object, found, expected);
+    free(found);
+    return r;
+}
+
+/* Options that can change a number must be the same; threads, slots and memory may differ. */
+static int match_config(struct vj_results *results, const struct vj_engine *engine,
+                        struct vj_error *err)
+{
+    char *text, *then = NULL, *now = NULL;
+    struct vj_config config;
+    vj_config_defaults(&config);
+    int r = vj_results_get_text(results, "/", "config", &text, err);
+    if (r)
+        return r;
+    r = vj_config_parse(&config, text, "configuration of the unfinished run", err);
+    if (!r) {
+        then = vj_config_text(&config, false);
+        now = vj_config_text(&engine->config, false);
+        if (!then || !now)
+            r = vj_fail(err, -ENOMEM, "out of memory");
+        else if (strcmp(then, now) != 0) {
+            size_t at = 0;
+            while (then[at] && then[at] == now[at])
+                at++;
+            while (at > 0 && then[at - 1] != '\n')
+                at--;
+            r = vj_fail(err, -EINVAL,
+                        "the unfinished run had `%.*s`, this one has `%.*s`; resume with the same "
+                        "options, or remove it",
+                        (int)strcspn(then + at, "\n"), then + at, (int)strcspn(now + at, "\n"),
+                        now + at);
+        }
+    }
+    free(text);
+    free(then);
+    free(now);
+    return r;
+}
+
+int vj_schema_match(struct vj_results *results, const struct vj_engine *engine,
+                    const struct vj_image_list *images, const struct vj_run_facts *facts,
+                    struct vj_error *err)
+{
+    size_t rows = 0, dim[VJ_COLUMN_RANK_MAX], string_size;
+    int rank;
+    int r = match_text(results, "/", "schema", VJ_SCHEMA_NAME, err);
+    if (!r)
+        r = match_config(results, engine, err);
+    if (!r)
+        r = match_text(results, "/", "dataset_fingerprint", facts->dataset->fingerprint, err);
+    for (size_t i = 0; !r && i < engine->predictors->count; i++) {
+        const struct vj_predictor *p = &engine->predictors->list[i];
+        char group[VJ_SCHEMA_PATH];
+        snprintf(group, sizeof(group), "/predictors/%s", p->name);
+        if (p->kind == VJ_PREDICTOR_NETWORK)
+            r = match_text(results, group, "weights_sha256",
+                           engine->predictors->weights[p->network].sha256, err);
+    }
+    if (!r)
+        r = vj_results_shape(results, "/images/status", &rows, &rank, dim, &string_size, err);
+    if (!r && rows != images->count)
+        r = vj_fail(err, -EINVAL, "the unfinished run has %zu images, the data set %zu", rows,
+                    images->count);
+    return r;
+}
+
+/* ---- rows ---- */
+
+static int write_scores(struct vj_results *results, const struct vj_engine *engine,
+                        const struct vj_row *row, size_t i, struct vj_error *err)
+{
+    const char *name = engine->predictors->list[i].name;
+    char path[VJ_SCHEMA_PATH];
+    int r = 0;
+    if (row->score[i])
+        r = vj_results_write(results, vj_schema_path(path, name, "score"), VJ_COLUMN_F32,
+                             row->index, 1, row->score[i], err);
+    if (!r && row->draw_score[i] && engine->plan.draws > 1)
+        r = vj_results_write(results, vj_schema_path(path, name, "score_draws"), VJ_COLUMN_F32,
+                             row->index, 1, row->draw_score[i], err);
+    if (!r && row->patch_quality[i])
+        r = vj_results_write(results, vj_schema_path(path, name, "patch_quality"), VJ_COLUMN_F32,
+                             row->index, 1, row->patch_quality[i], err);
+    if (!r && row->patch_weight[i])
+        r = vj_results_write(results, vj_schema_path(path, name, "patch_weight"), VJ_COLUMN_F32,
+                             row->index, 1, row->patch_weight[i], err);
+    return r;
+}
+
+static int write_measures(struct vj_results *results, const struct vj_engine *engine,
+                          const struct vj_row *row, struct vj_error *err)
+{
+    const struct {
+        const char *path;
+        const double *values;
+        int flag;
+    } measures[] = {
+        {"/candidates/psnr_y", row->psnr_y, VJ_QUALITY_PSNR},
+        {"/candidates/psnr_rgb", row->psnr_rgb, VJ_QUALITY_PSNR},
+        {"/candidates/ssim", row->ssim, VJ_QUALITY_SSIM},
+        {"/candidates/ms_ssim", row->ms_ssim, VJ_QUALITY_MS_SSIM},
+    };
+    int r = vj_results_write(results, "/candidates/bytes", VJ_COLUMN_I64, row->index, 1, row->bytes,
+                             err);
+    for (size_t i = 0; !r && i < sizeof(measures) / sizeof(measures[0]); i++)
+        if (engine->plan.quality & measures[i].flag)
+            r = vj_results_write(results, measures[i].path, VJ_COLUMN_F64, row->index, 1,
+                                 measures[i].values, err);
+    return r;
+}
+
+int vj_schema_write_row(struct vj_results *results, const struct vj_engine *engine,
+                        const struct vj_row *row, struct vj_error *err)
+{
+    char error[VJ_SCHEMA_ERROR_SIZE] = "";
+    memcpy(error, row->error, strlen(row->error));
+    const int32_t width = row->width ? (int32_t)row->width : -1;
+    const int32_t height = row->height ? (int32_t)row->height : -1;
+    const int32_t status = row->status ? VJ_STATUS_FAILED : VJ_STATUS_OK;
+    int r = write_measures(results, engine, row, err);
+    if (!r)
+        r = vj_results_write(results, "/images/width", VJ_COLUMN_I32, row->index, 1, &width, err);
+    if (!r)
+        r = vj_results_write(results, "/images/height", VJ_COLUMN_I32, row->index, 1, &height, err);
+    if (!r)
+        r = vj_results_write(results, "/images/error", VJ_COLUMN_STRING, row->index, 1, error, err);
+    if (!r && engine->plan.weights_count > 0)
+        r = vj_results_write(results, "/patches/origin", VJ_COLUMN_I32, row->index, 1, row->origin,
+                             err);
+    for (size_t i = 0; !r && i < engine->predictors->count; i++)
+        r = write_scores(results, engine, row, i, err);
+    for (int s = 0; !r && s < VJ_STAGE_COUNT; s++) {
+        char path[64];
+        snprintf(path, sizeof(path), "/timing/%s", vj_stage_names[s]);
+        r = vj_results_write(results, path, VJ_COLUMN_F64, row->index, 1, &row->seconds[s], err);
+    }
+    if (!r)
+        r = vj_results_flush(results, err);
+    /* The status makes the row valid, so it goes to the disk after everything else. */
+    if (!r)
+        r = vj_results_write(results, "/images/status", VJ_COLUMN_I32, row->index, 1, &status, err);
+    if (!r)
+        r = vj_results_flush(results, err);
+    return r;
+}

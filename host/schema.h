@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* What stands where in a results file (schema "vpjnd-results", version 1), and how a row gets
+ * there. */
+#ifndef VJ_HOST_SCHEMA_H
+#define VJ_HOST_SCHEMA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "datasets/dataset.h"
+#include "host/engine.h"
+#include "host/error.h"
+#include "host/results.h"
+
+#define VJ_SCHEMA_NAME "vpjnd-results"
+
+enum {
+    VJ_SCHEMA_VERSION = 1,
+    VJ_SCHEMA_ERROR_SIZE = 512, /* bytes of /images/error */
+    /* /images/status */
+    VJ_STATUS_PENDING = -1,
+    VJ_STATUS_OK = 0,
+    VJ_STATUS_FAILED = 1,
+};
+
+/* What is known of the images before any is evaluated; arrays of `count`, owned by the caller. */
+struct vj_image_list {
+    size_t count;
+    char **name;
+    int32_t *id, *fold, *qf_true;
+    double *qf_exact;
+    float *sur; /* [count][100], NaN where there are no subjects' data; NULL when nowhere */
+    size_t max_width, max_height; /* of those whose header could be read */
+};
+
+/* Asks the data set for its first `limit` items (0: all) and reads the headers of their pictures.
+ */
+int vj_image_list_read(struct vj_image_list *list, const struct vj_dataset *ds, int limit,
+                       struct vj_error *err);
+void vj_image_list_free(struct vj_image_list *list);
+
+/* Facts of the run that the root attributes record. Strings are borrowed. */
+struct vj_run_facts {
+    const char *command_line;
+    const struct vj_dataset_info *dataset;
+};
+
+/* Creates NAME.part with every column, the images' names and labels, and the root attributes. */
+int vj_schema_create(struct vj_results **results, const char *path, const struct vj_engine *engine,
+                     const struct vj_image_list *images, const struct vj_run_facts *facts,
+                     struct vj_error *err);
+
+/* Checks that an unfinished file belongs to the very same run; the error says what differs. */
+int vj_schema_match(struct vj_results *results, const struct vj_engine *engine,
+                    const struct vj_image_list *images, const struct vj_run_facts *facts,
+                    struct vj_error *err);
+
+/* Writes everything that was measured on one picture; the status last. */
+int vj_schema_write_row(struct vj_results *results, const struct vj_engine *engine,
+                        const struct vj_row *row, struct vj_error *err);
+
+/* "/predictors/<name>/<what>" in a buffer of VJ_SCHEMA_PATH bytes. */
+enum { VJ_SCHEMA_PATH = 192 };
+const char *vj_schema_path(char path[VJ_SCHEMA_PATH], const char *predictor, const char *what);
+
+#endif

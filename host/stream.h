@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Worker threads read and decode the pictures of a data set ahead of the device and hand them over
+ * in data-set order through a ring of slots.
+ */
+#ifndef VJ_HOST_STREAM_H
+#define VJ_HOST_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "datasets/dataset.h"
+#include "host/error.h"
+#include "host/image.h"
+
+/* A candidate file as it lies on the disk; decoded later, by the device's threads. */
+struct vj_file_bytes {
+    uint8_t *data; /* NULL: none */
+    size_t size;
+};
+
+/* One item in memory. In `files` mode all pictures are RGB; else grey sources stay grey. */
+struct vj_loaded {
+    size_t index; /* in the data set */
+    int slot;
+    struct vj_item item;
+    struct vj_image source;
+    struct vj_image reference; /* data NULL: the data set gives none */
+    struct vj_file_bytes candidate[VJ_LEVELS_MAX + 1];
+    struct vj_error error; /* code != 0: the item failed, nothing else may be used */
+    double seconds;        /* spent reading and decoding */
+};
+
+struct vj_stream_options {
+    int threads, slots; /* >= 1 */
+    struct vj_image_options image;
+    size_t max_width, max_height; /* what the device has memory for */
+    size_t min_side;              /* smallest side that can be evaluated, e.g. the patch size */
+};
+
+struct vj_stream;
+
+/*
+ * Starts the workers on items index[0..count-1].
+ * ds, index: borrowed until vj_stream_close()
+ */
+int vj_stream_open(struct vj_stream **stream, const struct vj_dataset *ds, const size_t *index,
+                   size_t count, const struct vj_stream_options *options, struct vj_error *err);
+
+/* The next item in order, or NULL after the last one. Owned by the stream; release it when done. */
+struct vj_loaded *vj_stream_next(struct vj_stream *stream);
+
+/* Frees the item's memory and its slot. */
+void vj_stream_release(struct vj_stream *stream, struct vj_loaded *loaded);
+
+/* Stops the workers (finishing what they hold) and frees everything. NULL is harmless. */
+void vj_stream_close(struct vj_stream *stream);
+
+/*
+ * Reads and decodes one item in the calling thread; failures go to loaded->error.
+ * loaded: zeroed by the caller except index; released with vj_loaded_free()
+ */
+void vj_load_item(struct vj_loaded *loaded, const struct vj_dataset *ds,
+                  const struct vj_stream_options *options);
+void vj_loaded_free(struct vj_loaded *loaded);
+
+/*
+ * The same for a picture that belongs to no data set; its path is its name.
+ * anchor_qf: what candidates are compared with: 0 the picture itself, else its JPEG at this QF
+ */
+void vj_load_picture(struct vj_loaded *loaded, const char *path, int anchor_qf,
+                     const struct vj_stream_options *options);
+
+/*
+ * Decodes the candidate at `qf` of a loaded item: a vj_candidate_fetch whose user is the item. The
+ * quality factor is read from the file's quantisation tables and must be the one its name claims.
+ */
+int vj_loaded_fetch(void *user, int qf, struct vj_image *img, int64_t *bytes, struct vj_error *err);
+
+#endif
