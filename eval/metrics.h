@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "eval/common.h"
 #include "eval/stats.h"
 #include "host/error.h"
 
@@ -70,8 +71,7 @@ struct vj_truth {
     const uint32_t *bytes;  /* [count, levels]; 0 = unknown */
     const float *psnr_y;  /* [count, levels] dB; NaN = unknown, +infinity for identical pictures */
     const float *ms_ssim; /* [count, levels]; NaN = unknown */
-    const float
-        *sur; /* [count, levels] share of subjects who see no difference; NaN = no subjects */
+    const float *sur;     /* [count, levels] share who see no difference; NaN = no subjects */
 };
 
 /* What one predictor says of them. */
@@ -112,9 +112,8 @@ struct vj_metrics {
 struct vj_metrics_table {
     enum vj_pair_source pairs;
     struct vj_metrics pooled;
-    struct vj_metrics
-        *fold;    /* [folds] ascending; folds without an evaluated image have all absent */
-    size_t folds; /* 0 when no image carries a fold */
+    struct vj_metrics *fold; /* [folds] ascending; all absent where no image was evaluated */
+    size_t folds;            /* 0 when no image carries a fold */
 };
 
 /*
@@ -122,18 +121,20 @@ struct vj_metrics_table {
  *
  * Bootstrap: images are the unit; each resample draws as many evaluated images as there are, with
  * replacement, and recomputes the metric (ratios and quantiles too). Resamples in which a metric is
- * undefined are left out of its interval. boot->stream is ignored: pooled values use stream 0, fold
- * k stream k + 1; equal seeds give equal resamples, so predictors are resampled alike.
+ * undefined are left out of its interval; where they are the majority there is none. boot->stream
+ * is ignored: pooled values use stream 0, fold k stream k + 1; equal seeds give equal resamples, so
+ * predictors are resampled alike.
  *
- * PSNR of identical pictures is infinite. An image whose |PSNR difference| is infinite has no place
- * in the mean and is left out of abs_dpsnr_y, as `n` shows; equal levels differ by 0.
+ * PSNR of identical pictures is infinite. An image whose PSNR difference is infinite has no place
+ * in a mean and is left out of it, as `n` shows; equal levels differ by 0.
  *
  * sur_mae and bhattacharyya need a predicted SUR curve; a QF alone gives none. The JND distribution
  * of a curve is P(JND = q) = SUR(q + 1) - SUR(q), what is below the range sitting one below it and
  * the rest at the highest level, after a running maximum has made the curve monotone. The distance
  * is that of normal distributions with the same means and variances (our reading of SUR-Net, QoMEX
- * 2019, whose formula is not in public text): (m1-m2)^2 / (4 (v1+v2)) + ln((v1+v2) / (2 sqrt(v1
- * v2))) / 2. An image where a variance is 0 is left out.
+ * 2019, whose formula is not in public text),
+ *     (m1 - m2)^2 / (4 (v1 + v2)) + ln((v1 + v2) / (2 sqrt(v1 v2))) / 2.
+ * An image where a variance is 0 is left out.
  *
  * boot:  NULL = no intervals
  * out:   zeroed on failure
@@ -146,8 +147,7 @@ int vj_metrics_compute(struct vj_metrics_table *out, const struct vj_truth *trut
 
 void vj_metrics_free(struct vj_metrics_table *table);
 
-/* One point of the rate-damage curve: every prediction moved by `offset`, kept within the levels.
- */
+/* One point of the rate-damage curve: predictions moved by `offset`, kept within the levels. */
 struct vj_sweep_point {
     int offset;
     struct vj_metric_value saving_mean, saving_of_sums, dqf, dpsnr_y, dms_ssim, past_jnd_share;

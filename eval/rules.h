@@ -14,13 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "eval/common.h"
 #include "eval/search.h"
 #include "host/error.h"
-
-enum {
-    VJ_EVAL_UNKNOWN = -1,      /* qf_true: no label; qf_pred: not evaluated; fold: none */
-    VJ_LOSSY_UNANSWERED = 255, /* a level whose answer is not known */
-};
 
 /* Default thresholds without folds: means at the PJND of KonJND-1k, JPEG (CID22 paper, table 4).
  * SSIM has no published figure and so no default. */
@@ -38,8 +34,8 @@ struct vj_rule_table {
     int levels;             /* candidates per image, 1 .. VJ_SEARCH_LEVELS_MAX */
     int qf_first;           /* quality factor of level 0 */
     const float *value;     /* [count, levels]; a NaN anywhere in a row: the image has no value */
-    const int32_t *qf_true; /* [count], VJ_EVAL_UNKNOWN = no label */
-    const int32_t *fold;    /* [count], >= 0, VJ_EVAL_UNKNOWN = none; NULL = no folds */
+    const int32_t *qf_true; /* [count] 0 .. VJ_EVAL_QF_MAX, or VJ_EVAL_UNKNOWN; NULL = no labels */
+    const int32_t *fold;    /* [count] >= 0, VJ_EVAL_UNKNOWN = none; NULL = no folds */
 };
 
 /* What was fitted, for which fold. */
@@ -52,8 +48,7 @@ struct vj_rule_fit {
                           its step */
 };
 
-/* Folds of a run and what was fitted for each, ascending by fold. Released by vj_rule_fits_free().
- */
+/* What was fitted for each fold of a run, ascending by fold. Released by vj_rule_fits_free(). */
 struct vj_rule_fits {
     struct vj_rule_fit *fit;
     size_t count;
@@ -62,10 +57,13 @@ struct vj_rule_fits {
 /*
  * Fits a threshold: minimises the mean |qf_pred - qf_true| of the search's result over all
  * thresholds, exactly (every threshold that answers some image differently is tried). Ties: fewer
- * wrong pair answers; then the middle of the optimal interval of thresholds (the widest, then the
- * lowest one; the finite end of one that is open). use:  [count] non-zero = train on this image;
- * NULL = all. Images without label or value never count. Errors: -ENODATA when there is nothing to
- * train on, -EINVAL for bad sizes or options, -ENOMEM.
+ * wrong pair answers; then the middle of the optimal interval of thresholds (the widest one, then
+ * the lowest; of one that is open, its finite end).
+ *
+ * use: [count] non-zero = train on this image; NULL = all. Images without label or value never
+ *      count.
+ *
+ * Errors: -ENODATA when there is nothing to train on, -EINVAL for bad sizes or options, -ENOMEM.
  */
 int vj_threshold_fit(struct vj_rule_fit *fit, const struct vj_rule_table *table, enum vj_rule rule,
                      const struct vj_search_options *search, const uint8_t *use,
@@ -99,9 +97,11 @@ int32_t vj_median_qf(int32_t *labels, size_t count);
  * The constant predictor. With folds: the median label outside the image's fold, one fit per fold.
  * Without folds: for each image the median label of all others (leave one out), so that no image
  * sees its own label; *fits then holds one entry, the median of all labels, which is what images
- * without label get, with `mad` and `pair_error` those of leaving one out. table:   value is not
- * read and may be NULL Errors: -ENODATA when a fold, or an image, has no labelled image to learn
- * from.
+ * without label get, with `mad` and `pair_error` those of leaving one out.
+ *
+ * table: `value` is not read and may be NULL
+ *
+ * Errors: -ENODATA when a fold, or an image, has no labelled image to learn from.
  */
 int vj_constant_predict(struct vj_rule_fits *fits, const struct vj_rule_table *table,
                         int32_t *qf_pred, struct vj_error *err);

@@ -34,14 +34,23 @@ enum vj_search_kind {
     /*
      * VP-JND's search (Zhang et al., IEEE TCSVT 2025, as described in words). The number of lossy
      * levels lies in [lo, hi], at first [0, n]. At the middle m, R counts the lossy answers among
-     * the B levels m .. m+B-1 and L among the B levels m-B .. m-1 (B = block, t = threshold): R = B
-     * all lossy: go right, lo = m + B R = 0, L < t            go left, hi = m - 1 R = 0, L = B m -
-     * 1 R = 0, t <= L < B       the last lossy level of the left block 0 < R < B, L = B        R =
-     * 1: the one lossy level of the right block; otherwise the last lossy level before the first
-     * lossless one of the right block (m - 1 when the right block opens lossless) 0 < R < B, L < B
-     * noisy: floor of the mean of the nearest lossy level on each side of m Where this goes beyond
-     * the description, or departs from the authors' file, which cannot run, is said at
-     * vj_search_lazy()'s implementation in search.c.
+     * the B levels m .. m+B-1 and L among the B levels m-B .. m-1 (B = block, t = threshold):
+     *
+     *     R = B              go right: lo = m + B
+     *     R = 0, L < t       go left: hi = m - 1
+     *     R = 0, L = B       m - 1
+     *     R = 0, t <= L < B  the last lossy level of the left block
+     *     0 < R < B, L = B   R = 1: the one lossy level of the right block; else the last lossy
+     *                        level before the first lossless one of the right block
+     *     0 < R < B, L < B   noisy: the mean, rounded down, of the nearest lossy level on each
+     *                        side of m
+     *
+     * Where this goes beyond the description, or departs from the authors' file, which cannot run,
+     * is said at its implementation in search.c.
+     *
+     * It asks for about 25 of 100 answers on a clean step (36 at most), and pays for that: a single
+     * wrong answer among 100 leaves it exact in 81 % of all cases and may move it by 50 levels,
+     * where sliding-window and max-likelihood move by at most 2.
      */
     VJ_SEARCH_BINARY_BLOCK = 0,
     /*
@@ -123,9 +132,14 @@ const char *vj_search_describe(const struct vj_search_options *opt, char *text, 
 
 /*
  * Searches, asking for nothing but the answers it needs. Neighbouring levels are asked for in one
- * call where the search wants them together. n:   levels, 1 .. VJ_SEARCH_LEVELS_MAX ask: see
- * vj_search_ask out: filled on success Errors: -EINVAL for options or n out of range, -EDOM when an
- * answer is no probability (NaN or outside [0, 1]), and whatever `ask` returned.
+ * call where the search wants them together.
+ *
+ * n:   levels, 1 .. VJ_SEARCH_LEVELS_MAX
+ * ask: see vj_search_ask
+ * out: filled on success
+ *
+ * Errors: -EINVAL for options or n out of range, -EDOM when an answer is no probability (NaN or
+ * outside [0, 1]), and whatever `ask` returned.
  */
 int vj_search_lazy(const struct vj_search_options *opt, int n, vj_search_ask ask, void *user,
                    struct vj_search_result *out, struct vj_error *err);

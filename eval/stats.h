@@ -61,7 +61,7 @@ struct vj_wilcoxon {
     double w_plus;  /* sum of the ranks of positive differences */
     double w_minus; /* and of negative ones; ties share their mean rank */
     double z;       /* normal approximation, 0 for the exact method */
-    double p;       /* two-sided, in (0, 1] */
+    double p;       /* two-sided; one too small for a double is the least normal one */
     enum vj_test_method method;
 };
 
@@ -69,8 +69,11 @@ struct vj_wilcoxon {
  * n <= 50: exact. The distribution is that of the ranks as they are, mean ranks of ties included,
  * each sign equally likely; without ties this is Wilcoxon's table. (Errors in QF are integers and
  * nearly always tie, so the table alone would seldom apply.) n > 50: normal approximation with the
- * variance corrected for ties, without continuity correction. difference: [count], finite Errors:
- * -EINVAL for a value that is not finite, -ENOMEM.
+ * variance corrected for ties, without continuity correction.
+ *
+ * difference: [count], finite
+ *
+ * Errors: -EINVAL for a value that is not finite, -ENOMEM.
  */
 int vj_wilcoxon_signed_rank(struct vj_wilcoxon *out, const double *difference, size_t count,
                             struct vj_error *err);

@@ -1,0 +1,540 @@
+/* SPDX-License-Identifier: MIT */
+#include "eval/rules.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/checked.h"
+
+/*
+ * Fitting works on keys: the value itself where low values are lossy, its negative where high
+ * values are. In both cases a level is lossy iff key < t, and raising t turns levels lossy in order
+ * of key. One event = one level of one image turning lossy, with what that does to the two costs.
+ */
+struct event {
+    float key;
+    uint32_t image;
+    int32_t error;    /* change of |qf_pred - qf_true| */
+    int32_t mistakes; /* change of the number of wrong pair answers */
+};
+
+/* Costs when nothing is lossy, per image, and the events of all images by rising key. */
+struct fitting {
+    const struct vj_rule_table *table;
+    enum vj_rule rule;
+    const struct vj_search_options *search;
+    struct event *event;
+    size_t events;
+    int32_t *error;    /* [count] at t = -infinity; -1 = image takes no part */
+    int32_t *mistakes; /* [count] */
+};
+
+/* Thresholds t in (low, high] with the same costs. */
+struct candidate {
+    int64_t error, mistakes;
+    double low, high;
+};
+
+static int32_t fold_of(const struct vj_rule_table *table, size_t image)
+{
+    return vj_fold_of(table->fold, image);
+}
+
+static int32_t label_of(const struct vj_rule_table *table, size_t image)
+{
+    return table->qf_true ? table->qf_true[image] : VJ_EVAL_UNKNOWN;
+}
+
+static int check_table(const struct vj_rule_table *table, struct vj_error *err)
+{
+    if (table->levels < 1 || table->levels > VJ_SEARCH_LEVELS_MAX)
+        return vj_fail(err, -EINVAL, "a rule was given %d candidates per image; it takes 1 to %d",
+                       table->levels, VJ_SEARCH_LEVELS_MAX);
+    if (table->qf_first < 0 || table->qf_first > VJ_EVAL_QF_MAX)
+        return vj_fail(err, -EINVAL,
+                       "a rule was given %d as the first quality factor; it must be 0 to %d",
+                       table->qf_first, VJ_EVAL_QF_MAX);
+    if (table->count > UINT32_MAX)
+        return vj_fail(err, -EINVAL, "a rule was given %zu images, more than it can number",
+                       table->count);
+    for (size_t i = 0; i < table->count; i++) {
+        int32_t label = label_of(table, i);
+        if (label < VJ_EVAL_UNKNOWN || label > VJ_EVAL_QF_MAX)
+            return vj_fail(err, -EINVAL,
+                           "image %zu has the label %d; it must be a quality factor 0 to %d, or -1 "
+                           "for none",
+                           i, (int)label, VJ_EVAL_QF_MAX);
+    }
+    return 0;
+}
+
+static bool has_value(const struct vj_rule_table *table, size_t image)
+{
+    const float *value = table->value + image * (size_t)table->levels;
+    for (int i = 0; i < table->levels; i++) {
+        if (isnan(value[i]))
+            return false;
+    }
+    return true;
+}
+
+static float key_of(enum vj_rule rule, float value)
+{
+    return rule == VJ_RULE_BELOW_IS_LOSSY ? value : -value;
+}
+
+static int predict(int32_t *qf, const struct vj_rule_table *table,
+                   const struct vj_search_options *search, const float *p_lossy,
+                   struct vj_error *err)
+{
+    struct vj_search_result found;
+    int rc = vj_search_full(search, table->levels, p_lossy, &found, err);
+    if (!rc)
+        *qf = vj_search_qf(found.level, table->qf_first);
+    return rc;
+}
+
+static int compare_events(const void *a, const void *b)
+{
+    const struct event *x = a;
+    const struct event *y = b;
+    return (x->key > y->key) - (x->key < y->key);
+}
+
+/* Turns the levels of one image lossy in order of key and notes what each does to the costs. */
+static int add_image(struct fitting *f, size_t image, struct vj_error *err)
+{
+    const struct vj_rule_table *table = f->table;
+    const float *value = table->value + image * (size_t)table->levels;
+    int n = table->levels;
+    int32_t truth = table->qf_true[image];
+    struct event *event = f->event + f->events;
+    float p_lossy[VJ_SEARCH_LEVELS_MAX] = {0};
+    int32_t qf;
+    int rc = predict(&qf, table, f->search, p_lossy, err);
+    if (rc)
+        return rc;
+
+    int32_t lossy_pairs = truth - table->qf_first + 1;
+    f->mistakes[image] = lossy_pairs < 0 ? 0 : lossy_pairs > n - 1 ? n - 1 : lossy_pairs;
+    f->error[image] = abs(qf - truth);
+    for (int i = 0; i < n; i++) {
+        /* `error` holds the level until the order is known. */
+        event[i] =
+            (struct event){.key = key_of(f->rule, value[i]), .image = (uint32_t)image, .error = i};
+    }
+    qsort(event, (size_t)n, sizeof(*event), compare_events);
+
+    int32_t error = f->error[image];
+    for (int i = 0; i < n; i++) {
+        int level = event[i].error;
+        p_lossy[level] = 1;
+        rc = predict(&qf, table, f->search, p_lossy, err);
+        if (rc)
+            return rc;
+        event[i].error = abs(qf - truth) - error;
+        error += event[i].error;
+        if (level < n - 1)
+            event[i].mistakes = table->qf_first + level <= truth ? -1 : 1;
+    }
+    f->events += (size_t)n;
+    return 0;
+}
+
+static void fitting_free(struct fitting *f)
+{
+    free(f->event);
+    free(f->error);
+    free(f->mistakes);
+}
+
+static int fitting_init(struct fitting *f, const struct vj_rule_table *table, enum vj_rule rule,
+                        const struct vj_search_options *search, struct vj_error *err)
+{
+    *f = (struct fitting){.table = table, .rule = rule, .search = search};
+    int rc = check_table(table, err);
+    if (!rc)
+        rc = vj_search_check(search, err);
+    if (rc)
+        return rc;
+    size_t events;
+    if (vj_size_mul(table->count, (size_t)table->levels, &events))
+        f->event = vj_calloc(events, sizeof(*f->event));
+    f->error = vj_calloc(table->count, sizeof(*f->error));
+    f->mistakes = vj_calloc(table->count, sizeof(*f->mistakes));
+    if (!f->event || !f->error || !f->mistakes) {
+        fitting_free(f);
+        return vj_fail(err, -ENOMEM, "out of memory for fitting a threshold on %zu images",
+                       table->count);
+    }
+    for (size_t i = 0; i < table->count && !rc; i++) {
+        f->error[i] = -1;
+        if (label_of(table, i) >= 0 && has_value(table, i))
+            rc = add_image(f, i, err);
+    }
+    if (rc) {
+        fitting_free(f);
+        return rc;
+    }
+    qsort(f->event, f->events, sizeof(*f->event), compare_events);
+    return 0;
+}
+
+static bool better(const struct candidate *a, const struct candidate *b)
+{
+    if (a->error != b->error)
+        return a->error < b->error;
+    if (a->mistakes != b->mistakes)
+        return a->mistakes < b->mistakes;
+    return a->high - a->low > b->high - b->low;
+}
+
+static bool same_cost(const struct candidate *a, const struct candidate *b)
+{
+    return a->error == b->error && a->mistakes == b->mistakes;
+}
+
+static double middle(const struct candidate *c)
+{
+    if (isinf(c->low) && c->high == INFINITY)
+        return 0;
+    if (isinf(c->low))
+        return c->high;
+    if (isinf(c->high))
+        return nextafterf((float)c->low, INFINITY);
+    return c->low + (c->high - c->low) / 2;
+}
+
+/* Walks t from -infinity to infinity over the images in use, keeping the best interval. */
+static int fit_over(struct vj_rule_fit *fit, const struct fitting *f, const uint8_t *use,
+                    struct vj_error *err)
+{
+    struct candidate now = {.low = -INFINITY};
+    size_t trained_on = 0;
+    for (size_t i = 0; i < f->table->count; i++) {
+        if (f->error[i] < 0 || (use && !use[i]))
+            continue;
+        now.error += f->error[i];
+        now.mistakes += f->mistakes[i];
+        trained_on++;
+    }
+    if (!trained_on)
+        return vj_fail(err, -ENODATA,
+                       "there is no labelled image to fit a threshold on; give a "
+                       "fixed threshold or labels");
+
+    struct candidate best = {.error = INT64_MAX, .mistakes = INT64_MAX};
+    /* A key of +infinity lies below no t: such a level never turns lossy. */
+    for (size_t e = 0; e < f->events && f->event[e].key < INFINITY;) {
+        struct candidate next = now;
+        float key = f->event[e].key;
+        for (; e < f->events && f->event[e].key == key; e++) {
+            if (use && !use[f->event[e].image])
+                continue;
+            next.error += f->event[e].error;
+            next.mistakes += f->event[e].mistakes;
+        }
+        if (same_cost(&next, &now))
+            continue;
+        now.high = key;
+        if (better(&now, &best))
+            best = now;
+        next.low = key;
+        now = next;
+    }
+    now.high = INFINITY;
+    if (better(&now, &best))
+        best = now;
+
+    double pairs = (double)trained_on * (f->table->levels - 1);
+    double t = middle(&best);
+    *fit = (struct vj_rule_fit){
+        .fold = VJ_EVAL_UNKNOWN,
+        .parameter = f->rule == VJ_RULE_BELOW_IS_LOSSY ? t : 0.0 - t,
+        .trained_on = trained_on,
+        .mad = (double)best.error / (double)trained_on,
+        .pair_error = pairs > 0 ? (double)best.mistakes / pairs : 0,
+    };
+    return 0;
+}
+
+int vj_threshold_fit(struct vj_rule_fit *fit, const struct vj_rule_table *table, enum vj_rule rule,
+                     const struct vj_search_options *search, const uint8_t *use,
+                     struct vj_error *err)
+{
+    struct fitting f;
+    int rc = fitting_init(&f, table, rule, search, err);
+    if (rc)
+        return rc;
+    rc = fit_over(fit, &f, use, err);
+    fitting_free(&f);
+    return rc;
+}
+
+/* Applies a threshold to one image. */
+static int apply_to(const struct vj_rule_table *table, size_t image, enum vj_rule rule,
+                    double threshold, const struct vj_search_options *search, uint8_t *lossy,
+                    int32_t *qf_pred, struct vj_error *err)
+{
+    size_t n = (size_t)table->levels;
+    const float *value = table->value + image * n;
+    float p_lossy[VJ_SEARCH_LEVELS_MAX];
+    qf_pred[image] = VJ_EVAL_UNKNOWN;
+    if (lossy)
+        memset(lossy + image * n, VJ_LOSSY_UNANSWERED, n);
+    if (!has_value(table, image))
+        return 0;
+    for (size_t i = 0; i < n; i++) {
+        bool is_lossy = rule == VJ_RULE_BELOW_IS_LOSSY ? (double)value[i] < threshold
+                                                       : (double)value[i] > threshold;
+        p_lossy[i] = is_lossy;
+        if (lossy)
+            lossy[image * n + i] = is_lossy;
+    }
+    return predict(&qf_pred[image], table, search, p_lossy, err);
+}
+
+int vj_threshold_apply(const struct vj_rule_table *table, enum vj_rule rule, double threshold,
+                       const struct vj_search_options *search, uint8_t *lossy, int32_t *qf_pred,
+                       struct vj_error *err)
+{
+    int rc = check_table(table, err);
+    if (!rc && isnan(threshold))
+        rc = vj_fail(err, -EINVAL, "the threshold of a rule is not a number; give one or fit it");
+    for (size_t i = 0; i < table->count && !rc; i++)
+        rc = apply_to(table, i, rule, threshold, search, lossy, qf_pred, err);
+    return rc;
+}
+
+/* One empty fit per fold that occurs, ascending; room for one where there are none. */
+static int list_fits(struct vj_rule_fits *fits, const struct vj_rule_table *table,
+                     struct vj_error *err)
+{
+    int32_t *fold;
+    size_t folds;
+    int rc = vj_list_folds(&fold, &folds, table->fold, table->count, err);
+    if (rc)
+        return rc;
+    *fits = (struct vj_rule_fits){.fit = vj_calloc(folds, sizeof(*fits->fit)), .count = folds};
+    if (!fits->fit) {
+        fits->count = 0;
+        rc = vj_fail(err, -ENOMEM, "out of memory for the fits of %zu folds", folds);
+    }
+    for (size_t k = 0; k < fits->count; k++)
+        fits->fit[k].fold = fold[k];
+    free(fold);
+    return rc;
+}
+
+/* Marks the images outside a fold. */
+static void mark_outside(uint8_t *use, const struct vj_rule_table *table, int32_t fold)
+{
+    for (size_t i = 0; i < table->count; i++)
+        use[i] = fold_of(table, i) != fold;
+}
+
+static int fit_fold(struct vj_rule_fit *fit, const struct fitting *f, uint8_t *use,
+                    struct vj_error *err)
+{
+    int32_t fold = fit->fold;
+    mark_outside(use, f->table, fold);
+    int rc = fit_over(fit, f, use, err);
+    if (rc)
+        vj_fail_prefix(err, "fold %d", (int)fold);
+    fit->fold = fold;
+    return rc;
+}
+
+int vj_threshold_cross_fit(struct vj_rule_fits *fits, const struct vj_rule_table *table,
+                           enum vj_rule rule, const struct vj_search_options *search,
+                           uint8_t *lossy, int32_t *qf_pred, struct vj_error *err)
+{
+    *fits = (struct vj_rule_fits){0};
+    struct fitting f;
+    int rc = fitting_init(&f, table, rule, search, err);
+    if (rc)
+        return rc;
+    uint8_t *use = vj_calloc(table->count, 1);
+    if (!use)
+        rc = vj_fail(err, -ENOMEM, "out of memory for the folds of %zu images", table->count);
+    if (!rc)
+        rc = list_fits(fits, table, err);
+    if (!rc && !fits->count)
+        rc = vj_fail(err, -EINVAL,
+                     "a threshold can only be fitted with folds, else it would be "
+                     "tested on its training images; set folds or the threshold");
+
+    for (size_t i = 0; i < table->count && !rc; i++) {
+        qf_pred[i] = VJ_EVAL_UNKNOWN;
+        if (lossy)
+            memset(lossy + i * (size_t)table->levels, VJ_LOSSY_UNANSWERED, (size_t)table->levels);
+    }
+    for (size_t k = 0; k < fits->count && !rc; k++) {
+        rc = fit_fold(&fits->fit[k], &f, use, err);
+        for (size_t i = 0; i < table->count && !rc; i++) {
+            if (!use[i])
+                rc = apply_to(table, i, rule, fits->fit[k].parameter, search, lossy, qf_pred, err);
+        }
+    }
+    if (rc)
+        vj_rule_fits_free(fits);
+    free(use);
+    fitting_free(&f);
+    return rc;
+}
+
+static int compare_int32(const void *a, const void *b)
+{
+    int32_t x = *(const int32_t *)a;
+    int32_t y = *(const int32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Order statistic j of sorted labels, the one at index `without` left out (count: nothing is). */
+static int32_t label_at(const int32_t *sorted, size_t without, size_t j)
+{
+    return sorted[j < without ? j : j + 1];
+}
+
+static int32_t median_without(const int32_t *sorted, size_t count, size_t without)
+{
+    size_t n = without < count ? count - 1 : count;
+    int32_t low = label_at(sorted, without, (n - 1) / 2);
+    int32_t high = label_at(sorted, without, n / 2);
+    return low + (high - low + 1) / 2;
+}
+
+int32_t vj_median_qf(int32_t *labels, size_t count)
+{
+    qsort(labels, count, sizeof(*labels), compare_int32);
+    return median_without(labels, count, count);
+}
+
+/* Wrong pair answers of the step at `qf` against the step at `truth`. */
+static int32_t step_mistakes(const struct vj_rule_table *table, int32_t qf, int32_t truth)
+{
+    int32_t low = table->qf_first - 1;
+    int32_t high = table->qf_first + table->levels - 2;
+    int32_t a = qf < low ? low : qf > high ? high : qf;
+    int32_t b = truth < low ? low : truth > high ? high : truth;
+    return abs(a - b);
+}
+
+/* Sums of a fit's costs, turned into means at the end. */
+static void add_cost(struct vj_rule_fit *fit, const struct vj_rule_table *table, int32_t qf,
+                     int32_t truth)
+{
+    fit->trained_on++;
+    fit->mad += abs(qf - truth);
+    fit->pair_error += step_mistakes(table, qf, truth);
+}
+
+static void mean_cost(struct vj_rule_fit *fit, const struct vj_rule_table *table)
+{
+    double pairs = (double)fit->trained_on * (table->levels - 1);
+    fit->mad /= (double)fit->trained_on;
+    fit->pair_error = pairs > 0 ? fit->pair_error / pairs : 0;
+}
+
+static int constant_for_fold(struct vj_rule_fit *fit, const struct vj_rule_table *table,
+                             int32_t *label, int32_t *qf_pred, struct vj_error *err)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < table->count; i++) {
+        if (label_of(table, i) >= 0 && fold_of(table, i) != fit->fold)
+            label[n++] = label_of(table, i);
+    }
+    if (!n)
+        return vj_fail(err, -ENODATA,
+                       "fold %d: no labelled image lies outside it, so there is no median to "
+                       "predict; use more folds",
+                       (int)fit->fold);
+    int32_t qf = vj_median_qf(label, n);
+    fit->parameter = qf;
+    for (size_t i = 0; i < n; i++)
+        add_cost(fit, table, qf, label[i]);
+    mean_cost(fit, table);
+    for (size_t i = 0; i < table->count; i++) {
+        if (fold_of(table, i) == fit->fold)
+            qf_pred[i] = qf;
+    }
+    return 0;
+}
+
+/* Index of the first of equal labels. */
+static size_t first_index(const int32_t *sorted, size_t count, int32_t label)
+{
+    size_t low = 0;
+    size_t high = count;
+    while (low < high) {
+        size_t m = low + (high - low) / 2;
+        if (sorted[m] < label)
+            low = m + 1;
+        else
+            high = m;
+    }
+    return low;
+}
+
+static int constant_leaving_one_out(struct vj_rule_fits *fits, const struct vj_rule_table *table,
+                                    int32_t *label, int32_t *qf_pred, struct vj_error *err)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < table->count; i++) {
+        if (label_of(table, i) >= 0)
+            label[n++] = label_of(table, i);
+    }
+    if (n < 2)
+        return vj_fail(err, -ENODATA,
+                       "the constant predictor learns from other images' labels and there %s",
+                       n ? "is one labelled image only" : "are no labels");
+    struct vj_rule_fit *fit = &fits->fit[0];
+    *fit = (struct vj_rule_fit){.fold = VJ_EVAL_UNKNOWN, .parameter = vj_median_qf(label, n)};
+    fits->count = 1;
+    for (size_t i = 0; i < table->count; i++) {
+        int32_t truth = label_of(table, i);
+        if (truth < 0) {
+            qf_pred[i] = (int32_t)fit->parameter;
+            continue;
+        }
+        qf_pred[i] = median_without(label, n, first_index(label, n, truth));
+        add_cost(fit, table, qf_pred[i], truth);
+    }
+    mean_cost(fit, table);
+    return 0;
+}
+
+int vj_constant_predict(struct vj_rule_fits *fits, const struct vj_rule_table *table,
+                        int32_t *qf_pred, struct vj_error *err)
+{
+    *fits = (struct vj_rule_fits){0};
+    int rc = check_table(table, err);
+    if (!rc)
+        rc = list_fits(fits, table, err);
+    if (rc)
+        return rc;
+    int32_t *label = vj_calloc(table->count, sizeof(*label));
+    if (!label) {
+        vj_rule_fits_free(fits);
+        return vj_fail(err, -ENOMEM, "out of memory for the labels of %zu images", table->count);
+    }
+    for (size_t i = 0; i < table->count; i++)
+        qf_pred[i] = VJ_EVAL_UNKNOWN;
+    if (!fits->count)
+        rc = constant_leaving_one_out(fits, table, label, qf_pred, err);
+    for (size_t k = 0; k < fits->count && !rc && fits->fit[k].fold >= 0; k++)
+        rc = constant_for_fold(&fits->fit[k], table, label, qf_pred, err);
+    if (rc)
+        vj_rule_fits_free(fits);
+    free(label);
+    return rc;
+}
+
+void vj_rule_fits_free(struct vj_rule_fits *fits)
+{
+    free(fits->fit);
+    *fits = (struct vj_rule_fits){0};
+}

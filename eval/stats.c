@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+#include "eval/stats.h"
+
+#include <errno.h>
+#include <float.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "host/checked.h"
+#include "host/rng.h"
+
+enum {
+    WILCOXON_EXACT_MAX = 50, /* differences; counts of sign patterns stay exact in a double */
+};
+
+struct vj_bootstrap vj_bootstrap_default(uint64_t seed)
+{
+    return (struct vj_bootstrap){.seed = seed, .resamples = 2000, .confidence = 0.95};
+}
+
+void vj_bootstrap_draw(const struct vj_bootstrap *boot, size_t resample, uint32_t *index,
+                       size_t count)
+{
+    uint64_t stream = (uint64_t)boot->stream << 32 | (uint32_t)resample;
+    for (size_t i = 0; i < count; i += 4) {
+        struct vj_u32x4 word = vj_random4(boot->seed, VJ_RNG_BOOTSTRAP, stream, (uint32_t)(i / 4));
+        for (size_t j = 0; j < 4 && i + j < count; j++)
+            index[i + j] = vj_random_below(word.v[j], (uint32_t)count);
+    }
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+    double x = *(const double *)a;
+    double y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+void vj_sort_doubles(double *value, size_t count)
+{
+    qsort(value, count, sizeof(*value), compare_doubles);
+}
+
+/* Between two order statistics; equal ones give exactly their value. */
+static double interpolate(double low, double high, double weight)
+{
+    return low + (high - low) * weight;
+}
+
+double vj_quantile_sorted(const double *sorted, size_t count, double q)
+{
+    double position = q * (double)(count - 1);
+    size_t below = (size_t)position;
+    size_t above = below + 1 < count ? below + 1 : below;
+    return interpolate(sorted[below], sorted[above], position - (double)below);
+}
+
+/* Order statistic number `rank` (from 0) of a histogram. */
+static size_t histogram_rank(const uint32_t *histogram, size_t bins, size_t rank)
+{
+    size_t seen = 0;
+    size_t v = 0;
+    for (; v + 1 < bins; v++) {
+        seen += histogram[v];
+        if (seen > rank)
+            break;
+    }
+    return v;
+}
+
+double vj_quantile_histogram(const uint32_t *histogram, size_t bins, double q)
+{
+    size_t count = 0;
+    for (size_t v = 0; v < bins; v++)
+        count += histogram[v];
+    double position = q * (double)(count - 1);
+    size_t below = (size_t)position;
+    size_t above = below + 1 < count ? below + 1 : below;
+    return interpolate((double)histogram_rank(histogram, bins, below),
+                       (double)histogram_rank(histogram, bins, above), position - (double)below);
+}
+
+struct vj_interval vj_percentile_interval(double *replicates, size_t count, double confidence)
+{
+    double tail = (1.0 - confidence) / 2;
+    vj_sort_doubles(replicates, count);
+    return (struct vj_interval){
+        .low = vj_quantile_sorted(replicates, count, tail),
+        .high = vj_quantile_sorted(replicates, count, 1.0 - tail),
+    };
+}
+
+const char *vj_test_method_name(enum vj_test_method method)
+{
+    switch (method) {
+    case VJ_TEST_EXACT:
+        return "exact";
+    case VJ_TEST_NORMAL:
+        return "normal";
+    default:
+        return "none";
+    }
+}
+
+/* One difference that is not zero: its size and sign, and twice its mean rank (an integer). */
+struct ranked {
+    double size;
+    bool positive;
+    size_t rank2;
+};
+
+static int compare_sizes(const void *a, const void *b)
+{
+    const struct ranked *x = a;
+    const struct ranked *y = b;
+    return (x->size > y->size) - (x->size < y->size);
+}
+
+/* Sorts and ranks; returns the sum of t^3 - t over groups of t equal sizes. */
+static double rank_sizes(struct ranked *r, size_t n)
+{
+    double ties = 0;
+    qsort(r, n, sizeof(*r), compare_sizes);
+    for (size_t first = 0; first < n;) {
+        size_t end = first + 1;
+        while (end < n && r[end].size == r[first].size)
+            end++;
+        for (size_t i = first; i < end; i++)
+            r[i].rank2 = first + end + 1; /* ranks first + 1 .. end: twice their mean */
+        double t = (double)(end - first);
+        ties += t * t * t - t;
+        first = end;
+    }
+    return ties;
+}
+
+/*
+ * Chance that the rank sum of one sign is at most w2 / 2 when each sign is a fair coin. ways[s]
+ * counts the sign patterns of the differences so far whose doubled rank sum is s.
+ */
+static int exact_lower_tail(double *tail, const struct ranked *r, size_t n, size_t w2,
+                            struct vj_error *err)
+{
+    double *ways = vj_calloc(w2 + 1, sizeof(*ways));
+    if (!ways)
+        return vj_fail(err, -ENOMEM, "out of memory for a signed-rank test of %zu differences", n);
+    ways[0] = 1;
+    for (size_t i = 0; i < n; i++) {
+        for (size_t s = w2; s >= r[i].rank2; s--)
+            ways[s] += ways[s - r[i].rank2];
+    }
+    double sum = 0;
+    for (size_t s = 0; s <= w2; s++)
+        sum += ways[s];
+    *tail = ldexp(sum, -(int)n);
+    free(ways);
+    return 0;
+}
+
+static int test_ranked(struct vj_wilcoxon *out, struct ranked *r, size_t n, struct vj_error *err)
+{
+    double ties = rank_sizes(r, n);
+    size_t plus2 = 0;
+    size_t minus2 = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (r[i].positive)
+            plus2 += r[i].rank2;
+        else
+            minus2 += r[i].rank2;
+    }
+    out->n = n;
+    out->w_plus = (double)plus2 / 2;
+    out->w_minus = (double)minus2 / 2;
+    out->p = 1;
+    if (n == 0)
+        return 0;
+    if (n <= WILCOXON_EXACT_MAX) {
+        double tail = 0;
+        out->method = VJ_TEST_EXACT;
+        int rc = exact_lower_tail(&tail, r, n, plus2 < minus2 ? plus2 : minus2, err);
+        out->p = fmin(1.0, 2 * tail);
+        return rc;
+    }
+    double k = (double)n;
+    double variance = k * (k + 1) * (2 * k + 1) / 24 - ties / 48;
+    out->method = VJ_TEST_NORMAL;
+    out->z = (out->w_plus - k * (k + 1) / 4) / sqrt(variance);
+    out->p = fmax(erfc(fabs(out->z) / sqrt(2.0)), DBL_MIN);
+    return 0;
+}
+
+int vj_wilcoxon_signed_rank(struct vj_wilcoxon *out, const double *difference, size_t count,
+                            struct vj_error *err)
+{
+    *out = (struct vj_wilcoxon){.p = 1};
+    struct ranked *r = vj_calloc(count, sizeof(*r));
+    if (!r)
+        return vj_fail(err, -ENOMEM, "out of memory for a signed-rank test of %zu differences",
+                       count);
+    int rc = 0;
+    size_t n = 0;
+    for (size_t i = 0; i < count && !rc; i++) {
+        if (!isfinite(difference[i]))
+            rc = vj_fail(err, -EINVAL, "difference %zu of a signed-rank test is not finite", i);
+        else if (difference[i] != 0)
+            r[n++] = (struct ranked){.size = fabs(difference[i]), .positive = difference[i] > 0};
+    }
+    if (!rc)
+        rc = test_ranked(out, r, n, err);
+    free(r);
+    return rc;
+}
+
+static double log_factorial(double n)
+{
+    int sign;
+    return lgamma_r(n + 1, &sign);
+}
+
+struct vj_mcnemar vj_mcnemar_exact(uint64_t b, uint64_t c)
+{
+    struct vj_mcnemar out = {.b = b, .c = c, .p = 1};
+    if (b + c == 0)
+        return out;
+    out.method = VJ_TEST_EXACT;
+    if (b == c)
+        return out;
+    double n = (double)(b + c);
+    double k = (double)(b < c ? b : c);
+    double log_term = log_factorial(n) - log_factorial(k) - log_factorial(n - k) - n * log(2.0);
+    /* The tail in units of its largest term, downwards; terms fall by k / (n - k + 1) < 1. */
+    double sum = 0;
+    for (double term = 1; term > sum * DBL_EPSILON / 4 && k >= 0; k--) {
+        sum += term;
+        term *= k / (n - k + 1);
+    }
+    out.p = fmax(fmin(1.0, 2 * exp(log_term + log(sum))), DBL_MIN);
+    return out;
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/vj_test.h"
+
+#include <errno.h>
+#include <math.h>
+
+#include "eval/stats.h"
+#include "host/rng.h"
+
+#define VALUES 512
+
+static void assert_near(double got, double wanted, double relative)
+{
+    if (!(fabs(got - wanted) <= relative * fmax(fabs(wanted), 1e-300)))
+        fail_msg("%.17g is not %.17g", got, wanted);
+}
+
+/* "n v1 .. vn" behind `text`. */
+static size_t parse_values(double *value, const char *text)
+{
+    char *end;
+    size_t n = strtoul(text, &end, 10);
+    assert_true(n >= 1 && n <= VALUES);
+    for (size_t i = 0; i < n; i++)
+        value[i] = strtod(end, &end);
+    return n;
+}
+
+static void check_quantile(const char *line)
+{
+    double q, wanted, value[VALUES];
+    int used;
+    assert_int_equal(sscanf(line, "%*s %lf %lf %n", &q, &wanted, &used), 2);
+    size_t n = parse_values(value, line + used);
+    vj_sort_doubles(value, n);
+    assert_near(vj_quantile_sorted(value, n, q), wanted, 1e-14);
+}
+
+static void check_histogram(const char *line)
+{
+    double q, wanted, value[VALUES];
+    uint32_t histogram[16] = {0};
+    int used;
+    assert_int_equal(sscanf(line, "%*s %lf %lf %n", &q, &wanted, &used), 2);
+    size_t n = parse_values(value, line + used);
+    for (size_t i = 0; i < n; i++)
+        histogram[(int)value[i]]++;
+    assert_near(vj_quantile_histogram(histogram, 16, q), wanted, 1e-14);
+}
+
+static void check_wilcoxon(const char *line)
+{
+    char method[16];
+    double plus, minus, z, p, value[VALUES];
+    int used;
+    assert_int_equal(
+        sscanf(line, "%*s %15s %lf %lf %lf %lf %n", method, &plus, &minus, &z, &p, &used), 5);
+    size_t n = parse_values(value, line + used);
+    struct vj_wilcoxon w;
+    assert_int_equal(vj_wilcoxon_signed_rank(&w, value, n, NULL), 0);
+    assert_string_equal(vj_test_method_name(w.method), method);
+    assert_near(w.w_plus, plus, 1e-15);
+    assert_near(w.w_minus, minus, 1e-15);
+    assert_near(w.z, z, 1e-12);
+    assert_near(w.p, p, 1e-12);
+}
+
+static void check_mcnemar(const char *line)
+{
+    unsigned long b, c;
+    double p;
+    assert_int_equal(sscanf(line, "%*s %lu %lu %lf", &b, &c, &p), 3);
+    assert_near(vj_mcnemar_exact(b, c).p, p, 1e-9);
+}
+
+static void quantiles_and_tests_agree_with_numpy_and_scipy(void **state)
+{
+    (void)state;
+    FILE *f = fopen(VJ_TEST_GOLDEN "/eval/stats.txt", "r");
+    assert_non_null(f);
+    char line[16384];
+    int quantiles = 0, histograms = 0, wilcoxons = 0, mcnemars = 0;
+    while (fgets(line, sizeof(line), f)) {
+        if (strncmp(line, "quantile", 8) == 0)
+            check_quantile(line), quantiles++;
+        else if (strncmp(line, "histogram", 9) == 0)
+            check_histogram(line), histograms++;
+        else if (strncmp(line, "wilcoxon", 8) == 0)
+            check_wilcoxon(line), wilcoxons++;
+        else if (strncmp(line, "mcnemar", 7) == 0)
+            check_mcnemar(line), mcnemars++;
+    }
+    fclose(f);
+    assert_int_equal(quantiles, 35);
+    assert_int_equal(histograms, 8);
+    assert_int_equal(wilcoxons, 11);
+    assert_int_equal(mcnemars, 9);
+}
+
+static void tests_without_a_difference_say_so(void **state)
+{
+    (void)state;
+    const double zeros[3] = {0};
+    struct vj_wilcoxon w;
+    assert_int_equal(vj_wilcoxon_signed_rank(&w, zeros, 3, NULL), 0);
+    assert_int_equal(w.method, VJ_TEST_NONE);
+    assert_int_equal(w.n, 0);
+    assert_true(w.p == 1);
+    struct vj_mcnemar m = vj_mcnemar_exact(0, 0);
+    assert_int_equal(m.method, VJ_TEST_NONE);
+    assert_true(m.p == 1);
+    assert_true(vj_mcnemar_exact(0, 100000).p > 0);
+}
+
+static void a_difference_that_is_not_finite_is_refused(void **state)
+{
+    (void)state;
+    const double bad[2] = {1, NAN};
+    struct vj_wilcoxon w;
+    struct vj_error err = {0};
+    assert_int_equal(vj_wilcoxon_signed_rank(&w, bad, 2, &err), -EINVAL);
+    vj_assert_contains(err.text, "difference 1");
+}
+
+static void draws_are_uniform_repeatable_and_apart_by_stream(void **state)
+{
+    (void)state;
+    enum { N = 10, B = 20000 };
+    struct vj_bootstrap boot = vj_bootstrap_default(42);
+    uint32_t index[N], again[N], seen[N] = {0};
+    for (size_t b = 0; b < B; b++) {
+        vj_bootstrap_draw(&boot, b, index, N);
+        for (int i = 0; i < N; i++) {
+            assert_true(index[i] < N);
+            seen[index[i]]++;
+        }
+    }
+    double chi2 = 0;
+    for (int i = 0; i < N; i++)
+        chi2 += (seen[i] - (double)B) * (seen[i] - (double)B) / B;
+    assert_true(chi2 < 27.9); /* 0.1 % point of chi-square with 9 degrees of freedom */
+    vj_bootstrap_draw(&boot, 7, index, N);
+    vj_bootstrap_draw(&boot, 7, again, N);
+    assert_memory_equal(index, again, sizeof(index));
+    boot.stream = 1;
+    vj_bootstrap_draw(&boot, 7, again, N);
+    assert_memory_not_equal(index, again, sizeof(index));
+    boot.stream = 0;
+    boot.seed = 43;
+    vj_bootstrap_draw(&boot, 7, again, N);
+    assert_memory_not_equal(index, again, sizeof(index));
+}
+
+/* A 95 % interval of a mean must hold the true mean in about 95 % of all samples. */
+static void intervals_cover_the_truth_as_often_as_they_say(void **state)
+{
+    (void)state;
+    enum { N = 60, SAMPLES = 600, B = 400 };
+    int covered = 0;
+    for (uint64_t s = 0; s < SAMPLES; s++) {
+        double value[N], replicate[B];
+        uint32_t index[N];
+        struct vj_bootstrap boot = vj_bootstrap_default(s);
+        for (uint32_t i = 0; i < N; i++) /* mean 1 */
+            value[i] = -log(vj_random_unit(vj_random4(9, VJ_RNG_TEST, s, i).v[0]));
+        for (size_t b = 0; b < B; b++) {
+            vj_bootstrap_draw(&boot, b, index, N);
+            double sum = 0;
+            for (int i = 0; i < N; i++)
+                sum += value[index[i]];
+            replicate[b] = sum / N;
+        }
+        struct vj_interval ci = vj_percentile_interval(replicate, B, 0.95);
+        covered += ci.low <= 1 && 1 <= ci.high;
+    }
+    print_message("95 %% percentile intervals of 60 exponential values cover the mean in %.1f %%\n",
+                  100.0 * covered / SAMPLES);
+    assert_true(covered > SAMPLES * 0.90 && covered < SAMPLES * 0.98);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(quantiles_and_tests_agree_with_numpy_and_scipy),
+        cmocka_unit_test(tests_without_a_difference_say_so),
+        cmocka_unit_test(a_difference_that_is_not_finite_is_refused),
+        cmocka_unit_test(draws_are_uniform_repeatable_and_apart_by_stream),
+        cmocka_unit_test(intervals_cover_the_truth_as_often_as_they_say),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
