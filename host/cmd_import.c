@@ -104,20 +104,17 @@ static const struct argp argp = {
     .options = options,
     .parser = parse,
     .args_doc = "PREFIX",
-    .doc =
-        "Turns a TensorFlow checkpoint of the VP-JND network into a weight file. PREFIX is the "
-        "path "
-        "in front of \".index\" and \".data-00000-of-00001\"; both files must be there (--list "
-        "does "
-        "with the index). The checksums of the index and of every tensor taken are verified.\v"
-        "The released checkpoint is logs/best_model.ckpt of github.com/SYSU-Video/VP-JND. Its data "
-        "shard (1.6 GB) is on Git LFS: a clone without Git LFS has a text file of a few lines in "
-        "its "
-        "place.\n"
-        "\n"
-        "Examples:\n"
-        "  vpjnd import logs/best_model.ckpt -o released.h5\n"
-        "  vpjnd import logs/best_model.ckpt --list",
+    .doc = "Turns a TensorFlow checkpoint of the VP-JND network into a weight file. PREFIX is the "
+           "path in front of \".index\" and \".data-00000-of-00001\"; both files must be there "
+           "(for --list the index will do). The checksums of the index and of every tensor taken "
+           "are verified.\v"
+           "The released checkpoint is logs/best_model.ckpt of github.com/SYSU-Video/VP-JND. Its "
+           "data shard (1.6 GB) is on Git LFS: a clone made without Git LFS has a text file of a "
+           "few lines in its place.\n"
+           "\n"
+           "Examples:\n"
+           "  vpjnd import logs/best_model.ckpt -o released.h5\n"
+           "  vpjnd import logs/best_model.ckpt --list",
 };
 
 static void print_entry(const struct vj_checkpoint_entry *e, int name_width)

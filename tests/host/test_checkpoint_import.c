@@ -221,6 +221,25 @@ static void a_checkpoint_that_is_not_the_network_is_refused_with_expected_and_fo
     model_free(&m);
 }
 
+static void a_patch_size_other_than_what_the_heads_tell_is_refused(void **state)
+{
+    (void)state;
+    struct vj_net_shape shape = small_shape(VJ_VARIANT_RELEASED, 16);
+    struct vj_checkpoint_import_options opt = {.patch_size = 16};
+    struct model m;
+    model_make(&m, &shape, 1);
+    check_import(&m, &opt, &m.averages);
+
+    struct vj_weights w = {0};
+    struct vj_error err = {0};
+    opt.patch_size = 32;
+    assert_int_equal(vj_checkpoint_import(&w, m.place.prefix, &opt, &err), -EINVAL);
+    vj_assert_contains(err.text,
+                       "patches are of 16 pixels, as the inputs of the heads tell, not 32");
+    vj_weights_free(&w);
+    model_free(&m);
+}
+
 static void a_missing_moving_average_is_refused_by_name(void **state)
 {
     (void)state;
@@ -338,6 +357,7 @@ int main(void)
         cmocka_unit_test(a_checkpoint_without_a_jnd_stream_is_of_the_figure_variant),
         cmocka_unit_test(snappy_and_tiny_blocks_import_the_same),
         cmocka_unit_test(a_checkpoint_that_is_not_the_network_is_refused_with_expected_and_found),
+        cmocka_unit_test(a_patch_size_other_than_what_the_heads_tell_is_refused),
         cmocka_unit_test(a_missing_moving_average_is_refused_by_name),
         cmocka_unit_test(tensors_of_the_network_that_cannot_be_read_are_refused_by_name),
         cmocka_unit_test(the_released_index_has_exactly_the_tensors_of_the_network),
