@@ -185,8 +185,8 @@ static int read_at(int fd, void *out, size_t size, uint64_t offset, struct vj_er
 
 static int load_index(uint8_t **data, size_t *size, const char *path, struct vj_error *err)
 {
-    int fd;
-    uint64_t bytes;
+    int fd = -1;
+    uint64_t bytes = 0;
     int ret = open_regular(&fd, &bytes, path, err);
     if (ret)
         return ret;

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "host/checkpoint_wire.h"
 #include "host/crc32c.h"
@@ -288,5 +287,6 @@ void vj_checkpoint_format_shape(char *text, int rank, const uint64_t *shape)
     *p++ = '[';
     for (int i = 0; i < rank; i++)
         p += sprintf(p, "%s%" PRIu64, i ? "," : "", shape[i]);
-    strcpy(p, "]");
+    p[0] = ']';
+    p[1] = '\0';
 }

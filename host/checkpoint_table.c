@@ -260,7 +260,7 @@ static int walk_index_entry(const struct table *t, const struct vj_table_entry *
                             void *context, struct vj_error *err)
 {
     struct vj_wire w = {separator->value, separator->value + separator->value_size};
-    struct handle h;
+    struct handle h = {0, 0};
     if (!take_handle(&w, &h) || vj_wire_left(&w) != 0)
         return vj_fail(err, -EBADMSG, "index block: a value is not a block handle");
 
@@ -343,7 +343,7 @@ int vj_table_walk(const uint8_t *data, size_t size, vj_table_visitor visit, void
                        "%zu bytes are too few for a checkpoint index (footer: %d bytes)", size,
                        FOOTER_SIZE);
     struct table t = {data, size - FOOTER_SIZE};
-    struct handle metaindex, index;
+    struct handle metaindex = {0, 0}, index = {0, 0};
     int ret = read_footer(data + t.blocks_end, &metaindex, &index, err);
     if (ret == 0)
         ret = check_metaindex(&t, metaindex, err);
