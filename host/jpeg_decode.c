@@ -213,40 +213,43 @@ VJ_SIMD static void convert_row(const uint8_t *restrict y, const uint8_t *restri
     }
 }
 
-/* Pixels x .. x + count - 1 of row y, all of whose samples are decoded. */
-static void pixel_row(const struct job *job, size_t y, size_t x, size_t count, uint8_t *out)
+/* Pixels of a rectangle all of whose samples are decoded. */
+static void convert_rect(const struct job *job, struct rect r, uint8_t *out)
 {
     const struct vj_jpeg_geometry *g = &job->plan->geometry;
-    const uint8_t *luma = sample_row(job, 0, y) + x;
-    if (g->channels == 1) {
-        memcpy(out, luma, count);
-        return;
+    for (size_t y = r.y; y < r.y + r.height; y++, out += r.width * (size_t)g->channels) {
+        const uint8_t *luma = sample_row(job, 0, y) + r.x;
+        if (g->channels == 1) {
+            memcpy(out, luma, r.width);
+            continue;
+        }
+        const uint8_t *chroma[2];
+        for (int c = 0; c < 2; c++)
+            chroma[c] = g->factor == 2
+                            ? chroma_row(job, c + 1, y, r.x, r.width, job->scratch->chroma[c])
+                            : sample_row(job, c + 1, y) + r.x;
+        convert_row(luma, chroma[0], chroma[1], out, r.width);
     }
-    const uint8_t *chroma[2];
-    for (int c = 0; c < 2; c++)
-        chroma[c] = g->factor == 2 ? chroma_row(job, c + 1, y, x, count, job->scratch->chroma[c])
-                                   : sample_row(job, c + 1, y) + x;
-    convert_row(luma, chroma[0], chroma[1], out, count);
 }
 
 static void decode_rect(const struct job *job, struct rect r, uint8_t *out)
 {
     const struct vj_jpeg_geometry *g = &job->plan->geometry;
+    struct range columns = {r.x, r.x + r.width - 1};
     size_t bottom = r.y + r.height;
-    for (size_t top = r.y; top < bottom;) {
-        size_t end = (top / 16 + 1) * 16;
+    for (size_t top = r.y, end; top < bottom; top = end) {
+        end = (top / 16 + 1) * 16;
         if (end > bottom)
             end = bottom;
         for (int c = 0; c < g->channels; c++) {
-            struct range rows = {top, end - 1}, columns = {r.x, r.x + r.width - 1};
-            if (c > 0 && g->factor == 2) {
-                rows = chroma_range(top, end - top, g->component[c].height);
-                columns = chroma_range(r.x, r.width, g->component[c].width);
-            }
-            need_samples(job, c, rows, columns);
+            if (c > 0 && g->factor == 2)
+                need_samples(job, c, chroma_range(top, end - top, g->component[c].height),
+                             chroma_range(r.x, r.width, g->component[c].width));
+            else
+                need_samples(job, c, (struct range){top, end - 1}, columns);
         }
-        for (; top < end; top++, out += r.width * (size_t)g->channels)
-            pixel_row(job, top, r.x, r.width, out);
+        convert_rect(job, (struct rect){top, r.x, end - top, r.width}, out);
+        out += (end - top) * r.width * (size_t)g->channels;
     }
 }
 
@@ -270,9 +273,9 @@ static int check_rect(const struct vj_jpeg_plan *plan, struct rect r, struct vj_
     if (r.height < 1 || r.width < 1 || r.height > g->height || r.width > g->width ||
         r.y > g->height - r.height || r.x > g->width - r.width)
         return vj_fail(err, -EINVAL,
-                       "window of %zu x %zu pixels at x %zu, y %zu is not within the picture of "
+                       "window of %zu x %zu pixels at x %td, y %td is not within the picture of "
                        "%zu x %zu",
-                       r.width, r.height, r.x, r.y, g->width, g->height);
+                       r.width, r.height, (ptrdiff_t)r.x, (ptrdiff_t)r.y, g->width, g->height);
     return 0;
 }
 
@@ -307,8 +310,9 @@ int vj_jpeg_plan_patches(const struct vj_jpeg_plan *plan, int qf, const int32_t 
         /* A negative origin turns into a huge one, which is refused alike. */
         struct rect r = {(size_t)origin[i][0], (size_t)origin[i][1], side, side};
         rc = check_rect(plan, r, err);
-        if (!rc)
-            decode_rect(&job, r, out + i * side * side * (size_t)plan->geometry.channels);
+        if (rc)
+            return vj_fail_prefix(err, "patch %zu of %zu", i + 1, count);
+        decode_rect(&job, r, out + i * side * side * (size_t)plan->geometry.channels);
     }
     return rc;
 }

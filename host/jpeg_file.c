@@ -160,13 +160,6 @@ VJ_JPEG_INLINE void code_block(const struct coder *coder, bool counting,
         code_symbol(coder, counting, 1, SYMBOL_END_OF_BLOCK, 0);
 }
 
-/* A block of an MCU beyond the picture: the DC of the block before it and nothing else. */
-VJ_JPEG_INLINE void code_padding(const struct coder *coder, bool counting)
-{
-    code_symbol(coder, counting, 0, 0, 0);
-    code_symbol(coder, counting, 1, SYMBOL_END_OF_BLOCK, 0);
-}
-
 /* ---- The scan ------------------------------------------------------------------------------- */
 
 struct scan {
@@ -177,37 +170,72 @@ struct scan {
     int64_t count[2][2][256]; /* [table][0 DC, 1 AC][symbol] */
 };
 
-/* The part of an MCU that belongs to component c. */
-VJ_JPEG_INLINE void code_component(struct scan *scan, bool counting, struct bit_writer *writer,
-                                   int c, size_t mcu_row, size_t mcu_column)
+enum {
+    MCU_BLOCKS = 6, /* at most */
+    BATCH_MCUS = 8, /* quantised together, so that this overlaps better than coding does */
+};
+
+/* Number of blocks that component c has in an MCU, each way. */
+VJ_JPEG_INLINE size_t blocks_each_way(const struct vj_jpeg_geometry *g, int c)
 {
-    const struct vj_jpeg_component *component = &scan->plan->geometry.component[c];
+    return c == 0 ? (size_t)g->factor : 1;
+}
+
+/* Quantises the blocks of one MCU in the order of the scan; returns behind the last. */
+VJ_JPEG_INLINE struct levels *quantise_mcu(const struct scan *scan, size_t mcu_row,
+                                           size_t mcu_column, struct levels *out)
+{
+    const struct vj_jpeg_geometry *g = &scan->plan->geometry;
     struct vj_jpeg_scratch *s = scan->scratch;
-    int table = component->table;
-    const struct coder coder = {s->codes[table], scan->count[table], writer};
-    size_t side = c == 0 ? (size_t)scan->plan->geometry.factor : 1;
-    for (size_t i = 0; i < side * side; i++) {
-        size_t row = mcu_row * side + (i >> 1), column = mcu_column * side + (i & 1);
-        if (row >= component->down || column >= component->across) {
-            code_padding(&coder, counting);
-            continue;
+    for (int c = 0; c < g->channels; c++) {
+        const struct vj_jpeg_component *component = &g->component[c];
+        size_t side = blocks_each_way(g, c);
+        for (size_t i = 0; i < side * side; i++, out++) {
+            size_t row = mcu_row * side + (i >> 1), column = mcu_column * side + (i & 1);
+            if (row < component->down && column < component->across) {
+                size_t block = component->first + row * component->across + column;
+                quantise_block(out, scan->plan->coefficients + block * 64,
+                               &s->quantiser[component->table], s->zigzag_flags);
+            } else {
+                /* Beyond the picture: the DC of the block before it and nothing else. */
+                out->value[0] = out[-1].value[0];
+                out->nonzero = 0;
+            }
         }
-        size_t block = component->first + row * component->across + column;
-        struct levels levels;
-        quantise_block(&levels, scan->plan->coefficients + block * 64, &s->quantiser[table],
-                       s->zigzag_flags);
-        code_block(&coder, counting, &levels, scan->dc[c]);
-        scan->dc[c] = levels.value[0];
     }
+    return out;
+}
+
+/* Codes the blocks of one MCU; returns behind the last. */
+VJ_JPEG_INLINE const struct levels *code_mcu(struct scan *scan, bool counting,
+                                             struct bit_writer *writer, const struct levels *in)
+{
+    const struct vj_jpeg_geometry *g = &scan->plan->geometry;
+    for (int c = 0; c < g->channels; c++) {
+        int table = g->component[c].table;
+        const struct coder coder = {scan->scratch->codes[table], scan->count[table], writer};
+        size_t side = blocks_each_way(g, c);
+        for (size_t i = 0; i < side * side; i++, in++) {
+            code_block(&coder, counting, in, scan->dc[c]);
+            scan->dc[c] = in->value[0];
+        }
+    }
+    return in;
 }
 
 VJ_JPEG_INLINE void scan_mcu_row(struct scan *scan, bool counting, size_t mcu_row)
 {
-    const struct vj_jpeg_geometry *g = &scan->plan->geometry;
+    size_t across = scan->plan->geometry.mcus_across;
+    struct levels batch[BATCH_MCUS * MCU_BLOCKS];
     struct bit_writer writer = scan->writer; /* a copy, to stay in registers */
-    for (size_t mcu_column = 0; mcu_column < g->mcus_across; mcu_column++) {
-        for (int c = 0; c < g->channels; c++)
-            code_component(scan, counting, &writer, c, mcu_row, mcu_column);
+    for (size_t first = 0; first < across; first += BATCH_MCUS) {
+        size_t count = across - first < BATCH_MCUS ? across - first : BATCH_MCUS;
+        struct levels *out = batch;
+        for (size_t i = 0; i < count; i++)
+            out = quantise_mcu(scan, mcu_row, first + i, out);
+        const struct levels *in = batch;
+        for (size_t i = 0; i < count; i++)
+            in = code_mcu(scan, counting, &writer, in);
     }
     scan->writer = writer;
 }
