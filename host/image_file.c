@@ -21,17 +21,6 @@ const char *vj_errno_text(int code, char *buffer, size_t size)
     return strerror_r(code, buffer, size);
 }
 
-static const char *kind_of(mode_t mode)
-{
-    if (S_ISFIFO(mode))
-        return "a FIFO";
-    if (S_ISSOCK(mode))
-        return "a socket";
-    if (S_ISCHR(mode) || S_ISBLK(mode))
-        return "a device";
-    return "something else";
-}
-
 static int check_regular(size_t *length, int fd, const char *path, struct vj_error *err)
 {
     struct stat st;
@@ -45,7 +34,7 @@ static int check_regular(size_t *length, int fd, const char *path, struct vj_err
         return vj_fail(err, -EISDIR, "%s: is a folder; name a file in it", path);
     if (!S_ISREG(st.st_mode))
         return vj_fail(err, -EINVAL, "%s: is %s, not a regular file; copy its content to a file",
-                       path, kind_of(st.st_mode));
+                       path, S_ISFIFO(st.st_mode) ? "a FIFO" : "a device");
     if (st.st_size <= 0)
         return vj_fail(err, -ENODATA, "%s: is empty (0 bytes); copy it again", path);
     *length = (size_t)st.st_size;

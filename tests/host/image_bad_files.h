@@ -254,6 +254,37 @@ static const struct bad bads[] = {
 
 #undef BYTES
 
+/* Files that promise a picture for which there is no memory. */
+
+#define LARGE 12000 /* a side in pixels: n = 144 MB per channel, which no heap has lying free */
+
+struct hungry {
+    const char *file; /* golden file, its dimensions made LARGE, followed by rubbish */
+    int marker;       /* JPEG: where the dimensions are */
+    size_t at;
+    const char *dimensions;
+    size_t length;
+    size_t bytes;  /* of the whole file */
+    unsigned room; /* memory to be had, in units of n */
+    const char *text;
+};
+
+#define MEGABYTES ((size_t)1 << 20)
+
+/* clang-format off */
+static const struct hungry hungries[] = {
+    {"jgrey.jpg", 0xc0, 5, "\x2e\xe0\x2e\xe0", 4, MEGABYTES, 0, "no memory for a picture"},
+    {"j420.jpg", 0xc0, 5, "\x2e\xe0\x2e\xe0", 4, MEGABYTES, 2, "no memory for a picture"},
+    {"jprogressive.jpg", 0xc2, 5, "\x2e\xe0\x2e\xe0", 4, MEGABYTES, 4, "Insufficient memory"},
+    {"grey8.png", 0, 16, "\0\0\x2e\xe0\0\0\x2e\xe0", 8, MEGABYTES, 0, "no memory for a picture"},
+    {"palette8.png", 0, 16, "\0\0\x2e\xe0\0\0\x2e\xe0", 8, MEGABYTES, 3, "no memory to decode"},
+    {"rgb_alpha.png", 0, 16, "\0\0\x2e\xe0\0\0\x2e\xe0", 8, MEGABYTES, 5, "no memory to decode"},
+    {"rgb24.bmp", 0, 18, "\xe0\x2e\0\0\xe0\x2e\0\0", 8, 500 * MEGABYTES, 2,
+     "no memory for a picture"},
+    {"p5.pgm", 0, 3, "12000 12000 255 ", 16, 140 * MEGABYTES, 0, "no memory for a picture"},
+};
+/* clang-format on */
+
 /* Bit by bit, as ISO/IEC 15948 annex D defines it. */
 static inline uint32_t crc32_of(const uint8_t *p, size_t n)
 {

@@ -18,6 +18,14 @@
 #include "tests/host/image_good_files.h"
 #include "tests/host/image_test_files.h"
 
+#ifndef __has_feature /* clang's way to ask */
+#define __has_feature(x) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) ||                               \
+    __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define VJ_TEST_SANITIZED
+#endif
+
 #define JPEG_WIDTH  37
 #define JPEG_HEIGHT 29
 
@@ -203,6 +211,27 @@ static void unknown_extensions_and_any_case_are_accepted(void **state)
         vj_image_free(&img);
     }
     free(b.data);
+}
+
+static void every_way_to_write_a_pgm_header_is_read(void **state)
+{
+    static const char *const files[] = {
+        "P5 2 1 255\nab",          "P5\n2\n1\n255\rab",        "P5#c\n2#c\n1#c\n255#c\nab",
+        "P5\t2\v1\f255 ab",        "P5 # 9 9\n 2 1 255\tab\n", "P2 2 1 255 97 98",
+        "P2 2 1 255#c\n097\n98#c",
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(files); i++) {
+        struct vj_image img;
+        struct vj_error err = {0};
+        if (vj_image_read_memory(&img, (const uint8_t *)files[i], strlen(files[i]), "x", NULL,
+                                 &err))
+            fail_msg("%zu: %s", i, err.text);
+        assert_int_equal(img.width, 2);
+        assert_int_equal(img.height, 1);
+        assert_memory_equal(img.data, "ab", 2);
+        vj_image_free(&img);
+    }
 }
 
 /* ---- bad files ---- */
@@ -423,6 +452,78 @@ static void a_file_that_changes_while_it_is_read_is_refused(void **state)
     }
 }
 
+/* ---- want of memory ---- */
+
+/* Allows `bytes` more memory than is in use; returns the old limit. */
+static struct rlimit limit_memory(size_t bytes)
+{
+    struct rlimit old;
+    unsigned long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    assert_non_null(f);
+    assert_int_equal(fscanf(f, "%lu", &pages), 1);
+    fclose(f);
+    assert_int_equal(getrlimit(RLIMIT_AS, &old), 0);
+    rlim_t limit = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + bytes;
+    const struct rlimit small = {.rlim_cur = limit, .rlim_max = old.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_AS, &small), 0);
+    return old;
+}
+
+static void check_hungry(const struct hungry *h)
+{
+    struct bytes b = load(h->file);
+    struct bytes large = {calloc(h->bytes, 1), h->bytes};
+    assert_non_null(large.data);
+    memcpy(large.data, b.data, b.size);
+    size_t at = h->at + (h->marker ? find_marker(&b, h->marker) : 0);
+    memcpy(large.data + at, h->dimensions, h->length);
+    if (strstr(h->file, ".png"))
+        repair_crcs(&(struct bytes){large.data, b.size});
+
+    struct vj_image img;
+    struct vj_error err = {0};
+    const struct vj_image_options opt = {.alpha = VJ_ALPHA_BLACK};
+    struct rlimit old = limit_memory((size_t)h->room * LARGE * LARGE + 40 * MEGABYTES);
+    int rc = vj_image_read_memory(&img, large.data, large.size, h->file, &opt, &err);
+    assert_int_equal(setrlimit(RLIMIT_AS, &old), 0);
+    if (rc != -ENOMEM)
+        fail_msg("%s: %d: %s", h->file, rc, err.text);
+    vj_assert_contains(err.text, h->file);
+    vj_assert_contains(err.text, h->text);
+    assert_zeroed(&img, sizeof(img));
+    free(large.data);
+    free(b.data);
+}
+
+static void want_of_memory_is_an_error_like_any_other(void **state)
+{
+    (void)state;
+#ifdef VJ_TEST_SANITIZED
+    print_message("skipped: sanitizers need the address space that this test takes away\n");
+    skip();
+#endif
+    for (size_t i = 0; i < COUNT(hungries); i++)
+        check_hungry(&hungries[i]);
+
+    char *folder = vj_test_mkdir();
+    char *path = join(folder, "sparse.png");
+    struct vj_error err = {0};
+    struct bytes b;
+    save(path, (const uint8_t *)"", 0);
+    assert_int_equal(truncate(path, 900 * (off_t)MEGABYTES), 0);
+    struct rlimit old = limit_memory(100 * MEGABYTES);
+    int read_rc = vj_file_read(&b.data, &b.size, path, 0, &err);
+    const struct vj_image img = {LARGE * 4, LARGE * 4, 1, (uint8_t *)folder}; /* never looked at */
+    int encode_rc = vj_jpeg_encode(&b.data, &b.size, &img, 50, VJ_SUBSAMPLING_420, NULL);
+    assert_int_equal(setrlimit(RLIMIT_AS, &old), 0);
+    assert_int_equal(read_rc, -ENOMEM);
+    vj_assert_contains(err.text, "sparse.png: no memory for 943718401 bytes");
+    assert_int_equal(encode_rc, -ENOMEM);
+    free(path);
+    vj_test_rmdir(folder);
+}
+
 /* ---- pictures in memory ---- */
 
 static void allocation_checks_its_sizes(void **state)
@@ -433,7 +534,7 @@ static void allocation_checks_its_sizes(void **state)
     assert_int_equal(vj_image_alloc(&img, SIZE_MAX, 2, 1, &err), -EFBIG);
     assert_int_equal(vj_image_alloc(&img, SIZE_MAX / 2, 1, 3, &err), -EFBIG);
     vj_assert_contains(err.text, "does not fit into memory");
-#ifndef __SANITIZE_ADDRESS__ /* which stops at such a request instead of returning NULL */
+#ifndef VJ_TEST_SANITIZED /* a sanitizer stops at such a request instead of returning NULL */
     assert_int_equal(vj_image_alloc(&img, (size_t)1 << 62, 1, 1, &err), -ENOMEM);
 #endif
     assert_int_equal(vj_image_alloc(&img, 0, 2, 1, &err), -EINVAL);
@@ -617,6 +718,13 @@ static void pictures_no_file_can_hold_are_refused(void **state)
     assert_write_fails(vj_image_write_bmp, &wide, path, -EFBIG, "do not fit into a BMP file");
     assert_write_fails(vj_image_write_bmp, &large, path, -EFBIG, "do not fit into a BMP file");
     assert_int_equal(entries_of(folder), 0);
+
+    char endless[6000];
+    const struct vj_image small = {1, 1, 3, pixel};
+    memset(endless, 'x', sizeof(endless));
+    endless[sizeof(endless) - 1] = '\0';
+    assert_int_equal(vj_image_write_png(&small, endless, NULL), -ENAMETOOLONG);
+    assert_int_equal(vj_image_write_bmp(&small, endless, NULL), -ENAMETOOLONG);
 
     struct vj_error err = {0};
     uint8_t *data;
@@ -863,6 +971,7 @@ int main(void)
         cmocka_unit_test(probe_finds_a_header_far_into_the_file),
         cmocka_unit_test(trailing_bytes_after_jpeg_and_png_do_no_harm),
         cmocka_unit_test(unknown_extensions_and_any_case_are_accepted),
+        cmocka_unit_test(every_way_to_write_a_pgm_header_is_read),
         cmocka_unit_test(every_bad_file_is_refused_with_its_own_text),
         cmocka_unit_test(what_is_no_regular_file_is_refused),
         cmocka_unit_test(a_cut_at_any_byte_is_noticed),
@@ -872,6 +981,7 @@ int main(void)
         cmocka_unit_test(a_jpeg_of_endless_scans_is_refused),
         cmocka_unit_test(a_file_is_read_whole_and_within_its_limit),
         cmocka_unit_test(a_file_that_changes_while_it_is_read_is_refused),
+        cmocka_unit_test(want_of_memory_is_an_error_like_any_other),
         cmocka_unit_test(allocation_checks_its_sizes),
         cmocka_unit_test(grey_becomes_rgb_by_replication),
         cmocka_unit_test(what_is_written_is_read_back),
