@@ -266,8 +266,9 @@ static int compute_folds(struct vj_metrics_table *out, struct work *w, const str
     int rc = vj_list_folds(&list, &folds, fold, rows->count, err);
     if (rc)
         return rc;
-    out->fold = vj_calloc(folds, sizeof(*out->fold));
-    if (!out->fold)
+    if (folds)
+        out->fold = vj_calloc(folds, sizeof(*out->fold));
+    if (folds && !out->fold)
         rc = vj_fail(err, -ENOMEM, "out of memory for the metrics of %zu folds", folds);
     for (size_t k = 0; !rc && k < folds; k++) {
         size_t images = select_fold(w, rows, fold, list[k]);

@@ -252,6 +252,19 @@ static void the_constant_on_mcl_jci_has_its_known_figures(void **state)
     vj_rule_fits_free(&fits);
 }
 
+/* Pooled metrics without intervals. */
+static struct vj_metrics pooled(const struct vj_truth *truth, const struct vj_prediction *p,
+                                enum vj_pair_source *pairs)
+{
+    struct vj_metrics_table t;
+    assert_int_equal(vj_metrics_compute(&t, truth, p, NULL, NULL), 0);
+    struct vj_metrics m = t.pooled;
+    if (pairs)
+        *pairs = t.pairs;
+    vj_metrics_free(&t);
+    return m;
+}
+
 static void a_metric_that_cannot_be_computed_is_absent(void **state)
 {
     (void)state;
@@ -328,15 +341,15 @@ static void pairs_come_from_answers_only_when_all_are_there(void **state)
     uint8_t lossy[] = {1, 0, 0, 255, 1, 0, 0, 255}; /* the anchor's answer is not needed */
     struct vj_truth truth = {.count = 2, .levels = 4, .qf_first = 1, .qf_true = qf_true};
     struct vj_prediction p = {.qf_pred = qf_pred, .lossy = lossy};
-    struct vj_metrics_table t;
-    assert_int_equal(vj_metrics_compute(&t, &truth, &p, NULL, NULL), 0);
-    assert_int_equal(t.pairs, VJ_PAIRS_FROM_ANSWERS);
-    assert_near("answers", t.pooled.value[VJ_METRIC_PAIR_ACCURACY].value, 5.0 / 6, 1e-15);
+    enum vj_pair_source pairs;
+    struct vj_metrics m = pooled(&truth, &p, &pairs);
+    assert_int_equal(pairs, VJ_PAIRS_FROM_ANSWERS);
+    assert_near("answers", m.value[VJ_METRIC_PAIR_ACCURACY].value, 5.0 / 6, 1e-15);
     lossy[6] = 255; /* one level of one image was not asked */
-    assert_int_equal(vj_metrics_compute(&t, &truth, &p, NULL, NULL), 0);
-    assert_int_equal(t.pairs, VJ_PAIRS_FROM_STEP);
-    assert_near("step", t.pooled.value[VJ_METRIC_PAIR_ACCURACY].value, 1, 1e-15);
-    assert_string_equal(vj_pair_source_name(t.pairs), "step");
+    m = pooled(&truth, &p, &pairs);
+    assert_int_equal(pairs, VJ_PAIRS_FROM_STEP);
+    assert_near("step", m.value[VJ_METRIC_PAIR_ACCURACY].value, 1, 1e-15);
+    assert_string_equal(vj_pair_source_name(pairs), "step");
 }
 
 static void the_image_at_its_jnd_is_lossy(void **state)
@@ -345,18 +358,17 @@ static void the_image_at_its_jnd_is_lossy(void **state)
     const int32_t qf_true[] = {40}, at[] = {40}, below[] = {39}, above[] = {41};
     struct vj_truth truth = {.count = 1, .levels = 100, .qf_first = 1, .qf_true = qf_true};
     struct vj_prediction p = {.qf_pred = at};
-    struct vj_metrics_table t;
-    assert_int_equal(vj_metrics_compute(&t, &truth, &p, NULL, NULL), 0);
-    assert_near("at", t.pooled.value[VJ_METRIC_PAIR_ACCURACY].value, 1, 1e-15);
+    struct vj_metrics m = pooled(&truth, &p, NULL);
+    assert_near("at", m.value[VJ_METRIC_PAIR_ACCURACY].value, 1, 1e-15);
     p.qf_pred = below;
-    assert_int_equal(vj_metrics_compute(&t, &truth, &p, NULL, NULL), 0);
-    assert_near("recall", t.pooled.value[VJ_METRIC_RECALL_LOSSY].value, 39.0 / 40, 1e-15);
-    assert_near("past", t.pooled.value[VJ_METRIC_PAST_JND_SHARE].value, 1, 1e-15);
-    assert_near("dqf", t.pooled.value[VJ_METRIC_DQF].value, 1, 1e-15);
+    m = pooled(&truth, &p, NULL);
+    assert_near("recall", m.value[VJ_METRIC_RECALL_LOSSY].value, 39.0 / 40, 1e-15);
+    assert_near("past", m.value[VJ_METRIC_PAST_JND_SHARE].value, 1, 1e-15);
+    assert_near("dqf", m.value[VJ_METRIC_DQF].value, 1, 1e-15);
     p.qf_pred = above;
-    assert_int_equal(vj_metrics_compute(&t, &truth, &p, NULL, NULL), 0);
-    assert_near("precision", t.pooled.value[VJ_METRIC_PRECISION_LOSSY].value, 40.0 / 41, 1e-15);
-    assert_near("dqf", t.pooled.value[VJ_METRIC_DQF].value, 0, 1e-15);
+    m = pooled(&truth, &p, NULL);
+    assert_near("precision", m.value[VJ_METRIC_PRECISION_LOSSY].value, 40.0 / 41, 1e-15);
+    assert_near("dqf", m.value[VJ_METRIC_DQF].value, 0, 1e-15);
 }
 
 static void the_seed_decides_the_intervals_and_nothing_else_does(void **state)
