@@ -200,8 +200,6 @@ int vj_non_local_prepare(struct vj_non_local_ops *ops, struct vj_dnn *dnn,
         .rows = n,
         .depth = c,
         .columns = n,
-        .a_stride = c,
-        .c_stride = n,
         .b_transposed = shape->non_local == VJ_NON_LOCAL_TRANSPOSE,
     };
     const struct vj_dnn_matmul attend = {
@@ -209,14 +207,12 @@ int vj_non_local_prepare(struct vj_non_local_ops *ops, struct vj_dnn *dnn,
         .rows = n,
         .depth = n,
         .columns = c,
-        .a_stride = n,
-        .c_stride = c,
     };
-    int r = vj_dnn_matmul_prepare(&ops->affinity, dnn, &affinity, NULL, err);
+    int r = vj_dnn_matmul_prepare(&ops->affinity, dnn, &affinity, err);
     if (!r)
         r = vj_dnn_softmax_prepare(&ops->softmax, dnn, "softmax", n, n, err);
     if (!r)
-        r = vj_dnn_matmul_prepare(&ops->attend, dnn, &attend, NULL, err);
+        r = vj_dnn_matmul_prepare(&ops->attend, dnn, &attend, err);
     return r;
 }
 

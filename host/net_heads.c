@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The two heads. The first layers are matrix products with up to 100 MB of weights; they are cut
- * into slices of columns, each run over all rows of a chunk in blocks of VJ_NET_ROW_BLOCK, so that
- * memory is read once per chunk and every product has the same shape whatever the number of rows.
+ * The two heads. The first layers are matrix products with up to 168 MB of folded weights. Each of
+ * the five folded matrices is cut into slices of columns, and a slice meets all rows of a chunk, in
+ * blocks of VJ_NET_ROW_BLOCK, while it is in the cache: memory is read once per chunk. Every
+ * product has the same shape whatever the number of rows.
+ *
+ * The products are 1x1 convolutions over an image of VJ_NET_ROW_BLOCK pixels: oneDNN's kernels for
+ * these keep constant weights packed and add up every pixel in the same order. Its matrix product
+ * does neither: the rows at the end of a block go through other code and get other bits.
  */
 #include <errno.h>
 #include <omp.h>
@@ -16,87 +21,96 @@ enum {
     QUALITY = 0,
     WEIGHT,
     HEADS,
+    PARTS = VJ_FOLD_WEIGHT_PRODUCT + 1,
     SLICE = 64, /* columns of one product */
     SLICES = VJ_NET_HIDDEN / SLICE,
     BLOCKS = VJ_HEADS_ROWS / VJ_NET_ROW_BLOCK,
-    TASKS = HEADS * SLICES,
+    MAX_PASS_PARTS = 3, /* parts of the larger pass */
 };
 
-static const char *const head_scopes[HEADS] = {"regressions", "weightings"};
+static const char *const scopes[HEADS] = {"regressions", "weightings"};
+
+/* The passes: which matrices they use, in which order their results lie. */
+static const struct pass {
+    enum vj_fold_part part[MAX_PASS_PARTS];
+    int parts;
+} passes[VJ_HEADS_PASSES] = {
+    [VJ_HEADS_REFERENCE] = {{VJ_FOLD_QUALITY_REFERENCE, VJ_FOLD_WEIGHT_REFERENCE}, 2},
+    [VJ_HEADS_DISTORTED] = {{VJ_FOLD_QUALITY_DISTORTED, VJ_FOLD_WEIGHT_DISTORTED,
+                             VJ_FOLD_WEIGHT_PRODUCT},
+                            3},
+};
 
 struct vj_heads {
     size_t features;
-    struct vj_dnn_op *op[VJ_HEADS_PASSES][HEADS][SLICES];
-    float bias[HEADS * VJ_NET_HIDDEN];  /* of the hidden layers */
+    struct vj_dnn_op *op[PARTS][SLICES];
     float kernel[HEADS][VJ_NET_HIDDEN]; /* of the second layers */
-    float output_bias[HEADS];
+    float bias[HEADS];
 };
 
 struct vj_heads_work {
     const struct vj_heads *heads;
-    float *rows;    /* [VJ_HEADS_ROWS][2 * features] */
-    float *hidden;  /* [VJ_HEADS_ROWS][HEADS * VJ_NET_HIDDEN] */
-    float *scratch; /* [TASKS][scratch_floats]: tasks run at the same time */
+    float *features; /* [VJ_HEADS_ROWS][features] */
+    float *products; /* the same */
+    float *hidden;   /* [MAX_PASS_PARTS][SLICES][VJ_HEADS_ROWS][SLICE] */
+    float *scratch;  /* [MAX_PASS_PARTS][SLICES][scratch_floats]: slices run at the same time */
     size_t scratch_floats;
-    struct vj_dnn_call *call[VJ_HEADS_PASSES][HEADS][SLICES][BLOCKS];
+    struct vj_dnn_call *call[PARTS][SLICES][BLOCKS];
     size_t bytes;
 };
 
-/* Folded matrices that the rows of features meet, stacked; `count` of them. */
-static const struct parts {
-    enum vj_fold_part part[2];
-    size_t count;
-} parts_of[VJ_HEADS_PASSES][HEADS] = {
-    [VJ_HEADS_REFERENCE] =
-        {[QUALITY] = {{VJ_FOLD_QUALITY_REFERENCE}, 1}, [WEIGHT] = {{VJ_FOLD_WEIGHT_REFERENCE}, 1}},
-    [VJ_HEADS_DISTORTED] = {[QUALITY] = {{VJ_FOLD_QUALITY_DISTORTED}, 1},
-                            [WEIGHT] = {{VJ_FOLD_WEIGHT_DISTORTED, VJ_FOLD_WEIGHT_PRODUCT}, 2}},
-};
-
-/* Prepares one head's slices for one pass. stacked, slice: room for the largest matrix and slice.
- */
-static int prepare_slices(struct vj_heads *h, struct vj_dnn *dnn, const struct vj_weights *w,
-                          int pass, int head, float *stacked, float *slice, struct vj_error *err)
+/* The hidden layers' biases enter once, with the reference; other parts have none. */
+static const float *bias_of(const struct vj_weights *w, enum vj_fold_part part, bool *missing,
+                            struct vj_error *err)
 {
-    const struct parts *parts = &parts_of[pass][head];
-    const size_t part_floats = h->features * VJ_NET_HIDDEN, depth = parts->count * h->features;
-    const struct vj_dnn_matmul matmul = {
-        .name = head_scopes[head],
-        .rows = VJ_NET_ROW_BLOCK,
-        .depth = depth,
-        .columns = SLICE,
-        .a_stride = 2 * h->features,
-        .c_stride = HEADS * VJ_NET_HIDDEN,
-    };
-    for (size_t i = 0; i < parts->count; i++) {
-        int r = vj_net_fold_head(w, parts->part[i], stacked + i * part_floats, err);
-        if (r)
-            return r;
-    }
-    for (size_t s = 0; s < SLICES; s++) {
-        for (size_t k = 0; k < depth; k++)
-            memcpy(slice + k * SLICE, stacked + k * VJ_NET_HIDDEN + s * SLICE,
-                   SLICE * sizeof(float));
-        int r = vj_dnn_matmul_prepare(&h->op[pass][head][s], dnn, &matmul, slice, err);
-        if (r)
-            return r;
-    }
-    return 0;
+    const char *scope = part == VJ_FOLD_QUALITY_REFERENCE  ? scopes[QUALITY]
+                        : part == VJ_FOLD_WEIGHT_REFERENCE ? scopes[WEIGHT]
+                                                           : NULL;
+    const float *bias =
+        scope ? vj_net_tensor(w, VJ_NET_HIDDEN, err, "%s/block1/biases", scope) : NULL;
+    *missing = scope && !bias;
+    return bias;
 }
 
-static int take_small_tensors(struct vj_heads *h, const struct vj_weights *w, int head,
-                              struct vj_error *err)
+/* One folded matrix. matrix: [features][VJ_NET_HIDDEN], slice: [features][SLICE] for use here. */
+static int prepare_part(struct vj_heads *h, struct vj_dnn *dnn, const struct vj_weights *w,
+                        enum vj_fold_part part, float *matrix, float *slice, struct vj_error *err)
 {
-    const char *scope = head_scopes[head];
-    const float *bias = vj_net_tensor(w, VJ_NET_HIDDEN, err, "%s/block1/biases", scope);
-    const float *kernel =
-        bias ? vj_net_tensor(w, VJ_NET_HIDDEN, err, "%s/block2/weights", scope) : NULL;
-    const float *last = kernel ? vj_net_tensor(w, 1, err, "%s/block2/biases", scope) : NULL;
-    if (!last)
+    const struct vj_dnn_conv conv = {
+        .name = "hidden layer of a head",
+        .batch = 1,
+        .height = 1,
+        .width = VJ_NET_ROW_BLOCK,
+        .in = h->features,
+        .out = SLICE,
+        .kernel = 1,
+        .src_block = h->features,
+        .dst_block = SLICE,
+    };
+    bool missing;
+    const float *bias = bias_of(w, part, &missing, err);
+    if (missing)
         return -EINVAL;
-    memcpy(h->bias + head * VJ_NET_HIDDEN, bias, VJ_NET_HIDDEN * sizeof(float));
-    memcpy(h->kernel[head], kernel, VJ_NET_HIDDEN * sizeof(float));
-    h->output_bias[head] = *last;
+    int r = vj_net_fold_head(w, part, matrix, err);
+    for (size_t s = 0; s < SLICES && !r; s++) {
+        for (size_t k = 0; k < h->features; k++)
+            memcpy(slice + k * SLICE, matrix + k * VJ_NET_HIDDEN + s * SLICE,
+                   SLICE * sizeof(float));
+        r = vj_dnn_conv_prepare(&h->op[part][s], dnn, &conv, slice, bias ? bias + s * SLICE : NULL,
+                                err);
+    }
+    return r;
+}
+
+static int take_second_layer(struct vj_heads *h, const struct vj_weights *w, int head,
+                             struct vj_error *err)
+{
+    const float *kernel = vj_net_tensor(w, VJ_NET_HIDDEN, err, "%s/block2/weights", scopes[head]);
+    const float *bias = kernel ? vj_net_tensor(w, 1, err, "%s/block2/biases", scopes[head]) : NULL;
+    if (!bias)
+        return -EINVAL;
+    memcpy(h->kernel[head], kernel, sizeof(h->kernel[head]));
+    h->bias[head] = *bias;
     return 0;
 }
 
@@ -108,17 +122,16 @@ int vj_heads_prepare(struct vj_heads **heads, struct vj_dnn *dnn, const struct v
     if (!h)
         return vj_fail(err, -ENOMEM, "out of memory for the heads");
     h->features = vj_net_features(&w->shape);
-    float *stacked = vj_calloc(2 * h->features * VJ_NET_HIDDEN, sizeof(float));
-    float *slice = vj_calloc(2 * h->features * SLICE, sizeof(float));
+    float *matrix = vj_calloc(h->features * VJ_NET_HIDDEN, sizeof(float));
+    float *slice = vj_calloc(h->features * SLICE, sizeof(float));
     int r = 0;
-    if (!stacked || !slice)
+    if (!matrix || !slice)
         r = vj_fail(err, -ENOMEM, "out of memory for folding the heads");
-    for (int head = 0; head < HEADS && !r; head++) {
-        r = take_small_tensors(h, w, head, err);
-        for (int pass = 0; pass < VJ_HEADS_PASSES && !r; pass++)
-            r = prepare_slices(h, dnn, w, pass, head, stacked, slice, err);
-    }
-    free(stacked);
+    for (int head = 0; head < HEADS && !r; head++)
+        r = take_second_layer(h, w, head, err);
+    for (int part = 0; part < PARTS && !r; part++)
+        r = prepare_part(h, dnn, w, (enum vj_fold_part)part, matrix, slice, err);
+    free(matrix);
     free(slice);
     return r;
 }
@@ -127,48 +140,49 @@ void vj_heads_free(struct vj_heads *h)
 {
     if (!h)
         return;
-    for (int pass = 0; pass < VJ_HEADS_PASSES; pass++)
-        for (int head = 0; head < HEADS; head++)
-            for (int s = 0; s < SLICES; s++)
-                vj_dnn_op_free(h->op[pass][head][s]);
+    for (int part = 0; part < PARTS; part++)
+        for (int s = 0; s < SLICES; s++)
+            vj_dnn_op_free(h->op[part][s]);
     free(h);
 }
 
 size_t vj_heads_bytes(const struct vj_heads *h)
 {
     size_t bytes = sizeof(*h);
-    for (int pass = 0; pass < VJ_HEADS_PASSES; pass++)
-        for (int head = 0; head < HEADS; head++)
-            for (int s = 0; s < SLICES; s++)
-                bytes += vj_dnn_op_weight_bytes(h->op[pass][head][s]);
+    for (int part = 0; part < PARTS; part++)
+        for (int s = 0; s < SLICES; s++)
+            bytes += vj_dnn_op_weight_bytes(h->op[part][s]);
     return bytes;
+}
+
+static float *hidden_at(const struct vj_heads_work *w, int slot, size_t slice, size_t row)
+{
+    return w->hidden + (((size_t)slot * SLICES + slice) * VJ_HEADS_ROWS + row) * SLICE;
+}
+
+/* slot: place of the part in its pass */
+static int bind_slice(struct vj_heads_work *w, enum vj_fold_part part, int slot, size_t slice,
+                      struct vj_error *err)
+{
+    float *scratch = w->scratch + ((size_t)slot * SLICES + slice) * w->scratch_floats;
+    float *rows = part == VJ_FOLD_WEIGHT_PRODUCT ? w->products : w->features;
+    int r = 0;
+    for (size_t b = 0; b < BLOCKS && !r; b++)
+        r = vj_dnn_bind(&w->call[part][slice][b], w->heads->op[part][slice],
+                        rows + b * VJ_NET_ROW_BLOCK * w->heads->features, NULL,
+                        hidden_at(w, slot, slice, b * VJ_NET_ROW_BLOCK), scratch, err);
+    return r;
 }
 
 static size_t most_scratch(const struct vj_heads *h)
 {
     size_t bytes = 0;
-    for (int pass = 0; pass < VJ_HEADS_PASSES; pass++)
-        for (int head = 0; head < HEADS; head++)
-            for (int s = 0; s < SLICES; s++) {
-                size_t b = vj_dnn_op_scratch_bytes(h->op[pass][head][s]);
-                bytes = b > bytes ? b : bytes;
-            }
+    for (int part = 0; part < PARTS; part++)
+        for (int s = 0; s < SLICES; s++) {
+            size_t b = vj_dnn_op_scratch_bytes(h->op[part][s]);
+            bytes = b > bytes ? b : bytes;
+        }
     return bytes;
-}
-
-static int bind_slice(struct vj_heads_work *w, int pass, int head, size_t s, struct vj_error *err)
-{
-    const size_t task = (size_t)head * SLICES + s;
-    for (size_t b = 0; b < BLOCKS; b++) {
-        const size_t row = b * VJ_NET_ROW_BLOCK;
-        float *hidden = w->hidden + row * HEADS * VJ_NET_HIDDEN + head * VJ_NET_HIDDEN + s * SLICE;
-        int r = vj_dnn_bind(&w->call[pass][head][s][b], w->heads->op[pass][head][s],
-                            vj_heads_row(w, row), NULL, hidden,
-                            w->scratch + task * w->scratch_floats, err);
-        if (r)
-            return r;
-    }
-    return 0;
 }
 
 int vj_heads_work_create(struct vj_heads_work **work, const struct vj_heads *heads,
@@ -178,23 +192,25 @@ int vj_heads_work_create(struct vj_heads_work **work, const struct vj_heads *hea
     *work = w;
     if (!w)
         return vj_fail(err, -ENOMEM, "out of memory for the heads");
-    const size_t row_floats = VJ_HEADS_ROWS * 2 * heads->features;
-    const size_t hidden_floats = VJ_HEADS_ROWS * HEADS * VJ_NET_HIDDEN;
+    const size_t row_floats = VJ_HEADS_ROWS * heads->features;
+    const size_t hidden_floats = (size_t)MAX_PASS_PARTS * VJ_HEADS_ROWS * VJ_NET_HIDDEN;
     w->heads = heads;
     w->scratch_floats = (most_scratch(heads) + 63) / 64 * 16;
-    const size_t floats = row_floats + hidden_floats + TASKS * w->scratch_floats;
+    const size_t floats =
+        2 * row_floats + hidden_floats + (size_t)MAX_PASS_PARTS * SLICES * w->scratch_floats;
     w->bytes = floats * sizeof(float);
-    w->rows = vj_alloc_aligned(floats, sizeof(float));
-    if (!w->rows)
+    w->features = vj_alloc_aligned(floats, sizeof(float));
+    if (!w->features)
         return vj_fail(err, -ENOMEM, "out of memory for rows of features (%zu bytes)", w->bytes);
-    memset(w->rows, 0, w->bytes); /* rows that pad a block are finite from the start */
-    w->hidden = w->rows + row_floats;
+    memset(w->features, 0, w->bytes); /* rows that pad a block are finite from the start */
+    w->products = w->features + row_floats;
+    w->hidden = w->products + row_floats;
     w->scratch = w->hidden + hidden_floats;
     int r = 0;
     for (int pass = 0; pass < VJ_HEADS_PASSES; pass++)
-        for (int head = 0; head < HEADS; head++)
+        for (int slot = 0; slot < passes[pass].parts; slot++)
             for (size_t s = 0; s < SLICES && !r; s++)
-                r = bind_slice(w, pass, head, s, err);
+                r = bind_slice(w, passes[pass].part[slot], slot, s, err);
     return r;
 }
 
@@ -202,12 +218,11 @@ void vj_heads_work_free(struct vj_heads_work *w)
 {
     if (!w)
         return;
-    for (int pass = 0; pass < VJ_HEADS_PASSES; pass++)
-        for (int head = 0; head < HEADS; head++)
-            for (int s = 0; s < SLICES; s++)
-                for (int b = 0; b < BLOCKS; b++)
-                    vj_dnn_call_free(w->call[pass][head][s][b]);
-    free(w->rows);
+    for (int part = 0; part < PARTS; part++)
+        for (int s = 0; s < SLICES; s++)
+            for (int b = 0; b < BLOCKS; b++)
+                vj_dnn_call_free(w->call[part][s][b]);
+    free(w->features);
     free(w);
 }
 
@@ -216,25 +231,23 @@ size_t vj_heads_work_bytes(const struct vj_heads_work *w)
     return sizeof(*w) + w->bytes;
 }
 
-float *vj_heads_row(struct vj_heads_work *w, size_t row)
+float *vj_heads_features(struct vj_heads_work *w, size_t row)
 {
-    return w->rows + row * 2 * w->heads->features;
+    return w->features + row * w->heads->features;
 }
 
-const float *vj_heads_hidden(const struct vj_heads_work *w, size_t row)
+float *vj_heads_products(struct vj_heads_work *w, size_t row)
 {
-    return w->hidden + row * HEADS * VJ_NET_HIDDEN;
+    return w->products + row * w->heads->features;
 }
 
-static int run_slice(struct vj_heads_work *w, int pass, int head, int slice, size_t rows,
+static int run_slice(struct vj_heads_work *w, enum vj_fold_part part, int slice, size_t rows,
                      struct vj_error *err)
 {
-    for (size_t b = 0; b * VJ_NET_ROW_BLOCK < rows; b++) {
-        int r = vj_dnn_run(w->call[pass][head][slice][b], err);
-        if (r)
-            return r;
-    }
-    return 0;
+    int r = 0;
+    for (size_t b = 0; b * VJ_NET_ROW_BLOCK < rows && !r; b++)
+        r = vj_dnn_run(w->call[part][slice][b], err);
+    return r;
 }
 
 int vj_heads_run(struct vj_heads_work *w, enum vj_heads_pass pass, size_t rows, int threads,
@@ -245,11 +258,9 @@ int vj_heads_run(struct vj_heads_work *w, enum vj_heads_pass pass, size_t rows, 
     {
         omp_set_num_threads(1); /* of this task only: what the products were prepared for */
 #pragma omp for schedule(dynamic, 1)
-        for (int task = 0; task < TASKS; task++) {
-            /* the weight head first: its products are the longer ones */
-            int head = task < SLICES ? WEIGHT : QUALITY;
+        for (int task = 0; task < passes[pass].parts * SLICES; task++) {
             struct vj_error own = {0};
-            int r = run_slice(w, (int)pass, head, task % SLICES, rows, &own);
+            int r = run_slice(w, passes[pass].part[task / SLICES], task % SLICES, rows, &own);
             if (r)
 #pragma omp critical(vj_net_error)
                 failed = vj_fail(err, r, "%s", own.text);
@@ -258,18 +269,32 @@ int vj_heads_run(struct vj_heads_work *w, enum vj_heads_pass pass, size_t rows, 
     return failed;
 }
 
-void vj_heads_add_biases(const struct vj_heads *h, const float *hidden, float *constant)
+/* A row's results of the part in `slot`, put together from the slices. */
+static void gather(const struct vj_heads_work *w, int slot, size_t row, float *out)
 {
-    for (size_t i = 0; i < HEADS * VJ_NET_HIDDEN; i++)
-        constant[i] = hidden[i] + h->bias[i];
+    for (size_t s = 0; s < SLICES; s++)
+        memcpy(out + s * SLICE, hidden_at(w, slot, s, row), SLICE * sizeof(float));
 }
 
-void vj_heads_finish(const struct vj_heads *h, const float *constant, const float *hidden,
+void vj_heads_constant(const struct vj_heads_work *w, size_t row, float *constant)
+{
+    gather(w, 0, row, constant);
+    gather(w, 1, row, constant + VJ_NET_HIDDEN);
+}
+
+void vj_heads_finish(const struct vj_heads_work *w, size_t row, const float *constant,
                      float *quality, float *weight)
 {
+    const struct vj_heads *h = w->heads;
+    float of_quality[VJ_NET_HIDDEN], of_weight[VJ_NET_HIDDEN], of_product[VJ_NET_HIDDEN];
+    gather(w, 0, row, of_quality);
+    gather(w, 1, row, of_weight);
+    gather(w, 2, row, of_product);
+    for (size_t i = 0; i < VJ_NET_HIDDEN; i++)
+        of_weight[i] += of_product[i];
     *quality =
-        vj_layer_head(constant, hidden, h->kernel[QUALITY], h->output_bias[QUALITY], VJ_NET_HIDDEN);
-    float a = vj_layer_head(constant + VJ_NET_HIDDEN, hidden + VJ_NET_HIDDEN, h->kernel[WEIGHT],
-                            h->output_bias[WEIGHT], VJ_NET_HIDDEN);
+        vj_layer_head(constant, of_quality, h->kernel[QUALITY], h->bias[QUALITY], VJ_NET_HIDDEN);
+    float a = vj_layer_head(constant + VJ_NET_HIDDEN, of_weight, h->kernel[WEIGHT], h->bias[WEIGHT],
+                            VJ_NET_HIDDEN);
     *weight = (a > 0 ? a : 0) + 1e-6f;
 }

@@ -34,6 +34,10 @@ struct vj_non_local_ops {
     struct vj_dnn_op *attend; /* softmax(F) v */
 };
 
+/* The two heads, prepared, and their buffers; opaque outside net_heads.c. */
+struct vj_heads;
+struct vj_heads_work;
+
 /* Buffers and bound calls of one thread. */
 struct vj_extractor_thread {
     float *memory; /* one allocation, cut up into the buffers below */
@@ -100,48 +104,38 @@ int vj_extractor_run(struct vj_extractor_thread *t, const struct vj_net *net,
 
 /* net_heads.c */
 
-struct vj_heads;
-struct vj_heads_work;
-
-/* What the heads do with feature rows. */
+/* Which rows of weights the features of a chunk of patches meet. */
 enum vj_heads_pass {
     VJ_HEADS_REFERENCE = 0, /* f_r: its constant part of both hidden layers, biases included */
-    VJ_HEADS_DISTORTED,     /* [f_d | f_d * f_j]: the rest of the hidden layers */
+    VJ_HEADS_DISTORTED,     /* f_d and f_d * f_j: the rest of the hidden layers */
     VJ_HEADS_PASSES,
 };
+
+enum { VJ_HEADS_ROWS = 8 * VJ_NET_ROW_BLOCK }; /* patches of a chunk */
 
 int vj_heads_prepare(struct vj_heads **heads, struct vj_dnn *dnn, const struct vj_weights *w,
                      struct vj_error *err);
 void vj_heads_free(struct vj_heads *heads);
 size_t vj_heads_bytes(const struct vj_heads *heads);
 
-/* Rows are those of one chunk, at most VJ_HEADS_ROWS of them. */
-enum { VJ_HEADS_ROWS = 8 * VJ_NET_ROW_BLOCK };
-
 int vj_heads_work_create(struct vj_heads_work **work, const struct vj_heads *heads,
                          struct vj_error *err);
 void vj_heads_work_free(struct vj_heads_work *work);
 size_t vj_heads_work_bytes(const struct vj_heads_work *work);
 
-/* Row of features to be filled before a pass: [2 * features]; REFERENCE uses the first half. */
-float *vj_heads_row(struct vj_heads_work *work, size_t row);
+/* Rows to be filled before a pass, [features] each: f_r or f_d, and f_d * f_j. */
+float *vj_heads_features(struct vj_heads_work *work, size_t row);
+float *vj_heads_products(struct vj_heads_work *work, size_t row);
 
-/*
- * Runs both hidden layers' products over the first `rows` rows on up to `threads` threads.
- * out: see vj_heads_hidden()
- */
+/* Runs a pass over the first `rows` rows, 1..VJ_HEADS_ROWS, on up to `threads` threads. */
 int vj_heads_run(struct vj_heads_work *work, enum vj_heads_pass pass, size_t rows, int threads,
                  struct vj_error *err);
 
-/* Result of the last pass for a row: [2 * VJ_NET_HIDDEN], quality then weight. */
-const float *vj_heads_hidden(const struct vj_heads_work *work, size_t row);
+/* After REFERENCE: a row's constant part, [2 * VJ_NET_HIDDEN], quality head then weight head. */
+void vj_heads_constant(const struct vj_heads_work *work, size_t row, float *constant);
 
-/* Adds the hidden layers' biases, the last step of the REFERENCE pass. */
-void vj_heads_add_biases(const struct vj_heads *heads, const float *hidden, float *constant);
-
-/* q_p and a_p from the constant part of the reference and the hidden part of the distorted patch.
- */
-void vj_heads_finish(const struct vj_heads *heads, const float *constant, const float *hidden,
+/* After DISTORTED: q_p and a_p of a row with its reference's constant part. */
+void vj_heads_finish(const struct vj_heads_work *work, size_t row, const float *constant,
                      float *quality, float *weight);
 
 /* net_init.c: quantile of the standard normal, p in [0.02, 0.98]. */

@@ -172,9 +172,9 @@ struct batch {
     enum vj_net_stream stream;
     const uint8_t *patches;
     size_t channels, count;
-    float *out;
-    size_t out_stride;
-    const float *times;   /* f_j of the first patch's reference, or NULL */
+    float *out;           /* [count][features] */
+    const float *times;   /* f_j of all reference patches, to be multiplied with, or NULL */
+    float *products;      /* [count][features] when there is `times` */
     size_t first, period; /* patch i belongs to reference patch (first + i) % period */
 };
 
@@ -182,14 +182,14 @@ static int run_patch(struct vj_net_work *work, const struct batch *b, size_t i,
                      struct vj_error *err)
 {
     const struct vj_net *net = work->net;
-    const size_t side = (size_t)net->shape.patch_size;
+    const size_t side = (size_t)net->shape.patch_size, features = net->features;
     const uint8_t *patch = b->patches + i * side * side * b->channels;
-    float *out = b->out + i * b->out_stride;
+    float *out = b->out + i * features;
     int r = vj_extractor_run(&work->thread[omp_get_thread_num()], net, b->stream, patch,
                              b->channels, out, NULL, NULL, err);
     if (!r && b->times)
-        vj_layer_product(out, b->times + (b->first + i) % b->period * net->features,
-                         out + net->features, net->features);
+        vj_layer_product(out, b->times + (b->first + i) % b->period * features,
+                         b->products + i * features, features);
     return r;
 }
 
@@ -227,8 +227,7 @@ static int load_pictures(struct vj_net_reference *ref, struct vj_net_work *work,
             .patches = r + first * side * side * 3,
             .channels = 3,
             .count = smaller(VJ_HEADS_ROWS, ref->patches - first),
-            .out = vj_heads_row(work->heads, 0),
-            .out_stride = 2 * ref->net->features,
+            .out = vj_heads_features(work->heads, 0),
         };
         int failed = run_batch(work, &b, err);
         if (!failed)
@@ -236,8 +235,7 @@ static int load_pictures(struct vj_net_reference *ref, struct vj_net_work *work,
         if (failed)
             return failed;
         for (size_t i = 0; i < b.count; i++)
-            vj_heads_add_biases(ref->net->heads, vj_heads_hidden(work->heads, i),
-                                ref->constant + (first + i) * 2 * VJ_NET_HIDDEN);
+            vj_heads_constant(work->heads, i, ref->constant + (first + i) * 2 * VJ_NET_HIDDEN);
     }
     return 0;
 }
@@ -257,7 +255,6 @@ int vj_net_reference_load(struct vj_net_reference *ref, struct vj_net_work *work
         .channels = 1,
         .count = patches,
         .out = ref->jnd,
-        .out_stride = ref->net->features,
     };
     int failed = run_batch(work, &maps, err);
     if (!failed)
@@ -290,9 +287,9 @@ int vj_net_scores(struct vj_net_work *work, const struct vj_net_reference *ref, 
             .patches = d + first * side * side * 3,
             .channels = 3,
             .count = smaller(VJ_HEADS_ROWS, rows - first),
-            .out = vj_heads_row(work->heads, 0),
-            .out_stride = 2 * work->net->features,
+            .out = vj_heads_features(work->heads, 0),
             .times = ref->jnd,
+            .products = vj_heads_products(work->heads, 0),
             .first = first,
             .period = patches,
         };
@@ -304,8 +301,7 @@ int vj_net_scores(struct vj_net_work *work, const struct vj_net_reference *ref, 
         for (size_t i = 0; i < b.count; i++) {
             const size_t row = first + i, p = row % patches;
             float q, a;
-            vj_heads_finish(work->net->heads, ref->constant + p * 2 * VJ_NET_HIDDEN,
-                            vj_heads_hidden(work->heads, i), &q, &a);
+            vj_heads_finish(work->heads, i, ref->constant + p * 2 * VJ_NET_HIDDEN, &q, &a);
             if (quality)
                 quality[row] = q;
             if (weight)

@@ -58,12 +58,6 @@ static dnnl_status_t md_tagged(struct md *md, int rank, const dnnl_dims_t dims,
     return dnnl_memory_desc_create_with_tag(&md->desc, rank, dims, dnnl_f32, tag);
 }
 
-static dnnl_status_t md_strided(struct md *md, int rank, const dnnl_dims_t dims,
-                                const dnnl_dims_t strides)
-{
-    return dnnl_memory_desc_create_with_strides(&md->desc, rank, dims, dnnl_f32, strides);
-}
-
 static void md_drop(struct md *md)
 {
     if (md->desc)
@@ -115,12 +109,6 @@ static dnnl_status_t md_tagged(struct md *md, int rank, const dnnl_dims_t dims,
                                dnnl_format_tag_t tag)
 {
     return dnnl_memory_desc_init_by_tag(&md->desc, rank, dims, dnnl_f32, tag);
-}
-
-static dnnl_status_t md_strided(struct md *md, int rank, const dnnl_dims_t dims,
-                                const dnnl_dims_t strides)
-{
-    return dnnl_memory_desc_init_by_strides(&md->desc, rank, dims, dnnl_f32, strides);
 }
 
 static void md_drop(struct md *md)
@@ -268,22 +256,28 @@ static dnnl_format_tag_t map_tag(size_t block, size_t channels)
     }
 }
 
-/* Channel block of a map's descriptor; VJ_DNN_ANY when it is a layout this program does not know.
- */
+/* Channel block of a map's descriptor; VJ_DNN_OTHER when the layout has none. */
 static size_t block_of(md_view desc, const dnnl_dims_t dims)
 {
-    const size_t channels = (size_t)dims[1];
-    const size_t candidates[] = {channels, 8, 16, 1};
-    for (size_t i = 0; i < sizeof(candidates) / sizeof(candidates[0]); i++) {
+    const struct {
+        dnnl_format_tag_t tag;
+        size_t block;
+    } known[] = {
+        {dnnl_nhwc, (size_t)dims[1]},
+        {dnnl_nChw8c, 8},
+        {dnnl_nChw16c, 16},
+        {dnnl_nchw, 1},
+    };
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
         struct md md = {0};
-        if (md_tagged(&md, 4, dims, map_tag(candidates[i], channels)))
+        if (md_tagged(&md, 4, dims, known[i].tag))
             continue;
         int same = dnnl_memory_desc_equal(desc, view(&md));
         md_drop(&md);
         if (same)
-            return candidates[i];
+            return known[i].block;
     }
-    return VJ_DNN_ANY;
+    return VJ_DNN_OTHER;
 }
 
 /* Copies `from`, described by `plain`, into a fresh buffer in the layout `wanted`. */
@@ -346,7 +340,7 @@ static int finish_op(struct vj_dnn_op *op, struct vj_error *err)
     return 0;
 }
 
-static dnnl_status_t make_conv(struct vj_dnn_op *op, const struct vj_dnn_conv *conv,
+static dnnl_status_t make_conv(struct vj_dnn_op *op, const struct vj_dnn_conv *conv, bool has_bias,
                                const dnnl_dims_t src_dims, const dnnl_dims_t weight_dims,
                                const dnnl_dims_t dst_dims)
 {
@@ -364,8 +358,8 @@ static dnnl_status_t make_conv(struct vj_dnn_op *op, const struct vj_dnn_conv *c
     if (!s)
         s = md_tagged(&dst, 4, dst_dims, map_tag(conv->dst_block, conv->out));
     if (!s)
-        s = describe_conv(&op->desc, op->engine, view(&src), view(&weights), view(&bias),
-                          view(&dst), padding, attr);
+        s = describe_conv(&op->desc, op->engine, view(&src), view(&weights),
+                          has_bias ? view(&bias) : NULL, view(&dst), padding, attr);
     md_drop(&src);
     md_drop(&weights);
     md_drop(&bias);
@@ -387,7 +381,7 @@ static int take_conv_weights(struct vj_dnn_op *op, const dnnl_dims_t weight_dims
     if (!r)
         r = take_weights(op, &op->weights, &op->weights_memory, view(&plain),
                          query(op, dnnl_query_weights_md), kernel, err);
-    if (!r)
+    if (!r && bias)
         r = take_weights(op, &op->bias, &op->bias_memory, view(&plain_bias),
                          dnnl_primitive_desc_query_md(op->desc, dnnl_query_weights_md, 1), bias,
                          err);
@@ -407,45 +401,36 @@ int vj_dnn_conv_prepare(struct vj_dnn_op **op, struct vj_dnn *dnn, const struct 
     *op = NULL;
     if (!o)
         return vj_fail(err, -ENOMEM, "out of memory for %s", conv->name);
-    dnnl_status_t s = make_conv(o, conv, src, weights, dst);
+    dnnl_status_t s = make_conv(o, conv, bias != NULL, src, weights, dst);
     int r = s ? fail(err, o->name, "description", s) : finish_op(o, err);
     if (!r)
         r = take_conv_weights(o, weights, kernel, bias, err);
-    if (!r) {
-        o->src_block = block_of(query(o, dnnl_query_src_md), src);
-        o->dst_block = block_of(query(o, dnnl_query_dst_md), dst);
-        if (o->src_block == VJ_DNN_ANY || o->dst_block == VJ_DNN_ANY)
-            r = vj_fail(err, -EIO, "oneDNN: %s: chose a layout that this program does not know",
-                        o->name);
-    }
     if (r) {
         vj_dnn_op_free(o);
         return r;
     }
+    o->src_block = block_of(query(o, dnnl_query_src_md), src);
+    o->dst_block = block_of(query(o, dnnl_query_dst_md), dst);
     *op = o;
     return 0;
 }
 
-static dnnl_status_t make_matmul(struct vj_dnn_op *op, const struct vj_dnn_matmul *m,
-                                 const struct md *plain_b, bool constant_b)
+static dnnl_status_t make_matmul(struct vj_dnn_op *op, const struct vj_dnn_matmul *m)
 {
     const dnnl_dim_t rows = (dnnl_dim_t)m->rows, depth = (dnnl_dim_t)m->depth;
     const dnnl_dim_t columns = (dnnl_dim_t)m->columns;
     const dnnl_dims_t a_dims = {rows, depth}, b_dims = {depth, columns}, c_dims = {rows, columns};
-    const dnnl_dims_t a_strides = {(dnnl_dim_t)m->a_stride, 1};
-    const dnnl_dims_t c_strides = {(dnnl_dim_t)m->c_stride, 1};
     struct md a = {0}, b = {0}, c = {0};
     dnnl_primitive_attr_t attr = NULL;
     dnnl_status_t s = make_attributes(&attr, false);
     if (!s)
-        s = md_strided(&a, 2, a_dims, a_strides);
+        s = md_tagged(&a, 2, a_dims, dnnl_ab);
     if (!s)
-        s = md_strided(&c, 2, c_dims, c_strides);
+        s = md_tagged(&b, 2, b_dims, m->b_transposed ? dnnl_ba : dnnl_ab);
     if (!s)
-        s = md_tagged(&b, 2, b_dims, dnnl_format_tag_any);
+        s = md_tagged(&c, 2, c_dims, dnnl_ab);
     if (!s)
-        s = describe_matmul(&op->desc, op->engine, view(&a), constant_b ? view(&b) : view(plain_b),
-                            view(&c), attr);
+        s = describe_matmul(&op->desc, op->engine, view(&a), view(&b), view(&c), attr);
     md_drop(&a);
     md_drop(&b);
     md_drop(&c);
@@ -454,22 +439,14 @@ static dnnl_status_t make_matmul(struct vj_dnn_op *op, const struct vj_dnn_matmu
 }
 
 int vj_dnn_matmul_prepare(struct vj_dnn_op **op, struct vj_dnn *dnn,
-                          const struct vj_dnn_matmul *matmul, const float *b, struct vj_error *err)
+                          const struct vj_dnn_matmul *matmul, struct vj_error *err)
 {
-    const dnnl_dims_t b_dims = {(dnnl_dim_t)matmul->depth, (dnnl_dim_t)matmul->columns};
-    struct md plain = {0};
     struct vj_dnn_op *o = new_op(dnn, matmul->name);
     *op = NULL;
     if (!o)
         return vj_fail(err, -ENOMEM, "out of memory for %s", matmul->name);
-    dnnl_status_t s = md_tagged(&plain, 2, b_dims, matmul->b_transposed ? dnnl_ba : dnnl_ab);
-    if (!s)
-        s = make_matmul(o, matmul, &plain, b != NULL);
+    dnnl_status_t s = make_matmul(o, matmul);
     int r = s ? fail(err, o->name, "description", s) : finish_op(o, err);
-    if (!r && b)
-        r = take_weights(o, &o->weights, &o->weights_memory, view(&plain),
-                         query(o, dnnl_query_weights_md), b, err);
-    md_drop(&plain);
     if (r) {
         vj_dnn_op_free(o);
         return r;

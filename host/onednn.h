@@ -21,13 +21,16 @@
  * x) lies at ((c / b * height + y) * width + x) * b + c % b; channels are padded to a multiple of
  * b. 1 is NCHW, the number of channels is NHWC, 8 and 16 are the vector layouts nChw8c and nChw16c.
  */
-enum { VJ_DNN_ANY = 0 }; /* oneDNN chooses */
+enum {
+    VJ_DNN_ANY = 0,   /* asked for: oneDNN chooses */
+    VJ_DNN_OTHER = 0, /* answered: a layout that is none of these */
+};
 
 struct vj_dnn;      /* an engine */
 struct vj_dnn_op;   /* a prepared operation */
 struct vj_dnn_call; /* an operation bound to buffers */
 
-/* A convolution of stride 1 that keeps height and width, with bias. */
+/* A convolution of stride 1 that keeps height and width. */
 struct vj_dnn_conv {
     const char *name; /* for error texts; borrowed by the operation, so a constant */
     size_t batch, height, width;
@@ -37,13 +40,11 @@ struct vj_dnn_conv {
     size_t src_block, dst_block;
 };
 
-/* C[rows][columns] = A[rows][depth] B[depth][columns]; rows of A and C contiguous or with a stride.
- */
+/* C[rows][columns] = A[rows][depth] B[depth][columns], all row by row. */
 struct vj_dnn_matmul {
     const char *name;
     size_t rows, depth, columns;
-    size_t a_stride, c_stride; /* floats from row to row, >= depth, columns */
-    bool b_transposed;         /* B is stored as [columns][depth] */
+    bool b_transposed; /* B is stored as [columns][depth] */
 };
 
 int vj_dnn_create(struct vj_dnn **dnn, struct vj_error *err);
@@ -53,16 +54,15 @@ void vj_dnn_free(struct vj_dnn *dnn);
 void vj_dnn_describe(char *text, size_t size);
 
 /*
- * kernel: [kernel][kernel][in][out] (HWIO), bias: [out]; both copied.
+ * kernel: [kernel][kernel][in][out] (HWIO), bias: [out] or NULL; both copied.
  * All three: dnn must outlive the operation. Errors: -ENOMEM, -EIO with the operation's name and
  * oneDNN's status.
  */
 int vj_dnn_conv_prepare(struct vj_dnn_op **op, struct vj_dnn *dnn, const struct vj_dnn_conv *conv,
                         const float *kernel, const float *bias, struct vj_error *err);
 
-/* b: constant second factor, copied; or NULL, then B is the call's second operand. */
 int vj_dnn_matmul_prepare(struct vj_dnn_op **op, struct vj_dnn *dnn,
-                          const struct vj_dnn_matmul *matmul, const float *b, struct vj_error *err);
+                          const struct vj_dnn_matmul *matmul, struct vj_error *err);
 
 /* Softmax of each row of a [rows][columns] matrix. */
 int vj_dnn_softmax_prepare(struct vj_dnn_op **op, struct vj_dnn *dnn, const char *name, size_t rows,
@@ -82,7 +82,7 @@ const char *vj_dnn_op_implementation(const struct vj_dnn_op *op);
 
 /*
  * Binds buffers, which stay the caller's and must outlive the call; op must, too.
- * b:       second factor of a matrix product without constant B, otherwise NULL
+ * b:       second factor of a matrix product, otherwise NULL
  * scratch: vj_dnn_op_scratch_bytes() on a 64-byte boundary, free for other use between runs
  */
 int vj_dnn_bind(struct vj_dnn_call **call, const struct vj_dnn_op *op, float *src, float *b,

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The network written down as the specification has it: unfolded, in double, one number at a time.
+ * Shares no code with host/net_*.c, and is meant for small shapes only.
+ */
+#ifndef VJ_TESTS_NET_PLAIN_H
+#define VJ_TESTS_NET_PLAIN_H
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/weights.h"
+
+/* A map in NHWC order. */
+struct plain_map {
+    size_t side, channels;
+    double *v;
+};
+
+static inline struct plain_map plain_new(size_t side, size_t channels)
+{
+    struct plain_map m = {side, channels, calloc(side * side * channels, sizeof(double))};
+    if (!m.v)
+        abort();
+    return m;
+}
+
+static inline const float *plain_tensor(const struct vj_weights *w, const char *format, ...)
+{
+    char name[128];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(name, sizeof(name), format, args);
+    va_end(args);
+    const struct vj_tensor *t = vj_weights_find(w, name);
+    if (!t)
+        abort();
+    return t->data;
+}
+
+/* SAME convolution of odd size k with bias, HWIO kernel. */
+static inline struct plain_map plain_conv(const struct plain_map *in, size_t k, size_t out_channels,
+                                          const float *kernel, const float *bias)
+{
+    const size_t n = in->side, ci = in->channels, pad = k / 2;
+    struct plain_map out = plain_new(n, out_channels);
+    for (size_t y = 0; y < n; y++)
+        for (size_t x = 0; x < n; x++)
+            for (size_t o = 0; o < out_channels; o++) {
+                double sum = bias[o];
+                for (size_t ky = 0; ky < k; ky++)
+                    for (size_t kx = 0; kx < k; kx++) {
+                        const size_t sy = y + ky - pad, sx = x + kx - pad; /* wraps when outside */
+                        if (sy >= n || sx >= n)
+                            continue;
+                        for (size_t i = 0; i < ci; i++)
+                            sum += in->v[(sy * n + sx) * ci + i] *
+                                   (double)kernel[((ky * k + kx) * ci + i) * out_channels + o];
+                    }
+                out.v[(y * n + x) * out_channels + o] = sum;
+            }
+    return out;
+}
+
+static inline void plain_relu(struct plain_map *m)
+{
+    for (size_t i = 0; i < m->side * m->side * m->channels; i++)
+        m->v[i] = m->v[i] > 0 ? m->v[i] : 0;
+}
+
+static inline struct plain_map plain_max_pool(const struct plain_map *in)
+{
+    const size_t n = in->side / 2, c = in->channels;
+    struct plain_map out = plain_new(n, c);
+    for (size_t y = 0; y < n; y++)
+        for (size_t x = 0; x < n; x++)
+            for (size_t k = 0; k < c; k++) {
+                double m = -INFINITY;
+                for (size_t d = 0; d < 4; d++)
+                    m = fmax(m, in->v[((2 * y + d / 2) * in->side + 2 * x + d % 2) * c + k]);
+                out.v[(y * n + x) * c + k] = m;
+            }
+    return out;
+}
+
+/* mlp of channel attention, added onto logit[c]. */
+static inline void plain_mlp(const struct vj_weights *w, const char *scope, int layer, size_t c,
+                             const double *in, double *logit)
+{
+    const size_t hidden = c / 16;
+    const float *k0 = plain_tensor(w, "%s/conv%d/ch_at/mlp_0/kernel", scope, layer);
+    const float *b0 = plain_tensor(w, "%s/conv%d/ch_at/mlp_0/bias", scope, layer);
+    const float *k1 = plain_tensor(w, "%s/conv%d/ch_at/mlp_1/kernel", scope, layer);
+    const float *b1 = plain_tensor(w, "%s/conv%d/ch_at/mlp_1/bias", scope, layer);
+    for (size_t o = 0; o < c; o++)
+        logit[o] += b1[o];
+    for (size_t h = 0; h < hidden; h++) {
+        double sum = b0[h];
+        for (size_t i = 0; i < c; i++)
+            sum += in[i] * (double)k0[i * hidden + h];
+        if (sum > 0)
+            for (size_t o = 0; o < c; o++)
+                logit[o] += sum * (double)k1[h * c + o];
+    }
+}
+
+static inline void plain_attention(const struct vj_weights *w, const char *scope, int layer,
+                                   struct plain_map *m)
+{
+    const size_t c = m->channels, pixels = m->side * m->side;
+    double *mean = calloc(3 * c, sizeof(double)), *max = mean + c, *logit = max + c;
+    for (size_t k = 0; k < c; k++) {
+        max[k] = -INFINITY;
+        for (size_t i = 0; i < pixels; i++) {
+            mean[k] += m->v[i * c + k] / (double)pixels;
+            max[k] = fmax(max[k], m->v[i * c + k]);
+        }
+    }
+    plain_mlp(w, scope, layer, c, mean, logit);
+    plain_mlp(w, scope, layer, c, max, logit);
+    for (size_t i = 0; i < pixels; i++)
+        for (size_t k = 0; k < c; k++)
+            m->v[i * c + k] *= 1 / (1 + exp(-logit[k]));
+    free(mean);
+}
+
+static inline struct plain_map plain_projection(const struct vj_weights *w, const char *scope,
+                                                const struct plain_map *in, const char *part)
+{
+    return plain_conv(in, 1, in->channels,
+                      plain_tensor(w, "%s/conv4/Non-local4/%s/%s_conv/kernel", scope, part, part),
+                      plain_tensor(w, "%s/conv4/Non-local4/%s/%s_conv/bias", scope, part, part));
+}
+
+/* h + nonlocal(h), in place. */
+static inline void plain_non_local(const struct vj_weights *w, const char *scope,
+                                   struct plain_map *h)
+{
+    const size_t c = h->channels, n = h->side * h->side;
+    struct plain_map g = plain_projection(w, scope, h, "g");
+    struct plain_map phi = plain_projection(w, scope, h, "phi");
+    struct plain_map theta = plain_projection(w, scope, h, "theta");
+    struct plain_map y = plain_new(h->side, c);
+    double *row = calloc(n, sizeof(double));
+    for (size_t i = 0; i < n; i++) {
+        double top = -INFINITY, total = 0;
+        for (size_t j = 0; j < n; j++) {
+            row[j] = 0;
+            for (size_t k = 0; k < c; k++) {
+                /* reshape: element (k, j) of the n x c memory read as c x n */
+                size_t at = w->shape.non_local == VJ_NON_LOCAL_TRANSPOSE ? j * c + k : k * n + j;
+                row[j] += theta.v[i * c + k] * phi.v[at];
+            }
+            top = fmax(top, row[j]);
+        }
+        for (size_t j = 0; j < n; j++)
+            total += row[j] = exp(row[j] - top);
+        for (size_t j = 0; j < n; j++)
+            for (size_t k = 0; k < c; k++)
+                y.v[i * c + k] += row[j] / total * g.v[j * c + k];
+    }
+    struct plain_map out = plain_projection(w, scope, &y, "w");
+    for (size_t i = 0; i < n * c; i++)
+        h->v[i] += out.v[i];
+    free(g.v);
+    free(phi.v);
+    free(theta.v);
+    free(y.v);
+    free(out.v);
+    free(row);
+}
+
+static inline size_t plain_feature_count(const struct vj_net_shape *s)
+{
+    const size_t side = (size_t)s->patch_size / 16, c = (size_t)s->channels[3];
+    return s->variant == VJ_VARIANT_RELEASED ? 2 * side * side * c : 2 * c;
+}
+
+/* Unfolded features: `released` has everything twice. patch: [S][S][channels], 1 or 3 channels. */
+static inline double *plain_features(const struct vj_weights *w, const char *scope,
+                                     const uint8_t *patch, size_t channels)
+{
+    const struct vj_net_shape *s = &w->shape;
+    struct plain_map h = plain_new((size_t)s->patch_size, 3);
+    for (size_t i = 0; i < h.side * h.side; i++)
+        for (size_t c = 0; c < 3; c++) {
+            float u = (float)patch[i * channels + (channels == 3 ? c : 0)];
+            h.v[3 * i + c] = u * (1.0f / 255.0f) - 0.5f;
+        }
+    for (int layer = 1; layer <= 4; layer++) {
+        struct plain_map next = plain_conv(&h, 3, (size_t)s->channels[layer - 1],
+                                           plain_tensor(w, "%s/conv%d/weights", scope, layer),
+                                           plain_tensor(w, "%s/conv%d/biases", scope, layer));
+        free(h.v);
+        plain_relu(&next);
+        if (layer < 4)
+            plain_attention(w, scope, layer, &next);
+        else
+            plain_non_local(w, scope, &next);
+        h = plain_max_pool(&next);
+        free(next.v);
+    }
+    const size_t c = h.channels, pixels = h.side * h.side, half = plain_feature_count(s) / 2;
+    double *f = calloc(2 * half, sizeof(double));
+    if (s->variant == VJ_VARIANT_RELEASED) {
+        memcpy(f, h.v, half * sizeof(double));
+        memcpy(f + half, h.v, half * sizeof(double));
+    } else {
+        for (size_t k = 0; k < c; k++) {
+            for (size_t i = 0; i < pixels; i++)
+                f[k] += h.v[i * c + k] / (double)pixels;
+            for (size_t i = 0; i < pixels; i++)
+                f[c + k] += pow(h.v[i * c + k] - f[k], 2) / (double)pixels;
+            f[c + k] = sqrt(f[c + k] + 1e-6);
+        }
+    }
+    free(h.v);
+    return f;
+}
+
+/* dense(relu(dense(inputs, 512)), 1) */
+static inline double plain_head(const struct vj_weights *w, const char *scope, const double *inputs,
+                                size_t count)
+{
+    const float *k1 = plain_tensor(w, "%s/block1/weights", scope);
+    const float *b1 = plain_tensor(w, "%s/block1/biases", scope);
+    const float *k2 = plain_tensor(w, "%s/block2/weights", scope);
+    const float *b2 = plain_tensor(w, "%s/block2/biases", scope);
+    double out = b2[0], hidden[512];
+    for (size_t o = 0; o < 512; o++)
+        hidden[o] = b1[o];
+    for (size_t i = 0; i < count; i++)
+        for (size_t o = 0; o < 512; o++)
+            hidden[o] += inputs[i] * (double)k1[i * 512 + o];
+    for (size_t o = 0; o < 512; o++)
+        out += hidden[o] > 0 ? hidden[o] * (double)k2[o] : 0;
+    return out;
+}
+
+/* q_p and a_p of one patch from its three features of `count` numbers each. */
+static inline void plain_patch(const struct vj_weights *w, const double *f_r, const double *f_d,
+                               const double *f_j, size_t count, double *q, double *a)
+{
+    double *in = calloc(3 * count, sizeof(double));
+    memcpy(in, f_r, count * sizeof(double));
+    memcpy(in + count, f_d, count * sizeof(double));
+    for (size_t i = 0; i < count; i++)
+        in[2 * count + i] = f_r[i] - f_d[i];
+    *q = plain_head(w, "regressions", in, 3 * count);
+    for (size_t i = 0; i < count; i++)
+        in[2 * count + i] = f_d[i] * f_j[i];
+    *a = fmax(plain_head(w, "weightings", in, 3 * count), 0) + 1e-6;
+    free(in);
+}
+
+#endif

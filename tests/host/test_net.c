@@ -1,0 +1,897 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The network on the CPU against PyTorch (golden.h5, double precision, unfolded), against the
+ * unfolded formulas in plain C, and against itself: bits must not depend on threads, batch or
+ * position.
+ */
+#include "tests/vj_test.h"
+
+#include <errno.h>
+#include <math.h>
+#include <omp.h>
+
+#include "host/checked.h"
+#include "host/h5.h"
+#include "host/net.h"
+#include "host/net_internal.h"
+#include "tests/host/net_formula.h"
+#include "tests/host/net_plain.h"
+
+/* Largest error over the largest magnitude, layer by layer; measured: below 1e-5. */
+#define LAYER_LIMIT 1e-4
+#define SCORE_LIMIT 1e-4
+
+static struct vj_error err;
+
+static void ok(int r)
+{
+    if (r)
+        fail_msg("%d: %s", r, err.text);
+}
+
+/* Weights by formula and everything built on them. */
+struct rig {
+    struct vj_weights w;
+    struct vj_net *net;
+    struct vj_net_work *work;
+    size_t pixels; /* of a patch */
+};
+
+static void rig_make(struct rig *rig, const struct vj_net_shape *shape, int threads)
+{
+    memset(rig, 0, sizeof(*rig));
+    ok(formula_weights(&rig->w, shape, &err));
+    ok(vj_net_create(&rig->net, &rig->w, &err));
+    ok(vj_net_work_create(&rig->work, rig->net, threads, &err));
+    rig->pixels = (size_t)shape->patch_size * (size_t)shape->patch_size;
+}
+
+static void rig_free(struct rig *rig)
+{
+    vj_net_work_free(rig->work);
+    vj_net_free(rig->net);
+    vj_weights_free(&rig->w);
+}
+
+static struct vj_net_shape small_shape(enum vj_variant variant, enum vj_non_local non_local,
+                                       int size, int c1, int c2, int c3, int c4)
+{
+    struct vj_net_shape s = vj_net_shape_default(variant);
+    s.non_local = non_local;
+    s.patch_size = size;
+    s.channels[0] = c1;
+    s.channels[1] = c2;
+    s.channels[2] = c3;
+    s.channels[3] = c4;
+    return s;
+}
+
+/* Patches 0..P-1 of the reference, the JND map, and n candidates. */
+struct pictures {
+    uint8_t *r, *j, *d;
+};
+
+static struct pictures pictures_make(const struct rig *rig, size_t patches, size_t n)
+{
+    const size_t size = (size_t)rig->w.shape.patch_size, px = rig->pixels;
+    struct pictures p = {malloc(patches * px * 3), malloc(patches * px),
+                         malloc(n * patches * px * 3)};
+    for (size_t k = 0; k < patches; k++) {
+        formula_patch(p.r + k * px * 3, FORMULA_REFERENCE, k, size, 3);
+        formula_patch(p.j + k * px, FORMULA_JND, k, size, 1);
+        for (size_t i = 0; i < n; i++)
+            formula_patch(p.d + (i * patches + k) * px * 3, FORMULA_CANDIDATE + (int)i, k, size, 3);
+    }
+    return p;
+}
+
+static void pictures_free(struct pictures *p)
+{
+    free(p->r);
+    free(p->j);
+    free(p->d);
+}
+
+static struct vj_net_reference *reference_make(struct rig *rig, const struct pictures *p,
+                                               size_t patches)
+{
+    struct vj_net_reference *ref;
+    ok(vj_net_reference_create(&ref, rig->net, patches, &err));
+    ok(vj_net_reference_load(ref, rig->work, p->r, p->j, patches, &err));
+    return ref;
+}
+
+/* ---- against PyTorch ---- */
+
+struct compare {
+    hid_t group;
+    const char *pass;
+    int layers;
+    double worst;
+    char worst_layer[64];
+};
+
+static void note(struct compare *c, const char *layer, double error)
+{
+    if (error > c->worst) {
+        c->worst = error;
+        snprintf(c->worst_layer, sizeof(c->worst_layer), "%s/%s", c->pass, layer);
+    }
+}
+
+static void compare_layer(void *user, const char *layer, const float *data, size_t count)
+{
+    struct compare *c = user;
+    if (strcmp(layer, "value") == 0) /* exists in the folded form only; `attended` covers it */
+        return;
+    char path[128];
+    snprintf(path, sizeof(path), "%s/%s", c->pass, layer);
+    hid_t set;
+    struct vj_h5_info info;
+    ok(vj_h5_dataset_open(&set, c->group, path, &info, &err));
+    assert_int_equal(info.rank, 1);
+    int64_t golden_count;
+    double golden_sum, golden_abs;
+    float *golden = calloc(info.dims[0], sizeof(float));
+    ok(vj_h5_dataset_read_floats(set, path, golden, &err));
+    ok(vj_h5_read_int(set, "count", &golden_count, &err));
+    ok(vj_h5_read_doubles(set, "sum", &golden_sum, 1, &err));
+    ok(vj_h5_read_doubles(set, "sum_abs", &golden_abs, 1, &err));
+    H5Dclose(set);
+
+    assert_int_equal(count, golden_count);
+    double error = 0, largest = 0, sum = 0;
+    for (size_t k = 0; k < info.dims[0]; k++) {
+        double want = golden[k];
+        error = fmax(error, fabs(data[(7919 * k + 13) % count] - want));
+        largest = fmax(largest, fabs(want));
+    }
+    for (size_t i = 0; i < count; i++)
+        sum += data[i];
+    free(golden);
+    assert_true(largest > 0);
+    note(c, layer, error / largest);
+    note(c, layer, fabs(sum - golden_sum) / golden_abs);
+    c->layers++;
+}
+
+static void compare_pass(struct rig *rig, struct compare *c, enum vj_net_stream stream, int kind,
+                         size_t patch, size_t channels)
+{
+    const size_t features = vj_net_features(&rig->w.shape);
+    uint8_t *pixels = malloc(rig->pixels * channels);
+    float *out = calloc(features, sizeof(float));
+    formula_patch(pixels, kind, patch, (size_t)rig->w.shape.patch_size, channels);
+    c->layers = 0;
+    ok(vj_extractor_run(&rig->work->thread[0], rig->net, stream, pixels, channels, out,
+                        compare_layer, c, &err));
+    assert_int_equal(c->layers, 18);
+    free(pixels);
+    free(out);
+}
+
+static void read_case_shape(hid_t group, struct vj_net_shape *s, size_t *patches, size_t *n)
+{
+    char text[32];
+    int64_t size, p, candidates, channels[4];
+    ok(vj_h5_read_text(group, "variant", text, sizeof(text), &err));
+    ok(vj_variant_parse(&s->variant, text, &err));
+    ok(vj_h5_read_text(group, "non_local", text, sizeof(text), &err));
+    s->non_local = strcmp(text, "transpose") == 0 ? VJ_NON_LOCAL_TRANSPOSE : VJ_NON_LOCAL_RESHAPE;
+    ok(vj_h5_read_int(group, "patch_size", &size, &err));
+    ok(vj_h5_read_int(group, "patches", &p, &err));
+    ok(vj_h5_read_int(group, "candidates", &candidates, &err));
+    ok(vj_h5_read_ints(group, "channels", channels, 4, &err));
+    s->patch_size = (int)size;
+    s->patches = (int)p;
+    for (int i = 0; i < 4; i++)
+        s->channels[i] = (int)channels[i];
+    *patches = (size_t)p;
+    *n = (size_t)candidates;
+}
+
+static double compare_values(hid_t group, const char *name, const float *have, size_t count)
+{
+    hid_t set;
+    struct vj_h5_info info;
+    float want[64];
+    assert_true(count <= 64);
+    ok(vj_h5_dataset_open(&set, group, name, &info, &err));
+    ok(vj_h5_dataset_read_floats(set, name, want, &err));
+    H5Dclose(set);
+    double worst = 0;
+    for (size_t i = 0; i < count; i++)
+        worst = fmax(worst, fabs((double)have[i] - (double)want[i]) / fabs((double)want[i]));
+    return worst;
+}
+
+/* Every layer of every pass, then the scores. */
+static void compare_case(struct rig *rig, hid_t group, const char *name, size_t patches, size_t n)
+{
+    struct compare c = {.group = group};
+    char pass[64];
+    c.pass = pass;
+    for (size_t p = 0; p < patches; p++) {
+        snprintf(pass, sizeof(pass), "r%zu", p);
+        compare_pass(rig, &c, VJ_NET_PICTURE, FORMULA_REFERENCE, p, 3);
+        snprintf(pass, sizeof(pass), "j%zu", p);
+        compare_pass(rig, &c, VJ_NET_JND, FORMULA_JND, p, 1);
+        for (size_t i = 0; i < n; i++) {
+            snprintf(pass, sizeof(pass), "d%zu_%zu", i, p);
+            compare_pass(rig, &c, VJ_NET_PICTURE, FORMULA_CANDIDATE + (int)i, p, 3);
+        }
+    }
+    float score[8], quality[64], weight[64];
+    struct pictures pictures = pictures_make(rig, patches, n);
+    struct vj_net_reference *ref = reference_make(rig, &pictures, patches);
+    ok(vj_net_scores(rig->work, ref, pictures.d, n, score, quality, weight, &err));
+    double q = compare_values(group, "quality", quality, n * patches);
+    double a = compare_values(group, "weight", weight, n * patches);
+    double s = compare_values(group, "score", score, n);
+    print_message("%-26s worst layer %-18s %.1e; quality %.1e weight %.1e score %.1e\n", name,
+                  c.worst_layer, c.worst, q, a, s);
+    assert_true(c.worst <= LAYER_LIMIT);
+    assert_true(q <= SCORE_LIMIT);
+    assert_true(a <= SCORE_LIMIT);
+    assert_true(s <= SCORE_LIMIT);
+    vj_net_reference_free(ref);
+    pictures_free(&pictures);
+}
+
+static void golden_case(const char *name)
+{
+    hid_t file;
+    ok(vj_h5_open(&file, VJ_TEST_GOLDEN "/net/golden.h5", &err));
+    hid_t group = H5Gopen2(file, name, H5P_DEFAULT);
+    assert_true(group >= 0);
+    struct vj_net_shape shape = {0};
+    size_t patches, n;
+    read_case_shape(group, &shape, &patches, &n);
+    struct rig rig;
+    rig_make(&rig, &shape, 1);
+    compare_case(&rig, group, name, patches, n);
+    rig_free(&rig);
+    H5Gclose(group);
+    vj_h5_close(file, "golden.h5", NULL);
+}
+
+static void every_layer_and_score_of_figure_agrees_with_pytorch(void **state)
+{
+    (void)state;
+    golden_case("figure_full");
+}
+
+static void small_shapes_agree_with_pytorch(void **state)
+{
+    (void)state;
+    golden_case("released_small_transpose");
+    golden_case("figure_small_reshape");
+    golden_case("released_tiny_reshape");
+}
+
+/* The one network of full size, 102 million weights, is made once for all tests that need it. */
+static struct rig full;
+
+static int make_full(void **state)
+{
+    (void)state;
+    struct vj_net_shape shape = vj_net_shape_default(VJ_VARIANT_RELEASED);
+    rig_make(&full, &shape, 2);
+    return 0;
+}
+
+static int free_full(void **state)
+{
+    (void)state;
+    rig_free(&full);
+    return 0;
+}
+
+static void every_layer_and_score_of_released_agrees_with_pytorch(void **state)
+{
+    (void)state;
+    hid_t file;
+    ok(vj_h5_open(&file, VJ_TEST_GOLDEN "/net/golden.h5", &err));
+    hid_t group = H5Gopen2(file, "released_full", H5P_DEFAULT);
+    assert_true(group >= 0);
+    struct vj_net_shape shape = {0};
+    size_t patches, n;
+    read_case_shape(group, &shape, &patches, &n);
+    assert_int_equal(shape.patch_size, full.w.shape.patch_size);
+    assert_memory_equal(shape.channels, full.w.shape.channels, sizeof(shape.channels));
+    compare_case(&full, group, "released_full", patches, n);
+    H5Gclose(group);
+    vj_h5_close(file, "golden.h5", NULL);
+}
+
+/* ---- against the unfolded formulas ---- */
+
+static void compare_with_plain(const struct vj_net_shape *shape)
+{
+    enum { P = 2, N = 2 };
+    struct rig rig;
+    rig_make(&rig, shape, 2);
+    struct pictures pic = pictures_make(&rig, P, N);
+    struct vj_net_reference *ref = reference_make(&rig, &pic, P);
+    float score[N], quality[N * P], weight[N * P];
+    ok(vj_net_scores(rig.work, ref, pic.d, N, score, quality, weight, &err));
+
+    const char *jnd_scope =
+        shape->variant == VJ_VARIANT_RELEASED ? "extract_jnd_feature" : "extract_feature";
+    const size_t count = plain_feature_count(shape), px = rig.pixels;
+    for (size_t i = 0; i < N; i++) {
+        double weighted = 0, weights = 0;
+        for (size_t p = 0; p < P; p++) {
+            double q, a;
+            double *r = plain_features(&rig.w, "extract_feature", pic.r + p * px * 3, 3);
+            double *d = plain_features(&rig.w, "extract_feature", pic.d + (i * P + p) * px * 3, 3);
+            double *j = plain_features(&rig.w, jnd_scope, pic.j + p * px, 1);
+            plain_patch(&rig.w, r, d, j, count, &q, &a);
+            weighted += q * a;
+            weights += a;
+            assert_true(fabs(quality[i * P + p] - q) <= SCORE_LIMIT * fabs(q));
+            assert_true(fabs(weight[i * P + p] - a) <= SCORE_LIMIT * fabs(a));
+            free(r);
+            free(d);
+            free(j);
+        }
+        assert_true(fabs(score[i] - weighted / weights) <= SCORE_LIMIT * fabs(weighted / weights));
+    }
+    vj_net_reference_free(ref);
+    pictures_free(&pic);
+    rig_free(&rig);
+}
+
+static void folded_network_equals_the_unfolded_one(void **state)
+{
+    (void)state;
+    const struct vj_net_shape shapes[] = {
+        small_shape(VJ_VARIANT_RELEASED, VJ_NON_LOCAL_RESHAPE, 16, 16, 16, 16, 24),
+        small_shape(VJ_VARIANT_RELEASED, VJ_NON_LOCAL_RESHAPE, 32, 16, 32, 16, 16),
+        small_shape(VJ_VARIANT_RELEASED, VJ_NON_LOCAL_TRANSPOSE, 32, 32, 16, 16, 21),
+        small_shape(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE, 48, 16, 16, 32, 8),
+        small_shape(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_TRANSPOSE, 16, 48, 16, 16, 1),
+        small_shape(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE, 32, 16, 16, 16, 64),
+    };
+    for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
+        compare_with_plain(&shapes[i]);
+}
+
+/* Foldings 1 to 3, each matrix by itself: the product with random features. */
+static void folded_head_matrices_equal_the_unfolded_products(void **state)
+{
+    (void)state;
+    for (int variant = 0; variant < 2; variant++) {
+        struct vj_weights w = {0};
+        const struct vj_net_shape shape =
+            small_shape((enum vj_variant)variant, VJ_NON_LOCAL_RESHAPE, 32, 16, 16, 16, 12);
+        ok(formula_weights(&w, &shape, &err));
+        const size_t f = vj_net_features(&shape), copies = variant == VJ_VARIANT_RELEASED ? 2 : 1;
+        assert_int_equal(f, variant == VJ_VARIANT_RELEASED ? 48 : 24);
+        assert_int_equal(vj_net_head_inputs(&shape), 3 * copies * f);
+        float *matrix[5];
+        for (int part = 0; part < 5; part++) {
+            matrix[part] = malloc(f * VJ_NET_HIDDEN * sizeof(float));
+            ok(vj_net_fold_head(&w, (enum vj_fold_part)part, matrix[part], &err));
+        }
+        const float *quality = plain_tensor(&w, "regressions/block1/weights");
+        const float *weight = plain_tensor(&w, "weightings/block1/weights");
+        for (size_t o = 0; o < VJ_NET_HIDDEN; o += 7) {
+            double q_full = 0, q_folded = 0, a_full = 0, a_folded = 0, scale = 0;
+            for (size_t i = 0; i < f; i++) {
+                const double r = sin(1.0 + (double)i), d = cos(3.0 * (double)i), j = 0.3 + d * r;
+                const double third_q = r - d, third_a = d * j;
+                for (size_t k = 0; k < copies; k++) {
+                    const size_t row = k * f + i, step = copies * f;
+                    q_full += r * quality[row * VJ_NET_HIDDEN + o] +
+                              d * quality[(step + row) * VJ_NET_HIDDEN + o] +
+                              third_q * quality[(2 * step + row) * VJ_NET_HIDDEN + o];
+                    a_full += r * weight[row * VJ_NET_HIDDEN + o] +
+                              d * weight[(step + row) * VJ_NET_HIDDEN + o] +
+                              third_a * weight[(2 * step + row) * VJ_NET_HIDDEN + o];
+                }
+                const size_t at = i * VJ_NET_HIDDEN + o;
+                q_folded += r * matrix[VJ_FOLD_QUALITY_REFERENCE][at] +
+                            d * matrix[VJ_FOLD_QUALITY_DISTORTED][at];
+                a_folded += r * matrix[VJ_FOLD_WEIGHT_REFERENCE][at] +
+                            d * matrix[VJ_FOLD_WEIGHT_DISTORTED][at] +
+                            third_a * matrix[VJ_FOLD_WEIGHT_PRODUCT][at];
+                scale += fabs(q_folded) + fabs(a_folded);
+            }
+            assert_true(fabs(q_full - q_folded) <= 1e-6 * scale);
+            assert_true(fabs(a_full - a_folded) <= 1e-6 * scale);
+        }
+        for (int part = 0; part < 5; part++)
+            free(matrix[part]);
+        vj_weights_free(&w);
+    }
+}
+
+/* Folding 5 on one pixel: (h Wg + bg) Ww + bw. */
+static void folded_value_projection_equals_g_then_w(void **state)
+{
+    (void)state;
+    enum { C = 12 };
+    struct vj_weights w = {0};
+    const struct vj_net_shape shape =
+        small_shape(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE, 16, 16, 16, 16, C);
+    ok(formula_weights(&w, &shape, &err));
+    float kernel[C * C], bias[C];
+    ok(vj_net_fold_value(&w, "extract_feature", kernel, bias, &err));
+    struct plain_map h = plain_new(1, C);
+    for (size_t i = 0; i < C; i++)
+        h.v[i] = sin((double)i);
+    struct plain_map g = plain_projection(&w, "extract_feature", &h, "g");
+    struct plain_map out = plain_projection(&w, "extract_feature", &g, "w");
+    for (size_t o = 0; o < C; o++) {
+        double folded = bias[o];
+        for (size_t i = 0; i < C; i++)
+            folded += h.v[i] * (double)kernel[i * C + o];
+        assert_true(fabs(folded - out.v[o]) <= 1e-6);
+    }
+    free(h.v);
+    free(g.v);
+    free(out.v);
+    vj_weights_free(&w);
+}
+
+/* Where element (c, y, x) of a map lies. */
+static size_t at(const struct vj_map *m, size_t c, size_t y, size_t x)
+{
+    return ((c / m->block * m->height + y) * m->width + x) * m->block + c % m->block;
+}
+
+/* Folding 6, for every layout in and out: bits of scale * maxpool(h) are those of maxpool(h *
+ * scale). */
+static void pooling_before_scaling_gives_the_same_bits_in_every_layout(void **state)
+{
+    (void)state;
+    enum { C = 48, S = 6 };
+    const size_t blocks[] = {8, 16, C};
+    float h[C * S * S], pooled[C * S * S / 4], mean[C], max[C], scale[C], first_mean[C];
+    for (size_t bi = 0; bi < 3; bi++)
+        for (size_t bo = 0; bo < 3; bo++) {
+            const struct vj_map map = {C, S, S, blocks[bi]}, half = {C, S / 2, S / 2, blocks[bo]};
+            for (size_t c = 0; c < C; c++) {
+                scale[c] = 0.01f + 0.9f * (float)(formula_mix((uint32_t)c) >> 8) / 16777216.0f;
+                for (size_t p = 0; p < S * S; p++) {
+                    uint32_t word = formula_mix((uint32_t)(c * S * S + p + 1000));
+                    h[at(&map, c, p / S, p % S)] = word & 1 ? (float)(word >> 8) * 3e-7f : 0.0f;
+                }
+            }
+            vj_layer_pool(h, &map, pooled, half.block, mean, max);
+            vj_layer_scale(pooled, &half, scale);
+            for (size_t c = 0; c < C; c++) {
+                float top = 0;
+                double sum = 0;
+                for (size_t y = 0; y < S; y += 2)
+                    for (size_t x = 0; x < S; x += 2) {
+                        float m = 0;
+                        for (size_t d = 0; d < 4; d++) {
+                            float v = h[at(&map, c, y + d / 2, x + d % 2)];
+                            m = fmaxf(m, v * scale[c]);
+                            top = fmaxf(top, v);
+                            sum += v;
+                        }
+                        assert_true(pooled[at(&half, c, y / 2, x / 2)] == m);
+                    }
+                assert_true(max[c] == top);
+                assert_true(fabs(mean[c] - sum / (S * S)) <= 1e-6 * sum);
+                if (bi == 0 && bo == 0)
+                    first_mean[c] = mean[c];
+                assert_true(mean[c] == first_mean[c]);
+            }
+        }
+}
+
+static void maps_of_any_block_become_nhwc(void **state)
+{
+    (void)state;
+    enum { C = 20, H = 3, W = 5 };
+    const size_t blocks[] = {1, 8, 16, C};
+    float from[32 * H * W], to[C * H * W];
+    for (size_t b = 0; b < 4; b++) {
+        const struct vj_map map = {C, H, W, blocks[b]};
+        memset(from, 0xff, sizeof(from)); /* padding is not a number and must not come through */
+        for (size_t i = 0; i < C * H * W; i++)
+            from[at(&map, i % C, i / C / W, i / C % W)] = (float)i;
+        vj_layer_to_nhwc(from, &map, to);
+        for (size_t i = 0; i < C * H * W; i++)
+            assert_true(to[i] == (float)i);
+    }
+}
+
+static void input_conversion_is_exact_for_all_256_values(void **state)
+{
+    (void)state;
+    uint8_t patch[256 * 3], grey[256];
+    float planes[256 * 3], interleaved[256 * 3];
+    const struct vj_map nchw = {3, 16, 16, 1}, nhwc = {3, 16, 16, 3};
+    for (int i = 0; i < 256; i++) {
+        grey[i] = (uint8_t)i;
+        for (int c = 0; c < 3; c++)
+            patch[3 * i + c] = (uint8_t)(i + 85 * c);
+    }
+    vj_layer_input(patch, 3, planes, &nchw);
+    vj_layer_input(patch, 3, interleaved, &nhwc);
+    for (int i = 0; i < 256; i++)
+        for (int c = 0; c < 3; c++) {
+            volatile float product = (float)patch[3 * i + c] * (1.0f / 255.0f);
+            float want = product - 0.5f;
+            assert_true(planes[c * 256 + i] == want);
+            assert_true(interleaved[3 * i + c] == want);
+        }
+    vj_layer_input(grey, 1, planes, &nchw);
+    vj_layer_input(grey, 1, interleaved, &nhwc);
+    for (int i = 0; i < 256; i++)
+        for (int c = 0; c < 3; c++) {
+            volatile float product = (float)i * (1.0f / 255.0f);
+            assert_true(planes[c * 256 + i] == product - 0.5f);
+            assert_true(interleaved[3 * i + c] == product - 0.5f);
+        }
+}
+
+/* ---- bits ---- */
+
+/* Scores with their own work and reference. */
+static void score_with(struct rig *rig, int threads, const uint8_t *r, const uint8_t *j,
+                       const uint8_t *d, size_t patches, size_t n, float *score, float *quality,
+                       float *weight)
+{
+    struct vj_net_work *work;
+    struct vj_net_reference *ref;
+    ok(vj_net_work_create(&work, rig->net, threads, &err));
+    ok(vj_net_reference_create(&ref, rig->net, patches, &err));
+    ok(vj_net_reference_load(ref, work, r, j, patches, &err));
+    ok(vj_net_scores(work, ref, d, n, score, quality, weight, &err));
+    vj_net_reference_free(ref);
+    vj_net_work_free(work);
+}
+
+static void check_threads(struct rig *rig)
+{
+    enum { P = 5, N = 7 };
+    struct pictures pic = pictures_make(rig, P, N);
+    float score[N], quality[N * P], weight[N * P];
+    score_with(rig, 1, pic.r, pic.j, pic.d, P, N, score, quality, weight);
+    for (int threads = 2; threads <= 5; threads += threads == 3 ? 2 : 1) {
+        float s[N], q[N * P], a[N * P];
+        score_with(rig, threads, pic.r, pic.j, pic.d, P, N, s, q, a);
+        assert_memory_equal(s, score, sizeof(score));
+        assert_memory_equal(q, quality, sizeof(quality));
+        assert_memory_equal(a, weight, sizeof(weight));
+    }
+    pictures_free(&pic);
+}
+
+/* n = 7 at once, each of the seven alone, and in reverse order. */
+static void check_candidates(struct rig *rig)
+{
+    enum { P = 5, N = 7 };
+    struct pictures pic = pictures_make(rig, P, N);
+    const size_t bytes = P * rig->pixels * 3;
+    float score[N], quality[N * P], weight[N * P], s[N], q[N * P], a[N * P];
+    struct vj_net_reference *ref = reference_make(rig, &pic, P);
+    ok(vj_net_scores(rig->work, ref, pic.d, N, score, quality, weight, &err));
+    uint8_t *reversed = malloc(N * bytes);
+    for (size_t i = 0; i < N; i++) {
+        ok(vj_net_scores(rig->work, ref, pic.d + i * bytes, 1, s, q, a, &err));
+        assert_true(s[0] == score[i]);
+        assert_memory_equal(q, quality + i * P, P * sizeof(float));
+        assert_memory_equal(a, weight + i * P, P * sizeof(float));
+        memcpy(reversed + (N - 1 - i) * bytes, pic.d + i * bytes, bytes);
+    }
+    ok(vj_net_scores(rig->work, ref, reversed, N, s, NULL, NULL, &err));
+    for (size_t i = 0; i < N; i++)
+        assert_true(s[N - 1 - i] == score[i]);
+    free(reversed);
+    vj_net_reference_free(ref);
+    pictures_free(&pic);
+}
+
+/* P = 32 against 32 times P = 1: the same bits for every patch, wherever it stands. */
+static void check_patches(struct rig *rig)
+{
+    enum { P = 32 };
+    struct pictures pic = pictures_make(rig, P, 1);
+    const size_t px = rig->pixels;
+    float score, quality[P], weight[P];
+    struct vj_net_reference *ref = reference_make(rig, &pic, P);
+    ok(vj_net_scores(rig->work, ref, pic.d, 1, &score, quality, weight, &err));
+    for (size_t p = 0; p < P; p++) {
+        float s, q, a;
+        ok(vj_net_reference_load(ref, rig->work, pic.r + p * px * 3, pic.j + p * px, 1, &err));
+        ok(vj_net_scores(rig->work, ref, pic.d + p * px * 3, 1, &s, &q, &a, &err));
+        assert_true(q == quality[p]);
+        assert_true(a == weight[p]);
+        assert_true(s == (float)((double)q * (double)a / (double)a));
+    }
+    double weighted = 0, weights = 0;
+    for (size_t p = 0; p < P; p++) {
+        weighted += (double)quality[p] * (double)weight[p];
+        weights += (double)weight[p];
+    }
+    assert_true(score == (float)(weighted / weights));
+    vj_net_reference_free(ref);
+    pictures_free(&pic);
+}
+
+/* The same patch in every row of every block of more than one chunk. */
+static void check_rows(struct rig *rig, size_t rows)
+{
+    struct pictures pic = pictures_make(rig, 1, 1);
+    const size_t bytes = rig->pixels * 3;
+    uint8_t *d = malloc(rows * bytes);
+    for (size_t i = 0; i < rows; i++)
+        memcpy(d + i * bytes, pic.d, bytes);
+    float *score = malloc(3 * rows * sizeof(float)), *quality = score + rows,
+          *weight = quality + rows;
+    struct vj_net_reference *ref = reference_make(rig, &pic, 1);
+    ok(vj_net_scores(rig->work, ref, d, rows, score, quality, weight, &err));
+    for (size_t i = 1; i < rows; i++) {
+        assert_true(quality[i] == quality[0]);
+        assert_true(weight[i] == weight[0]);
+        assert_true(score[i] == score[0]);
+    }
+    vj_net_reference_free(ref);
+    free(score);
+    free(d);
+    pictures_free(&pic);
+}
+
+static const struct vj_net_shape *bits_shapes(size_t *count)
+{
+    static struct vj_net_shape shapes[2];
+    shapes[0] = small_shape(VJ_VARIANT_RELEASED, VJ_NON_LOCAL_RESHAPE, 32, 16, 32, 16, 20);
+    shapes[1] = small_shape(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE, 64, 32, 64, 128, 256);
+    *count = 2;
+    return shapes;
+}
+
+static void bits_do_not_depend_on_the_number_of_threads(void **state)
+{
+    (void)state;
+    size_t count;
+    const struct vj_net_shape *shapes = bits_shapes(&count);
+    for (size_t i = 0; i < count; i++) {
+        struct rig rig;
+        rig_make(&rig, &shapes[i], 1);
+        check_threads(&rig);
+        rig_free(&rig);
+    }
+    check_threads(&full);
+}
+
+static void bits_do_not_depend_on_the_other_candidates_of_a_call(void **state)
+{
+    (void)state;
+    size_t count;
+    const struct vj_net_shape *shapes = bits_shapes(&count);
+    for (size_t i = 0; i < count; i++) {
+        struct rig rig;
+        rig_make(&rig, &shapes[i], 2);
+        check_candidates(&rig);
+        rig_free(&rig);
+    }
+    check_candidates(&full);
+}
+
+static void bits_do_not_depend_on_the_other_patches(void **state)
+{
+    (void)state;
+    size_t count;
+    const struct vj_net_shape *shapes = bits_shapes(&count);
+    for (size_t i = 0; i < count; i++) {
+        struct rig rig;
+        rig_make(&rig, &shapes[i], 3);
+        check_patches(&rig);
+        rig_free(&rig);
+    }
+    check_patches(&full);
+}
+
+static void bits_do_not_depend_on_the_row_of_a_block_or_chunk(void **state)
+{
+    (void)state;
+    size_t count;
+    const struct vj_net_shape *shapes = bits_shapes(&count);
+    for (size_t i = 0; i < count; i++) {
+        struct rig rig;
+        rig_make(&rig, &shapes[i], 2);
+        check_rows(&rig, VJ_HEADS_ROWS + VJ_NET_ROW_BLOCK + 3);
+        rig_free(&rig);
+    }
+    check_rows(&full, VJ_NET_ROW_BLOCK + 3);
+}
+
+static void two_works_side_by_side_give_the_bits_of_one(void **state)
+{
+    (void)state;
+    enum { P = 3, N = 4 };
+    size_t count;
+    struct rig rig;
+    rig_make(&rig, &bits_shapes(&count)[0], 1);
+    struct pictures pic = pictures_make(&rig, P, N);
+    float score[N], each[4][N], quality[N * P], weight[N * P];
+    score_with(&rig, 1, pic.r, pic.j, pic.d, P, N, score, quality, weight);
+    struct vj_net_reference *ref = reference_make(&rig, &pic, P);
+    struct vj_net_work *work[4];
+    struct vj_error errors[4] = {0};
+    int failed = 0;
+    for (int t = 0; t < 4; t++)
+        ok(vj_net_work_create(&work[t], rig.net, 1, &err));
+#pragma omp parallel for num_threads(4) reduction(+ : failed)
+    for (int t = 0; t < 4; t++)
+        failed += vj_net_scores(work[t], ref, pic.d, N, each[t], NULL, NULL, &errors[t]) != 0;
+    assert_int_equal(failed, 0);
+    for (int t = 0; t < 4; t++) {
+        assert_memory_equal(each[t], score, sizeof(score));
+        vj_net_work_free(work[t]);
+    }
+    vj_net_reference_free(ref);
+    pictures_free(&pic);
+    rig_free(&rig);
+}
+
+/* ---- conduct ---- */
+
+static void callers_thread_count_is_left_alone(void **state)
+{
+    (void)state;
+    size_t count;
+    const int before = omp_get_max_threads();
+    for (int threads = 1; threads <= 4; threads += 3) {
+        omp_set_num_threads(threads);
+        struct rig rig;
+        rig_make(&rig, &bits_shapes(&count)[0], 0);
+        assert_int_equal(rig.work->threads, threads);
+        assert_int_equal(omp_get_max_threads(), threads);
+        check_rows(&rig, 3);
+        assert_int_equal(omp_get_max_threads(), threads);
+        rig_free(&rig);
+    }
+    omp_set_num_threads(before);
+}
+
+static void no_layer_falls_back_to_a_reference_implementation(void **state)
+{
+    (void)state;
+    for (int s = 0; s < VJ_NET_STREAMS; s++) {
+        const struct vj_extractor *e = vj_net_extractor(full.net, (enum vj_net_stream)s);
+        const struct vj_dnn_op *ops[] = {e->conv[0], e->conv[1], e->conv[2], e->conv[3],
+                                         e->theta,   e->phi,     e->value};
+        for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++)
+            assert_null(strstr(vj_dnn_op_implementation(ops[i]), "ref"));
+    }
+    assert_null(strstr(vj_dnn_op_implementation(full.net->non_local.affinity), "ref"));
+    assert_null(strstr(vj_dnn_op_implementation(full.net->non_local.softmax), "ref"));
+    assert_null(strstr(vj_dnn_op_implementation(full.net->non_local.attend), "ref"));
+}
+
+static void misuse_is_refused_with_a_reason(void **state)
+{
+    (void)state;
+    size_t count;
+    struct rig rig, other;
+    rig_make(&rig, &bits_shapes(&count)[0], 1);
+    rig_make(&other, &bits_shapes(&count)[0], 1);
+    struct pictures pic = pictures_make(&rig, 2, 1);
+    struct vj_net_reference *ref;
+    float score;
+    ok(vj_net_reference_create(&ref, rig.net, 2, &err));
+    assert_int_equal(vj_net_scores(rig.work, ref, pic.d, 1, &score, NULL, NULL, &err), -EINVAL);
+    vj_assert_contains(err.text, "no patches were loaded");
+    assert_int_equal(vj_net_reference_load(ref, rig.work, pic.r, pic.j, 3, &err), -EINVAL);
+    vj_assert_contains(err.text, "3 patches for a reference with room for 1 to 2");
+    assert_int_equal(vj_net_reference_load(ref, rig.work, pic.r, pic.j, 0, &err), -EINVAL);
+    assert_int_equal(vj_net_reference_load(ref, other.work, pic.r, pic.j, 2, &err), -EINVAL);
+    vj_assert_contains(err.text, "different networks");
+    ok(vj_net_reference_load(ref, rig.work, pic.r, pic.j, 2, &err));
+    assert_int_equal(vj_net_scores(other.work, ref, pic.d, 1, &score, NULL, NULL, &err), -EINVAL);
+    vj_assert_contains(err.text, "different networks");
+    assert_int_equal(vj_net_scores(rig.work, ref, pic.d, SIZE_MAX, &score, NULL, NULL, &err),
+                     -EINVAL);
+    vj_net_reference_free(ref);
+    pictures_free(&pic);
+    rig_free(&rig);
+    rig_free(&other);
+}
+
+/* Every tensor in turn is taken away or given another size. */
+static void weights_that_form_no_network_are_refused_by_name(void **state)
+{
+    (void)state;
+    struct vj_weights w = {0};
+    struct vj_net *net;
+    const struct vj_net_shape shape =
+        small_shape(VJ_VARIANT_RELEASED, VJ_NON_LOCAL_RESHAPE, 16, 16, 16, 16, 8);
+    ok(formula_weights(&w, &shape, &err));
+    for (size_t i = 0; i < w.count; i++) {
+        struct vj_tensor *t = &w.tensors[i];
+        char name[sizeof(t->name)];
+        memcpy(name, t->name, sizeof(name));
+        t->name[0] = '?';
+        assert_int_equal(vj_net_create(&net, &w, &err), -EINVAL);
+        assert_null(net);
+        vj_assert_contains(err.text, name);
+        memcpy(t->name, name, sizeof(name));
+        t->count++;
+        assert_int_equal(vj_net_create(&net, &w, &err), -EINVAL);
+        vj_assert_contains(err.text, name);
+        vj_assert_contains(err.text, "the network needs");
+        t->count--;
+    }
+    w.shape.patch_size = 24;
+    assert_int_equal(vj_net_create(&net, &w, &err), -EINVAL);
+    vj_assert_contains(err.text, "patch_size is 24");
+    vj_weights_free(&w);
+}
+
+static void sizes_and_libraries_are_reported(void **state)
+{
+    (void)state;
+    char text[128];
+    vj_net_libraries(text, sizeof(text));
+    vj_assert_contains(text, "oneDNN ");
+    vj_assert_contains(text, "OpenMP");
+    /* five folded matrices of 16,384 x 512 and two extractors of at least 524,000 values */
+    const size_t heads = (size_t)5 * 16384 * 512 * sizeof(float);
+    assert_true(vj_net_bytes(full.net) > heads + 2 * 524000 * sizeof(float));
+    assert_true(vj_net_bytes(full.net) < heads + ((size_t)8 << 20));
+    assert_true(vj_net_work_bytes(full.work) > (size_t)VJ_HEADS_ROWS * 2 * 16384 * sizeof(float));
+    struct vj_net_reference *ref;
+    ok(vj_net_reference_create(&ref, full.net, 32, &err));
+    assert_true(vj_net_reference_bytes(ref) >= (size_t)32 * (16384 + 1024) * sizeof(float));
+    vj_net_reference_free(ref);
+    assert_int_equal(vj_net_get_shape(full.net)->patch_size, 128);
+    assert_int_equal(vj_net_positive_class(full.net), full.w.positive_class);
+}
+
+static void the_patch_weight_never_falls_below_one_millionth(void **state)
+{
+    (void)state;
+    size_t count;
+    struct vj_weights w = {0};
+    ok(formula_weights(&w, &bits_shapes(&count)[0], &err));
+    vj_weights_find(&w, "weightings/block2/biases")->data[0] = -1000;
+    struct rig rig = {.w = w};
+    ok(vj_net_create(&rig.net, &w, &err));
+    ok(vj_net_work_create(&rig.work, rig.net, 1, &err));
+    rig.pixels = (size_t)w.shape.patch_size * (size_t)w.shape.patch_size;
+    struct pictures pic = pictures_make(&rig, 2, 1);
+    struct vj_net_reference *ref = reference_make(&rig, &pic, 2);
+    float score, quality[2], weight[2];
+    ok(vj_net_scores(rig.work, ref, pic.d, 1, &score, quality, weight, &err));
+    assert_true(weight[0] == 1e-6f && weight[1] == 1e-6f);
+    assert_true(fabsf(score - (quality[0] + quality[1]) / 2) <= 1e-6f);
+    vj_net_reference_free(ref);
+    pictures_free(&pic);
+    rig_free(&rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_layer_and_score_of_released_agrees_with_pytorch),
+        cmocka_unit_test(every_layer_and_score_of_figure_agrees_with_pytorch),
+        cmocka_unit_test(small_shapes_agree_with_pytorch),
+        cmocka_unit_test(folded_network_equals_the_unfolded_one),
+        cmocka_unit_test(folded_head_matrices_equal_the_unfolded_products),
+        cmocka_unit_test(folded_value_projection_equals_g_then_w),
+        cmocka_unit_test(pooling_before_scaling_gives_the_same_bits_in_every_layout),
+        cmocka_unit_test(maps_of_any_block_become_nhwc),
+        cmocka_unit_test(input_conversion_is_exact_for_all_256_values),
+        cmocka_unit_test(bits_do_not_depend_on_the_number_of_threads),
+        cmocka_unit_test(bits_do_not_depend_on_the_other_candidates_of_a_call),
+        cmocka_unit_test(bits_do_not_depend_on_the_other_patches),
+        cmocka_unit_test(bits_do_not_depend_on_the_row_of_a_block_or_chunk),
+        cmocka_unit_test(two_works_side_by_side_give_the_bits_of_one),
+        cmocka_unit_test(callers_thread_count_is_left_alone),
+        cmocka_unit_test(no_layer_falls_back_to_a_reference_implementation),
+        cmocka_unit_test(misuse_is_refused_with_a_reason),
+        cmocka_unit_test(weights_that_form_no_network_are_refused_by_name),
+        cmocka_unit_test(sizes_and_libraries_are_reported),
+        cmocka_unit_test(the_patch_weight_never_falls_below_one_millionth),
+    };
+    return cmocka_run_group_tests(tests, make_full, free_full);
+}
