@@ -83,6 +83,7 @@ static int parse_ratings(int *rating, size_t *count, const char *text, struct vj
     *count = 0;
     for (char separator = '['; separator != ']';) {
         p++;
+        p += strspn(p, " \t\r\n");
         size_t length = strcspn(p, ",]");
         char number[64];
         double value;

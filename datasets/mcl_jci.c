@@ -129,8 +129,8 @@ static int search_sqf(struct mcl *mcl, const char *folder, int depth, size_t *lo
                        mcl->root, SQF_FOLDERS_MAX);
     struct vj_names names;
     int rc = vj_names_list(&names, folder, is_ordinary_folder, err);
-    if (rc)
-        return rc;
+    if (rc == -EACCES && depth > 1)
+        return 0; /* whatever it is, it is not for us */
     for (size_t i = 0; i < names.count && !rc; i++) {
         char *path;
         rc = vj_text(&path, err, "%s/%s", folder, names.name[i]);
