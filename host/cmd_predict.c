@@ -174,7 +174,8 @@ static int predict_all(struct vj_engine *engine, const struct arguments *a,
         bool open = engine->predictors->list[0].positive_class == VJ_POSITIVE_AUTO;
         struct vj_loaded loaded = {.index = i};
         vj_load_picture(&loaded, a->image[i], a->anchor_qf, read);
-        vj_engine_evaluate(engine, &loaded, open, &row);
+        vj_engine_submit(engine, &loaded, open, &row);
+        vj_engine_collect(engine, loaded.slot);
         vj_loaded_free(&loaded);
         if (row.status) {
             fprintf(stderr, "vpjnd: %s: %s\n", a->image[i], row.error);

@@ -120,6 +120,9 @@ struct vj_device_ops {
      */
     int (*scores)(void *state, int slot, size_t network, int draw, int count, float *score,
                   float *quality, float *weight, struct vj_error *err);
+
+    /* Waits until everything asked of the slot is done; reports what failed on the way. */
+    int (*wait)(void *state, int slot, struct vj_error *err);
 };
 
 extern const struct vj_device_ops vj_device_cpu;

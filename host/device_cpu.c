@@ -3,9 +3,9 @@
  * The CPU device: oneDNN and OpenMP. It is always there and it is the reference for every other
  * device.
  *
- * It computes when called and keeps one working set, so a slot number only says which picture the
- * caller means. Parallelism lies across candidates (codec, metrics) and across micro-batches of
- * patches (network); no result depends on the number of threads.
+ * It computes when called and keeps one working set, so a slot's number does not matter.
+ * Parallelism lies across candidates (codec, metrics) and across patches (network); no result
+ * depends on the number of threads.
  */
 #include <errno.h>
 #include <math.h>
@@ -527,6 +527,14 @@ static int cpu_scores(void *state, int slot, size_t network, int draw, int count
         kept_patch(cpu, draw, count, 0, 0), (size_t)count, score, quality, weight, err);
 }
 
+static int cpu_wait(void *state, int slot, struct vj_error *err)
+{
+    (void)state;
+    (void)slot;
+    (void)err;
+    return 0;
+}
+
 /* "model name" of /proc/cpuinfo, or the architecture where there is none. */
 static void processor_name(char *name, size_t size)
 {
@@ -569,4 +577,5 @@ const struct vj_device_ops vj_device_cpu = {
     .positions = cpu_positions,
     .candidates = cpu_candidates,
     .scores = cpu_scores,
+    .wait = cpu_wait,
 };

@@ -121,10 +121,25 @@ static int plan_networks(struct vj_engine *engine, struct vj_error *err)
         levels = (size_t)plan->threads;
     if (levels < (size_t)plan->levels)
         plan->levels = (int)levels;
-    size_t values = (size_t)engine->levels * (size_t)plan->patches;
-    engine->quality = vj_calloc(values, sizeof(float));
-    engine->weight = vj_calloc(values, sizeof(float));
-    return engine->quality && engine->weight ? 0 : vj_fail(err, -ENOMEM, "out of memory");
+    return 0;
+}
+
+static int alloc_passages(struct vj_engine *engine, struct vj_error *err)
+{
+    size_t levels = (size_t)engine->levels;
+    engine->passage = vj_calloc((size_t)engine->plan.slots, sizeof(*engine->passage));
+    bool ok = engine->passage != NULL;
+    for (int s = 0; ok && s < engine->plan.slots; s++) {
+        struct vj_passage *t = &engine->passage[s];
+        t->engine = engine;
+        t->bytes = vj_calloc(levels, sizeof(*t->bytes));
+        t->quality = vj_calloc(levels, sizeof(*t->quality));
+        ok = t->bytes && t->quality;
+        for (size_t j = 0; ok && j < engine->plan.jnd_count; j++)
+            if (engine->plan.jnd_share[j])
+                ok = (t->share[j] = vj_calloc(levels, sizeof(double))) != NULL;
+    }
+    return ok ? 0 : vj_fail(err, -ENOMEM, "out of memory");
 }
 
 static int check_memory(struct vj_engine *engine, struct vj_error *err)
@@ -169,6 +184,8 @@ int vj_engine_open(struct vj_engine *engine, const struct vj_config *config,
     if (!r)
         r = plan_quality(engine, err);
     if (!r)
+        r = alloc_passages(engine, err);
+    if (!r)
         r = vj_device_open(&engine->device, config->device, &engine->plan, engine->device_note,
                            err);
     if (!r)
@@ -181,9 +198,15 @@ int vj_engine_open(struct vj_engine *engine, const struct vj_config *config,
 void vj_engine_close(struct vj_engine *engine)
 {
     vj_device_close(&engine->device);
+    for (int s = 0; engine->passage && s < engine->plan.slots; s++) {
+        struct vj_passage *t = &engine->passage[s];
+        free(t->bytes);
+        free(t->quality);
+        for (int j = 0; j < VJ_DEVICE_JND_MAX; j++)
+            free(t->share[j]);
+    }
+    free(engine->passage);
     free(engine->weights);
-    free(engine->quality);
-    free(engine->weight);
     *engine = (struct vj_engine){0};
 }
 
@@ -306,15 +329,6 @@ static void reset_row(struct vj_row *row, const struct vj_engine *engine, size_t
 
 /* ---- evaluation ---- */
 
-/* One picture on its way through the device. */
-struct passage {
-    struct vj_engine *engine;
-    struct vj_loaded *loaded;
-    struct vj_row *row;
-    bool files; /* candidates are files, not synthesised */
-    double *share[VJ_DEVICE_JND_MAX];
-};
-
 /* Adds the time since *start to a stage and restarts the clock. */
 static void lap(struct vj_row *row, enum vj_stage stage, double *start)
 {
@@ -339,7 +353,7 @@ void vj_patch_positions(uint64_t seed, const char *name, int draw, bool aligned,
     }
 }
 
-static int place_patches(struct passage *t, struct vj_error *err)
+static int place_patches(struct vj_passage *t, struct vj_error *err)
 {
     struct vj_engine *engine = t->engine;
     const struct vj_device_plan *plan = &engine->plan;
@@ -365,20 +379,14 @@ static int place_patches(struct passage *t, struct vj_error *err)
     return r;
 }
 
-/* Candidates first..first+count-1 (levels, not quality factors). */
-static int run_candidates(struct passage *t, int first, int count, bool measure, bool patches,
+/* Asks for candidates first..first+count-1 (levels, not quality factors). */
+static int run_candidates(struct vj_passage *t, int first, int count, bool measure, bool patches,
                           struct vj_error *err)
 {
     struct vj_engine *engine = t->engine;
-    struct vj_row *row = t->row;
     int qf[VJ_LEVELS_MAX];
-    int64_t bytes[VJ_LEVELS_MAX];
-    struct vj_quality_values quality[VJ_LEVELS_MAX];
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count; i++)
         qf[i] = engine->config.qf_first + first + i;
-        bytes[i] = -1;
-        quality[i] = (struct vj_quality_values){NAN, NAN, NAN, NAN};
-    }
     struct vj_candidate_request request = {.qf = qf,
                                            .count = count,
                                            .fetch = t->files ? vj_loaded_fetch : NULL,
@@ -386,51 +394,50 @@ static int run_candidates(struct passage *t, int first, int count, bool measure,
                                            .sizes = measure,
                                            .metrics = measure,
                                            .patches = patches};
-    struct vj_candidate_values values = {.bytes = bytes, .quality = quality};
+    struct vj_candidate_values values = {.bytes = t->bytes + first, .quality = t->quality + first};
     for (size_t j = 0; j < engine->plan.jnd_count; j++)
         values.share[j] = t->share[j] ? t->share[j] + first : NULL;
-    int r = engine->device.ops->candidates(engine->device.state, t->loaded->slot, &request, &values,
-                                           err);
-    for (int i = 0; !r && measure && i < count; i++) {
-        row->bytes[first + i] = bytes[i];
-        row->psnr_y[first + i] = quality[i].psnr_y;
-        row->psnr_rgb[first + i] = quality[i].psnr_rgb;
-        row->ssim[first + i] = quality[i].ssim;
-        row->ms_ssim[first + i] = quality[i].ms_ssim;
-    }
-    return r;
+    return engine->device.ops->candidates(engine->device.state, t->loaded->slot, &request, &values,
+                                          err);
 }
 
-/* Scores of the kept candidates by one network, averaged over the draws. */
-static int run_network(struct passage *t, size_t predictor, int first, int count,
+/* Asks for the scores of the kept candidates by one network, draw by draw. */
+static int run_network(struct vj_passage *t, size_t predictor, int first, int count,
                        struct vj_error *err)
 {
     struct vj_engine *engine = t->engine;
     struct vj_row *row = t->row;
-    size_t levels = (size_t)engine->levels;
     size_t patches = (size_t)engine->plan.patches;
-    bool keep = engine->config.store_patches;
+    size_t network = engine->predictors->list[predictor].network;
+    float *quality = row->patch_quality[predictor], *weight = row->patch_weight[predictor];
     int r = 0;
     for (int d = 0; !r && d < engine->plan.draws; d++) {
-        size_t at = (size_t)d * levels + (size_t)first;
-        r = engine->device.ops->scores(
-            engine->device.state, t->loaded->slot, engine->predictors->list[predictor].network, d,
-            count, row->draw_score[predictor] + at, keep ? engine->quality : NULL,
-            keep ? engine->weight : NULL, err);
-        if (r || !keep)
-            continue;
-        size_t values = (size_t)count * patches;
-        memcpy(row->patch_quality[predictor] + at * patches, engine->quality,
-               values * sizeof(float));
-        memcpy(row->patch_weight[predictor] + at * patches, engine->weight, values * sizeof(float));
-    }
-    for (int i = first; !r && i < first + count; i++) {
-        double sum = 0;
-        for (int d = 0; d < engine->plan.draws; d++)
-            sum += row->draw_score[predictor][(size_t)d * levels + (size_t)i];
-        row->score[predictor][i] = (float)(sum / engine->plan.draws);
+        size_t at = (size_t)d * (size_t)engine->levels + (size_t)first;
+        r = engine->device.ops->scores(engine->device.state, t->loaded->slot, network, d, count,
+                                       row->draw_score[predictor] + at,
+                                       quality ? quality + at * patches : NULL,
+                                       weight ? weight + at * patches : NULL, err);
     }
     return r;
+}
+
+static int wait_for(const struct vj_passage *t, struct vj_error *err)
+{
+    const struct vj_device *device = &t->engine->device;
+    return device->ops->wait(device->state, t->loaded->slot, err);
+}
+
+/* A network's score is the mean of its draws; NaN where a draw was not scored. */
+static void average_draws(struct vj_passage *t, size_t predictor, int first, int count)
+{
+    size_t levels = (size_t)t->engine->levels;
+    int draws = t->engine->plan.draws;
+    for (int i = first; i < first + count; i++) {
+        double sum = 0;
+        for (int d = 0; d < draws; d++)
+            sum += t->row->draw_score[predictor][(size_t)d * levels + (size_t)i];
+        t->row->score[predictor][i] = (float)(sum / draws);
+    }
 }
 
 void vj_lossy_probability(const float *score, int levels, enum vj_positive_class positive,
@@ -459,14 +466,14 @@ enum vj_positive_class vj_positive_from_scores(const float *score, size_t images
 
 /* What a lazy search asks: candidates, patches and scores of a few levels. */
 struct question {
-    struct passage *passage;
+    struct vj_passage *passage;
     size_t predictor;
 };
 
 static int answer(void *user, int first, int count, float *probability, struct vj_error *err)
 {
     struct question *q = user;
-    struct passage *t = q->passage;
+    struct vj_passage *t = q->passage;
     double start = vj_seconds();
     int most = t->engine->plan.levels;
     for (int at = first; at < first + count; at += most) {
@@ -475,16 +482,19 @@ static int answer(void *user, int first, int count, float *probability, struct v
         lap(t->row, VJ_STAGE_CANDIDATES, &start);
         if (!r)
             r = run_network(t, q->predictor, at, n, err);
+        if (!r)
+            r = wait_for(t, err);
         lap(t->row, VJ_STAGE_NETWORK, &start);
         if (r)
             return r;
     }
+    average_draws(t, q->predictor, first, count);
     vj_lossy_probability(t->row->score[q->predictor] + first, count,
                          t->engine->predictors->list[q->predictor].positive_class, probability);
     return 0;
 }
 
-static int run_lazily(struct passage *t, struct vj_error *err)
+static int run_lazily(struct vj_passage *t, struct vj_error *err)
 {
     for (size_t p = 0; p < t->engine->predictors->count; p++) {
         if (!is_network(t->engine, p))
@@ -500,7 +510,7 @@ static int run_lazily(struct passage *t, struct vj_error *err)
 }
 
 /* Everything at every quality factor, as many at once as the plan has room for. */
-static int run_levels(struct passage *t, bool networks, struct vj_error *err)
+static int run_levels(struct vj_passage *t, bool networks, struct vj_error *err)
 {
     struct vj_engine *engine = t->engine;
     int most = engine->plan.levels;
@@ -520,7 +530,7 @@ static int run_levels(struct passage *t, bool networks, struct vj_error *err)
 }
 
 /* What the other predictors go by: the metric, the share of pixels, or someone else's score. */
-static void copy_scores(struct passage *t)
+static void copy_scores(struct vj_passage *t)
 {
     struct vj_engine *engine = t->engine;
     for (size_t p = 0; p < engine->predictors->count; p++) {
@@ -555,7 +565,7 @@ static void copy_scores(struct passage *t)
     }
 }
 
-static int pass_through(struct passage *t, bool full, struct vj_error *err)
+static int ask_everything(struct vj_passage *t, bool full, struct vj_error *err)
 {
     struct vj_engine *engine = t->engine;
     struct vj_loaded *loaded = t->loaded;
@@ -577,38 +587,69 @@ static int pass_through(struct passage *t, bool full, struct vj_error *err)
         r = run_levels(t, networks && !lazy, err);
     if (!r && networks && lazy)
         r = run_lazily(t, err);
-    if (!r)
-        copy_scores(t);
     return r;
 }
 
-void vj_engine_evaluate(struct vj_engine *engine, struct vj_loaded *loaded, bool full,
-                        struct vj_row *row)
+void vj_engine_submit(struct vj_engine *engine, struct vj_loaded *loaded, bool full,
+                      struct vj_row *row)
 {
-    struct passage t = {.engine = engine, .loaded = loaded, .row = row};
-    struct vj_error err = loaded->error;
+    struct vj_passage *t = &engine->passage[loaded->slot];
+    t->loaded = loaded;
+    t->row = row;
+    t->error = loaded->error;
+    t->files = false;
     reset_row(row, engine, loaded->index);
     row->seconds[VJ_STAGE_READ] = loaded->seconds;
-    int r = err.code;
+    for (int i = 0; i < engine->levels; i++) {
+        t->bytes[i] = -1;
+        t->quality[i] = (struct vj_quality_values){NAN, NAN, NAN, NAN};
+    }
+    if (t->error.code)
+        return;
     for (int qf = 0; qf <= VJ_LEVELS_MAX; qf++)
-        t.files = t.files || loaded->candidate[qf].data;
-    for (size_t j = 0; !r && j < engine->plan.jnd_count; j++) {
-        if (!engine->plan.jnd_share[j])
-            continue;
-        t.share[j] = vj_calloc((size_t)engine->levels, sizeof(double));
-        if (!t.share[j])
-            r = vj_fail(&err, -ENOMEM, "out of memory");
+        t->files = t->files || loaded->candidate[qf].data;
+    row->width = loaded->source.width;
+    row->height = loaded->source.height;
+    int r = ask_everything(t, full, &t->error);
+    if (r && !t->error.code)
+        t->error.code = r;
+}
+
+static void fill_row(struct vj_passage *t)
+{
+    struct vj_row *row = t->row;
+    for (int i = 0; i < t->engine->levels; i++) {
+        row->bytes[i] = t->bytes[i];
+        row->psnr_y[i] = t->quality[i].psnr_y;
+        row->psnr_rgb[i] = t->quality[i].psnr_rgb;
+        row->ssim[i] = t->quality[i].ssim;
+        row->ms_ssim[i] = t->quality[i].ms_ssim;
     }
-    if (!r) {
-        row->width = loaded->source.width;
-        row->height = loaded->source.height;
-        r = pass_through(&t, full, &err);
+    for (size_t p = 0; p < t->engine->predictors->count; p++)
+        if (is_network(t->engine, p))
+            average_draws(t, p, 0, t->engine->levels);
+    copy_scores(t);
+}
+
+void vj_engine_collect(struct vj_engine *engine, int slot)
+{
+    struct vj_passage *t = &engine->passage[slot];
+    struct vj_row *row = t->row;
+    double start = vj_seconds();
+    struct vj_error late = {0};
+    /* Even after a failure: nothing may still be writing into the row. */
+    int r = wait_for(t, &late);
+    lap(row, VJ_STAGE_NETWORK, &start);
+    if (!t->error.code && r) {
+        t->error = late;
+        t->error.code = r;
     }
-    for (size_t j = 0; j < engine->plan.jnd_count; j++)
-        free(t.share[j]);
-    if (r) {
-        reset_row(row, engine, loaded->index);
-        row->status = r;
-        snprintf(row->error, sizeof(row->error), "%.500s", err.text);
+    if (!t->error.code) {
+        fill_row(t);
+        return;
     }
+    reset_row(row, engine, row->index);
+    row->seconds[VJ_STAGE_READ] = t->loaded->seconds;
+    row->status = t->error.code;
+    snprintf(row->error, sizeof(row->error), "%.500s", t->error.text);
 }

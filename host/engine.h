@@ -49,6 +49,18 @@ struct vj_row {
     double seconds[VJ_STAGE_COUNT];
 };
 
+/* One picture on its way through the device; the engine's own. */
+struct vj_passage {
+    struct vj_engine *engine;
+    struct vj_loaded *loaded;
+    struct vj_row *row;
+    bool files;     /* candidates are files, not synthesised */
+    int64_t *bytes; /* [levels] */
+    struct vj_quality_values *quality;
+    double *share[VJ_DEVICE_JND_MAX]; /* [levels], or NULL */
+    struct vj_error error;
+};
+
 struct vj_engine {
     struct vj_config config; /* copy */
     struct vj_predictors *predictors;
@@ -58,7 +70,7 @@ struct vj_engine {
     struct vj_search_options search;
     int levels;
     const struct vj_weights **weights; /* what plan.weights points to */
-    float *quality, *weight;           /* [levels][patches] working space */
+    struct vj_passage *passage;        /* [slots] */
 };
 
 /*
@@ -78,13 +90,17 @@ int vj_row_alloc(struct vj_row *row, const struct vj_engine *engine, struct vj_e
 void vj_row_free(struct vj_row *row, const struct vj_engine *engine);
 
 /*
- * Evaluates one loaded picture. A failure is recorded in the row (status, error) and is not a
- * failure of the run. row: from vj_row_alloc(), may be reused.
- * full: score every quality factor even when the configuration says lazy (while a network's
+ * Evaluates one loaded picture in two steps, so that the device can work on the next picture while
+ * this one's results are awaited: vj_engine_submit() asks for everything, vj_engine_collect() waits
+ * and fills the row. Between them, loaded and row must stay as they are, and other pictures may be
+ * submitted to other slots (loaded->slot, below the configuration's slots). A failure is recorded
+ * in the row (status, error) and is not a failure of the run. row:  from vj_row_alloc(), may be
+ * reused full: score every quality factor even when the configuration says lazy (while a network's
  * positive class is still to be decided)
  */
-void vj_engine_evaluate(struct vj_engine *engine, struct vj_loaded *loaded, bool full,
-                        struct vj_row *row);
+void vj_engine_submit(struct vj_engine *engine, struct vj_loaded *loaded, bool full,
+                      struct vj_row *row);
+void vj_engine_collect(struct vj_engine *engine, int slot);
 
 /*
  * Probabilities that the difference is visible, from a network's scores (logits): sigmoid(score)

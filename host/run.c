@@ -17,15 +17,15 @@
 #include "host/schema.h"
 #include "host/stream.h"
 
-/* ---- the writer thread: one row is written while the next is evaluated ---- */
+/* ---- the writer thread: one row is written while the next ones are evaluated ---- */
 
 struct writer {
     struct vj_results *results;
     const struct vj_engine *engine;
-    struct vj_row row[2];
-    int filling; /* the row that the evaluating thread fills */
-    bool busy;   /* the other one is being written */
-    bool stop;
+    struct vj_row *rows;     /* [slots + 1] */
+    struct vj_row **of_slot; /* the row that each slot's picture fills */
+    struct vj_row *spare;    /* the one left: being written, or free */
+    bool busy, stop;
     struct vj_error error; /* of the first write that failed */
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -42,11 +42,10 @@ static void *write_rows(void *arg)
             pthread_cond_wait(&w->changed, &w->lock);
         if (!w->busy)
             break;
-        const struct vj_row *row = &w->row[!w->filling];
         bool bad = w->error.code != 0;
         pthread_mutex_unlock(&w->lock);
         struct vj_error mine = {0};
-        if (!bad && vj_schema_write_row(w->results, w->engine, row, &mine) && !mine.code)
+        if (!bad && vj_schema_write_row(w->results, w->engine, w->spare, &mine) && !mine.code)
             mine.code = -EIO;
         pthread_mutex_lock(&w->lock);
         if (mine.code)
@@ -61,14 +60,20 @@ static void *write_rows(void *arg)
 static int writer_start(struct writer *w, struct vj_results *results,
                         const struct vj_engine *engine, struct vj_error *err)
 {
+    size_t slots = (size_t)engine->plan.slots;
     *w = (struct writer){.results = results, .engine = engine};
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->changed, NULL);
-    int r = vj_row_alloc(&w->row[0], engine, err);
-    if (!r)
-        r = vj_row_alloc(&w->row[1], engine, err);
+    w->rows = vj_calloc(slots + 1, sizeof(*w->rows));
+    w->of_slot = vj_calloc(slots, sizeof(*w->of_slot));
+    int r = w->rows && w->of_slot ? 0 : vj_fail(err, -ENOMEM, "out of memory");
+    for (size_t i = 0; !r && i <= slots; i++)
+        r = vj_row_alloc(&w->rows[i], engine, err);
     if (r)
         return r;
+    for (size_t i = 0; i < slots; i++)
+        w->of_slot[i] = &w->rows[i];
+    w->spare = &w->rows[slots];
     r = pthread_create(&w->thread, NULL, write_rows, w);
     w->started = r == 0;
     return r ? vj_fail(err, -r, "cannot start the writer thread: %s", strerror(r)) : 0;
@@ -84,14 +89,16 @@ static int writer_drain(struct writer *w, struct vj_error *err)
     return w->error.code ? vj_fail(err, w->error.code, "%s", w->error.text) : 0;
 }
 
-/* Hands the filled row over; the other one may be filled next. */
-static int writer_put(struct writer *w, struct vj_error *err)
+/* Hands a slot's row over to be written; the slot gets another one. */
+static int writer_put(struct writer *w, int slot, struct vj_error *err)
 {
     int r = writer_drain(w, err);
     if (r)
         return r;
     pthread_mutex_lock(&w->lock);
-    w->filling = !w->filling;
+    struct vj_row *row = w->of_slot[slot];
+    w->of_slot[slot] = w->spare;
+    w->spare = row;
     w->busy = true;
     pthread_cond_broadcast(&w->changed);
     pthread_mutex_unlock(&w->lock);
@@ -100,6 +107,8 @@ static int writer_put(struct writer *w, struct vj_error *err)
 
 static void writer_stop(struct writer *w)
 {
+    if (!w->engine)
+        return;
     if (w->started) {
         pthread_mutex_lock(&w->lock);
         w->stop = true;
@@ -107,12 +116,12 @@ static void writer_stop(struct writer *w)
         pthread_mutex_unlock(&w->lock);
         pthread_join(w->thread, NULL);
     }
-    if (w->engine) {
-        vj_row_free(&w->row[0], w->engine);
-        vj_row_free(&w->row[1], w->engine);
-        pthread_mutex_destroy(&w->lock);
-        pthread_cond_destroy(&w->changed);
-    }
+    for (int i = 0; w->rows && i <= w->engine->plan.slots; i++)
+        vj_row_free(&w->rows[i], w->engine);
+    free(w->rows);
+    free(w->of_slot);
+    pthread_mutex_destroy(&w->lock);
+    pthread_cond_destroy(&w->changed);
 }
 
 /* ---- the run ---- */
@@ -214,6 +223,12 @@ static void note_failure(struct vj_progress *progress, const struct run *run,
     vj_progress_note(progress, line);
 }
 
+/* Pictures that the device works on, oldest first. */
+struct in_flight {
+    struct vj_loaded **loaded; /* [slots] */
+    size_t count;
+};
+
 /* Networks whose positive class is open are scored in full until enough images are there to decide.
  */
 static int update_positive(struct run *run, struct writer *writer, size_t *open,
@@ -225,27 +240,47 @@ static int update_positive(struct run *run, struct writer *writer, size_t *open,
     return r ? r : vj_decide_positive(&run->engine, run->results, false, open, err);
 }
 
-static int evaluate_all(struct run *run, struct vj_stream *stream, struct writer *writer,
-                        struct vj_progress *progress, struct vj_error *err)
+/* Waits for the oldest picture and hands its row to the writer. */
+static int collect_oldest(struct run *run, struct in_flight *flight, struct vj_stream *stream,
+                          struct writer *writer, struct vj_progress *progress, struct vj_error *err)
 {
-    struct vj_loaded *loaded;
+    struct vj_loaded *loaded = flight->loaded[0];
+    int slot = loaded->slot;
+    const struct vj_row *row = writer->of_slot[slot];
+    memmove(flight->loaded, flight->loaded + 1, --flight->count * sizeof(*flight->loaded));
+    vj_engine_collect(&run->engine, slot);
+    vj_stream_release(stream, loaded);
+    if (row->status) {
+        run->summary->failed++;
+        note_failure(progress, run, row);
+    }
+    for (int s = 0; s < VJ_STAGE_COUNT; s++)
+        run->busy[s] += row->seconds[s];
+    vj_progress_step(progress, row->status != 0);
+    return writer_put(writer, slot, err);
+}
+
+static int evaluate_all(struct run *run, struct vj_stream *stream, struct writer *writer,
+                        struct in_flight *flight, struct vj_progress *progress,
+                        struct vj_error *err)
+{
+    /* One slot stays free for the decode threads, so that they are never idle. */
+    size_t most = run->config->slots > 1 ? (size_t)run->config->slots - 1 : 1;
     size_t open = 1;
+    struct vj_loaded *loaded;
     int r = update_positive(run, writer, &open, err);
     while (!r && (loaded = vj_stream_next(stream)) != NULL) {
-        struct vj_row *row = &writer->row[writer->filling];
-        vj_engine_evaluate(&run->engine, loaded, open > 0, row);
-        vj_stream_release(stream, loaded);
-        if (row->status) {
-            run->summary->failed++;
-            note_failure(progress, run, row);
+        vj_engine_submit(&run->engine, loaded, open > 0, writer->of_slot[loaded->slot]);
+        flight->loaded[flight->count++] = loaded;
+        /* While the class is open, the next picture's full or lazy depends on this one's row. */
+        while (!r && flight->count > 0 && (flight->count >= most || open > 0)) {
+            r = collect_oldest(run, flight, stream, writer, progress, err);
+            if (!r)
+                r = update_positive(run, writer, &open, err);
         }
-        for (int s = 0; s < VJ_STAGE_COUNT; s++)
-            run->busy[s] += row->seconds[s];
-        vj_progress_step(progress, row->status != 0);
-        r = writer_put(writer, err);
-        if (!r)
-            r = update_positive(run, writer, &open, err);
     }
+    while (!r && flight->count > 0)
+        r = collect_oldest(run, flight, stream, writer, progress, err);
     return r ? r : writer_drain(writer, err);
 }
 
@@ -263,15 +298,22 @@ static int evaluate(struct run *run, struct vj_error *err)
     struct vj_progress progress;
     struct vj_stream *stream = NULL;
     struct writer writer = {0};
-    int r = writer_start(&writer, run->results, &run->engine, err);
+    struct in_flight flight = {.loaded = vj_calloc((size_t)c->slots, sizeof(*flight.loaded))};
+    int r = flight.loaded ? 0 : vj_fail(err, -ENOMEM, "out of memory");
+    if (!r)
+        r = writer_start(&writer, run->results, &run->engine, err);
     if (!r)
         r = vj_stream_open(&stream, run->dataset, run->todo, run->todo_count, &options, err);
     vj_progress_start(&progress, stderr, run->images.count, run->summary->resumed);
     if (!r)
-        r = evaluate_all(run, stream, &writer, &progress, err);
+        r = evaluate_all(run, stream, &writer, &flight, &progress, err);
     run->summary->seconds = vj_progress_finish(&progress);
+    /* After a failed write pictures may still be with the device: wait before their memory goes. */
+    for (size_t i = 0; i < flight.count; i++)
+        vj_engine_collect(&run->engine, flight.loaded[i]->slot);
     vj_stream_close(stream);
     writer_stop(&writer);
+    free(flight.loaded);
     return r;
 }
 

@@ -9,7 +9,7 @@
 #include "host/checked.h"
 #include "host/progress.h"
 
-enum slot_state { SLOT_FREE, SLOT_LOADING, SLOT_READY };
+enum slot_state { SLOT_FREE, SLOT_LOADING, SLOT_READY, SLOT_GIVEN };
 
 struct vj_stream {
     const struct vj_dataset *ds;
@@ -167,7 +167,7 @@ static void *work(void *arg)
     pthread_mutex_lock(&s->lock);
     while (!s->stop && s->next_load < s->count) {
         size_t k = s->next_load;
-        if (k >= s->next_give + slots || s->state[k % slots] != SLOT_FREE) {
+        if (s->state[k % slots] != SLOT_FREE) {
             pthread_cond_wait(&s->changed, &s->lock);
             continue;
         }
@@ -226,7 +226,8 @@ struct vj_loaded *vj_stream_next(struct vj_stream *s)
     pthread_mutex_lock(&s->lock);
     while (s->state[s->next_give % slots] != SLOT_READY)
         pthread_cond_wait(&s->changed, &s->lock);
-    struct vj_loaded *loaded = &s->slot[s->next_give % slots];
+    struct vj_loaded *loaded = &s->slot[s->next_give++ % slots];
+    s->state[loaded->slot] = SLOT_GIVEN;
     pthread_mutex_unlock(&s->lock);
     return loaded;
 }
@@ -237,7 +238,6 @@ void vj_stream_release(struct vj_stream *s, struct vj_loaded *loaded)
     vj_loaded_free(loaded);
     pthread_mutex_lock(&s->lock);
     s->state[slot] = SLOT_FREE;
-    s->next_give++;
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);
 }

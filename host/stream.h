@@ -48,7 +48,10 @@ struct vj_stream;
 int vj_stream_open(struct vj_stream **stream, const struct vj_dataset *ds, const size_t *index,
                    size_t count, const struct vj_stream_options *options, struct vj_error *err);
 
-/* The next item in order, or NULL after the last one. Owned by the stream; release it when done. */
+/*
+ * The next item in order, or NULL after the last one. Owned by the stream; release it when done, in
+ * any order. At most `slots` items may be out: the caller releases one before asking for another.
+ */
 struct vj_loaded *vj_stream_next(struct vj_stream *stream);
 
 /* Frees the item's memory and its slot. */

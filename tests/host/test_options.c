@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/vj_test.h"
+
+#include <errno.h>
+
+#include "host/options.h"
+
+static void defaults_are_within_their_own_limits(void **state)
+{
+    (void)state;
+    struct vj_config config;
+    vj_config_defaults(&config);
+    for (size_t i = 0; i < vj_option_count; i++) {
+        struct vj_error err = {0};
+        const struct vj_option *o = &vj_options[i];
+        if (o->key && vj_config_set(&config, o->key, o->fallback, &err))
+            fail_msg("default of %s: %s", o->key, err.text);
+    }
+    assert_int_equal(config.qf_first, 1);
+    assert_int_equal(config.qf_last, 100);
+    assert_int_equal(config.seed, 1);
+    assert_int_equal(config.max_pixels, (size_t)256 << 20);
+    assert_string_equal(config.jnd_model, "epc17");
+}
+
+static void text_reads_back_as_the_same_configuration(void **state)
+{
+    (void)state;
+    struct vj_config a, b;
+    struct vj_error err = {0};
+    vj_config_defaults(&a);
+    assert_int_equal(vj_config_set(&a, "root", "a \"quoted\\\" folder", &err), 0);
+    assert_int_equal(vj_config_set(&a, "seed", "18446744073709551615", &err), 0);
+    assert_int_equal(vj_config_set(&a, "lazy", "yes", &err), 0);
+    assert_int_equal(vj_config_set(&a, "search", "max-likelihood", &err), 0);
+    assert_int_equal(vj_config_set(&a, "max_memory", "3G", &err), 0);
+    char *text = vj_config_text(&a, true);
+    assert_non_null(text);
+    vj_config_defaults(&b);
+    if (vj_config_parse(&b, text, "copy", &err))
+        fail_msg("%s", err.text);
+    char *again = vj_config_text(&b, true);
+    assert_string_equal(text, again);
+    assert_int_equal(b.seed, UINT64_MAX);
+    assert_int_equal(b.max_memory, (size_t)3 << 30);
+    assert_string_equal(b.root, a.root);
+    free(text);
+    free(again);
+}
+
+static void options_of_the_machine_stay_out_of_the_text_that_must_match(void **state)
+{
+    (void)state;
+    struct vj_config config;
+    vj_config_defaults(&config);
+    char *text = vj_config_text(&config, false);
+    assert_null(strstr(text, "threads"));
+    assert_null(strstr(text, "slots"));
+    assert_non_null(strstr(text, "seed"));
+    free(text);
+}
+
+static void lists_of_a_file_become_one_value(void **state)
+{
+    (void)state;
+    struct vj_config config;
+    struct vj_error err = {0};
+    vj_config_defaults(&config);
+    assert_int_equal(vj_config_parse(&config, "predictors = [\"constant\", \"psnr-threshold\"];\n",
+                                     "text", &err),
+                     0);
+    assert_string_equal(config.predictors, "constant,psnr-threshold");
+}
+
+static void bad_values_are_refused_with_what_is_allowed(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *pair, *text;
+    } cases[] = {
+        {"qf_frist=1", "unknown option 'qf_frist'; did you mean 'qf_first'?"},
+        {"colour_of_the_sky=1", "unknown option 'colour_of_the_sky'; `vpjnd eval --help` lists"},
+        {"qf_first", "--set 'qf_first' is not of the form key=value"},
+        {"=3", "--set '=3' is not of the form key=value"},
+        {"qf_first=0", "option qf_first: '0' is not a whole number from 1 to 100"},
+        {"qf_last=101", "option qf_last: '101' is not a whole number from 1 to 100"},
+        {"qf_last=", "option qf_last: '' is not a whole number from 1 to 100"},
+        {"qf_last=50x", "option qf_last: '50x' is not a whole number from 1 to 100"},
+        {"qf_last=99999999999999999999", "is not a whole number from 1 to 100"},
+        {"seed=-1", "option seed: '-1' is not a whole number from 0 to 2^64-1"},
+        {"seed=18446744073709551616", "is not a whole number from 0 to 2^64-1"},
+        {"lazy=maybe", "option lazy: 'maybe' is not true or false"},
+        {"search=bisect", "option search: 'bisect' is not one of binary-block,sliding-window,"},
+        {"search=binary-bloc", "option search: 'binary-bloc' is not one of"},
+        {"sampling=422", "option sampling: '422' is not one of 420,444"},
+        {"max_memory=8Q", "option max_memory: '8Q' is not a size such as 8G"},
+        {"max_memory=-1", "option max_memory: '-1' is not a size"},
+        {"max_memory=99999999999G", "option max_memory: '99999999999G' is not a size"},
+        {"jnd=4", "option jnd: '4' is not a whole number from 1 to 3"},
+        {"draws=0", "option draws: '0' is not a whole number from 1 to 64"},
+        {"root=a\nb", "option root: control character 0xa in its value"},
+        {"labels=abcdefghijklmnopqrstuvwxyz", "option labels: value of 26 characters is longer"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct vj_config config;
+        struct vj_error err = {0};
+        vj_config_defaults(&config);
+        assert_int_equal(vj_config_set_pair(&config, cases[i].pair, &err), -EINVAL);
+        vj_assert_contains(err.text, cases[i].text);
+    }
+}
+
+static void bad_files_are_refused_with_their_line(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *content, *text;
+    } cases[] = {
+        {"qf_first = 1;\nqf_last = ;\n", "run.cfg:2: syntax error"},
+        {"qf_first = 1;\nqf_first = 2;\n", "run.cfg:2: duplicate setting name"},
+        {"\n\nqf_last = 101;\n", "run.cfg:3: option qf_last: '101' is not a whole number"},
+        {"jnd_skale = \"max\";\n", "run.cfg:1: unknown option 'jnd_skale'; did you mean"},
+        {"group = { a = 1; };\n", "run.cfg:1: option group: groups are not used"},
+        {"predictors = [1, 2];\n", "run.cfg:1: option predictors: element 1 is not a string"},
+        {"qf_first = 1.5;\n", "run.cfg:1: option qf_first: '1.5' is not a whole number"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct vj_config config;
+        struct vj_error err = {0};
+        vj_config_defaults(&config);
+        assert_int_equal(vj_config_parse(&config, cases[i].content, "run.cfg", &err), -EINVAL);
+        vj_assert_contains(err.text, cases[i].text);
+    }
+    struct vj_config config;
+    struct vj_error err = {0};
+    assert_int_equal(vj_config_read(&config, "/nonexistent/run.cfg", &err), -ENOENT);
+    vj_assert_contains(err.text, "cannot open configuration file /nonexistent/run.cfg");
+}
+
+static void options_that_contradict_each_other_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *pair, *text;
+    } cases[] = {
+        {"qf_first=60", "option qf_first = 60 is above qf_last = 50"},
+        {"block_threshold=6", "option block_threshold = 6 is above block = 5"},
+        {"window_threshold=9", "option window_threshold = 9 is above window = 5"},
+        {"predictors=", "option predictors is empty"},
+        {"dataset=", "option dataset is empty"},
+        {"root=", "option root is empty; say where data set folder lies (root=DIR)"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct vj_config config;
+        struct vj_error err = {0};
+        vj_config_defaults(&config);
+        vj_config_set(&config, "root", "somewhere", NULL);
+        vj_config_set(&config, "qf_last", "50", NULL);
+        assert_int_equal(vj_config_check(&config, &err), 0);
+        assert_int_equal(vj_config_set_pair(&config, cases[i].pair, &err), 0);
+        assert_int_equal(vj_config_check(&config, &err), -EINVAL);
+        vj_assert_contains(err.text, cases[i].text);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults_are_within_their_own_limits),
+        cmocka_unit_test(text_reads_back_as_the_same_configuration),
+        cmocka_unit_test(options_of_the_machine_stay_out_of_the_text_that_must_match),
+        cmocka_unit_test(lists_of_a_file_become_one_value),
+        cmocka_unit_test(bad_values_are_refused_with_what_is_allowed),
+        cmocka_unit_test(bad_files_are_refused_with_their_line),
+        cmocka_unit_test(options_that_contradict_each_other_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/vj_test.h"
+
+#include <errno.h>
+#include <math.h>
+
+#include "host/predictors.h"
+
+static char *folder;
+
+static int make_folder(void **state)
+{
+    (void)state;
+    folder = vj_test_mkdir();
+    return 0;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    vj_test_rmdir(folder);
+    return 0;
+}
+
+/* Writes folder/name and returns its path in a static buffer. */
+static const char *put(const char *name, const char *content)
+{
+    static char path[4096];
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(content, file);
+    fclose(file);
+    return path;
+}
+
+static void defaults_and_arguments_of_thresholds(void **state)
+{
+    (void)state;
+    struct vj_predictors p = {0};
+    struct vj_error err = {0};
+    const char *list = "constant, psnr-threshold ,psnr-threshold:fit,ssim-threshold,"
+                       "ms-ssim-threshold,ms-ssim-threshold:0.99,pixel-epc17,"
+                       "pixel-chou95-paper:0.1,constant,constant";
+    if (vj_predictors_open(&p, list, VJ_POSITIVE_AUTO, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(p.count, 10);
+    assert_string_equal(p.list[1].name, "psnr-threshold");
+    assert_float_equal(p.list[1].threshold, 36.70, 0);
+    assert_false(p.list[1].fit);
+    assert_string_equal(p.list[2].name, "psnr-threshold-2");
+    assert_true(p.list[2].fit);
+    assert_true(p.list[3].fit); /* SSIM has no published figure */
+    assert_float_equal(p.list[4].threshold, 0.9922, 0);
+    assert_float_equal(p.list[5].threshold, 0.99, 0);
+    assert_true(p.list[6].fit);
+    assert_string_equal(p.list[7].jnd_model->variants[p.list[7].jnd_variant], "paper");
+    assert_string_equal(p.list[7].name, "pixel-chou95-paper");
+    assert_string_equal(p.list[8].name, "constant-2");
+    assert_string_equal(p.list[9].name, "constant-3");
+    vj_predictors_free(&p);
+}
+
+static void external_predictions_are_found_by_name_or_stem(void **state)
+{
+    (void)state;
+    struct vj_predictors p = {0};
+    struct vj_error err = {0};
+    char list[4200];
+    snprintf(list, sizeof(list), "external:%s",
+             put("theirs.csv", "image,qf_pred\nb,40\nphotos/a.png,30\n"));
+    if (vj_predictors_open(&p, list, VJ_POSITIVE_AUTO, &err))
+        fail_msg("%s", err.text);
+    assert_string_equal(p.list[0].name, "external-theirs");
+    const struct vj_external *e = &p.list[0].external;
+    assert_false(e->has_scores);
+    assert_int_equal(vj_external_find(e, "photos/a.png")->qf, 30);
+    assert_int_equal(vj_external_find(e, "elsewhere/b.bmp")->qf, 40);
+    assert_null(vj_external_find(e, "c"));
+    vj_predictors_free(&p);
+}
+
+static void external_scores_are_kept_per_quality_factor(void **state)
+{
+    (void)state;
+    struct vj_predictors p = {0};
+    struct vj_error err = {0};
+    char list[4200];
+    snprintf(list, sizeof(list), "external:%s",
+             put("scores.csv", "qf,image,score\n1,a,0.9\n100,a,0.125\n"));
+    if (vj_predictors_open(&p, list, VJ_POSITIVE_AUTO, &err))
+        fail_msg("%s", err.text);
+    const struct vj_external_row *row = vj_external_find(&p.list[0].external, "a");
+    assert_true(p.list[0].external.has_scores);
+    assert_float_equal(row->score[100], 0.125, 0);
+    assert_true(isnan(row->score[50]));
+    vj_predictors_free(&p);
+}
+
+static void bad_lists_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *list, *text;
+    } cases[] = {
+        {"", "option predictors: an empty entry"},
+        {"constant,,psnr-threshold", "option predictors: an empty entry"},
+        {"median", "unknown predictor 'median'; known are constant, psnr-threshold,"},
+        {"constant:3", "predictor constant takes no ':3'"},
+        {"psnr-threshold:loud", "predictor psnr-threshold: 'loud' is neither fit nor a PSNR in dB"},
+        {"psnr-threshold:-3", "'-3' is neither fit nor a PSNR in dB from 0 to 200"},
+        {"psnr-threshold:nan", "'nan' is neither fit nor a PSNR"},
+        {"ms-ssim-threshold:1.5", "'1.5' is neither fit nor a similarity from -1 to 1"},
+        {"pixel-epc17:2", "predictor pixel-epc17: '2' is neither fit nor a share of pixels"},
+        {"pixel-eye", "eye"},
+        {"pixel-epc17-wrong", "wrong"},
+        {"vpjnd", "predictor vpjnd needs a file: vpjnd:FILE"},
+        {"external:", "predictor external needs a file"},
+        {"vpjnd:/nonexistent/w.h5", "/nonexistent/w.h5"},
+        {"external:/nonexistent/e.csv", "/nonexistent/e.csv"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct vj_predictors p = {0};
+        struct vj_error err = {0};
+        assert_true(vj_predictors_open(&p, cases[i].list, VJ_POSITIVE_AUTO, &err) < 0);
+        vj_assert_contains(err.text, cases[i].text);
+        vj_predictors_free(&p);
+    }
+}
+
+static void bad_external_files_are_refused_with_their_line(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *content, *text;
+    } cases[] = {
+        {"", "e.csv"},
+        {"image,qf_pred\n", "e.csv has no rows"},
+        {"picture,qf_pred\na,3\n", "image"},
+        {"image,prediction\na,3\n", "has neither image,qf_pred nor image,qf,score"},
+        {"image,qf_pred\na,0\n", "e.csv:2: qf_pred '0' is not a whole number from 1 to 100"},
+        {"image,qf_pred\na,101\n", "e.csv:2: qf_pred '101'"},
+        {"image,qf_pred\na,37.5\n", "e.csv:2: qf_pred '37.5'"},
+        {"image,qf_pred\na,3\na,4\n", "e.csv:3: a second prediction for image 'a'"},
+        {"image,qf_pred\na,3\nb,3\na,4\n", "rows of image 'a' stand in more than one place"},
+        {"image,qf,score\na,1,1.5\n", "e.csv:2: score '1.5' is not a probability"},
+        {"image,qf,score\na,1,nan\n", "e.csv:2: score 'nan' is not a probability"},
+        {"image,qf,score\na,,0.5\n", "e.csv:2: qf '' is not a whole number"},
+        {"image,qf,score\na,7,0.5\na,7,0.5\n", "e.csv:3: a second score for image 'a' at quality"},
+        {"image,qf_pred\n\"a,3\n", "e.csv:2"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct vj_predictors p = {0};
+        struct vj_error err = {0};
+        char list[4200];
+        snprintf(list, sizeof(list), "external:%s", put("e.csv", cases[i].content));
+        assert_true(vj_predictors_open(&p, list, VJ_POSITIVE_AUTO, &err) < 0);
+        vj_assert_contains(err.text, cases[i].text);
+        vj_predictors_free(&p);
+    }
+}
+
+static void networks_of_different_patch_sizes_are_not_mixed(void **state)
+{
+    (void)state;
+    char a[4096], b[4096], list[8300];
+    struct vj_error err = {0};
+    struct vj_net_shape shape = {
+        .variant = VJ_VARIANT_FIGURE, .patch_size = 16, .patches = 2, .channels = {16, 16, 16, 16}};
+    snprintf(a, sizeof(a), "%s/a.h5", folder);
+    snprintf(b, sizeof(b), "%s/b.h5", folder);
+    for (int i = 0; i < 2; i++) {
+        struct vj_weights w = {0};
+        if (vj_weights_init(&w, &shape, 1, &err) || vj_weights_write(&w, i ? b : a, &err))
+            fail_msg("%s", err.text);
+        vj_weights_free(&w);
+        shape.patch_size = 32;
+    }
+    struct vj_predictors p = {0};
+    snprintf(list, sizeof(list), "vpjnd:%s,vpjnd:%s", a, b);
+    assert_int_equal(vj_predictors_open(&p, list, VJ_POSITIVE_AUTO, &err), -EINVAL);
+    vj_assert_contains(err.text, "was made for patches of 32 pixels");
+    vj_predictors_free(&p);
+    snprintf(list, sizeof(list), "vpjnd:%s,vpjnd:%s", a, a);
+    if (vj_predictors_open(&p, list, VJ_POSITIVE_LOSSLESS, &err))
+        fail_msg("%s", err.text);
+    assert_string_equal(p.list[0].name, "vpjnd-a");
+    assert_string_equal(p.list[1].name, "vpjnd-a-2");
+    assert_int_equal(p.list[1].network, 1);
+    assert_int_equal(p.list[0].positive_class, VJ_POSITIVE_LOSSLESS);
+    assert_false(p.list[0].positive_auto);
+    vj_predictors_free(&p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults_and_arguments_of_thresholds),
+        cmocka_unit_test(external_predictions_are_found_by_name_or_stem),
+        cmocka_unit_test(external_scores_are_kept_per_quality_factor),
+        cmocka_unit_test(bad_lists_are_refused),
+        cmocka_unit_test(bad_external_files_are_refused_with_their_line),
+        cmocka_unit_test(networks_of_different_patch_sizes_are_not_mixed),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}

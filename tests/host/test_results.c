@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/vj_test.h"
+
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "host/results.h"
+
+enum { ROWS = 300, VALUES = 7 };
+
+static char *folder;
+static char part[4096], final[4096];
+
+static const struct vj_column columns[] = {
+    {.path = "/a/name", .type = VJ_COLUMN_STRING, .string_size = 9, .description = "text"},
+    {.path = "/a/flag", .type = VJ_COLUMN_U8, .rank = 1, .dim = {VALUES}, .description = "flags"},
+    {.path = "/a/count", .type = VJ_COLUMN_I32, .description = "whole numbers"},
+    {.path = "/a/bytes", .type = VJ_COLUMN_I64, .description = "sizes", .units = "byte"},
+    {.path = "/b/score",
+     .type = VJ_COLUMN_F32,
+     .rank = 1,
+     .dim = {VALUES},
+     .description = "scores"},
+    {.path = "/b/deep/time",
+     .type = VJ_COLUMN_F64,
+     .rank = 3,
+     .dim = {2, 3, 2},
+     .description = "seconds",
+     .units = "second"},
+};
+enum { COLUMNS = sizeof(columns) / sizeof(columns[0]) };
+
+static int set_up(void **state)
+{
+    (void)state;
+    folder = vj_test_mkdir();
+    snprintf(part, sizeof(part), "%s/r.h5.part", folder);
+    snprintf(final, sizeof(final), "%s/r.h5", folder);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    vj_test_rmdir(folder);
+    return 0;
+}
+
+static struct vj_results *create(void)
+{
+    struct vj_error err = {0};
+    struct vj_results *r;
+    if (vj_results_create(&r, part, ROWS, columns, COLUMNS, &err))
+        fail_msg("%s", err.text);
+    return r;
+}
+
+static float score_of(size_t row, size_t k)
+{
+    return (float)(row * 10 + k) / 3;
+}
+
+static void write_row(struct vj_results *r, size_t row)
+{
+    struct vj_error err = {0};
+    float score[VALUES];
+    int32_t count = (int32_t)row;
+    for (size_t k = 0; k < VALUES; k++)
+        score[k] = score_of(row, k);
+    if (vj_results_write(r, "/b/score", VJ_COLUMN_F32, row, 1, score, &err) ||
+        vj_results_flush(r, &err) ||
+        vj_results_write(r, "/a/count", VJ_COLUMN_I32, row, 1, &count, &err) ||
+        vj_results_flush(r, &err))
+        fail_msg("%s", err.text);
+}
+
+static void columns_start_as_never_written(void **state)
+{
+    (void)state;
+    struct vj_error err = {0};
+    struct vj_results *r = create();
+    uint8_t flag[VALUES];
+    int32_t count;
+    int64_t bytes;
+    float score[VALUES];
+    double time[12];
+    char name[9];
+    assert_int_equal(vj_results_read(r, "/a/flag", VJ_COLUMN_U8, 5, 1, flag, &err), 0);
+    assert_int_equal(vj_results_read(r, "/a/count", VJ_COLUMN_I32, 5, 1, &count, &err), 0);
+    assert_int_equal(vj_results_read(r, "/a/bytes", VJ_COLUMN_I64, 5, 1, &bytes, &err), 0);
+    assert_int_equal(vj_results_read(r, "/b/score", VJ_COLUMN_F32, 5, 1, score, &err), 0);
+    assert_int_equal(vj_results_read(r, "/b/deep/time", VJ_COLUMN_F64, 5, 1, time, &err), 0);
+    assert_int_equal(vj_results_read(r, "/a/name", VJ_COLUMN_STRING, 5, 1, name, &err), 0);
+    assert_int_equal(flag[6], 255);
+    assert_int_equal(count, -1);
+    assert_int_equal(bytes, -1);
+    assert_true(isnan(score[6]));
+    assert_true(isnan(time[11]));
+    assert_int_equal(name[0], 0);
+    vj_results_close(r);
+}
+
+static void published_file_holds_the_same_and_grows(void **state)
+{
+    (void)state;
+    struct vj_error err = {0};
+    struct vj_results *r = create();
+    size_t rows, dim[VJ_COLUMN_RANK_MAX], string_size, count;
+    int rank;
+    int64_t complete, n;
+    double value;
+    char *text, **members;
+    float score[ROWS * VALUES];
+    const double vector[] = {1, 2.5, -3};
+    for (size_t row = 0; row < ROWS; row++)
+        write_row(r, row);
+    assert_int_equal(
+        vj_results_write(r, "/a/name", VJ_COLUMN_STRING, 3, 1, "caf\xc3\xa9 ole", &err), 0);
+    assert_int_equal(vj_results_set_text(r, "/", "note", "a note", &err), 0);
+    assert_int_equal(vj_results_set_text(r, "/a/count", "empty", "", &err), 0);
+    assert_int_equal(vj_results_set_int(r, "/b", "n", -7, &err), 0);
+    assert_int_equal(vj_results_scalar(r, "/m/x/mad", 7.82, "mean", "QF", &err), 0);
+    assert_int_equal(vj_results_scalar(r, "/m/x/mad", 7.5, "mean", "QF", &err), 0);
+    assert_int_equal(vj_results_vector(r, "/m/x/v", VJ_COLUMN_F64, vector, 3, "three", NULL, &err),
+                     0);
+    if (vj_results_publish(&r, final, &err))
+        fail_msg("%s", err.text);
+    assert_null(r);
+    assert_int_equal(access(part, F_OK), -1);
+
+    assert_int_equal(vj_results_open(&r, final, false, &err), 0);
+    assert_int_equal(vj_results_get_int(r, "/", "complete", &complete, &err), 0);
+    assert_int_equal(complete, 1);
+    assert_int_equal(vj_results_get_text(r, "/", "note", &text, &err), 0);
+    assert_string_equal(text, "a note");
+    free(text);
+    assert_int_equal(vj_results_get_text(r, "/a/count", "empty", &text, &err), 0);
+    assert_string_equal(text, "");
+    free(text);
+    assert_int_equal(vj_results_get_text(r, "/a/bytes", "units", &text, &err), 0);
+    assert_string_equal(text, "byte");
+    free(text);
+    assert_int_equal(vj_results_get_int(r, "/b", "n", &n, &err), 0);
+    assert_int_equal(n, -7);
+    assert_int_equal(vj_results_get_scalar(r, "/m/x/mad", &value, &err), 0);
+    assert_true(value == 7.5);
+    assert_int_equal(vj_results_members(r, "/m/x", &members, &count, &err), 0);
+    assert_int_equal(count, 2);
+    assert_string_equal(members[0], "mad");
+    assert_string_equal(members[1], "v");
+    vj_results_members_free(members, count);
+    assert_int_equal(vj_results_shape(r, "/b/deep/time", &rows, &rank, dim, &string_size, &err), 0);
+    assert_int_equal(rows, ROWS);
+    assert_int_equal(rank, 3);
+    assert_int_equal(dim[1], 3);
+    assert_int_equal(vj_results_read(r, "/b/score", VJ_COLUMN_F32, 0, ROWS, score, &err), 0);
+    for (size_t i = 0; i < ROWS * VALUES; i++)
+        assert_true(score[i] == score_of(i / VALUES, i % VALUES));
+    char name[9];
+    assert_int_equal(vj_results_read(r, "/a/name", VJ_COLUMN_STRING, 3, 1, name, &err), 0);
+    assert_memory_equal(name, "caf\xc3\xa9 ole", 9);
+    vj_results_close(r);
+}
+
+/* Writes rows until it is killed. The parent learns of each row through the pipe. */
+static void child_writes(int tell)
+{
+    struct vj_results *r = create();
+    for (size_t row = 0; row < ROWS; row++) {
+        write_row(r, row);
+        if (write(tell, "x", 1) != 1)
+            _exit(3);
+    }
+    pause();
+}
+
+static void a_killed_writer_leaves_a_file_that_opens_up_to_its_last_row(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 20; round++) {
+        int ends[2], status;
+        char byte;
+        assert_int_equal(pipe(ends), 0);
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            close(ends[0]);
+            child_writes(ends[1]);
+        }
+        close(ends[1]);
+        size_t told = 0, wanted = 1 + (size_t)(round * 37) % 250;
+        while (told < wanted && read(ends[0], &byte, 1) == 1)
+            told++;
+        kill(child, SIGKILL);
+        waitpid(child, &status, 0);
+        close(ends[0]);
+        assert_true(WIFSIGNALED(status));
+
+        struct vj_error err = {0};
+        struct vj_results *r;
+        int32_t count[ROWS];
+        float score[ROWS * VALUES];
+        if (vj_results_open(&r, part, true, &err))
+            fail_msg("round %d: %s", round, err.text);
+        assert_int_equal(vj_results_read(r, "/a/count", VJ_COLUMN_I32, 0, ROWS, count, &err), 0);
+        assert_int_equal(vj_results_read(r, "/b/score", VJ_COLUMN_F32, 0, ROWS, score, &err), 0);
+        size_t written = 0;
+        while (written < ROWS && count[written] >= 0) {
+            assert_int_equal(count[written], written);
+            for (size_t k = 0; k < VALUES; k++)
+                assert_true(score[written * VALUES + k] == score_of(written, k));
+            written++;
+        }
+        assert_true(written >= told);
+        for (size_t row = written; row < ROWS; row++)
+            assert_int_equal(count[row], -1);
+        vj_results_close(r);
+    }
+}
+
+static void requests_that_do_not_fit_are_refused(void **state)
+{
+    (void)state;
+    struct vj_error err = {0};
+    struct vj_results *r = create();
+    float score[VALUES] = {0};
+    int64_t n;
+    char *text;
+    assert_int_equal(vj_results_write(r, "/b/score", VJ_COLUMN_F32, ROWS, 1, score, &err), -ERANGE);
+    vj_assert_contains(err.text,
+                       "r.h5.part: dataset /b/score has 300 rows, rows 300 to 301 wanted");
+    assert_int_equal(vj_results_read(r, "/b/nothing", VJ_COLUMN_F32, 0, 1, score, &err), -ENOENT);
+    vj_assert_contains(err.text, "has no dataset /b/nothing");
+    assert_int_equal(vj_results_get_int(r, "/b", "none", &n, &err), -ENOENT);
+    vj_assert_contains(err.text, "/b has no attribute none");
+    assert_int_equal(vj_results_get_text(r, "/zz", "none", &text, &err), -ENOENT);
+    assert_null(text);
+    vj_results_close(r);
+
+    assert_int_equal(vj_results_open(&r, "/nonexistent/r.h5", false, &err), -ENOENT);
+    vj_assert_contains(err.text, "cannot open results file /nonexistent/r.h5");
+    assert_true(vj_results_create(&r, "/nonexistent/r.h5.part", 1, columns, COLUMNS, &err) < 0);
+    vj_assert_contains(err.text, "cannot create results file /nonexistent/r.h5.part");
+    FILE *file = fopen(final, "w");
+    fputs("not HDF5", file);
+    fclose(file);
+    assert_int_equal(vj_results_open(&r, final, false, &err), -EINVAL);
+    vj_assert_contains(err.text, "r.h5 is not a readable HDF5 file");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(columns_start_as_never_written),
+        cmocka_unit_test(published_file_holds_the_same_and_grows),
+        cmocka_unit_test(a_killed_writer_leaves_a_file_that_opens_up_to_its_last_row),
+        cmocka_unit_test(requests_that_do_not_fit_are_refused),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

@@ -1,0 +1,587 @@
+/* SPDX-License-Identifier: MIT */
+/* Whole runs, from a folder of pictures to the columns of a results file. */
+#include "tests/vj_test.h"
+
+#include <errno.h>
+#include <math.h>
+#include <sys/stat.h>
+
+#include "eval/rules.h"
+#include "host/options.h"
+#include "host/predictors.h"
+#include "host/results.h"
+#include "host/rng.h"
+#include "host/run.h"
+#include "host/schema.h"
+
+enum { WIDTH = 61, HEIGHT = 50, PICTURES = 5, LEVELS = 100, PATCHES = 3 };
+
+static char *folder;
+static char weights[4096];
+
+static char *in_folder(char path[4096], const char *name)
+{
+    snprintf(path, 4096, "%s/%s", folder, name);
+    return path;
+}
+
+/* Soft shapes with some noise, different for each index; grey when channels is 1. */
+static void paint(struct vj_image *img, int index)
+{
+    size_t samples = (size_t)img->channels;
+    for (size_t y = 0; y < img->height; y++)
+        for (size_t x = 0; x < img->width; x++)
+            for (size_t c = 0; c < samples; c++) {
+                size_t at = (y * img->width + x) * samples + c;
+                uint32_t noise =
+                    vj_random4((uint64_t)index, VJ_RNG_TEST, c, (uint32_t)at).v[0] % 16;
+                size_t wave = (x * (3 + (size_t)index) + y * (5 + c) + (x * y) / 7) % 200;
+                img->data[at] = (uint8_t)(20 + wave + noise);
+            }
+}
+
+static void write_picture(const char *path, int index, int channels, size_t width, size_t height)
+{
+    struct vj_image img;
+    struct vj_error err = {0};
+    assert_int_equal(vj_image_alloc(&img, width, height, channels, &err), 0);
+    paint(&img, index);
+    if (vj_image_write_png(&img, path, &err))
+        fail_msg("%s", err.text);
+    vj_image_free(&img);
+}
+
+static void write_text(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+/* A folder with pictures, a manifest of them with labels and folds, and small random weights. */
+static int set_up(void **state)
+{
+    (void)state;
+    char path[4096], csv[4096];
+    struct vj_error err = {0};
+    struct vj_weights w = {0};
+    struct vj_net_shape shape = {.variant = VJ_VARIANT_FIGURE,
+                                 .patch_size = 32,
+                                 .patches = PATCHES,
+                                 .channels = {16, 16, 16, 16}};
+    folder = vj_test_mkdir();
+    strcpy(csv, "image,candidates,qf_true,fold\n");
+    for (int i = 0; i < PICTURES; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "p%d.png", i);
+        write_picture(in_folder(path, name), i, i == 2 ? 1 : 3, WIDTH, HEIGHT);
+        snprintf(csv + strlen(csv), 64, "%s,,%d,%d\n", name, 20 + 10 * i, i % 2 + 1);
+    }
+    write_text(in_folder(path, "all.csv"), csv);
+    if (vj_weights_init(&w, &shape, 7, &err))
+        fail_msg("%s", err.text);
+    /* Patch weights must not all be cut off by their relu, and the class is left open. */
+    vj_weights_find(&w, "weightings/block2/biases")->data[0] = 1.0f;
+    w.positive_class = VJ_POSITIVE_AUTO;
+    if (vj_weights_write(&w, in_folder(weights, "w.h5"), &err))
+        fail_msg("%s", err.text);
+    vj_weights_free(&w);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    vj_test_rmdir(folder);
+    return 0;
+}
+
+/* Runs a configuration (pairs, NULL-terminated) over `base`; returns the path of the results file.
+ */
+static int run(const char *output, char path[4096], const char *const *pairs,
+               struct vj_run_summary *summary, struct vj_error *err)
+{
+    struct vj_config config;
+    char csv[4096], pair[4200];
+    vj_config_defaults(&config);
+    vj_config_set(&config, "dataset", "manifest", NULL);
+    vj_config_set(&config, "root", in_folder(csv, "all.csv"), NULL);
+    vj_config_set(&config, "bootstrap", "50", NULL);
+    snprintf(pair, sizeof(pair), "constant,vpjnd:%s", weights);
+    vj_config_set(&config, "predictors", pair, NULL);
+    for (; *pairs; pairs++)
+        if (vj_config_set_pair(&config, *pairs, err))
+            return err->code;
+    const struct vj_run_options options = {
+        .config = &config, .output = in_folder(path, output), .command_line = "test"};
+    return vj_run_eval(&options, summary, err);
+}
+
+static struct vj_results *run_and_open(const char *output, const char *const *pairs)
+{
+    char path[4096];
+    struct vj_run_summary summary;
+    struct vj_error err = {0};
+    struct vj_results *results;
+    if (run(output, path, pairs, &summary, &err))
+        fail_msg("%s", err.text);
+    if (vj_results_open(&results, path, false, &err))
+        fail_msg("%s", err.text);
+    return results;
+}
+
+static void read_rows(struct vj_results *results, const char *column, enum vj_column_type type,
+                      size_t first, size_t count, void *data)
+{
+    struct vj_error err = {0};
+    if (vj_results_read(results, column, type, first, count, data, &err))
+        fail_msg("%s", err.text);
+}
+
+static void scores_do_not_depend_on_threads(void **state)
+{
+    (void)state;
+    static float score[3][PICTURES * LEVELS];
+    static double psnr[3][PICTURES * LEVELS], ms_ssim[3][PICTURES * LEVELS];
+    static const char *const threads[] = {"threads=1", "threads=2", "threads=3"};
+    static const char *const decode[] = {"decode_threads=1", "decode_threads=3", "slots=1"};
+    for (int i = 0; i < 3; i++) {
+        const char *pairs[] = {threads[i], decode[i], NULL};
+        struct vj_results *r = run_and_open("threads.h5", pairs);
+        read_rows(r, "/predictors/vpjnd-w/score", VJ_COLUMN_F32, 0, PICTURES, score[i]);
+        read_rows(r, "/candidates/psnr_y", VJ_COLUMN_F64, 0, PICTURES, psnr[i]);
+        read_rows(r, "/candidates/ssim", VJ_COLUMN_F64, 0, PICTURES, ms_ssim[i]);
+        vj_results_close(r);
+    }
+    for (int i = 1; i < 3; i++) {
+        assert_memory_equal(score[0], score[i], sizeof(score[0]));
+        assert_memory_equal(psnr[0], psnr[i], sizeof(psnr[0]));
+        assert_memory_equal(ms_ssim[0], ms_ssim[i], sizeof(ms_ssim[0]));
+    }
+    for (int i = 0; i < PICTURES * LEVELS; i++)
+        assert_false(isnan(score[0][i]));
+}
+
+static void scores_do_not_depend_on_the_other_images_of_the_run(void **state)
+{
+    (void)state;
+    char path[4096];
+    float all[PICTURES * LEVELS], alone[LEVELS];
+    int32_t origin_all[PICTURES * PATCHES * 2], origin_alone[PATCHES * 2];
+    const char *none[] = {NULL};
+    const char *one[] = {NULL, NULL};
+    char pair[4200];
+    write_text(in_folder(path, "one.csv"), "image,candidates,qf_true,fold\np3.png,,,\n");
+    snprintf(pair, sizeof(pair), "root=%s", path);
+    one[0] = pair;
+    struct vj_results *r = run_and_open("all.h5", none);
+    read_rows(r, "/predictors/vpjnd-w/score", VJ_COLUMN_F32, 0, PICTURES, all);
+    read_rows(r, "/patches/origin", VJ_COLUMN_I32, 0, PICTURES, origin_all);
+    vj_results_close(r);
+    r = run_and_open("one.h5", one);
+    read_rows(r, "/predictors/vpjnd-w/score", VJ_COLUMN_F32, 0, 1, alone);
+    read_rows(r, "/patches/origin", VJ_COLUMN_I32, 0, 1, origin_alone);
+    vj_results_close(r);
+    assert_memory_equal(all + 3 * LEVELS, alone, sizeof(alone));
+    assert_memory_equal(origin_all + 3 * PATCHES * 2, origin_alone, sizeof(origin_alone));
+}
+
+static void a_range_of_quality_factors_is_a_part_of_the_whole(void **state)
+{
+    (void)state;
+    float all[PICTURES * LEVELS], part[PICTURES * 11];
+    int64_t bytes_all[PICTURES * LEVELS], bytes_part[PICTURES * 11];
+    const char *none[] = {NULL};
+    const char *range[] = {"qf_first=40", "qf_last=50", NULL};
+    struct vj_results *r = run_and_open("all.h5", none);
+    read_rows(r, "/predictors/vpjnd-w/score", VJ_COLUMN_F32, 0, PICTURES, all);
+    read_rows(r, "/candidates/bytes", VJ_COLUMN_I64, 0, PICTURES, bytes_all);
+    vj_results_close(r);
+    r = run_and_open("part.h5", range);
+    read_rows(r, "/predictors/vpjnd-w/score", VJ_COLUMN_F32, 0, PICTURES, part);
+    read_rows(r, "/candidates/bytes", VJ_COLUMN_I64, 0, PICTURES, bytes_part);
+    vj_results_close(r);
+    for (int i = 0; i < PICTURES; i++) {
+        assert_memory_equal(all + i * LEVELS + 39, part + i * 11, 11 * sizeof(float));
+        assert_memory_equal(bytes_all + i * LEVELS + 39, bytes_part + i * 11, 11 * sizeof(int64_t));
+    }
+}
+
+static void lazy_and_full_predict_the_same(void **state)
+{
+    (void)state;
+    static const char *const search[] = {"search=binary-block", "search=sliding-window",
+                                         "search=first-crossing", "search=max-likelihood"};
+    for (int s = 0; s < 4; s++) {
+        int32_t full[PICTURES], lazy[PICTURES];
+        float score[PICTURES * LEVELS];
+        size_t asked = 0;
+        const char *a[] = {search[s], "positive_class=lossy", NULL};
+        const char *b[] = {search[s], "positive_class=lossy", "lazy=true", NULL};
+        struct vj_results *r = run_and_open("full.h5", a);
+        read_rows(r, "/predictors/vpjnd-w/qf_pred", VJ_COLUMN_I32, 0, PICTURES, full);
+        vj_results_close(r);
+        r = run_and_open("lazy.h5", b);
+        read_rows(r, "/predictors/vpjnd-w/qf_pred", VJ_COLUMN_I32, 0, PICTURES, lazy);
+        read_rows(r, "/predictors/vpjnd-w/score", VJ_COLUMN_F32, 0, PICTURES, score);
+        vj_results_close(r);
+        assert_memory_equal(full, lazy, sizeof(full));
+        for (int i = 0; i < PICTURES * LEVELS; i++)
+            asked += !isnan(score[i]);
+        assert_true(asked > 0);
+        if (s == 0)
+            assert_true(asked < PICTURES * LEVELS);
+    }
+}
+
+static void open_positive_class_is_decided_by_the_first_images_and_recorded(void **state)
+{
+    (void)state;
+    struct vj_error err = {0};
+    char *text, *decision;
+    float score[PICTURES * LEVELS];
+    double low = 0, high = 0;
+    const char *none[] = {NULL};
+    struct vj_results *r = run_and_open("auto.h5", none);
+    read_rows(r, "/predictors/vpjnd-w/score", VJ_COLUMN_F32, 0, PICTURES, score);
+    for (int i = 0; i < 4; i++)
+        for (int k = 0; k < 50; k++) {
+            low += score[i * LEVELS + k];
+            high += score[i * LEVELS + 50 + k];
+        }
+    assert_int_equal(vj_results_get_text(r, "/predictors/vpjnd-w", "positive_class", &text, &err),
+                     0);
+    assert_int_equal(
+        vj_results_get_text(r, "/predictors/vpjnd-w", "positive_class_decision", &decision, &err),
+        0);
+    assert_string_equal(text, low >= high ? "lossy" : "lossless");
+    vj_assert_contains(decision, "over the first 4 images");
+    free(text);
+    free(decision);
+    vj_results_close(r);
+}
+
+static void random_weights_get_no_metrics_and_the_constant_does(void **state)
+{
+    (void)state;
+    const char *none[] = {NULL};
+    double mad;
+    struct vj_error err = {0};
+    struct vj_results *r = run_and_open("metrics.h5", none);
+    assert_false(vj_results_has(r, "/metrics/vpjnd-w"));
+    assert_int_equal(vj_results_get_scalar(r, "/metrics/constant/mad", &mad, &err), 0);
+    /* labels 20 30 40 50 60, each predicted by the median of the other four, halves up */
+    assert_float_equal(mad, (25 + 15 + 0 + 15 + 25) / 5.0, 1e-12);
+    vj_results_close(r);
+}
+
+static void draws_are_kept_apart_and_averaged(void **state)
+{
+    (void)state;
+    static float score[PICTURES * LEVELS], draw[PICTURES * 3 * LEVELS];
+    static float single[PICTURES * LEVELS];
+    const char *three[] = {"draws=3", NULL};
+    const char *one[] = {"draws=1", NULL};
+    int32_t qf[PICTURES * 3];
+    struct vj_results *r = run_and_open("draws.h5", three);
+    read_rows(r, "/predictors/vpjnd-w/score", VJ_COLUMN_F32, 0, PICTURES, score);
+    read_rows(r, "/predictors/vpjnd-w/score_draws", VJ_COLUMN_F32, 0, PICTURES, draw);
+    read_rows(r, "/predictors/vpjnd-w/qf_pred_draws", VJ_COLUMN_I32, 0, PICTURES, qf);
+    vj_results_close(r);
+    r = run_and_open("draw.h5", one);
+    read_rows(r, "/predictors/vpjnd-w/score", VJ_COLUMN_F32, 0, PICTURES, single);
+    vj_results_close(r);
+    for (int i = 0; i < PICTURES; i++) {
+        const float *d = draw + i * 3 * LEVELS;
+        assert_memory_equal(d, single + i * LEVELS, LEVELS * sizeof(float));
+        assert_memory_not_equal(d, d + LEVELS, LEVELS * sizeof(float));
+        for (int k = 0; k < LEVELS; k++) {
+            double mean = ((double)d[k] + d[LEVELS + k] + d[2 * LEVELS + k]) / 3;
+            assert_true(score[i * LEVELS + k] == (float)mean);
+        }
+        assert_true(qf[3 * i] >= 1 && qf[3 * i] <= 100);
+    }
+}
+
+static void kept_patches_give_the_score_back(void **state)
+{
+    (void)state;
+    static float q[PICTURES * LEVELS * PATCHES], a[PICTURES * LEVELS * PATCHES];
+    static float score[PICTURES * LEVELS];
+    const char *keep[] = {"store_patches=true", NULL};
+    struct vj_results *r = run_and_open("patches.h5", keep);
+    read_rows(r, "/predictors/vpjnd-w/patch_quality", VJ_COLUMN_F32, 0, PICTURES, q);
+    read_rows(r, "/predictors/vpjnd-w/patch_weight", VJ_COLUMN_F32, 0, PICTURES, a);
+    read_rows(r, "/predictors/vpjnd-w/score", VJ_COLUMN_F32, 0, PICTURES, score);
+    vj_results_close(r);
+    for (int i = 0; i < PICTURES * LEVELS; i++) {
+        double sum = 0, weight = 0;
+        for (int p = 0; p < PATCHES; p++) {
+            sum += (double)q[i * PATCHES + p] * a[i * PATCHES + p];
+            weight += a[i * PATCHES + p];
+        }
+        assert_true(fabs(sum / weight - score[i]) <= 1e-5 * (1 + fabs((double)score[i])));
+    }
+}
+
+static void independent_map_patches_change_scores_but_not_positions(void **state)
+{
+    (void)state;
+    float score[2][PICTURES * LEVELS];
+    int32_t origin[2][PICTURES * PATCHES * 2];
+    static const char *const how[] = {"jnd_patches=aligned", "jnd_patches=independent"};
+    for (int i = 0; i < 2; i++) {
+        const char *pairs[] = {how[i], NULL};
+        struct vj_results *r = run_and_open("jnd.h5", pairs);
+        read_rows(r, "/predictors/vpjnd-w/score", VJ_COLUMN_F32, 0, PICTURES, score[i]);
+        read_rows(r, "/patches/origin", VJ_COLUMN_I32, 0, PICTURES, origin[i]);
+        vj_results_close(r);
+    }
+    assert_memory_equal(origin[0], origin[1], sizeof(origin[0]));
+    assert_memory_not_equal(score[0], score[1], sizeof(score[0]));
+}
+
+static void broken_images_are_recorded_and_the_rest_is_evaluated(void **state)
+{
+    (void)state;
+    char path[4096], out[4096], pair[4200], error[PICTURES * VJ_SCHEMA_ERROR_SIZE];
+    int32_t status[5], qf[5];
+    struct vj_run_summary summary;
+    struct vj_error err = {0};
+    struct vj_results *r;
+    write_text(in_folder(path, "torn.png"), "\x89PNG\r\n\x1a\n and nothing more");
+    write_picture(in_folder(path, "small.png"), 9, 3, 31, 40);
+    write_text(in_folder(path, "some.csv"), "image,candidates,qf_true,fold\n"
+                                            "p0.png,,30,1\ntorn.png,,40,1\nsmall.png,,50,2\n"
+                                            "absent.png,,60,2\np1.png,,20,2\n");
+    snprintf(pair, sizeof(pair), "root=%s", path);
+    const char *pairs[] = {pair, NULL};
+    if (run("some.h5", out, pairs, &summary, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(summary.images, 5);
+    assert_int_equal(summary.failed, 3);
+    assert_int_equal(vj_results_open(&r, out, false, &err), 0);
+    read_rows(r, "/images/status", VJ_COLUMN_I32, 0, 5, status);
+    read_rows(r, "/images/error", VJ_COLUMN_STRING, 0, 5, error);
+    read_rows(r, "/predictors/constant/qf_pred", VJ_COLUMN_I32, 0, 5, qf);
+    vj_results_close(r);
+    static const int32_t expected[] = {0, 1, 1, 1, 0};
+    assert_memory_equal(status, expected, sizeof(status));
+    vj_assert_contains(error + 1 * VJ_SCHEMA_ERROR_SIZE, "torn.png");
+    vj_assert_contains(error + 2 * VJ_SCHEMA_ERROR_SIZE, "at least 32 pixels (the patch size)");
+    vj_assert_contains(error + 3 * VJ_SCHEMA_ERROR_SIZE, "absent.png");
+    assert_string_equal(error, "");
+    assert_int_equal(qf[1], VJ_EVAL_UNKNOWN);
+    assert_true(qf[0] > 0);
+}
+
+static void ladder_files_are_checked_by_their_tables(void **state)
+{
+    (void)state;
+    char path[4096], out[4096], pair[4200];
+    struct vj_image img;
+    struct vj_error err = {0};
+    struct vj_run_summary summary;
+    struct vj_results *r;
+    int64_t bytes[2 * 10];
+    char error[2 * VJ_SCHEMA_ERROR_SIZE];
+    assert_int_equal(vj_image_read(&img, in_folder(path, "p1.png"), NULL, &err), 0);
+    size_t sizes[2][11] = {{0}};
+    for (int ladder = 0; ladder < 2; ladder++)
+        for (int qf = 1; qf <= 10; qf++) {
+            uint8_t *data;
+            char name[32];
+            /* in the second ladder one file is of another quality factor than its name says */
+            int real = ladder == 1 && qf == 7 ? 17 : qf;
+            assert_int_equal(
+                vj_jpeg_encode(&data, &sizes[ladder][qf], &img, real, VJ_SUBSAMPLING_420, &err), 0);
+            snprintf(name, sizeof(name), "l%d_%03d.jpg", ladder, qf);
+            FILE *file = fopen(in_folder(path, name), "wb");
+            assert_int_equal(fwrite(data, 1, sizes[ladder][qf], file), sizes[ladder][qf]);
+            fclose(file);
+            free(data);
+        }
+    vj_image_free(&img);
+    write_text(in_folder(path, "ladders.csv"),
+               "image,candidates\np1.png,l0_{qf:03d}.jpg\np0.png,l1_{qf:03d}.jpg\n");
+    snprintf(pair, sizeof(pair), "root=%s", path);
+    const char *pairs[] = {pair, "qf_last=10", NULL};
+    if (run("ladders.h5", out, pairs, &summary, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(summary.failed, 1);
+    assert_int_equal(vj_results_open(&r, out, false, &err), 0);
+    read_rows(r, "/candidates/bytes", VJ_COLUMN_I64, 0, 2, bytes);
+    read_rows(r, "/images/error", VJ_COLUMN_STRING, 0, 2, error);
+    vj_results_close(r);
+    for (int qf = 1; qf <= 10; qf++)
+        assert_int_equal(bytes[qf - 1], sizes[0][qf]);
+    vj_assert_contains(
+        error + VJ_SCHEMA_ERROR_SIZE,
+        "l1_007.jpg: its quantisation tables say quality factor 17, its place in the "
+        "data set 7");
+}
+
+static void files_and_synthesised_candidates_agree(void **state)
+{
+    (void)state;
+    char path[4096], pair[4200];
+    struct vj_image img;
+    struct vj_error err = {0};
+    float score[2][10];
+    double psnr[2][10];
+    int64_t bytes[2][10];
+    assert_int_equal(vj_image_read(&img, in_folder(path, "p4.png"), NULL, &err), 0);
+    for (int qf = 1; qf <= 10; qf++) {
+        uint8_t *data;
+        size_t size;
+        char name[32];
+        assert_int_equal(vj_jpeg_encode(&data, &size, &img, qf, VJ_SUBSAMPLING_420, &err), 0);
+        snprintf(name, sizeof(name), "f_%d.jpg", qf);
+        FILE *file = fopen(in_folder(path, name), "wb");
+        assert_int_equal(fwrite(data, 1, size, file), size);
+        fclose(file);
+        free(data);
+    }
+    vj_image_free(&img);
+    write_text(in_folder(path, "files.csv"), "image,candidates\np4.png,f_{qf}.jpg\n");
+    snprintf(pair, sizeof(pair), "root=%s", path);
+    static const char *const how[] = {"candidates=files", "candidates=synthesize"};
+    for (int i = 0; i < 2; i++) {
+        const char *pairs[] = {pair, how[i], "qf_last=10", NULL};
+        struct vj_results *r = run_and_open("f.h5", pairs);
+        read_rows(r, "/predictors/vpjnd-w/score", VJ_COLUMN_F32, 0, 1, score[i]);
+        read_rows(r, "/candidates/psnr_y", VJ_COLUMN_F64, 0, 1, psnr[i]);
+        read_rows(r, "/candidates/bytes", VJ_COLUMN_I64, 0, 1, bytes[i]);
+        vj_results_close(r);
+    }
+    assert_memory_equal(score[0], score[1], sizeof(score[0]));
+    assert_memory_equal(psnr[0], psnr[1], sizeof(psnr[0]));
+    assert_memory_equal(bytes[0], bytes[1], sizeof(bytes[0]));
+}
+
+static void external_results_stand_beside_ours(void **state)
+{
+    (void)state;
+    char path[4096], pair[8300];
+    int32_t qf[PICTURES], by_score[PICTURES];
+    double mad;
+    struct vj_error err = {0};
+    write_text(in_folder(path, "theirs.csv"),
+               "image,qf_pred\np0.png,21\np1.png,29\np2,40\np3.png,52\n");
+    char scores[4096], text[8000] = "image,qf,score\n";
+    for (int q = 1; q <= 100; q++)
+        snprintf(text + strlen(text), 40, "p0.png,%d,%s\n", q, q <= 33 ? "0.8" : "0.3");
+    write_text(in_folder(scores, "scores.csv"), text);
+    snprintf(pair, sizeof(pair), "predictors=external:%s,external:%s", path, scores);
+    const char *pairs[] = {pair, NULL};
+    struct vj_results *r = run_and_open("external.h5", pairs);
+    read_rows(r, "/predictors/external-theirs/qf_pred", VJ_COLUMN_I32, 0, PICTURES, qf);
+    read_rows(r, "/predictors/external-scores/qf_pred", VJ_COLUMN_I32, 0, PICTURES, by_score);
+    assert_int_equal(vj_results_get_scalar(r, "/metrics/external-theirs/mad", &mad, &err), 0);
+    vj_results_close(r);
+    static const int32_t expected[] = {21, 29, 40, 52, -1}, scored[] = {33, -1, -1, -1, -1};
+    assert_memory_equal(qf, expected, sizeof(qf));
+    assert_memory_equal(by_score, scored, sizeof(by_score));
+    assert_float_equal(mad, (1 + 1 + 0 + 2) / 4.0, 1e-12);
+}
+
+static void set_up_errors_name_what_is_wrong(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *pair, *text;
+    } cases[] = {
+        {"dataset=mcl-jcl", "mcl-jcl"},
+        {"root=/nonexistent/list.csv", "/nonexistent/list.csv"},
+        {"device=tpu", "device 'tpu' is not auto, cpu, cuda or cuda:N"},
+        {"device=cuda:x", "device 'cuda:x' is not auto, cpu, cuda or cuda:N"},
+        {"device=cpu:3", "device cpu:3: there is one CPU device"},
+        {"max_memory=1M", "max_memory allows 1 MiB"},
+        {"image_metrics=psnr,vmaf", "option image_metrics: 'vmaf' is not one of"},
+        {"jnd_model=eye", "option jnd_model"},
+        {"jnd_variant=sketch", "option jnd_variant"},
+        {"folds=surfeatnet10", "surfeatnet10"},
+        {"predictors=oracle", "unknown predictor 'oracle'"},
+        {"labels=vmaf", "labels"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char out[4096];
+        struct vj_run_summary summary;
+        struct vj_error err = {0};
+        const char *pairs[] = {cases[i].pair, NULL};
+        assert_true(run("none.h5", out, pairs, &summary, &err) < 0);
+        vj_assert_contains(err.text, cases[i].text);
+        assert_int_equal(access(out, F_OK), -1);
+    }
+}
+
+static void a_forgotten_part_is_not_overwritten_and_must_match_to_be_resumed(void **state)
+{
+    (void)state;
+    char out[4096], part[4200], csv[4096];
+    struct vj_run_summary summary;
+    struct vj_error err = {0};
+    struct vj_config config;
+    const char *none[] = {NULL};
+    in_folder(out, "forgotten.h5");
+    snprintf(part, sizeof(part), "%s.part", out);
+    write_text(part, "hours of work");
+    assert_int_equal(run("forgotten.h5", out, none, &summary, &err), -EEXIST);
+    vj_assert_contains(err.text, "Add --resume to go on with it");
+
+    vj_config_defaults(&config);
+    vj_config_set(&config, "dataset", "manifest", NULL);
+    vj_config_set(&config, "root", in_folder(csv, "all.csv"), NULL);
+    const struct vj_run_options resume = {
+        .config = &config, .output = out, .resume = true, .command_line = "test"};
+    assert_int_equal(vj_run_eval(&resume, &summary, &err), -EINVAL);
+    vj_assert_contains(err.text, "forgotten.h5.part is not a readable HDF5 file");
+    unlink(part);
+}
+
+static void positions_are_uniform_and_reach_both_ends(void **state)
+{
+    (void)state;
+    enum { DRAWS = 40000 };
+    static int32_t origin[DRAWS][2];
+    int seen[4][3] = {{0}};
+    vj_patch_positions(1, "name", 0, true, 32 + 2, 32 + 3, 32, DRAWS, origin);
+    for (int i = 0; i < DRAWS; i++) {
+        assert_in_range(origin[i][0], 0, 3);
+        assert_in_range(origin[i][1], 0, 2);
+        seen[origin[i][0]][origin[i][1]]++;
+    }
+    /* 12 cells of 3333 expected; six standard deviations are 331 */
+    for (int y = 0; y < 4; y++)
+        for (int x = 0; x < 3; x++)
+            assert_in_range(seen[y][x], 3333 - 331, 3333 + 331);
+    static int32_t other[DRAWS][2];
+    vj_patch_positions(1, "other", 0, true, 34, 35, 32, DRAWS, other);
+    assert_memory_not_equal(origin, other, sizeof(origin));
+    vj_patch_positions(1, "name", 0, false, 34, 35, 32, DRAWS, other);
+    assert_memory_not_equal(origin, other, sizeof(origin));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(scores_do_not_depend_on_threads),
+        cmocka_unit_test(scores_do_not_depend_on_the_other_images_of_the_run),
+        cmocka_unit_test(a_range_of_quality_factors_is_a_part_of_the_whole),
+        cmocka_unit_test(lazy_and_full_predict_the_same),
+        cmocka_unit_test(open_positive_class_is_decided_by_the_first_images_and_recorded),
+        cmocka_unit_test(random_weights_get_no_metrics_and_the_constant_does),
+        cmocka_unit_test(draws_are_kept_apart_and_averaged),
+        cmocka_unit_test(kept_patches_give_the_score_back),
+        cmocka_unit_test(independent_map_patches_change_scores_but_not_positions),
+        cmocka_unit_test(broken_images_are_recorded_and_the_rest_is_evaluated),
+        cmocka_unit_test(ladder_files_are_checked_by_their_tables),
+        cmocka_unit_test(files_and_synthesised_candidates_agree),
+        cmocka_unit_test(external_results_stand_beside_ours),
+        cmocka_unit_test(set_up_errors_name_what_is_wrong),
+        cmocka_unit_test(a_forgotten_part_is_not_overwritten_and_must_match_to_be_resumed),
+        cmocka_unit_test(positions_are_uniform_and_reach_both_ends),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
