@@ -310,8 +310,10 @@ int vj_jpeg_plan_patches(const struct vj_jpeg_plan *plan, int qf, const int32_t 
         /* A negative origin turns into a huge one, which is refused alike. */
         struct rect r = {(size_t)origin[i][0], (size_t)origin[i][1], side, side};
         rc = check_rect(plan, r, err);
-        if (rc)
-            return vj_fail_prefix(err, "patch %zu of %zu", i + 1, count);
+        if (rc) {
+            vj_fail_prefix(err, "patch %zu of %zu", i + 1, count);
+            return rc;
+        }
         decode_rect(&job, r, out + i * side * side * (size_t)plan->geometry.channels);
     }
     return rc;
