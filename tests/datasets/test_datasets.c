@@ -581,6 +581,11 @@ static void the_fingerprint_tells_different_data_apart(void **state)
     seen[n++] = fingerprint("mcl-jci", &opt);
     tree_remove(root, "source_images/[BMP]/ImageJND_SRC01.bmp");
     seen[n++] = fingerprint("mcl-jci", &opt);
+    tree_remove(root, "JND_samples/JND_image_50.txt");
+    write_stairs(root, SQF_FOLDER, 50, "100\n1\n"); /* without label */
+    seen[n++] = fingerprint("mcl-jci", &opt);
+    write_stairs(root, SQF_FOLDER, 50, "100\n1 2\n"); /* without label and broken */
+    seen[n++] = fingerprint("mcl-jci", &opt);
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < i; j++)
             assert_string_not_equal(seen[i], seen[j]);
