@@ -34,12 +34,11 @@ struct vj_report_comparison {
 
 struct vj_report {
     const char *dataset;
-    const char
-        *label_definition;  /* e.g. "sqf: first drop of the official stair quality function" */
-    bool human_labels;      /* false: a sentence says that nobody looked at these pictures */
-    const char *candidates; /* "files" or "synthesize" */
-    const char *codec;      /* "jpeg" */
-    const char *folds;      /* "none", "surfeatnet10", ... */
+    const char *label_definition; /* as in the results file, e.g. "sqf: first drop of ..." */
+    bool human_labels;            /* false: a sentence says that nobody looked at these pictures */
+    const char *candidates;       /* "files" or "synthesize" */
+    const char *codec;            /* "jpeg" */
+    const char *folds;            /* "none", "surfeatnet10", ... */
     int qf_first, qf_last;
     uint64_t seed;
     const char *device;
@@ -70,14 +69,20 @@ enum vj_report_sections {
 };
 
 enum {
-    VJ_REPORT_COLUMNS =
-        100, /* no line of the text report is longer, long words of the caller aside */
+    VJ_REPORT_COLUMNS = 100, /* longest line of the text report, long words of the caller aside */
 };
+
+/*
+ * -EINVAL when a comparison names a predictor that is not there or has random weights; the
+ * functions below check it themselves.
+ */
+int vj_report_check(const struct vj_report *report, struct vj_error *err);
 
 /*
  * Appends the text report: plain ASCII but for the caller's strings. "-" stands for what is absent.
  * sections: sum of enum vj_report_sections
- * Returns 0, -EINVAL when a comparison names no row, or -ENOMEM.
+ *
+ * Errors: as vj_report_check(), -ENOMEM.
  */
 int vj_report_text(struct vj_text *out, const struct vj_report *report, unsigned sections,
                    struct vj_error *err);

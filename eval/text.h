@@ -27,6 +27,19 @@ void vj_text_fill(struct vj_text *text, char c, size_t count);
 void vj_text_left(struct vj_text *text, const char *string, size_t width);
 void vj_text_right(struct vj_text *text, const char *string, size_t width);
 
+/*
+ * Appends text from a file's name or content for people to read: control characters, which a
+ * terminal might obey, and bytes that are not UTF-8 become "?".
+ */
+void vj_text_plain(struct vj_text *text, const char *string);
+
+/*
+ * Appends `string` as vj_text_plain() does, broken between words so that no line is longer than
+ * `width` columns (longer words apart), and ends the line. The first line starts at column `at`,
+ * where the text already stands; the others are indented by `indent`.
+ */
+void vj_text_wrap(struct vj_text *text, const char *string, size_t at, size_t indent, size_t width);
+
 /* Columns that a UTF-8 string takes: its code points; stray bytes count one each. */
 size_t vj_text_columns(const char *string);
 
@@ -39,7 +52,10 @@ void vj_text_csv(struct vj_text *text, const char *string);
  */
 void vj_text_json(struct vj_text *text, const char *string);
 
-/* Appends a JSON number that reads back as the same double, or null when it is not finite. */
+/* Appends a number that reads back as the same double; nothing for one that is not finite. */
+void vj_text_number(struct vj_text *text, double value);
+
+/* The same for JSON: null for one that is not finite. */
 void vj_text_json_number(struct vj_text *text, double value);
 
 /* 0, or -ENOMEM when anything could not be added. */

@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: MIT */
+/* The report for programs: CSV and JSON. */
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "eval/report.h"
+
+int vj_report_check(const struct vj_report *report, struct vj_error *err)
+{
+    for (size_t i = 0; i < report->comparisons; i++) {
+        const struct vj_report_comparison *c = &report->comparison[i];
+        if (c->a >= report->rows || c->b >= report->rows)
+            return vj_fail(err, -EINVAL,
+                           "comparison %zu of a report is of predictors %zu and %zu, yet there are "
+                           "%zu",
+                           i, c->a, c->b, report->rows);
+        if (report->row[c->a].random_weights || report->row[c->b].random_weights)
+            return vj_fail(err, -EINVAL,
+                           "comparison %zu of a report is of a predictor with random weights, "
+                           "whose accuracy is not reported; leave it out",
+                           i);
+    }
+    return 0;
+}
+
+static const struct vj_metrics_table *rated(const struct vj_report_row *row)
+{
+    return row->random_weights ? NULL : row->metrics;
+}
+
+static bool measured(double images_per_second)
+{
+    return isfinite(images_per_second) && images_per_second > 0;
+}
+
+static const char *or_empty(const char *text)
+{
+    return text ? text : "";
+}
+
+static void csv_metrics(struct vj_text *out, const char *name, const struct vj_metrics *metrics)
+{
+    for (int m = 0; m < VJ_METRIC_COUNT; m++) {
+        const struct vj_metric_info *info = vj_metric_info((enum vj_metric)m);
+        const struct vj_metric_value *v = &metrics->value[m];
+        if (!v->present)
+            continue;
+        vj_text_csv(out, name);
+        if (metrics->fold >= 0)
+            vj_text_add(out, ",%d,%s,", (int)metrics->fold, info->name);
+        else
+            vj_text_add(out, ",,%s,", info->name);
+        vj_text_number(out, v->value);
+        vj_text_add(out, ",");
+        vj_text_number(out, v->has_interval ? v->ci_low : NAN);
+        vj_text_add(out, ",");
+        vj_text_number(out, v->has_interval ? v->ci_high : NAN);
+        vj_text_add(out, ",%zu,%s\r\n", v->n, info->units);
+    }
+}
+
+int vj_report_csv(struct vj_text *out, const struct vj_report *report, struct vj_error *err)
+{
+    vj_text_add(out, "predictor,fold,metric,value,ci_low,ci_high,n,units\r\n");
+    for (size_t i = 0; i < report->rows; i++) {
+        const struct vj_report_row *row = &report->row[i];
+        const struct vj_metrics_table *metrics = rated(row);
+        if (metrics)
+            csv_metrics(out, or_empty(row->name), &metrics->pooled);
+        for (size_t k = 0; metrics && k < metrics->folds; k++)
+            csv_metrics(out, or_empty(row->name), &metrics->fold[k]);
+        if (!measured(row->images_per_second))
+            continue;
+        vj_text_csv(out, or_empty(row->name));
+        vj_text_add(out, ",,images_per_second,");
+        vj_text_number(out, row->images_per_second);
+        vj_text_add(out, ",,,,1/s\r\n");
+    }
+    return vj_text_status(out, err);
+}
+
+/* An integer that is known, or nothing. */
+static void csv_known(struct vj_text *out, int32_t value, bool known)
+{
+    if (known)
+        vj_text_add(out, ",%d", (int)value);
+    else
+        vj_text_add(out, ",");
+}
+
+static int32_t entry(const int32_t *array, size_t image)
+{
+    return array ? array[image] : VJ_EVAL_UNKNOWN;
+}
+
+static bool has_lossless(const struct vj_report *report, int32_t qf_pred)
+{
+    return qf_pred >= 0 && qf_pred < report->qf_last;
+}
+
+static const char *error_of(const struct vj_report *report, size_t image)
+{
+    return report->image_error ? report->image_error[image] : NULL;
+}
+
+static void csv_image(struct vj_text *out, const struct vj_report *report,
+                      const struct vj_report_row *row, size_t image)
+{
+    int32_t fold = entry(report->image_fold, image);
+    int32_t qf_true = entry(report->qf_true, image);
+    int32_t qf_pred = row->qf_pred[image];
+    vj_text_csv(out, or_empty(row->name));
+    vj_text_add(out, ",");
+    vj_text_csv(out, or_empty(report->image_name[image]));
+    csv_known(out, fold, fold >= 0);
+    csv_known(out, qf_true, qf_true >= 0);
+    csv_known(out, qf_pred, qf_pred >= 0);
+    csv_known(out, qf_pred + 1, has_lossless(report, qf_pred));
+    vj_text_add(out, ",");
+    vj_text_csv(out, or_empty(error_of(report, image)));
+    vj_text_add(out, "\r\n");
+}
+
+int vj_report_images_csv(struct vj_text *out, const struct vj_report *report, struct vj_error *err)
+{
+    vj_text_add(out, "predictor,image,fold,qf_true,qf_pred,smallest_lossless_qf,error\r\n");
+    for (size_t i = 0; i < report->rows; i++) {
+        const struct vj_report_row *row = &report->row[i];
+        for (size_t k = 0; row->qf_pred && !row->random_weights && k < report->images; k++)
+            csv_image(out, report, row, k);
+    }
+    return vj_text_status(out, err);
+}
+
+/* JSON in progress: where it goes, how deep it is, whether the current level has a member yet. */
+struct json {
+    struct vj_text *out;
+    int depth;
+    bool empty;
+};
+
+static void json_line(struct json *j)
+{
+    vj_text_add(j->out, "\n");
+    vj_text_fill(j->out, ' ', 2 * (size_t)j->depth);
+}
+
+/* Starts a member; key NULL = array element. */
+static void json_key(struct json *j, const char *key)
+{
+    if (!j->empty)
+        vj_text_add(j->out, ",");
+    if (j->depth)
+        json_line(j);
+    j->empty = false;
+    if (key) {
+        vj_text_json(j->out, key);
+        vj_text_add(j->out, ": ");
+    }
+}
+
+static void json_open(struct json *j, const char *key, char bracket)
+{
+    json_key(j, key);
+    vj_text_fill(j->out, bracket, 1);
+    j->depth++;
+    j->empty = true;
+}
+
+static void json_close(struct json *j, char bracket)
+{
+    j->depth--;
+    if (!j->empty)
+        json_line(j);
+    vj_text_fill(j->out, bracket, 1);
+    j->empty = false;
+}
+
+/* A string that is not given is null. */
+static void json_string(struct json *j, const char *key, const char *value)
+{
+    json_key(j, key);
+    if (value)
+        vj_text_json(j->out, value);
+    else
+        vj_text_add(j->out, "null");
+}
+
+static void json_number(struct json *j, const char *key, double value)
+{
+    json_key(j, key);
+    vj_text_json_number(j->out, value);
+}
+
+static void json_integer(struct json *j, const char *key, uint64_t value)
+{
+    json_key(j, key);
+    vj_text_add(j->out, "%" PRIu64, value);
+}
+
+static void json_bool(struct json *j, const char *key, bool value)
+{
+    json_key(j, key);
+    vj_text_add(j->out, value ? "true" : "false");
+}
+
+/* A number that may be unknown: then the key is absent. */
+static void json_known(struct json *j, const char *key, int32_t value, bool known)
+{
+    if (known)
+        json_integer(j, key, (uint64_t)value);
+}
+
+static void json_value(struct json *j, const char *key, const struct vj_metric_value *v)
+{
+    if (!v->present)
+        return;
+    json_key(j, key);
+    vj_text_add(j->out, "{\"value\": ");
+    vj_text_json_number(j->out, v->value);
+    if (v->has_interval) {
+        vj_text_add(j->out, ", \"ci_low\": ");
+        vj_text_json_number(j->out, v->ci_low);
+        vj_text_add(j->out, ", \"ci_high\": ");
+        vj_text_json_number(j->out, v->ci_high);
+    }
+    vj_text_add(j->out, ", \"n\": %zu}", v->n);
+}
+
+static void json_metrics(struct json *j, const struct vj_metrics *metrics)
+{
+    json_open(j, "metrics", '{');
+    for (int m = 0; m < VJ_METRIC_COUNT; m++)
+        json_value(j, vj_metric_info((enum vj_metric)m)->name, &metrics->value[m]);
+    json_close(j, '}');
+}
+
+static void json_folds(struct json *j, const struct vj_metrics_table *table)
+{
+    json_open(j, "folds", '[');
+    for (size_t k = 0; k < table->folds; k++) {
+        json_open(j, NULL, '{');
+        json_integer(j, "fold", (uint64_t)table->fold[k].fold);
+        json_integer(j, "images", table->fold[k].images);
+        json_metrics(j, &table->fold[k]);
+        json_close(j, '}');
+    }
+    json_close(j, ']');
+}
+
+static void json_sweep(struct json *j, const struct vj_report_row *row)
+{
+    json_open(j, "sweep", '[');
+    for (size_t k = 0; k < row->sweep_count; k++) {
+        const struct vj_sweep_point *p = &row->sweep[k];
+        json_open(j, NULL, '{');
+        json_number(j, "offset", p->offset);
+        json_value(j, "saving_mean", &p->saving_mean);
+        json_value(j, "saving_of_sums", &p->saving_of_sums);
+        json_value(j, "dqf", &p->dqf);
+        json_value(j, "dpsnr_y", &p->dpsnr_y);
+        json_value(j, "dms_ssim", &p->dms_ssim);
+        json_value(j, "past_jnd_share", &p->past_jnd_share);
+        json_close(j, '}');
+    }
+    json_close(j, ']');
+}
+
+static void json_row(struct json *j, const struct vj_report_row *row)
+{
+    const struct vj_metrics_table *metrics = rated(row);
+    json_open(j, NULL, '{');
+    json_string(j, "name", or_empty(row->name));
+    if (row->note)
+        json_string(j, "note", row->note);
+    json_bool(j, "random_weights", row->random_weights);
+    if (measured(row->images_per_second))
+        json_number(j, "images_per_second", row->images_per_second);
+    if (metrics) {
+        json_integer(j, "images", metrics->pooled.images);
+        json_string(j, "pairs", vj_pair_source_name(metrics->pairs));
+        json_metrics(j, &metrics->pooled);
+        json_folds(j, metrics);
+    }
+    if (row->sweep_count && !row->random_weights)
+        json_sweep(j, row);
+    json_close(j, '}');
+}
+
+static void json_comparison(struct json *j, const struct vj_report *report,
+                            const struct vj_report_comparison *c)
+{
+    const struct vj_comparison *r = &c->result;
+    json_open(j, NULL, '{');
+    json_string(j, "a", or_empty(report->row[c->a].name));
+    json_string(j, "b", or_empty(report->row[c->b].name));
+    json_integer(j, "images", r->images);
+    json_value(j, "mad_difference", &r->mad);
+    json_value(j, "pair_accuracy_difference", &r->pair_accuracy);
+    json_open(j, "wilcoxon", '{');
+    json_string(j, "method", vj_test_method_name(r->wilcoxon.method));
+    json_integer(j, "n", r->wilcoxon.n);
+    json_number(j, "w_plus", r->wilcoxon.w_plus);
+    json_number(j, "w_minus", r->wilcoxon.w_minus);
+    if (r->wilcoxon.method == VJ_TEST_NORMAL)
+        json_number(j, "z", r->wilcoxon.z);
+    json_number(j, "p", r->wilcoxon.p);
+    json_close(j, '}');
+    json_open(j, "mcnemar", '{');
+    json_string(j, "method", vj_test_method_name(r->mcnemar.method));
+    json_integer(j, "only_a_right", r->mcnemar.b);
+    json_integer(j, "only_b_right", r->mcnemar.c);
+    json_number(j, "p", r->mcnemar.p);
+    json_close(j, '}');
+    json_close(j, '}');
+}
+
+static void json_image(struct json *j, const struct vj_report *report, size_t image)
+{
+    int32_t fold = entry(report->image_fold, image);
+    int32_t qf_true = entry(report->qf_true, image);
+    json_open(j, NULL, '{');
+    json_string(j, "name", or_empty(report->image_name[image]));
+    json_known(j, "fold", fold, fold >= 0);
+    json_known(j, "qf_true", qf_true, qf_true >= 0);
+    if (error_of(report, image))
+        json_string(j, "error", error_of(report, image));
+    json_open(j, "predictions", '{');
+    for (size_t i = 0; i < report->rows; i++) {
+        const struct vj_report_row *row = &report->row[i];
+        int32_t qf_pred = row->random_weights ? VJ_EVAL_UNKNOWN : entry(row->qf_pred, image);
+        if (qf_pred < 0)
+            continue;
+        json_open(j, or_empty(row->name), '{');
+        json_known(j, "qf_pred", qf_pred, true);
+        json_known(j, "smallest_lossless_qf", qf_pred + 1, has_lossless(report, qf_pred));
+        json_close(j, '}');
+    }
+    json_close(j, '}');
+    json_close(j, '}');
+}
+
+static void json_facts(struct json *j, const struct vj_report *report)
+{
+    json_string(j, "schema", "vpjnd-report");
+    json_integer(j, "schema_version", 1);
+    json_string(j, "program_version", report->program_version);
+    json_string(j, "dataset", report->dataset);
+    json_string(j, "label_definition", report->label_definition);
+    json_bool(j, "human_labels", report->human_labels);
+    json_string(j, "codec", report->codec);
+    json_string(j, "candidates", report->candidates);
+    json_string(j, "folds", report->folds);
+    json_number(j, "qf_first", report->qf_first);
+    json_number(j, "qf_last", report->qf_last);
+    json_integer(j, "seed", report->seed);
+    json_string(j, "device", report->device);
+    json_string(j, "results_file", report->results_file);
+    json_bool(j, "complete", report->complete);
+    if (!report->resamples)
+        return;
+    json_open(j, "intervals", '{');
+    json_string(j, "method", "percentile bootstrap over images");
+    json_number(j, "confidence", report->confidence);
+    json_integer(j, "resamples", report->resamples);
+    json_close(j, '}');
+}
+
+int vj_report_json(struct vj_text *out, const struct vj_report *report, struct vj_error *err)
+{
+    struct json j = {.out = out, .empty = true};
+    int rc = vj_report_check(report, err);
+    if (rc)
+        return rc;
+    json_open(&j, NULL, '{');
+    json_facts(&j, report);
+    json_open(&j, "predictors", '[');
+    for (size_t i = 0; i < report->rows; i++)
+        json_row(&j, &report->row[i]);
+    json_close(&j, ']');
+    json_open(&j, "comparisons", '[');
+    for (size_t i = 0; i < report->comparisons; i++)
+        json_comparison(&j, report, &report->comparison[i]);
+    json_close(&j, ']');
+    json_open(&j, "images", '[');
+    for (size_t i = 0; i < report->images; i++)
+        json_image(&j, report, i);
+    json_close(&j, ']');
+    json_close(&j, '}');
+    vj_text_add(out, "\n");
+    return vj_text_status(out, err);
+}

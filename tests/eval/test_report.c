@@ -1,0 +1,580 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/vj_test.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+
+#include "eval/report.h"
+
+enum { IMAGES = 4, SWEEP = 3 };
+
+/* A report with made-up figures, every array its own. */
+struct sample {
+    struct vj_metrics fold[2];
+    struct vj_metrics_table threshold, constant;
+    struct vj_sweep_point sweep[SWEEP];
+    struct vj_report_row row[3];
+    struct vj_report_comparison comparison[1];
+    const char *name[IMAGES];
+    const char *error[IMAGES];
+    int32_t image_fold[IMAGES], qf_true[IMAGES], pred[2][IMAGES];
+    struct vj_report report;
+};
+
+static struct vj_metric_value value(double v, double half, size_t n)
+{
+    return (struct vj_metric_value){.present = true,
+                                    .has_interval = half > 0,
+                                    .value = v,
+                                    .ci_low = v - half,
+                                    .ci_high = v + half,
+                                    .n = n};
+}
+
+static void fill_metrics(struct vj_metrics *m, double mad, int32_t fold, size_t n)
+{
+    memset(m, 0, sizeof(*m));
+    m->fold = fold;
+    m->images = n;
+    for (int i = 0; i < VJ_METRIC_SUR_MAE; i++) {
+        bool share = vj_metric_info((enum vj_metric)i)->is_share;
+        m->value[i] = value(share ? 0.9 - 0.01 * i : mad + 0.125 * i, share ? 0.015 : 1.5, n);
+    }
+    m->value[VJ_METRIC_BIAS] = value(-mad / 4, 0.5, n);
+}
+
+static void fill_sample(struct sample *s)
+{
+    static const int32_t numbers[4][IMAGES] = {
+        {1, 2, 1, 2}, {36, 47, -1, 40}, {36, 39, 36, -1}, {35, 100, 41, -1}};
+    memset(s, 0, sizeof(*s));
+    memcpy(s->image_fold, numbers[0], sizeof(numbers[0]));
+    memcpy(s->qf_true, numbers[1], sizeof(numbers[1]));
+    memcpy(s->pred, numbers[2], 2 * sizeof(numbers[2]));
+    s->name[0] = "SRC01";
+    s->name[1] = "SRC02";
+    s->name[2] = "caf\xc3\xa9";
+    s->name[3] = "SRC04";
+    s->error[3] = "SRC04_055.jpg: the file ends after 10240 bytes; copy it again";
+    fill_metrics(&s->constant.pooled, 7.82, -1, 3);
+    s->constant.pairs = VJ_PAIRS_FROM_STEP;
+    fill_metrics(&s->threshold.pooled, 4.25, -1, 3);
+    fill_metrics(&s->fold[0], 4, 1, 2);
+    fill_metrics(&s->fold[1], 5.5, 2, 1);
+    s->fold[1].value[VJ_METRIC_MAD].has_interval = false;
+    s->threshold.fold = s->fold;
+    s->threshold.folds = 2;
+    for (int i = 0; i < SWEEP; i++) {
+        s->sweep[i] = (struct vj_sweep_point){.offset = i - 1,
+                                              .saving_mean = value(0.88 - 0.01 * i, 0, 3),
+                                              .saving_of_sums = value(0.87 - 0.01 * i, 0, 3),
+                                              .dqf = value(2.5 - i, 0, 3),
+                                              .past_jnd_share = value(2.0 / 3, 0, 3)};
+    }
+    s->row[0] = (struct vj_report_row){.name = "constant",
+                                       .note = "median JND outside the fold: 36 and 39",
+                                       .metrics = &s->constant,
+                                       .images_per_second = NAN,
+                                       .qf_pred = s->pred[0]};
+    s->row[1] = (struct vj_report_row){.name = "psnr-threshold",
+                                       .metrics = &s->threshold,
+                                       .images_per_second = 812.5,
+                                       .qf_pred = s->pred[1],
+                                       .sweep = s->sweep,
+                                       .sweep_count = SWEEP};
+    s->row[2] = (struct vj_report_row){.name = "vpjnd-init",
+                                       .note = "NEVER SHOWN",
+                                       .random_weights = true,
+                                       .metrics = &s->threshold,
+                                       .images_per_second = 3.25,
+                                       .qf_pred = s->pred[1],
+                                       .sweep = s->sweep,
+                                       .sweep_count = SWEEP};
+    s->comparison[0] = (struct vj_report_comparison){
+        .a = 1,
+        .b = 0,
+        .result = {
+            .images = 3,
+            .mad = value(-3.57, 2, 3),
+            .pair_accuracy = value(0.031, 0.02, 3),
+            .wilcoxon = {.n = 3, .w_plus = 1, .w_minus = 5, .p = 0.5, .method = VJ_TEST_EXACT},
+            .mcnemar = {.b = 20, .c = 3, .p = 0.00048828125, .method = VJ_TEST_EXACT}}};
+    s->report = (struct vj_report){.dataset = "mcl-jci",
+                                   .label_definition = "sqf: first drop of the stair function",
+                                   .human_labels = true,
+                                   .candidates = "files",
+                                   .codec = "jpeg",
+                                   .folds = "surfeatnet10",
+                                   .qf_first = 1,
+                                   .qf_last = 100,
+                                   .seed = 18446744073709551615u,
+                                   .device = "cpu: 16 threads",
+                                   .results_file = "results/mcl-jci.h5",
+                                   .program_version = "0.1.0",
+                                   .complete = true,
+                                   .confidence = 0.95,
+                                   .resamples = 2000,
+                                   .images = IMAGES,
+                                   .image_name = s->name,
+                                   .image_fold = s->image_fold,
+                                   .qf_true = s->qf_true,
+                                   .image_error = s->error,
+                                   .row = s->row,
+                                   .rows = 3,
+                                   .comparison = s->comparison,
+                                   .comparisons = 1};
+}
+
+enum { ALL = VJ_REPORT_METRICS | VJ_REPORT_FOLDS | VJ_REPORT_SWEEP | VJ_REPORT_IMAGES };
+
+static struct vj_text text_report(const struct vj_report *report, unsigned sections)
+{
+    struct vj_text t = {0};
+    struct vj_error err = {0};
+    assert_int_equal(vj_report_text(&t, report, sections, &err), 0);
+    return t;
+}
+
+static char *read_golden(const char *name)
+{
+    char path[4096];
+    snprintf(path, sizeof(path), "%s/eval/%s", VJ_TEST_GOLDEN, name);
+    FILE *f = fopen(path, "rb");
+    assert_non_null(f);
+    char *data = calloc(1, 100000);
+    assert_non_null(data);
+    assert_true(fread(data, 1, 99999, f) > 0);
+    fclose(f);
+    return data;
+}
+
+/*
+ * The page as it was read and approved; VPJND_TEST_WRITE=FILE writes what the program prints now,
+ * to be read and put in its place when the layout changes on purpose.
+ */
+static void the_text_report_looks_as_approved(void **state)
+{
+    (void)state;
+    struct sample s;
+    fill_sample(&s);
+    struct vj_text t = text_report(&s.report, ALL);
+    if (getenv("VPJND_TEST_WRITE")) {
+        FILE *f = fopen(getenv("VPJND_TEST_WRITE"), "wb");
+        assert_non_null(f);
+        fwrite(t.data, 1, t.size, f);
+        fclose(f);
+    }
+    char *golden = read_golden("report.txt");
+    assert_string_equal(t.data, golden);
+    free(golden);
+    vj_text_free(&t);
+}
+
+static void assert_tidy(const char *text)
+{
+    char line[4096];
+    while (*text) {
+        size_t size = strcspn(text, "\n");
+        assert_true(size < sizeof(line));
+        memcpy(line, text, size);
+        line[size] = '\0';
+        if (vj_text_columns(line) > VJ_REPORT_COLUMNS)
+            fail_msg("too long: %s", line);
+        if (size && line[size - 1] == ' ')
+            fail_msg("trailing space: %s", line);
+        text += size + 1;
+    }
+}
+
+/* Case-insensitive search for a word that is not part of a longer one. */
+static bool has_word(const char *text, const char *word)
+{
+    size_t size = strlen(word);
+    for (const char *p = text; (p = strcasestr(p, word)); p++) {
+        bool starts = p == text || !isalpha((unsigned char)p[-1]);
+        if (starts && !isalpha((unsigned char)p[size]))
+            return true;
+    }
+    return false;
+}
+
+static void long_names_and_many_predictors_stay_within_100_columns(void **state)
+{
+    (void)state;
+    enum { MANY = 9 };
+    static const char *const names[MANY] = {
+        "constant",
+        "vpjnd-a-weight-file-with-a-rather-long-stem-of-its-own",
+        "external-predictions-of-somebody-else",
+        "ssim-threshold",
+        "ms-ssim-threshold",
+        "psnr-threshold",
+        "pixel-chou95",
+        "pixel-klt22",
+        "pixel-yang05",
+    };
+    struct sample s;
+    struct vj_report_row row[MANY];
+    struct vj_report_comparison comparison = {.a = 1, .b = 2};
+    fill_sample(&s);
+    s.name[1] = "a/very/long/path/of/an/image/that/somebody/keeps/in/a/deep/folder/SRC02.png";
+    s.error[3] =
+        "a long text that goes on and on, naming the file, the field, the value that was "
+        "found, the value that was expected, and what to do about all of this, which takes "
+        "more than one line to say";
+    s.report.label_definition = s.error[3];
+    for (int i = 0; i < MANY; i++) {
+        row[i] = s.row[1];
+        row[i].name = names[i];
+        row[i].note = s.error[3];
+    }
+    s.report.row = row;
+    s.report.rows = MANY;
+    s.report.comparison = &comparison;
+    struct vj_text t = text_report(&s.report, ALL);
+    assert_tidy(t.data);
+    for (int i = 0; i < MANY; i++)
+        vj_assert_contains(t.data, names[i]);
+    vj_text_free(&t);
+    fill_sample(&s);
+    t = text_report(&s.report, ALL);
+    assert_tidy(t.data);
+    vj_text_free(&t);
+}
+
+static void random_weights_never_get_an_accuracy(void **state)
+{
+    (void)state;
+    struct sample s;
+    struct vj_error err = {0};
+    fill_sample(&s);
+    s.report.row = &s.row[2]; /* the random one alone, although it comes with metrics */
+    s.report.rows = 1;
+    s.report.comparisons = 0;
+    struct vj_text t = text_report(&s.report, ALL);
+    vj_assert_contains(t.data, "Throughput only (random weights)");
+    vj_assert_contains(t.data, "3.25");
+    assert_null(strstr(t.data, "MAD"));
+    assert_null(strstr(t.data, "4.25"));
+    assert_null(strstr(t.data, "NEVER SHOWN"));
+    vj_text_free(&t);
+    assert_int_equal(vj_report_csv(&t, &s.report, &err), 0);
+    assert_string_equal(t.data, "predictor,fold,metric,value,ci_low,ci_high,n,units\r\n"
+                                "vpjnd-init,,images_per_second,3.25,,,,1/s\r\n");
+    vj_text_free(&t);
+    assert_int_equal(vj_report_images_csv(&t, &s.report, &err), 0);
+    assert_null(strstr(t.data, "vpjnd-init"));
+    vj_text_free(&t);
+    assert_int_equal(vj_report_json(&t, &s.report, &err), 0);
+    assert_null(strstr(t.data, "\"mad\""));
+    assert_null(strstr(t.data, "qf_pred"));
+    assert_null(strstr(t.data, "sweep"));
+    vj_assert_contains(t.data, "\"images_per_second\": 3.25");
+    vj_text_free(&t);
+    struct vj_report_comparison c = {.a = 0, .b = 0};
+    s.report.comparison = &c;
+    s.report.comparisons = 1;
+    assert_int_equal(vj_report_text(&t, &s.report, ALL, &err), -EINVAL);
+    vj_assert_contains(err.text, "random weights");
+    c.b = 1;
+    assert_int_equal(vj_report_json(&t, &s.report, &err), -EINVAL);
+    vj_assert_contains(err.text, "predictors 0 and 1, yet there are 1");
+    assert_int_equal(t.size, 0);
+}
+
+static void labels_that_nobody_gave_are_called_that(void **state)
+{
+    (void)state;
+    struct sample s;
+    fill_sample(&s);
+    const char *sentence = "No person gave these labels";
+    struct vj_text t = text_report(&s.report, 0);
+    assert_null(strstr(t.data, sentence));
+    assert_null(strstr(t.data, "INCOMPLETE"));
+    vj_text_free(&t);
+    s.report.human_labels = false;
+    s.report.complete = false;
+    t = text_report(&s.report, 0);
+    vj_assert_contains(t.data, sentence);
+    vj_assert_contains(t.data, "INCOMPLETE");
+    vj_text_free(&t);
+    s.report.qf_true = NULL;
+    t = text_report(&s.report, 0);
+    assert_null(strstr(t.data, sentence));
+    vj_assert_contains(t.data, "none: predictions only");
+    vj_text_free(&t);
+}
+
+/* A strict reader of JSON (RFC 8259): returns what follows the value, fails the test on anything
+ * odd. */
+static const char *json_space(const char *p)
+{
+    return p + strspn(p, " \t\r\n");
+}
+
+static const char *json_expect(const char *p, char c)
+{
+    p = json_space(p);
+    if (*p != c)
+        fail_msg("JSON: expected %c at \"%.40s\"", c, p);
+    return p + 1;
+}
+
+static const char *json_text(const char *p)
+{
+    p = json_expect(p, '"');
+    while (*p != '"') {
+        if ((unsigned char)*p < 0x20)
+            fail_msg("JSON: control character or end inside a string");
+        if (*p == '\\') {
+            p++;
+            assert_non_null(strchr("\"\\/bfnrtu", *p));
+            for (int i = 0; *p == 'u' && i < 4; i++)
+                assert_true(isxdigit((unsigned char)p[1 + i]));
+        }
+        p++;
+    }
+    return p + 1;
+}
+
+static const char *json_value(const char *p, int *depth);
+
+static const char *json_members(const char *p, char close, int *depth)
+{
+    p = json_space(p + 1);
+    if (*p == close)
+        return p + 1;
+    for (;;) {
+        if (close == '}')
+            p = json_expect(json_text(p), ':');
+        p = json_space(json_value(p, depth));
+        if (*p == close)
+            return p + 1;
+        p = json_expect(p, ',');
+    }
+}
+
+static const char *json_number(const char *p)
+{
+    size_t size = strspn(p, "-+.eE0123456789");
+    char digits[64], *end;
+    assert_true(size > 0 && size < sizeof(digits));
+    memcpy(digits, p, size);
+    digits[size] = '\0';
+    const char *integer = digits + (digits[0] == '-');
+    assert_true(isdigit((unsigned char)integer[0]));
+    assert_false(integer[0] == '0' && isdigit((unsigned char)integer[1]));
+    assert_true(isfinite(strtod(digits, &end)));
+    assert_int_equal(*end, '\0');
+    return p + size;
+}
+
+static const char *json_value(const char *p, int *depth)
+{
+    static const char *const words[] = {"true", "false", "null"};
+    p = json_space(p);
+    assert_true(++*depth < 50);
+    if (*p == '{' || *p == '[')
+        p = json_members(p, *p == '{' ? '}' : ']', depth);
+    else if (*p == '"')
+        p = json_text(p);
+    else if (*p == '-' || isdigit((unsigned char)*p))
+        p = json_number(p);
+    else {
+        size_t w = 0;
+        while (w < 3 && strncmp(p, words[w], strlen(words[w])) != 0)
+            w++;
+        if (w == 3)
+            fail_msg("JSON: no value at \"%.40s\"", p);
+        p += strlen(words[w]);
+    }
+    --*depth;
+    return p;
+}
+
+static void json_is_valid_whatever_the_strings_and_numbers(void **state)
+{
+    (void)state;
+    struct sample s;
+    struct vj_text t = {0};
+    fill_sample(&s);
+    s.report.dataset = "quote \" backslash \\ tab \t bell \a newline \n done";
+    s.name[0] = "bad utf-8 \xff\xfe\xc3( \xed\xa0\x80 \xc0\xaf \xf4\x90\x80\x80 end";
+    s.name[1] = "good utf-8 \xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80";
+    s.report.device = NULL;
+    s.row[0].images_per_second = INFINITY;
+    s.comparison[0].result.wilcoxon.p = NAN;
+    assert_int_equal(vj_report_json(&t, &s.report, NULL), 0);
+    int depth = 0;
+    const char *end = json_space(json_value(t.data, &depth));
+    assert_int_equal(*end, '\0');
+    vj_assert_contains(t.data,
+                       "\"quote \\\" backslash \\\\ tab \\t bell \\u0007 newline \\n done\"");
+    vj_assert_contains(t.data, "bad utf-8 \\ufffd\\ufffd\\ufffd( \\ufffd\\ufffd\\ufffd ");
+    vj_assert_contains(t.data, "good utf-8 \xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80\"");
+    vj_assert_contains(t.data, "\"device\": null");
+    vj_assert_contains(t.data, "\"p\": null");
+    vj_assert_contains(t.data, "\"seed\": 18446744073709551615");
+    assert_false(has_word(t.data, "nan"));
+    assert_false(has_word(t.data, "inf"));
+    vj_text_free(&t);
+
+    struct vj_report empty = {0};
+    assert_int_equal(vj_report_json(&t, &empty, NULL), 0);
+    end = json_space(json_value(t.data, &depth));
+    assert_int_equal(*end, '\0');
+    vj_text_free(&t);
+}
+
+static void what_is_absent_is_a_dash_in_text_and_no_key_in_json(void **state)
+{
+    (void)state;
+    struct sample s;
+    fill_sample(&s);
+    for (int m = 0; m < VJ_METRIC_COUNT; m++)
+        s.constant.pooled.value[m].present = m == VJ_METRIC_SAVING_MEAN;
+    s.report.rows = 1;
+    s.report.comparisons = 0;
+    struct vj_text t = text_report(&s.report, VJ_REPORT_METRICS);
+    assert_false(has_word(t.data, "nan"));
+    vj_assert_contains(t.data, "\nconstant   -");
+    vj_assert_contains(t.data, "\nmad                     -");
+    vj_text_free(&t);
+    assert_int_equal(vj_report_json(&t, &s.report, NULL), 0);
+    assert_null(strstr(t.data, "\"mad\""));
+    vj_assert_contains(t.data, "\"saving_mean\": {\"value\": 0.74");
+    vj_text_free(&t);
+    assert_int_equal(vj_report_csv(&t, &s.report, NULL), 0);
+    assert_null(strstr(t.data, ",mad,"));
+    vj_text_free(&t);
+}
+
+/* Splits one CSV record in place; returns what follows it. */
+static char *csv_record(char *p, char **field, size_t *fields)
+{
+    for (*fields = 0;; p++) {
+        char *write = p;
+        assert_true(*fields < 16);
+        field[(*fields)++] = p;
+        if (*p == '"') {
+            for (p++; *p != '"' || p[1] == '"'; *write++ = *p++) {
+                assert_int_not_equal(*p, '\0');
+                p += *p == '"';
+            }
+            p++;
+        } else {
+            p += strcspn(p, ",\r\n\"");
+            write = p;
+        }
+        char separator = *p;
+        assert_true(separator == ',' || (separator == '\r' && p[1] == '\n'));
+        *write = '\0';
+        if (separator == '\r')
+            return p + 2;
+    }
+}
+
+static void csv_reads_back_field_by_field_and_number_by_number(void **state)
+{
+    (void)state;
+    struct sample s;
+    struct vj_text t = {0};
+    char *field[16];
+    size_t fields, records = 0, found = 0;
+    fill_sample(&s);
+    s.row[1].name = "external-a \"quoted\", odd\r\nname";
+    s.threshold.pooled.value[VJ_METRIC_RMSE].value = 1.0 / 3;
+    assert_int_equal(vj_report_csv(&t, &s.report, NULL), 0);
+    for (char *p = t.data; *p; records++) {
+        p = csv_record(p, field, &fields);
+        assert_int_equal(fields, 8);
+        if (strcmp(field[0], s.row[1].name) == 0 && !*field[1] && strcmp(field[2], "rmse") == 0) {
+            assert_true(strtod(field[3], NULL) == 1.0 / 3);
+            assert_string_equal(field[6], "3");
+            assert_string_equal(field[7], "QF");
+            found++;
+        }
+    }
+    assert_int_equal(found, 1);
+    assert_int_equal(records, 1 + 4 * VJ_METRIC_SUR_MAE + 2);
+    vj_text_free(&t);
+
+    assert_int_equal(vj_report_images_csv(&t, &s.report, NULL), 0);
+    vj_assert_contains(t.data, "\r\nconstant,SRC01,1,36,36,37,\r\n");
+    vj_assert_contains(t.data, "\r\nconstant,caf\xc3\xa9,1,,36,37,\r\n");
+    vj_assert_contains(t.data, "odd\r\nname\",SRC02,2,47,100,,\r\n"); /* nothing above 100 */
+    vj_assert_contains(t.data, "\r\nconstant,SRC04,2,40,,,SRC04_055.jpg: the file ends after");
+    vj_text_free(&t);
+}
+
+static void names_from_files_cannot_steer_a_terminal(void **state)
+{
+    (void)state;
+    struct sample s;
+    fill_sample(&s);
+    s.name[3] = "\x1b[2Jevil\rname\xc2\x9b";
+    s.error[3] = "bad\x07 \x1b]0;title\x07 text\n  over lines \xff";
+    s.row[0].name = "row\x1b[31m";
+    s.report.dataset = "set\x1b[0m";
+    struct vj_text t = text_report(&s.report, ALL);
+    for (size_t i = 0; i < t.size; i++)
+        assert_true((unsigned char)t.data[i] >= 0x20 || t.data[i] == '\n');
+    assert_null(strstr(t.data, "\xc2\x9b"));
+    vj_assert_contains(t.data, "?[2Jevil?name?: bad? ?]0;title? text? over lines ?");
+    vj_text_free(&t);
+}
+
+static void running_out_of_memory_is_an_error_not_half_a_report(void **state)
+{
+    (void)state;
+    struct sample s;
+    struct vj_error err = {0};
+    struct vj_text t = {.failed = true};
+    fill_sample(&s);
+    assert_int_equal(vj_report_text(&t, &s.report, ALL, &err), -ENOMEM);
+    vj_assert_contains(err.text, "out of memory");
+    assert_int_equal(vj_report_json(&t, &s.report, &err), -ENOMEM);
+    assert_int_equal(vj_report_csv(&t, &s.report, &err), -ENOMEM);
+    assert_int_equal(vj_report_images_csv(&t, &s.report, &err), -ENOMEM);
+    assert_null(t.data);
+}
+
+static void text_is_padded_by_columns_not_bytes(void **state)
+{
+    (void)state;
+    struct vj_text t = {0};
+    assert_int_equal(vj_text_columns("caf\xc3\xa9"), 4);
+    assert_int_equal(vj_text_columns("\xff\xfe"), 2);
+    vj_text_right(&t, "caf\xc3\xa9", 6);
+    vj_text_left(&t, "caf\xc3\xa9", 6);
+    vj_text_left(&t, "wider than that", 3);
+    assert_string_equal(t.data, "  caf\xc3\xa9"
+                                "caf\xc3\xa9  wider than that");
+    vj_text_free(&t);
+    vj_text_wrap(&t, "one two  three four", 3, 2, 9);
+    assert_string_equal(t.data, "one\n  two\n  three\n  four\n");
+    vj_text_free(&t);
+    for (int i = 0; i < 10000; i++)
+        vj_text_add(&t, "%d,", i);
+    assert_int_equal(t.size, 48890);
+    assert_int_equal(strlen(t.data), t.size);
+    vj_text_free(&t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_text_report_looks_as_approved),
+        cmocka_unit_test(long_names_and_many_predictors_stay_within_100_columns),
+        cmocka_unit_test(random_weights_never_get_an_accuracy),
+        cmocka_unit_test(labels_that_nobody_gave_are_called_that),
+        cmocka_unit_test(json_is_valid_whatever_the_strings_and_numbers),
+        cmocka_unit_test(what_is_absent_is_a_dash_in_text_and_no_key_in_json),
+        cmocka_unit_test(csv_reads_back_field_by_field_and_number_by_number),
+        cmocka_unit_test(names_from_files_cannot_steer_a_terminal),
+        cmocka_unit_test(running_out_of_memory_is_an_error_not_half_a_report),
+        cmocka_unit_test(text_is_padded_by_columns_not_bytes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
