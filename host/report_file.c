@@ -87,7 +87,8 @@ static void fill_rows(struct loaded_report *l)
             .note = p->note && p->note[0] ? p->note : NULL,
             .random_weights = p->random_weights,
             .metrics = p->has_metrics ? &p->metrics : NULL,
-            .images_per_second = l->images_per_second,
+            /* The run's, and worth a line only where there is nothing else to say. */
+            .images_per_second = p->random_weights ? l->images_per_second : 0,
             .qf_pred = p->random_weights ? NULL : p->qf_pred,
             .sweep = p->has_metrics ? p->sweep : NULL,
             .sweep_count = p->has_metrics ? VJ_SWEEP_COUNT : 0,

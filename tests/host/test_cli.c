@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: MIT */
+/* The program as a user meets it: command lines, exit statuses, what is printed, killed runs. */
+#include "tests/vj_test.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "host/image.h"
+#include "host/results.h"
+
+static char *folder;
+
+/* Runs a shell line in the folder with $V the program; output and status come back. */
+static int shell(const char *line, char *output, size_t size)
+{
+    char command[8192];
+    snprintf(command, sizeof(command), "cd '%s' && V='%s' && { %s ; } 2>&1 < /dev/null", folder,
+             VJ_PROGRAM, line);
+    FILE *pipe = popen(command, "r");
+    assert_non_null(pipe);
+    size_t used = fread(output, 1, size - 1, pipe);
+    output[used] = '\0';
+    char rest[4096];
+    while (fread(rest, 1, sizeof(rest), pipe) > 0)
+        continue;
+    int status = pclose(pipe);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void write_picture(const char *name, size_t width, size_t height, int phase)
+{
+    char path[4096];
+    struct vj_image img;
+    struct vj_error err = {0};
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    assert_int_equal(vj_image_alloc(&img, width, height, 3, &err), 0);
+    for (size_t i = 0; i < width * height * 3; i++) {
+        size_t x = i / 3 % width, y = i / 3 / width;
+        img.data[i] = (uint8_t)(128 + (x * x / 9 + y * (3 + (size_t)phase) + i % 3 * 20) % 100);
+    }
+    if (vj_image_write_png(&img, path, &err))
+        fail_msg("%s", err.text);
+    vj_image_free(&img);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    char output[4096];
+    folder = vj_test_mkdir();
+    write_picture("a.png", 150, 140, 0);
+    write_picture("b.png", 140, 131, 5);
+    return shell(
+        "mkdir set && cp a.png b.png set && echo torn > set/c.png && "
+        "printf 'image,candidates,qf_true,fold\\na.png,,30,1\\nb.png,,50,2\\n' > two.csv && "
+        "$V init --variant figure --seed 1 --patch-size 32 --patches 2 -o w.h5 && "
+        "printf 'dataset = \"manifest\";\\nroot = \"two.csv\";\\n' > run.cfg",
+        output, sizeof(output));
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    vj_test_rmdir(folder);
+    return 0;
+}
+
+static void command_lines_end_with_the_right_status_and_words(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line;
+        int status;
+        const char *text;
+    } cases[] = {
+        {"$V", 2, "Usage: vpjnd COMMAND"},
+        {"$V --help", 0, "Exit status: 0 all done, 1 some images"},
+        {"$V --version", 0, "vpjnd "},
+        {"$V dance", 2, "unknown command 'dance'"},
+        {"$V eval --help", 0, "qf_first"},
+        {"$V predict --help", 0, "IMAGE..."},
+        {"$V map --help", 0, "--model"},
+        {"$V candidates --help", 0, "--qf=LIST"},
+        {"$V import --help", 0, "PREFIX"},
+        {"$V init --help", 0, "--variant=NAME"},
+        {"$V synth --help", 0, "--count"},
+        {"$V devices --help", 0, "Lists the devices"},
+        {"$V report --help", 0, "--json"},
+        {"$V devices", 0, "oneDNN"},
+        {"$V eval", 2, "say where to write the results: -o FILE.h5"},
+        {"$V eval --set root -o r.h5", 2, "is not of the form key=value"},
+        {"$V eval --set qf_frist=3 -o r.h5", 2, "did you mean 'qf_first'?"},
+        {"$V eval --config absent.cfg -o r.h5", 2, "cannot open configuration file absent.cfg"},
+        {"$V eval --set dataset=manifest --set root=absent.csv -o r.h5", 2, "absent.csv"},
+        {"$V eval --config run.cfg -o absent/r.h5", 2,
+         "cannot create results file absent/r.h5.part"},
+        {"$V eval --config run.cfg --device cuda:99 -o r.h5", 2, "cuda"},
+        {"$V eval --config run.cfg extra -o r.h5", 2, "unexpected argument 'extra'"},
+        {"$V eval --config run.cfg --set qf_last=20 -o one.h5", 0, "constant"},
+        {"$V eval --set dataset=folder --set root=set --set predictors=psnr-threshold "
+         "--set qf_last=9 -o part.h5",
+         1, "1 of 3 images failed"},
+        {"$V report absent.h5", 2, "cannot open results file absent.h5"},
+        {"$V report a.png", 2, "a.png is not a readable HDF5 file"},
+        {"$V report w.h5", 2, "w.h5"},
+        {"$V report one.h5", 0, "MAD"},
+        {"$V report --csv one.h5", 0, "predictor,fold,metric,value"},
+        {"$V report --json one.h5", 0, "{"},
+        {"$V report --metrics --folds --sweep --images one.h5", 0, "b.png"},
+        {"$V candidates a.png --qf 1,35,100 -o out && ls out", 0,
+         "a_001.png\na_035.png\na_100.png"},
+        {"$V candidates a.png --qf 0 -o out", 2, "'0' is not a list of different quality factors"},
+        {"$V candidates a.png --qf 5-3 -o out", 2, "'5-3' is not a list"},
+        {"$V candidates a.png --qf 7,7 -o out", 2, "'7,7' is not a list"},
+        {"$V candidates a.png --qf 7 --sampling 422 -o out", 2, "'422' is neither 420 nor 444"},
+        {"$V candidates absent.png --qf 7 -o out", 1, "absent.png"},
+        {"$V candidates a.png --qf 7", 2, "say where to write them"},
+        {"$V map --model chou95 a.png -o m.h5", 0, ""},
+        {"$V map --model epc17 a.png -o m.png", 0, ""},
+        {"$V map --model eye a.png -o m.png", 2, "eye"},
+        {"$V map --model epc17 absent.png -o m.png", 1, "absent.png"},
+        {"$V init --variant circle -o x.h5", 2, "circle"},
+        {"$V init --patch-size 33 -o x.h5", 2, "33"},
+        {"$V init --seed -1 -o x.h5", 2, "'-1' is not a whole number"},
+        {"$V import absent -o x.h5", 2, "absent"},
+        {"$V predict --weights w.h5 a.png b.png", 0, "random weights"},
+        {"$V predict --weights w.h5 set/c.png a.png", 1, "set/c.png"},
+        {"$V predict --weights absent.h5 a.png", 2, "absent.h5"},
+        {"$V predict a.png", 2, "no weights given"},
+    };
+    char output[16384];
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        int status = shell(cases[i].line, output, sizeof(output));
+        if (status != cases[i].status || !strstr(output, cases[i].text))
+            fail_msg("%s\nended with %d, expected %d and \"%s\":\n%s", cases[i].line, status,
+                     cases[i].status, cases[i].text, output);
+    }
+}
+
+static void candidates_print_what_libjpeg_would_write(void **state)
+{
+    (void)state;
+    char output[4096], line[64];
+    struct vj_image img;
+    struct vj_error err = {0};
+    char path[4096];
+    static const int qfs[] = {1, 35, 100};
+    static const struct {
+        const char *sampling;
+        enum vj_subsampling how;
+    } kinds[] = {{"420", VJ_SUBSAMPLING_420}, {"444", VJ_SUBSAMPLING_444}};
+    snprintf(path, sizeof(path), "%s/b.png", folder);
+    assert_int_equal(vj_image_read(&img, path, NULL, &err), 0);
+    for (int k = 0; k < 2; k++) {
+        char command[128];
+        snprintf(command, sizeof(command), "$V candidates b.png --qf 1,35,100 --sampling %s -o out",
+                 kinds[k].sampling);
+        assert_int_equal(shell(command, output, sizeof(output)), 0);
+        for (int i = 0; i < 3; i++) {
+            uint8_t *data;
+            size_t size;
+            struct vj_image ours, theirs;
+            assert_int_equal(vj_jpeg_encode(&data, &size, &img, qfs[i], kinds[k].how, &err), 0);
+            snprintf(line, sizeof(line), "%d\t%zu\n", qfs[i], size);
+            vj_assert_contains(output, line);
+            assert_int_equal(vj_image_read_memory(&theirs, data, size, "memory", NULL, &err), 0);
+            snprintf(path, sizeof(path), "%s/out/b_%03d.png", folder, qfs[i]);
+            assert_int_equal(vj_image_read(&ours, path, NULL, &err), 0);
+            assert_memory_equal(ours.data, theirs.data, ours.width * ours.height * 3);
+            vj_image_free(&ours);
+            vj_image_free(&theirs);
+            free(data);
+        }
+    }
+    vj_image_free(&img);
+}
+
+static void predictions_stand_one_per_line(void **state)
+{
+    (void)state;
+    char output[4096], name[64];
+    int qf, lossless;
+    assert_int_equal(
+        shell("$V predict --weights w.h5 a.png b.png 2> /dev/null", output, sizeof(output)), 0);
+    assert_int_equal(sscanf(output, "%63[^\t]\t%d\t%d\t", name, &qf, &lossless), 3);
+    assert_string_equal(name, "a.png");
+    assert_in_range(qf, 1, 100);
+    assert_in_range(lossless, qf, 101);
+    vj_assert_contains(output, "\nb.png\t");
+}
+
+/* Everything but the times must be as in the unbroken run. */
+static void assert_same_columns(const char *a, const char *b)
+{
+    static const struct {
+        const char *path;
+        enum vj_column_type type;
+        size_t size;
+    } columns[] = {
+        {"/images/status", VJ_COLUMN_I32, 4},
+        {"/images/width", VJ_COLUMN_I32, 4},
+        {"/candidates/bytes", VJ_COLUMN_I64, 8},
+        {"/candidates/psnr_y", VJ_COLUMN_F64, 8},
+        {"/patches/origin", VJ_COLUMN_I32, 4},
+        {"/predictors/vpjnd-w/score", VJ_COLUMN_F32, 4},
+        {"/predictors/vpjnd-w/lossy", VJ_COLUMN_U8, 1},
+        {"/predictors/vpjnd-w/qf_pred", VJ_COLUMN_I32, 4},
+        {"/predictors/constant/qf_pred", VJ_COLUMN_I32, 4},
+    };
+    struct vj_results *r[2];
+    struct vj_error err = {0};
+    const char *names[] = {a, b};
+    for (int i = 0; i < 2; i++) {
+        char path[4096];
+        snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
+        if (vj_results_open(&r[i], path, false, &err))
+            fail_msg("%s", err.text);
+    }
+    for (size_t c = 0; c < sizeof(columns) / sizeof(columns[0]); c++) {
+        size_t rows, dim[VJ_COLUMN_RANK_MAX], string_size;
+        int rank;
+        assert_int_equal(
+            vj_results_shape(r[0], columns[c].path, &rows, &rank, dim, &string_size, &err), 0);
+        size_t bytes = rows * dim[0] * dim[1] * dim[2] * columns[c].size;
+        void *x = malloc(bytes), *y = malloc(bytes);
+        for (int i = 0; i < 2; i++)
+            if (vj_results_read(r[i], columns[c].path, columns[c].type, 0, rows, i ? y : x, &err))
+                fail_msg("%s", err.text);
+        assert_memory_equal(x, y, bytes);
+        free(x);
+        free(y);
+    }
+    double mad[2];
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(vj_results_get_scalar(r[i], "/metrics/constant/mad", &mad[i], &err), 0);
+        vj_results_close(r[i]);
+    }
+    assert_true(mad[0] == mad[1]);
+}
+
+static void a_killed_run_is_resumed_to_the_same_content(void **state)
+{
+    (void)state;
+    char output[16384], line[2048];
+    static const char run[] = "$V eval -q --set dataset=manifest --set root=many.csv --set "
+                              "predictors=constant,vpjnd:w.h5 --set qf_last=30 --set bootstrap=20";
+    strcpy(line, "printf 'image,candidates,qf_true,fold\\n' > many.csv; ");
+    for (int i = 0; i < 8; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "m%d.png", i);
+        write_picture(name, 60 + 10 * (size_t)i, 64, i);
+        snprintf(line + strlen(line), sizeof(line) - strlen(line), "echo %s,,%d,1 >> many.csv; ",
+                 name, 10 + i);
+    }
+    strcat(line, "true");
+    assert_int_equal(shell(line, output, sizeof(output)), 0);
+    snprintf(line, sizeof(line), "%s -o whole.h5", run);
+    if (shell(line, output, sizeof(output)) != 0)
+        fail_msg("%s", output);
+    for (int round = 0; round < 5; round++) {
+        /* Killed ever later, resumed until it ends by itself. */
+        snprintf(
+            line, sizeof(line),
+            "rm -f broken.h5; for t in 0.%02d 0.%02d; do %s --resume -o broken.h5 & p=$!; "
+            "sleep $t; kill -9 $p; wait $p; done; [ -f broken.h5 ] || %s --resume -o broken.h5",
+            5 + 9 * round, 20 + 13 * round, run, run);
+        if (shell(line, output, sizeof(output)) != 0)
+            fail_msg("round %d: %s", round, output);
+        assert_same_columns("whole.h5", "broken.h5");
+    }
+}
+
+static void a_resumed_run_must_be_the_same_run(void **state)
+{
+    (void)state;
+    char output[8192];
+    static const struct {
+        const char *change, *text;
+    } cases[] = {
+        {"--set qf_last=15", "had `qf_last = 12;`, this one has `qf_last = 15;`"},
+        {"--set seed=2", "had `seed = \"1\";`, this one has `seed = \"2\";`"},
+    };
+    /* A file that a full disk or a kill has left at its first step: made whole, then renamed back.
+     */
+    assert_int_equal(shell("$V eval -q --config run.cfg --set qf_last=12 -o s.h5 && "
+                           "cp s.h5 s2.h5.part",
+                           output, sizeof(output)),
+                     0);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char line[512];
+        snprintf(line, sizeof(line),
+                 "$V eval -q --config run.cfg --set qf_last=12 %s --resume -o s2.h5",
+                 cases[i].change);
+        assert_int_equal(shell(line, output, sizeof(output)), 2);
+        vj_assert_contains(output, "cannot resume s2.h5.part");
+        vj_assert_contains(output, cases[i].text);
+    }
+    assert_int_equal(shell("echo 'a.png,,31,1' >> two.csv; $V eval -q --config run.cfg --set "
+                           "qf_last=12 --resume -o s2.h5; s=$?; sed -i '$d' two.csv; exit $s",
+                           output, sizeof(output)),
+                     2);
+    vj_assert_contains(output, "dataset_fingerprint");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(command_lines_end_with_the_right_status_and_words),
+        cmocka_unit_test(candidates_print_what_libjpeg_would_write),
+        cmocka_unit_test(predictions_stand_one_per_line),
+        cmocka_unit_test(a_killed_run_is_resumed_to_the_same_content),
+        cmocka_unit_test(a_resumed_run_must_be_the_same_run),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
