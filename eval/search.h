@@ -94,8 +94,7 @@ struct vj_search_result {
     int calls; /* calls of the classifier that took */
 };
 
-/* The one place that turns a probability into an answer: lossy above one half, a tie is lossless.
- */
+/* The one place that turns a probability into an answer: lossy above a half, a tie is lossless. */
 static inline bool vj_is_lossy(float p_lossy)
 {
     return p_lossy > 0.5f;
@@ -105,8 +104,12 @@ static inline bool vj_is_lossy(float p_lossy)
  * The quality factor that a result stands for in results files, metrics and encoders: that of the
  * level, and for "nothing is lossy" (-1) the lowest candidate's. A codec can only be told to use a
  * candidate that exists, and so every image whose search ran has a rate, a damage and an error; -1
- * in a results file is left to mean "not evaluated". The smallest lossless quality factor is
- * qf_first + level + 1 in every case, for n - 1 one above the last candidate.
+ * in a results file is left to mean "not evaluated". (qf_first - 1 instead would move the error by
+ * one QF at most, and would name a candidate that nobody can encode.)
+ *
+ * The smallest lossless quality factor is one above the QF given here; there is none when that is
+ * the last candidate. For "nothing is lossy" it is the lowest candidate itself, which the QF alone
+ * cannot tell: there a report errs by one, to the safe side.
  */
 static inline int vj_search_qf(int level, int qf_first)
 {
