@@ -170,6 +170,7 @@ static void work_free(struct work *w)
     free(w->set);
     free(w->draw);
     free(w->replicate);
+    *w = (struct work){0};
 }
 
 static int work_init(struct work *w, const struct vj_rows *rows, const struct vj_bootstrap *boot,

@@ -149,6 +149,7 @@ static void fitting_free(struct fitting *f)
     free(f->event);
     free(f->error);
     free(f->mistakes);
+    *f = (struct fitting){0};
 }
 
 static int fitting_init(struct fitting *f, const struct vj_rule_table *table, enum vj_rule rule,

@@ -77,7 +77,7 @@ const char *vj_search_describe(const struct vj_search_options *opt, char *text, 
 }
 
 /* One search in progress: the answers so far and the first failure. */
-struct session {
+struct probe {
     int n;
     vj_search_ask ask;
     void *user;
@@ -88,7 +88,7 @@ struct session {
     float p[VJ_SEARCH_LEVELS_MAX];
 };
 
-static void ask_run(struct session *s, int first, int count)
+static void ask_run(struct probe *s, int first, int count)
 {
     s->calls++;
     s->asked += count;
@@ -104,7 +104,7 @@ static void ask_run(struct session *s, int first, int count)
 }
 
 /* Makes the answers of levels [first, first + count) known, as far as they exist. */
-static void need(struct session *s, int first, int count)
+static void need(struct probe *s, int first, int count)
 {
     int end = first + count < s->n ? first + count : s->n;
     int i = first > 0 ? first : 0;
@@ -119,14 +119,14 @@ static void need(struct session *s, int first, int count)
 }
 
 /* Below the range all is lossy, above it all is lossless; inside, the answer must be known. */
-static bool is_lossy(const struct session *s, int level)
+static bool is_lossy(const struct probe *s, int level)
 {
     if (level < 0)
         return true;
     return level < s->n && vj_is_lossy(s->p[level]);
 }
 
-static int count_lossy(struct session *s, int first, int count)
+static int count_lossy(struct probe *s, int first, int count)
 {
     need(s, first, count);
     int lossy = 0;
@@ -136,7 +136,7 @@ static int count_lossy(struct session *s, int first, int count)
 }
 
 /* The highest lossy level below `level`; -1 at the latest. Asks for `step` levels at a time. */
-static int lossy_below(struct session *s, int level, int step)
+static int lossy_below(struct probe *s, int level, int step)
 {
     int i = level - 1;
     for (; i >= 0 && !s->rc; i--) {
@@ -149,7 +149,7 @@ static int lossy_below(struct session *s, int level, int step)
 }
 
 /* The lowest lossy level at or above `level`; one must be known to exist. */
-static int lossy_from(const struct session *s, int level)
+static int lossy_from(const struct probe *s, int level)
 {
     while (!is_lossy(s, level))
         level++;
@@ -157,7 +157,7 @@ static int lossy_from(const struct session *s, int level)
 }
 
 /* 0 < R < B with the left block all lossy. */
-static int boundary_in_right_block(const struct session *s, int m, int right)
+static int boundary_in_right_block(const struct probe *s, int m, int right)
 {
     if (right == 1)
         return lossy_from(s, m);
@@ -188,7 +188,7 @@ static int boundary_in_right_block(const struct session *s, int m, int right)
  * every step, and where lo = hi = m the left block is all lossy and the right one is not, which is
  * an answer.
  */
-static int binary_block(struct session *s, int block, int threshold)
+static int binary_block(struct probe *s, int block, int threshold)
 {
     int lo = 0;
     int hi = s->n;
@@ -214,7 +214,7 @@ static int binary_block(struct session *s, int block, int threshold)
     return -1;
 }
 
-static int sliding_window(struct session *s, int window, int threshold)
+static int sliding_window(struct probe *s, int window, int threshold)
 {
     /* Below the range all is lossy: the window is full enough at the latest when it lies there. */
     for (int top = s->n - 1; !s->rc; top--) {
@@ -224,7 +224,7 @@ static int sliding_window(struct session *s, int window, int threshold)
     return -1;
 }
 
-static int first_crossing(struct session *s)
+static int first_crossing(struct probe *s)
 {
     int level = 0;
     while (level < s->n && !s->rc && count_lossy(s, level, 1))
@@ -239,7 +239,7 @@ static int64_t log_odds(float p_lossy)
     return llrint(log(p / (1.0 - p)) * 4294967296.0);
 }
 
-static int max_likelihood(struct session *s)
+static int max_likelihood(struct probe *s)
 {
     need(s, 0, s->n);
     if (s->rc)
@@ -267,7 +267,7 @@ int vj_search_lazy(const struct vj_search_options *opt, int n, vj_search_ask ask
         return vj_fail(err, -EINVAL, "a search over %d levels was asked for; it takes 1 to %d", n,
                        VJ_SEARCH_LEVELS_MAX);
 
-    struct session s = {.n = n, .ask = ask, .user = user, .err = err};
+    struct probe s = {.n = n, .ask = ask, .user = user, .err = err};
     int level = -1;
     switch (opt->kind) {
     case VJ_SEARCH_SLIDING_WINDOW:
