@@ -50,10 +50,17 @@ int vj_h5_open(hid_t *file, const char *path, struct vj_error *err)
 int vj_h5_create(hid_t *file, const char *path, struct vj_error *err)
 {
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-    *file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+    *file = H5I_INVALID_HID;
+    /* The format of HDF5 1.8 puts checksums on metadata; the library's default is the older one. */
+    if (access >= 0 && H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_LATEST) >= 0)
+        *file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, access);
+    int r = 0;
     if (*file < 0)
-        return vj_h5_fail(err, "%s: cannot be created; check the folder and its permissions", path);
-    return 0;
+        r = vj_h5_fail(err, "%s: cannot be created; check the folder and its permissions", path);
+    if (access >= 0)
+        H5Pclose(access);
+    return r;
 }
 
 int vj_h5_close(hid_t file, const char *path, struct vj_error *err)
@@ -99,11 +106,11 @@ int vj_h5_write_doubles(hid_t at, const char *name, const double *values, size_t
     return write_attribute(at, name, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, values, count, err);
 }
 
-static hid_t utf8_type(void)
+/* Fixed-length: it lies in the checksummed header, variable-length text would not. */
+static hid_t utf8_type(size_t size)
 {
     hid_t type = H5Tcopy(H5T_C_S1);
-    if (type >= 0 &&
-        (H5Tset_size(type, H5T_VARIABLE) < 0 || H5Tset_cset(type, H5T_CSET_UTF8) < 0)) {
+    if (type >= 0 && (H5Tset_size(type, size) < 0 || H5Tset_cset(type, H5T_CSET_UTF8) < 0)) {
         H5Tclose(type);
         return H5I_INVALID_HID;
     }
@@ -112,10 +119,10 @@ static hid_t utf8_type(void)
 
 int vj_h5_write_text(hid_t at, const char *name, const char *text, struct vj_error *err)
 {
-    hid_t type = utf8_type();
+    hid_t type = utf8_type(strlen(text) + 1);
     if (type < 0)
         return vj_h5_fail(err, "attribute %s cannot be written", name);
-    int r = write_attribute(at, name, type, type, &text, 1, err);
+    int r = write_attribute(at, name, type, type, text, 1, err);
     H5Tclose(type);
     return r;
 }

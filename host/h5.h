@@ -5,8 +5,11 @@
  * has run. HDF5 is usually built without thread safety: one thread at a time in these functions,
  * program-wide.
  *
- * Attributes written here are scalars or one-dimensional: text as variable-length UTF-8 (no 64 KiB
- * limit, a str in h5py), whole numbers as little-endian int64, real numbers as little-endian
+ * Files are created in the format of HDF5 1.8, whose metadata has checksums: damage is reported,
+ * where the older format lets HDF5 itself crash on some of it.
+ *
+ * Attributes written here are scalars or one-dimensional: text of any length as fixed-length UTF-8
+ * with its NUL (bytes in h5py), whole numbers as little-endian int64, real numbers as little-endian
  * float64. Reading accepts any integer, any floating-point and both string forms, but not another
  * kind or count.
  */
