@@ -36,7 +36,7 @@ struct vj_analysis {
     char **name;
     char **error;    /* [count] NULL where the image is fine */
     int32_t *status; /* VJ_STATUS_* */
-    int32_t *qf_true, *fold;
+    int32_t *id, *qf_true, *fold;
     uint32_t *bytes;               /* [count][levels] */
     float *psnr_y, *ms_ssim, *sur; /* [count][levels], or NULL */
     struct vj_analysed_predictor *predictor;

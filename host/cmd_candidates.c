@@ -13,11 +13,12 @@
 #include "host/commands.h"
 #include "host/image.h"
 #include "host/jpeg_plan.h"
+#include "host/ranges.h"
 
 struct arguments {
     const char *image, *folder;
     int qf[VJ_QF_MAX];
-    int count;
+    size_t count;
     enum vj_subsampling sampling;
     struct vj_image_options read;
 };
@@ -32,52 +33,12 @@ static const struct argp_option options[] = {
     {0},
 };
 
-static bool next_qf(const char **text, int *qf)
-{
-    char *end;
-    errno = 0;
-    long n = strtol(*text, &end, 10);
-    if (end == *text || errno || n < 1 || n > VJ_QF_MAX)
-        return false;
-    *text = end;
-    *qf = (int)n;
-    return true;
-}
-
-/* "1,35,90-100" into a list without repeats. */
-static bool parse_qfs(struct arguments *a, const char *text)
-{
-    bool seen[VJ_QF_MAX + 1] = {false};
-    a->count = 0;
-    for (;;) {
-        int first, last;
-        if (!next_qf(&text, &first))
-            return false;
-        last = first;
-        if (*text == '-') {
-            text++;
-            if (!next_qf(&text, &last) || last < first)
-                return false;
-        }
-        for (int qf = first; qf <= last; qf++) {
-            if (seen[qf])
-                return false;
-            seen[qf] = true;
-            a->qf[a->count++] = qf;
-        }
-        if (*text == '\0')
-            return true;
-        if (*text++ != ',')
-            return false;
-    }
-}
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct arguments *a = state->input;
     switch (key) {
     case KEY_QF:
-        if (!parse_qfs(a, arg))
+        if (!vj_ranges_parse(arg, 1, VJ_QF_MAX, a->qf, &a->count))
             argp_error(state,
                        "--qf: '%s' is not a list of different quality factors 1..100 such as "
                        "1,35,90-100",
@@ -151,7 +112,7 @@ static int write_candidates(const struct arguments *a, const struct vj_image *im
 {
     struct vj_image out = {0};
     int r = vj_image_alloc(&out, img->width, img->height, img->channels, err);
-    for (int i = 0; !r && i < a->count; i++) {
+    for (size_t i = 0; !r && i < a->count; i++) {
         int64_t bytes;
         char path[4096];
         int n = snprintf(path, sizeof(path), "%s/%s_%03d.png", a->folder, name, a->qf[i]);

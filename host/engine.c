@@ -302,12 +302,11 @@ static void fill(float *values, size_t count)
         values[i] = NAN;
 }
 
-static void reset_row(struct vj_row *row, const struct vj_engine *engine, size_t index)
+static void reset_row(struct vj_row *row, const struct vj_engine *engine)
 {
     size_t levels = (size_t)engine->levels;
     size_t draws = (size_t)engine->plan.draws;
     size_t positions = draws * (size_t)engine->plan.patches;
-    row->index = index;
     row->status = 0;
     row->error[0] = '\0';
     row->width = row->height = 0;
@@ -598,7 +597,7 @@ void vj_engine_submit(struct vj_engine *engine, struct vj_loaded *loaded, bool f
     t->row = row;
     t->error = loaded->error;
     t->files = false;
-    reset_row(row, engine, loaded->index);
+    reset_row(row, engine);
     row->seconds[VJ_STAGE_READ] = loaded->seconds;
     for (int i = 0; i < engine->levels; i++) {
         t->bytes[i] = -1;
@@ -648,7 +647,7 @@ void vj_engine_collect(struct vj_engine *engine, int slot)
         fill_row(t);
         return;
     }
-    reset_row(row, engine, row->index);
+    reset_row(row, engine);
     row->seconds[VJ_STAGE_READ] = t->loaded->seconds;
     row->status = t->error.code;
     snprintf(row->error, sizeof(row->error), "%.500s", t->error.text);

@@ -35,7 +35,7 @@ extern const char *const vj_stage_names[VJ_STAGE_COUNT];
  * QF qf_first + i. Values not evaluated are NaN, integers -1. Owned by vj_row_alloc()'s caller.
  */
 struct vj_row {
-    size_t index; /* in the data set */
+    size_t index; /* row of the results file; the caller's */
     int status;   /* 0, or negative errno */
     char error[512];
     size_t width, height;

@@ -335,6 +335,30 @@ static int predict_draws(struct work *w, struct vj_error *err)
     return r;
 }
 
+/*
+ * MCL-JCI sources that the released VP-JND checkpoint was trained with (its training log, listed in
+ * docs/network.md): what it says of them is no test.
+ */
+static const int released_training[] = {1,  2,  3,  4,  9,  14, 15, 18, 19, 21, 22, 24, 27, 28, 29,
+                                        31, 32, 33, 34, 35, 37, 39, 41, 42, 44, 46, 47, 48, 49, 50};
+
+static void note_training_images(struct work *w, const struct vj_weights *weights)
+{
+    if (weights->origin != VJ_ORIGIN_IMPORTED || weights->shape.variant != VJ_VARIANT_RELEASED ||
+        strcmp(w->engine->config.dataset, "mcl-jci") != 0)
+        return;
+    size_t seen = 0;
+    for (size_t i = 0; i < w->images->count; i++)
+        for (size_t k = 0; k < sizeof(released_training) / sizeof(released_training[0]); k++)
+            seen += w->images->id[i] == released_training[k];
+    if (seen)
+        vj_text_add(&w->note,
+                    "; NOT A TEST if this is the released checkpoint: %zu of %zu images are among "
+                    "its 30 training sources, judge it on the other 20 "
+                    "(configs/mcl-jci-released-test.cfg)",
+                    seen, w->images->count);
+}
+
 static int predict_network(struct work *w, struct vj_error *err)
 {
     const struct vj_weights *weights = &w->engine->predictors->weights[w->predictor->network];
@@ -342,6 +366,7 @@ static int predict_network(struct work *w, struct vj_error *err)
                 vj_variant_name(weights->shape.variant), vj_weights_origin_name(weights->origin),
                 vj_positive_class_name(w->predictor->positive_class),
                 w->predictor->positive_auto ? " (decided on the first images)" : "");
+    note_training_images(w, weights);
     if (w->predictor->positive_class == VJ_POSITIVE_AUTO)
         return 0; /* no image could be evaluated */
     int r = predict_probabilities(w, err);

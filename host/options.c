@@ -46,6 +46,7 @@ const struct vj_option vj_options[] = {
            "files (the data set's own JPEGs) or synthesize (exact model); empty = default"),
     STRING(folds, "none", true, "none, surfeatnet10, random:K, manifest"),
     INT(jnd, "1", 1, 3, true, "which JND is the target"),
+    STRING(ids, "", true, "evaluate only items with these numbers, e.g. 5-8,10; empty = all"),
     INT(limit, "0", 0, 1e9, true, "evaluate only the first N items; 0 = all"),
     CHOICE(alpha, "refuse", "refuse,black,white", true,
            "pictures with alpha: refuse, or blend over a colour"),

@@ -24,6 +24,7 @@ struct vj_config {
     char candidates[16];
     char folds[32];
     int jnd;
+    char ids[VJ_OPTION_TEXT];
     int limit;
     int alpha;
     int sampling;

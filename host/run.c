@@ -136,7 +136,7 @@ struct run {
     struct vj_predictors predictors;
     struct vj_engine engine;
     struct vj_results *results;
-    size_t *todo; /* items still to be evaluated, in data-set order */
+    size_t *todo, *todo_item; /* rows still to be evaluated, and their items in the data set */
     size_t todo_count;
     double busy[VJ_STAGE_COUNT]; /* seconds, of the images of this session */
 };
@@ -161,9 +161,10 @@ static int open_dataset(struct run *run, struct vj_error *err)
     };
     int r = vj_dataset_open(&run->dataset, c->dataset, &options, err);
     if (!r)
-        r = vj_image_list_read(&run->images, run->dataset, c->limit, err);
+        r = vj_image_list_read(&run->images, run->dataset, c->ids, c->limit, err);
     if (!r && run->images.count == 0)
-        r = vj_fail(err, -ENODATA, "data set %s at %s has no images", c->dataset, c->root);
+        r = vj_fail(err, -ENODATA, "data set %s at %s has no images%s", c->dataset, c->root,
+                    c->ids[0] ? " with the numbers that option ids names" : "");
     return r;
 }
 
@@ -199,14 +200,16 @@ static int list_todo(struct run *run, struct vj_error *err)
     size_t count = run->images.count;
     int32_t *status = vj_calloc(count, sizeof(*status));
     run->todo = vj_calloc(count, sizeof(*run->todo));
-    int r = status && run->todo ? 0 : vj_fail(err, -ENOMEM, "out of memory");
+    run->todo_item = vj_calloc(count, sizeof(*run->todo_item));
+    int r = status && run->todo && run->todo_item ? 0 : vj_fail(err, -ENOMEM, "out of memory");
     if (!r)
         r = vj_results_read(run->results, "/images/status", VJ_COLUMN_I32, 0, count, status, err);
     for (size_t i = 0; !r && i < count; i++) {
-        if (status[i] == VJ_STATUS_PENDING)
-            run->todo[run->todo_count++] = i;
-        else
-            run->summary->failed += status[i] == VJ_STATUS_FAILED;
+        run->summary->failed += status[i] == VJ_STATUS_FAILED;
+        if (status[i] != VJ_STATUS_PENDING)
+            continue;
+        run->todo_item[run->todo_count] = run->images.item[i];
+        run->todo[run->todo_count++] = i;
     }
     run->summary->images = count;
     run->summary->resumed = count - run->todo_count;
@@ -266,11 +269,12 @@ static int evaluate_all(struct run *run, struct vj_stream *stream, struct writer
 {
     /* One slot stays free for the decode threads, so that they are never idle. */
     size_t most = run->config->slots > 1 ? (size_t)run->config->slots - 1 : 1;
-    size_t open = 1;
+    size_t open = 1, submitted = 0;
     struct vj_loaded *loaded;
     int r = update_positive(run, writer, &open, err);
     while (!r && (loaded = vj_stream_next(stream)) != NULL) {
         vj_engine_submit(&run->engine, loaded, open > 0, writer->of_slot[loaded->slot]);
+        writer->of_slot[loaded->slot]->index = run->todo[submitted++];
         flight->loaded[flight->count++] = loaded;
         /* While the class is open, the next picture's full or lazy depends on this one's row. */
         while (!r && flight->count > 0 && (flight->count >= most || open > 0)) {
@@ -303,7 +307,7 @@ static int evaluate(struct run *run, struct vj_error *err)
     if (!r)
         r = writer_start(&writer, run->results, &run->engine, err);
     if (!r)
-        r = vj_stream_open(&stream, run->dataset, run->todo, run->todo_count, &options, err);
+        r = vj_stream_open(&stream, run->dataset, run->todo_item, run->todo_count, &options, err);
     vj_progress_start(&progress, stderr, run->images.count, run->summary->resumed);
     if (!r)
         r = evaluate_all(run, stream, &writer, &flight, &progress, err);
@@ -397,5 +401,6 @@ int vj_run_eval(const struct vj_run_options *options, struct vj_run_summary *sum
     vj_image_list_free(&run.images);
     vj_dataset_close(run.dataset);
     free(run.todo);
+    free(run.todo_item);
     return r;
 }

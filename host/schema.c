@@ -12,6 +12,7 @@
 #include <jpeglib.h>
 
 #include "host/checked.h"
+#include "host/ranges.h"
 #include "host/version.h"
 
 enum { COLUMNS_MAX = 1024 };
@@ -27,26 +28,58 @@ const char *vj_schema_path(char path[VJ_SCHEMA_PATH], const char *predictor, con
 
 /* ---- images ---- */
 
-static int add_item(struct vj_image_list *list, size_t i, const struct vj_item *item,
-                    struct vj_error *err)
+enum { ID_MAX = 1000000 };
+
+/* Sorted numbers of the items wanted; *ids NULL when all are. */
+static int parse_ids(const char *text, int **ids, size_t *count, struct vj_error *err)
 {
-    list->name[i] = strdup(item->name);
-    if (!list->name[i])
+    *ids = NULL;
+    *count = 0;
+    if (!text[0])
+        return 0;
+    *ids = vj_calloc(ID_MAX, sizeof(**ids));
+    if (!*ids)
         return vj_fail(err, -ENOMEM, "out of memory");
-    list->id[i] = item->id;
-    list->fold[i] = item->fold;
-    list->qf_true[i] = item->qf_true;
-    list->qf_exact[i] = item->qf_exact;
-    if (item->has_sur) {
-        if (!list->sur) {
-            list->sur = vj_calloc(list->count, VJ_QF_MAX * sizeof(float));
-            if (!list->sur)
-                return vj_fail(err, -ENOMEM, "out of memory");
-            for (size_t k = 0; k < list->count * VJ_QF_MAX; k++)
-                list->sur[k] = NAN;
-        }
-        memcpy(list->sur + i * VJ_QF_MAX, item->sur + 1, VJ_QF_MAX * sizeof(float));
+    if (!vj_ranges_parse(text, 1, ID_MAX, *ids, count))
+        return vj_fail(err, -EINVAL, "option ids: '%s' is not a list of numbers such as 5-8,10",
+                       text);
+    return 0;
+}
+
+static bool wanted(const int *ids, size_t count, int id)
+{
+    for (size_t i = 0; i < count; i++)
+        if (ids[i] == id)
+            return true;
+    return ids == NULL;
+}
+
+static int add_sur(struct vj_image_list *list, size_t row, const struct vj_item *item,
+                   size_t capacity, struct vj_error *err)
+{
+    if (!list->sur) {
+        list->sur = vj_calloc(capacity, VJ_QF_MAX * sizeof(float));
+        if (!list->sur)
+            return vj_fail(err, -ENOMEM, "out of memory");
+        for (size_t k = 0; k < capacity * VJ_QF_MAX; k++)
+            list->sur[k] = NAN;
     }
+    memcpy(list->sur + row * VJ_QF_MAX, item->sur + 1, VJ_QF_MAX * sizeof(float));
+    return 0;
+}
+
+static int add_item(struct vj_image_list *list, size_t index, const struct vj_item *item,
+                    size_t capacity, struct vj_error *err)
+{
+    size_t row = list->count++;
+    list->item[row] = index;
+    list->name[row] = strdup(item->name);
+    if (!list->name[row])
+        return vj_fail(err, -ENOMEM, "out of memory");
+    list->id[row] = item->id;
+    list->fold[row] = item->fold;
+    list->qf_true[row] = item->qf_true;
+    list->qf_exact[row] = item->qf_exact;
     struct vj_image_info info;
     if (item->status == 0 && vj_image_probe(&info, item->source, NULL) == 0) {
         if (info.width > list->max_width)
@@ -54,31 +87,33 @@ static int add_item(struct vj_image_list *list, size_t i, const struct vj_item *
         if (info.height > list->max_height)
             list->max_height = info.height;
     }
-    return 0;
+    return item->has_sur ? add_sur(list, row, item, capacity, err) : 0;
 }
 
-int vj_image_list_read(struct vj_image_list *list, const struct vj_dataset *ds, int limit,
-                       struct vj_error *err)
+int vj_image_list_read(struct vj_image_list *list, const struct vj_dataset *ds, const char *ids,
+                       int limit, struct vj_error *err)
 {
-    size_t count = vj_dataset_count(ds);
-    if (limit > 0 && (size_t)limit < count)
-        count = (size_t)limit;
-    *list = (struct vj_image_list){.count = count};
-    list->name = vj_calloc(count, sizeof(*list->name));
-    list->id = vj_calloc(count, sizeof(*list->id));
-    list->fold = vj_calloc(count, sizeof(*list->fold));
-    list->qf_true = vj_calloc(count, sizeof(*list->qf_true));
-    list->qf_exact = vj_calloc(count, sizeof(*list->qf_exact));
-    int r = list->name && list->id && list->fold && list->qf_true && list->qf_exact
-                ? 0
-                : vj_fail(err, -ENOMEM, "out of memory for a list of %zu images", count);
-    for (size_t i = 0; !r && i < count; i++) {
+    size_t capacity = vj_dataset_count(ds), id_count;
+    int *id;
+    *list = (struct vj_image_list){0};
+    int r = parse_ids(ids, &id, &id_count, err);
+    list->item = vj_calloc(capacity, sizeof(*list->item));
+    list->name = vj_calloc(capacity, sizeof(*list->name));
+    list->id = vj_calloc(capacity, sizeof(*list->id));
+    list->fold = vj_calloc(capacity, sizeof(*list->fold));
+    list->qf_true = vj_calloc(capacity, sizeof(*list->qf_true));
+    list->qf_exact = vj_calloc(capacity, sizeof(*list->qf_exact));
+    if (!r && (!list->item || !list->name || !list->id || !list->fold || !list->qf_true ||
+               !list->qf_exact))
+        r = vj_fail(err, -ENOMEM, "out of memory for a list of %zu images", capacity);
+    for (size_t i = 0; !r && i < capacity && (limit == 0 || list->count < (size_t)limit); i++) {
         struct vj_item item = {0};
         r = vj_dataset_item(ds, i, &item, err);
-        if (!r)
-            r = add_item(list, i, &item, err);
+        if (!r && wanted(id, id_count, item.id))
+            r = add_item(list, i, &item, capacity, err);
         vj_item_free(&item);
     }
+    free(id);
     if (r)
         vj_image_list_free(list);
     return r;
@@ -89,6 +124,7 @@ void vj_image_list_free(struct vj_image_list *list)
     for (size_t i = 0; list->name && i < list->count; i++)
         free(list->name[i]);
     free(list->name);
+    free(list->item);
     free(list->id);
     free(list->fold);
     free(list->qf_true);

@@ -26,6 +26,7 @@ enum {
 /* What is known of the images before any is evaluated; arrays of `count`, owned by the caller. */
 struct vj_image_list {
     size_t count;
+    size_t *item; /* index of each image in the data set */
     char **name;
     int32_t *id, *fold, *qf_true;
     double *qf_exact;
@@ -33,10 +34,13 @@ struct vj_image_list {
     size_t max_width, max_height; /* of those whose header could be read */
 };
 
-/* Asks the data set for its first `limit` items (0: all) and reads the headers of their pictures.
+/*
+ * Asks the data set for its items and reads the headers of their pictures.
+ * ids:   numbers of the items wanted, as in the option `ids`; "" = all
+ * limit: only the first so many of these; 0 = all
  */
-int vj_image_list_read(struct vj_image_list *list, const struct vj_dataset *ds, int limit,
-                       struct vj_error *err);
+int vj_image_list_read(struct vj_image_list *list, const struct vj_dataset *ds, const char *ids,
+                       int limit, struct vj_error *err);
 void vj_image_list_free(struct vj_image_list *list);
 
 /* Facts of the run that the root attributes record. Strings are borrowed. */
