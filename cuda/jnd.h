@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Pixel-JND maps on the device, and what is made of them. Models, variants and scalings are those
+ * of host/jnd_map.h; the kernels evaluate the same expressions in the same order, so maps equal the
+ * CPU's bit for bit.
+ *
+ * One object per slot; asynchronous, ordered by the caller and without allocation after create(),
+ * as described in cuda/jpeg.h. Pointers named d_ are device memory.
+ */
+#ifndef VJ_CUDA_JND_H
+#define VJ_CUDA_JND_H
+
+#include <cuda_runtime_api.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cuda/geometry.h"
+#include "host/error.h"
+#include "host/jnd_map.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct vj_cuda_jnd;
+
+/*
+ * Whether there are kernels for a model and variant: 0, or -ENOTSUP with an error that names it.
+ * Models are told by name, so `model` may come from another copy of the registry.
+ */
+int vj_cuda_jnd_supported(const struct vj_jnd_model *model, size_t variant, struct vj_error *err);
+
+/*
+ * Device bytes that create() takes; 0 for invalid arguments.
+ * max_width, max_height: largest picture; at most 2^31 - 1 pixels
+ * levels:                most candidates per vj_cuda_jnd_share(), 1..VJ_CUDA_LEVELS
+ */
+size_t vj_cuda_jnd_bytes(size_t max_width, size_t max_height, int levels);
+
+/* *jnd: owned by the caller, vj_cuda_jnd_destroy(). Errors: -EINVAL, -ENOMEM, -EIO. */
+int vj_cuda_jnd_create(struct vj_cuda_jnd **jnd, size_t max_width, size_t max_height, int levels,
+                       struct vj_error *err);
+
+/* NULL is harmless. Nothing of the object may still be running. */
+void vj_cuda_jnd_destroy(struct vj_cuda_jnd *jnd);
+
+/*
+ * Luma as vj_jnd_luma(); grey is copied.
+ * d_pixels: height x width x channels; d_luma: height x width
+ */
+int vj_cuda_luma(cudaStream_t stream, const uint8_t *d_pixels, size_t width, size_t height,
+                 int channels, uint8_t *d_luma, struct vj_error *err);
+
+/*
+ * One map.
+ * d_luma: height x width; d_map: height x width, grey levels
+ * Errors: -EINVAL (size), -ENOSPC (larger than created for), -ENOTSUP, -EIO.
+ */
+int vj_cuda_jnd_compute(struct vj_cuda_jnd *jnd, cudaStream_t stream,
+                        const struct vj_jnd_model *model, size_t variant, const uint8_t *d_luma,
+                        size_t width, size_t height, float *d_map, struct vj_error *err);
+
+/*
+ * A map as 8-bit samples, as vj_jnd_to_u8().
+ * d_out:        height x width
+ * d_not_finite: set to 1 when a value of the map is not finite (d_out is then all 0), else to 0;
+ *               the caller reports it (-EDOM) when it has waited for the stream
+ */
+int vj_cuda_jnd_to_u8(struct vj_cuda_jnd *jnd, cudaStream_t stream, const float *d_map,
+                      size_t width, size_t height, enum vj_jnd_scale scale, uint8_t *d_out,
+                      uint32_t *d_not_finite, struct vj_error *err);
+
+/*
+ * Share of pixels of each candidate whose luma differs from the reference's by more than the map.
+ * d_candidates: [count][height][width][channels]; d_reference_luma, d_map: height x width
+ * d_share:      [count]
+ */
+int vj_cuda_jnd_share(struct vj_cuda_jnd *jnd, cudaStream_t stream, const uint8_t *d_candidates,
+                      int count, size_t width, size_t height, int channels,
+                      const uint8_t *d_reference_luma, const float *d_map, double *d_share,
+                      struct vj_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
