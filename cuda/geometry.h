@@ -11,6 +11,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #include "host/error.h"
 #include "host/hostdevice.h"
 #include "host/jpeg_model.h"
@@ -267,5 +271,9 @@ static inline size_t vj_cuda_grid_plane(struct vj_cuda_grid grid)
 {
     return (size_t)grid.x * grid.y;
 }
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -14,13 +14,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "cuda/geometry.h"
-#include "host/error.h"
-#include "host/jnd_map.h"
-
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+#include "cuda/geometry.h"
+#include "host/error.h"
+#include "host/jnd_map.h"
 
 struct vj_cuda_jnd;
 

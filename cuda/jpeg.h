@@ -17,13 +17,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "cuda/geometry.h"
-#include "host/error.h"
-#include "host/image.h"
-
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+#include "cuda/geometry.h"
+#include "host/error.h"
+#include "host/image.h"
 
 struct vj_cuda_jpeg;
 

@@ -10,11 +10,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "host/error.h"
-
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+#include "host/error.h"
 
 /*
  * d_pictures:   [count][height][width][channels]

@@ -15,13 +15,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "cuda/geometry.h"
-#include "host/error.h"
-#include "host/quality.h"
-
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+#include "cuda/geometry.h"
+#include "host/error.h"
+#include "host/quality.h"
 
 struct vj_cuda_quality;
 
