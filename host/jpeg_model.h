@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "host/hostdevice.h"
 #include "host/image.h"
@@ -53,7 +54,11 @@ struct vj_jpeg_geometry {
 static inline struct vj_jpeg_geometry vj_jpeg_geometry(size_t width, size_t height, int channels,
                                                        enum vj_subsampling sampling)
 {
-    struct vj_jpeg_geometry g = {.width = width, .height = height, .channels = channels};
+    struct vj_jpeg_geometry g;
+    memset(&g, 0, sizeof(g));
+    g.width = width;
+    g.height = height;
+    g.channels = channels;
     g.factor = channels == 3 && sampling == VJ_SUBSAMPLING_420 ? 2 : 1;
     size_t mcu = 8 * (size_t)g.factor;
     g.mcus_across = (width + mcu - 1) / mcu;
@@ -284,11 +289,12 @@ static inline VJ_HD int16_t vj_jpeg_idct_flat(int dc)
 /*
  * One quantisation table with what division by it needs, all in natural (row-major) order.
  *
- * |t| + 4q is divided by 8q as u / q with u = (|t| + 4q) >> 3, by reciprocal multiplication in 16
- * bits: k = floor(log2 q), mul = ceil(2^(15+k) / q) <= 2^15, u / q = ((2u * mul) >> 16) >> k. It is
- * exact while u * (mul * q - 2^(15+k)) < 2^(15+k); the bracket is below q < 2^(k+1), so u < 2^14
- * suffices, and a 16-bit t has u < 4224. The shift by k is a multiplication by `post` = 2^(15-k)
- * too, because vector units lack a 16-bit shift by a different amount in each lane.
+ * n = |t| + 4q is divided by 8q by multiplications that give the high half of 16 x 16 bits, which
+ * vector units have, unlike division. With k = floor(log2 q) and mul = ceil(2^(15+k) / q) <= 2^15,
+ * n / (8q) = ((n * mul) >> 16) >> (k + 2). The last shift is a multiplication too, of twice the
+ * number by post = 2^(13-k), since vector units lack 16-bit shifts that differ from lane to lane.
+ * It is exact while n * (mul * q - 2^(15+k)) < 2^(15+k). The bracket is below q < 2^(k+1), so that
+ * n < 2^14 suffices; |t| <= 8192 and 4q <= 1020 make n < 9213.
  */
 struct vj_jpeg_quantiser {
     uint16_t q[64];    /* 1..255 */
@@ -329,7 +335,7 @@ static inline VJ_HD void vj_jpeg_quantiser_set(struct vj_jpeg_quantiser *z, int 
     z->q[k] = (uint16_t)q;
     z->half[k] = (uint16_t)(4 * q);
     z->mul[k] = (uint16_t)(((1 << (15 + log2)) + q - 1) / q);
-    z->post[k] = (uint16_t)(1 << (15 - log2));
+    z->post[k] = (uint16_t)(1 << (13 - log2));
 }
 
 /* Fills the quantiser of table 0 (luma, grey) or 1 (chroma) for a quality factor 1..100. */
@@ -346,14 +352,15 @@ static inline VJ_HD uint16_t vj_jpeg_mulhi(uint16_t a, uint16_t b)
     return (uint16_t)(((uint32_t)a * b) >> 16);
 }
 
-/* Quantised value of coefficient k: sign(t) * ((|t| + 4q) / (8q)), t as vj_jpeg_fdct8 leaves it. */
+/* Quantised value of coefficient k, as vj_jpeg_fdct8 leaves it: sign(t) * ((|t| + 4q) / (8q)). */
 static inline VJ_HD int16_t vj_jpeg_quantise(int16_t t, const struct vj_jpeg_quantiser *z, int k)
 {
     int16_t negative = (int16_t)(t >> 15);
     uint16_t magnitude = (uint16_t)((t ^ negative) - negative);
-    uint16_t u = (uint16_t)((uint16_t)(magnitude + z->half[k]) >> 3);
-    uint16_t high = vj_jpeg_mulhi((uint16_t)(2 * u), z->mul[k]);
-    uint16_t level = vj_jpeg_mulhi((uint16_t)(2 * high), z->post[k]);
+    uint16_t n = (uint16_t)(magnitude + z->half[k]);
+    /* Doubled in between, because compilers lose sight of the 16 bits in a chain of products. */
+    uint16_t high = (uint16_t)(2 * vj_jpeg_mulhi(n, z->mul[k]));
+    uint16_t level = vj_jpeg_mulhi(high, z->post[k]);
     return (int16_t)((level ^ negative) - negative);
 }
 
