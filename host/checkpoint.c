@@ -136,10 +136,12 @@ int vj_checkpoint_open_memory(struct vj_checkpoint **out, const char *prefix, co
     return 0;
 }
 
-static bool ends_with(const char *text, const char *end)
+/* Whether a path names one of a checkpoint's files rather than their common prefix. */
+static bool is_file_of_checkpoint(const char *path)
 {
-    size_t n = strlen(text), m = strlen(end);
-    return n >= m && strcmp(text + n - m, end) == 0;
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const char *dot = strrchr(name, '.');
+    return (dot && strcmp(dot, ".index") == 0) || strstr(name, ".data-");
 }
 
 /* Opens a regular file; on failure the text lacks the file's name. */
@@ -219,7 +221,7 @@ int vj_checkpoint_open(struct vj_checkpoint **c, const char *prefix, struct vj_e
     int ret = load_index(&data, &size, path, err);
     if (ret) {
         vj_fail_prefix(err, "%s", path);
-        if (ret == -ENOENT && (ends_with(prefix, ".index") || strstr(prefix, ".data-")))
+        if (ret == -ENOENT && is_file_of_checkpoint(prefix))
             ret = vj_fail(err, ret,
                           "%s: no such file; give the checkpoint's prefix, without "
                           "\".index\" or \".data-...\"",

@@ -165,7 +165,10 @@ static struct cursor cursor_start(const struct block *b, struct key *key)
     return (struct cursor){.block = b, .key = key};
 }
 
-/* Whether an entry starts a restart interval; an error when restart offsets miss the entries. */
+/*
+ * Whether the next entry is where the next restart offset points. An offset that points to no entry
+ * is never met, which the end of the block notices; the first entry must be one.
+ */
 static int meet_restart(struct cursor *c, bool *met, struct vj_error *err)
 {
     const struct block *b = c->block;
@@ -173,7 +176,7 @@ static int meet_restart(struct cursor *c, bool *met, struct vj_error *err)
     if (c->restart == b->restarts)
         return 0;
     uint32_t next = vj_u32_le(b->data + b->entries_size + 4 * (size_t)c->restart);
-    if (next < c->at || (c->at == 0 && next != 0))
+    if (c->at == 0 && next != 0)
         return block_fail(b, err, "restart offsets do not fit the entries");
     if (next == c->at) {
         *met = true;

@@ -399,6 +399,28 @@ static void damaged_index_blocks_are_refused(void **state)
     }
 }
 
+static void separators_may_be_shorter_than_the_keys_beside_them(void **state)
+{
+    (void)state;
+    struct bytes file = {NULL, 0, 0}, index = {NULL, 0, 0}, handle = {NULL, 0, 0};
+    put_piece(&file,
+              HEADER "\0\2\x0b"
+                     "ab" SCALAR RESTART,
+              29, &handle);
+    put_block_entry(&index, 0, "b", 1, handle.p, handle.n);
+    put_piece(&file,
+              "\0\2\x0b"
+              "ba" SCALAR RESTART,
+              24, &handle);
+    put_block_entry(&index, 0, "c", 1, handle.p, handle.n);
+    bytes_put(&index, RESTART, 8);
+    put_table_end(&file, &index);
+    check_piece(&(struct piece){"short separators", "", 0, ""}, &file);
+    bytes_free(&file);
+    bytes_free(&index);
+    bytes_free(&handle);
+}
+
 /* A block of the given type, in the place of the only data block. */
 static void check_typed_block(const struct piece *piece, uint8_t type)
 {
@@ -471,6 +493,8 @@ static void damaged_footers_are_refused(void **state)
         {"index offset", -46, 75, "index block at byte 75"},
         {"index offset outside", -46, 0x7f, "index block at byte 127"},
         {"index size", -45, 0x7f, "outside the file's"},
+        {"index trailer in the footer", -45, 21,
+         "index block at byte 74 with 21 bytes lies outside"},
         {"metaindex contents", 61, 1, "metaindex block at byte 61: CRC-32C"},
         {"metaindex type", 69, 1, "metaindex block at byte 61: CRC-32C"},
         {"index contents", 74, 1, "index block at byte 74: CRC-32C"},
@@ -754,6 +778,7 @@ int main(void)
         cmocka_unit_test(damaged_headers_are_refused),
         cmocka_unit_test(damaged_data_blocks_are_refused),
         cmocka_unit_test(damaged_index_blocks_are_refused),
+        cmocka_unit_test(separators_may_be_shorter_than_the_keys_beside_them),
         cmocka_unit_test(blocks_of_unknown_compression_are_refused),
         cmocka_unit_test(damaged_snappy_blocks_are_refused),
         cmocka_unit_test(damaged_footers_are_refused),
