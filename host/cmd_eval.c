@@ -102,17 +102,22 @@ static const struct argp argp = {
     .help_filter = help_filter,
 };
 
-/* The command line as one string, quoted where a shell would need it. */
+/* An HDF5 attribute holds less than 64 KiB. */
+enum { COMMAND_LINE_MAX = 32768 };
+
+/* The command line as one string, quoted where a shell would need it, cut off when it is huge. */
 static char *join_arguments(int argc, char **argv)
 {
     struct vj_text text = {0};
-    for (int i = 0; i < argc; i++) {
+    for (int i = 0; i < argc && text.size < COMMAND_LINE_MAX; i++) {
         const char *space = i ? " " : "";
         if (i > 0 && (argv[i][0] == '\0' || strpbrk(argv[i], " \t\n'\"\\$`*?[]{}()<>|&;#~")))
             vj_text_add(&text, "%s'%s'", space, argv[i]);
         else
             vj_text_add(&text, "%s%s", space, argv[i]);
     }
+    if (text.size > COMMAND_LINE_MAX)
+        strcpy(text.data + COMMAND_LINE_MAX - 4, "...");
     return text.data;
 }
 
