@@ -13,8 +13,7 @@
 #include "host/jpeg_internal.h"
 #include "host/simd.h"
 
-/* Blocks that go through the stages of decode_blocks() together: enough to hide latencies, yet in
- * L1. */
+/* Blocks that pass the stages of decode_blocks() together: enough to hide latencies, yet in L1. */
 enum { BATCH = 32 };
 
 /* A range of rows or columns, both ends included. */

@@ -94,20 +94,18 @@ VJ_JPEG_INLINE void quantise_block(struct levels *restrict levels, const int16_t
         /* Gathers the eight flags in one byte: product term i lands on bit 56 + i, none collide. */
         uint64_t flags;
         memcpy(&flags, flag + 8 * row, sizeof(flags));
-        levels->nonzero |= zigzag_flags[row][(flags * 0x0102040810204080u) >> 56];
+        levels->nonzero |= zigzag_flags[row][(le64toh(flags) * 0x0102040810204080u) >> 56];
     }
 }
 
-/* Bits in the making: the `pending` low bits of `word`, fewer than 8 between calls, are not
- * written. */
+/* Bits in the making: the `pending` (fewer than 8) low bits of `word` are not written yet. */
 struct bit_writer {
     uint64_t word;
     uint32_t pending;
     uint8_t *next;
 };
 
-/* Appends `count` <= 56 bits. Always stores eight bytes: whether a byte is full is unpredictable.
- */
+/* Appends up to 56 bits. Stores eight bytes always: whether one is full is unpredictable. */
 VJ_JPEG_INLINE void put_bits(struct bit_writer *w, uint32_t bits, uint32_t count)
 {
     w->word = w->word << count | bits;

@@ -49,8 +49,7 @@ static void code_lengths(const int64_t count[256], int length[SYMBOLS])
     }
 }
 
-/* Shortens codes of more than 16 bits, two at a time, at the cost of a shorter one (T.81 figure
- * K.3). */
+/* Shortens codes of over 16 bits, two at a time, at the cost of a shorter one (T.81 figure K.3). */
 static void limit_lengths(int bits[SYMBOLS])
 {
     for (int n = SYMBOLS - 1; n > 16; n--) {

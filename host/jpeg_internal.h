@@ -7,8 +7,7 @@
 
 #include "host/jpeg_plan.h"
 
-/* For parts of VJ_SIMD functions: a separate copy would be compiled for the baseline processor
- * only. */
+/* For parts of VJ_SIMD functions: a copy apart would be compiled for the baseline processor. */
 #define VJ_JPEG_INLINE static inline __attribute__((always_inline))
 
 struct vj_jpeg_plan {
@@ -37,8 +36,7 @@ struct vj_jpeg_scratch {
 int vj_jpeg_check_shape(size_t width, size_t height, int channels, enum vj_subsampling sampling,
                         struct vj_error *err);
 
-/* Checks what every use of a plan needs: a picture, a quality factor, a scratch that is large
- * enough. */
+/* Checks what every use of a plan needs: a picture, a valid QF, a scratch that is large enough. */
 int vj_jpeg_check(const struct vj_jpeg_plan *plan, int qf, const struct vj_jpeg_scratch *scratch,
                   struct vj_error *err);
 

@@ -87,7 +87,7 @@ int vj_jpeg_plan_create(struct vj_jpeg_plan **plan, const struct vj_image *img,
                         enum vj_subsampling sampling, struct vj_error *err)
 {
     int rc = vj_jpeg_plan_reserve(plan, img->width, img->height, img->channels, sampling, err);
-    if (rc)
+    if (!*plan)
         return rc;
     rc = vj_jpeg_plan_load(*plan, img, sampling, err);
     if (rc) {
@@ -153,8 +153,7 @@ VJ_SIMD static void box_row(const uint8_t *restrict above, const uint8_t *restri
     }
 }
 
-/* Fills the strip's down-sampled rows of row `mcu_row` of MCUs; rows below the picture repeat the
- * last. */
+/* Fills the strip's down-sampled rows; those below the picture repeat the last one. */
 static void box_strip(struct vj_jpeg_plan *p, size_t mcu_row)
 {
     size_t real = p->geometry.component[1].height - 8 * mcu_row;

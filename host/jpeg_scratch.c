@@ -19,7 +19,8 @@ struct sizes {
 static struct sizes array_sizes(size_t max_width, size_t max_height, int channels,
                                 enum vj_subsampling sampling)
 {
-    size_t mcu_row_blocks = channels == 3 ? (max_width + 15) / 16 * 6 : (max_width + 7) / 8;
+    /* 4:2:0 has the most, and a colour picture may come where a larger grey one was expected. */
+    size_t mcu_row_blocks = (max_width + 15) / 16 * 6;
     return (struct sizes){
         .blocks = vj_jpeg_geometry(max_width, max_height, channels, sampling).blocks,
         .row = max_width + SLACK,

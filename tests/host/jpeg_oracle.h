@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* libjpeg-turbo as the judge of the JPEG candidates, called directly so that nothing of ours is in
- * it. */
+/* libjpeg-turbo as judge of the JPEG candidates, called directly: nothing of ours is in between. */
 #ifndef VJ_TESTS_JPEG_ORACLE_H
 #define VJ_TESTS_JPEG_ORACLE_H
 
@@ -31,26 +30,32 @@ static inline struct jpeg_error_mgr *oracle_errors(struct jpeg_error_mgr *errors
     return errors;
 }
 
-/*
- * Encodes with libjpeg's defaults. *data is NULL or a buffer of *size bytes from malloc; both are
- * replaced when it is too small, as jpeg_mem_dest() does it. Returns the size of the file.
- */
+/* A compressor with libjpeg's defaults. *data, NULL or from malloc, is replaced by the file. */
+static inline void oracle_start(struct jpeg_compress_struct *c, struct jpeg_error_mgr *errors,
+                                unsigned char **data, unsigned long *size, size_t width,
+                                size_t height, int channels)
+{
+    free(*data);
+    *data = NULL;
+    *size = 0;
+    c->err = oracle_errors(errors);
+    jpeg_create_compress(c);
+    jpeg_mem_dest(c, data, size);
+    c->image_width = (JDIMENSION)width;
+    c->image_height = (JDIMENSION)height;
+    c->input_components = channels;
+    c->in_color_space = channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
+    jpeg_set_defaults(c);
+}
+
+/* Encodes a picture; returns the size of the file, *data as in oracle_start(). */
 static inline unsigned long oracle_encode(unsigned char **data, const struct vj_image *img, int qf,
                                           enum vj_subsampling sampling, bool optimise)
 {
     struct jpeg_compress_struct c;
     struct jpeg_error_mgr errors;
-    unsigned long size = 0;
-    free(*data);
-    *data = NULL;
-    c.err = oracle_errors(&errors);
-    jpeg_create_compress(&c);
-    jpeg_mem_dest(&c, data, &size);
-    c.image_width = (JDIMENSION)img->width;
-    c.image_height = (JDIMENSION)img->height;
-    c.input_components = img->channels;
-    c.in_color_space = img->channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
-    jpeg_set_defaults(&c);
+    unsigned long size;
+    oracle_start(&c, &errors, data, &size, img->width, img->height, img->channels);
     jpeg_set_quality(&c, qf, TRUE);
     c.optimize_coding = optimise;
     int factor = img->channels == 3 && sampling == VJ_SUBSAMPLING_420 ? 2 : 1;
@@ -85,25 +90,16 @@ static inline void oracle_decode(uint8_t *out, const unsigned char *data, unsign
 }
 
 /*
- * Grey file with optimised tables whose 64-coefficient blocks (natural order, already quantised)
- * come from `fill`; returns its size, *data as in oracle_encode().
+ * Writes a grey file with optimised tables whose 64-coefficient blocks (natural order, already
+ * quantised) come from `fill`; returns its size, *data as in oracle_start().
  */
 static inline unsigned long oracle_write_blocks(unsigned char **data, size_t across, size_t down,
                                                 void (*fill)(size_t block, JCOEF out[64]))
 {
     struct jpeg_compress_struct c;
     struct jpeg_error_mgr errors;
-    unsigned long size = 0;
-    free(*data);
-    *data = NULL;
-    c.err = oracle_errors(&errors);
-    jpeg_create_compress(&c);
-    jpeg_mem_dest(&c, data, &size);
-    c.image_width = (JDIMENSION)(8 * across);
-    c.image_height = (JDIMENSION)(8 * down);
-    c.input_components = 1;
-    c.in_color_space = JCS_GRAYSCALE;
-    jpeg_set_defaults(&c);
+    unsigned long size;
+    oracle_start(&c, &errors, data, &size, 8 * across, 8 * down, 1);
     c.optimize_coding = TRUE;
     jvirt_barray_ptr blocks = c.mem->request_virt_barray((j_common_ptr)&c, JPOOL_IMAGE, TRUE,
                                                          (JDIMENSION)across, (JDIMENSION)down, 1);

@@ -127,7 +127,8 @@ static void fail_candidate(const struct candidates *c, int qf, const char *what)
              c->img.height, c->img.channels, (int)c->sampling, qf);
 }
 
-static void check_file(struct candidates *c, int qf, enum vj_jpeg_coding coding)
+/* Leaves libjpeg's file in c->file and returns its size. */
+static size_t check_file(struct candidates *c, int qf, enum vj_jpeg_coding coding)
 {
     struct vj_error err = {0};
     bool optimal = coding == VJ_JPEG_CODING_OPTIMAL;
@@ -142,6 +143,7 @@ static void check_file(struct candidates *c, int qf, enum vj_jpeg_coding coding)
     if (bytes != (int64_t)size || memcmp(file, c->file, size) != 0)
         fail_candidate(c, qf, optimal ? "optimal file" : "file");
     free(file);
+    return size;
 }
 
 /* Leaves libjpeg's pixels in c->expected. */
@@ -150,8 +152,8 @@ static void check_quality(struct candidates *c, int qf)
     struct vj_error err = {0};
     if (qf % 4 == 1)
         check_file(c, qf, VJ_JPEG_CODING_OPTIMAL);
-    check_file(c, qf, VJ_JPEG_CODING_STANDARD);
-    oracle_decode(c->expected, c->file, oracle_encode(&c->file, &c->img, qf, c->sampling, false));
+    size_t size = check_file(c, qf, VJ_JPEG_CODING_STANDARD);
+    oracle_decode(c->expected, c->file, size);
     memset(c->pixels, 0xA5, picture_bytes(&c->img));
     must(vj_jpeg_plan_decode(c->plan, qf, c->pixels, c->scratch, &err), &err);
     if (memcmp(c->pixels, c->expected, picture_bytes(&c->img)) != 0)
@@ -444,8 +446,7 @@ static size_t decoded_blocks(const struct candidates *c)
     return sum;
 }
 
-/* 16 x 16 pixels from (32, 32): 2 x 2 luma blocks; 4:2:0 chroma samples 15 to 24 lie in 3 x 3
- * blocks. */
+/* 16 x 16 pixels from (32, 32): 2 x 2 luma blocks; chroma samples 15 to 24 lie in 3 x 3 blocks. */
 static void a_window_computes_only_the_blocks_that_it_depends_on(void **state)
 {
     (void)state;
@@ -579,6 +580,19 @@ static void a_plan_is_loaded_again_with_other_pictures(void **state)
     candidates_free(&c);
 }
 
+static void memory_for_a_grey_picture_serves_a_smaller_colour_picture(void **state)
+{
+    (void)state;
+    struct vj_error err = {0};
+    struct candidates c = candidates_new(picture(64, 64, 1, EXTREMES), VJ_SUBSAMPLING_420);
+    free(c.img.data);
+    c.img = picture(64, 16, 3, EXTREMES);
+    must(vj_jpeg_plan_load(c.plan, &c.img, VJ_SUBSAMPLING_420, &err), &err);
+    check_quality(&c, 97);
+    check_quality(&c, 100);
+    candidates_free(&c);
+}
+
 static void pictures_too_large_for_a_plan_or_scratch_are_refused(void **state)
 {
     (void)state;
@@ -703,6 +717,7 @@ int main(void)
         cmocka_unit_test(too_long_huffman_codes_are_shortened_as_the_codec_does),
         cmocka_unit_test(one_plan_serves_many_threads),
         cmocka_unit_test(a_plan_is_loaded_again_with_other_pictures),
+        cmocka_unit_test(memory_for_a_grey_picture_serves_a_smaller_colour_picture),
         cmocka_unit_test(pictures_too_large_for_a_plan_or_scratch_are_refused),
         cmocka_unit_test(wrong_arguments_are_refused_by_name),
         cmocka_unit_test(impossible_shapes_are_refused),
