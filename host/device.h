@@ -23,7 +23,15 @@
 
 enum {
     VJ_DEVICE_API = 1, /* version of struct vj_device_ops; a module of another version is refused */
-    VJ_DEVICE_JND_MAX = 8, /* pixel-JND maps per picture */
+    VJ_DEVICE_JND_MAX = 8,  /* pixel-JND maps per picture */
+    VJ_DEVICE_GPU_MAX = 16, /* GPUs of one run */
+};
+
+/* Arithmetic of the networks on a GPU; the CPU computes in single precision only. */
+enum vj_precision {
+    VJ_PRECISION_FP32 = 0, /* single precision throughout */
+    VJ_PRECISION_TF32,     /* products of operands rounded to 10 bits of mantissa */
+    VJ_PRECISION_FP16,     /* half precision in memory, single precision sums */
 };
 
 struct vj_jnd_choice {
@@ -50,6 +58,7 @@ struct vj_device_plan {
     int patches;    /* patches per picture and draw; 0 when there is no network */
     int draws;      /* sets of positions per picture */
     int patch_size; /* pixels; the same for all networks of a run */
+    enum vj_precision precision;
 };
 
 struct vj_device_info {
@@ -134,9 +143,13 @@ struct vj_device {
 };
 
 /*
- * Opens the device that `selector` names: "auto", "cpu", "cuda", "cuda:N". A device that is asked
- * for by name and is not there is an error, never a silent fallback; "auto" falls back to the CPU
- * and says why in `note` (empty when there is nothing to say).
+ * Opens the device that `selector` names: "auto", "cpu", "cuda" (the first GPU), "cuda:N", several
+ * GPUs as "cuda:0,1" or "cuda:all" (see host/device_group.h). A device that is asked for by name
+ * and is not there is an error, never a silent fallback; "auto" takes the first GPU or falls back
+ * to the CPU and says why in `note` (empty when there is nothing to say).
+ *
+ * The CUDA device is a module, cuda/module.h: the file that VPJND_CUDA_MODULE names in the
+ * environment, else vpjnd_cuda.so beside the program, else ../lib/vpjnd/vpjnd_cuda.so from there.
  */
 int vj_device_open(struct vj_device *device, const char *selector,
                    const struct vj_device_plan *plan, char note[256], struct vj_error *err);

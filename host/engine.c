@@ -177,6 +177,7 @@ int vj_engine_open(struct vj_engine *engine, const struct vj_config *config,
         .jnd_from_anchor = config->jnd_source == 1,
         .net_scale = (enum vj_jnd_scale)config->jnd_scale,
         .draws = 1,
+        .precision = (enum vj_precision)config->precision,
     };
     int r = plan_networks(engine, err);
     if (!r)

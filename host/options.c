@@ -88,7 +88,8 @@ const struct vj_option vj_options[] = {
     INT(bootstrap, "2000", 0, 1e6, true, "resamples behind the 95 % intervals; 0 = no intervals"),
 
     HEADING("Machine"),
-    STRING(device, "auto", true, "auto, cpu, cuda[:N]"),
+    STRING(device, "auto", true, "auto, cpu, cuda[:N]; several GPUs as cuda:0,1 or cuda:all"),
+    CHOICE(precision, "fp32", "fp32,tf32,fp16", true, "arithmetic of the networks on a GPU"),
     INT(threads, "0", 0, 4096, false, "compute threads; 0 = one per core"),
     INT(decode_threads, "2", 1, 256, false, "threads that read and decode pictures"),
     INT(slots, "3", 1, 64, false, "pictures in flight"),

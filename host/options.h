@@ -52,6 +52,7 @@ struct vj_config {
     int bootstrap;
     /* machine */
     char device[32];
+    int precision;
     int threads;
     int decode_threads;
     int slots;
