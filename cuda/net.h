@@ -13,15 +13,15 @@
  * memory, 16-byte aligned for patches.
  *
  * Batch shape. Patches always pass through the layers in batches of exactly `rows`, the last one
- * padded; algorithms are chosen once for that shape, and none splits a sum between blocks. Repeating
- * a call repeats its bits.
+ * padded; algorithms are chosen once for that shape, and none splits a sum between blocks.
+ * Repeating a call repeats its bits.
  *
  * Precision. fp32: every product in single precision, nothing is rounded to tensor-core formats.
  * tf32: operands of convolutions and matrix products are rounded to 10 bits of mantissa. fp16: so
  * are maps, features and weights, in half precision, with sums, attention, affinity, softmax and
- * second layers in single. Nothing is clamped: a patch with a value beyond half's range (65,504) gets
- * NaN for quality and weight, its picture NaN for a score, and the caller reports that the weights
- * need tf32 or fp32.
+ * second layers in single. Nothing is clamped: a patch with a value beyond half's range (65,504)
+ * gets NaN for quality and weight, its picture NaN for a score, and the caller reports that the
+ * weights need tf32 or fp32.
  */
 #ifndef VJ_CUDA_NET_H
 #define VJ_CUDA_NET_H

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Shapes, buffers and launch geometry of the network on a CUDA device, in plain C: everything that
- * can be wrong without a GPU is here and tested without one.
+ * Shapes, buffers and launch geometry of the network on a CUDA device, in plain C: everything about
+ * it that can be wrong without a GPU is here and tested without one.
+ *
+ * A pass takes `rows` patches through the layers. R is rows, N the positions of the non-local block
+ * ((patch_size / 8) squared), C channels[3], F vj_net_features(). Maps are NHWC.
  */
 #ifndef VJ_CUDA_NET_PLAN_H
 #define VJ_CUDA_NET_PLAN_H
@@ -9,12 +12,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "host/error.h"
-#include "host/weights.h"
-
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+#include "host/error.h"
+#include "host/weights.h"
 
 enum vj_cuda_precision {
     VJ_CUDA_FP32 = 0, /* single precision throughout: the default, for reproducing */
@@ -28,7 +31,175 @@ const char *vj_cuda_precision_name(enum vj_cuda_precision precision); /* "fp32",
 int vj_cuda_precision_parse(enum vj_cuda_precision *precision, const char *name,
                             struct vj_error *err);
 
-enum { VJ_CUDA_NET_MAX_ROWS = 4096 };
+enum {
+    VJ_CUDA_NET_MAX_ROWS = 4096,
+    VJ_CUDA_NET_THREADS = 256,   /* of a block, where a kernel does not say otherwise */
+    VJ_CUDA_NET_ALIGNMENT = 256, /* of every buffer, bytes */
+    VJ_CUDA_NET_MATMUL_WORKSPACE =
+        32 << 20, /* bytes offered to cuBLASLt; NVIDIA's advice for Hopper */
+};
+
+/*
+ * How cuDNN may compute a convolution. Tried in order when a network is created; the first form
+ * that the library runs for a layer is that layer's from then on, and is recorded. All are implicit
+ * matrix products over NHWC maps, each sum formed by one block of threads.
+ */
+struct vj_cuda_net_form {
+    const char *name; /* of cuDNN's algorithm */
+    bool precomputed; /* IMPLICIT_PRECOMP_GEMM, otherwise IMPLICIT_GEMM */
+    bool fused;       /* with bias and relu in cuDNN, otherwise in a kernel behind it */
+};
+enum { VJ_CUDA_NET_FORMS = 4 };
+extern const struct vj_cuda_net_form vj_cuda_net_forms[VJ_CUDA_NET_FORMS];
+
+/* A 3x3 convolution, padded by one, of [R][side][side][in] into [R][side][side][out]. */
+struct vj_cuda_net_conv {
+    const char *name;
+    int side;
+    int in, out;           /* channels in memory, padding included */
+    int real_in, real_out; /* channels of the weights; the rest is zero */
+};
+
+/*
+ * Attention and pooling of a [side][side][channels] map, per patch. A block takes `span` pooled
+ * pixels of one patch, a thread 4 channels of every `groups`th of them.
+ */
+struct vj_cuda_net_pool_shape {
+    int side, channels;
+    int groups; /* pixels in work at a time in a block: groups * channels / 4 <= VJ_CUDA_NET_THREADS
+                 */
+    int span;   /* pooled pixels of a block; the last block of a patch may have fewer */
+    int blocks; /* of a patch */
+};
+
+/*
+ * Row-major products D[m][n] = A[m][k] B[k][n], `batch` of them; ld_* are elements between rows,
+ * stride_* between products. b_transposed: B is stored as [n][k].
+ */
+struct vj_cuda_net_matmul {
+    const char *name;
+    size_t m, n, k;
+    size_t ld_a, ld_b, ld_d;
+    size_t batch, stride_a, stride_b, stride_d;
+    bool b_transposed;
+    bool bias;       /* a vector of n is added to every row of D */
+    bool single_out; /* D is single precision even when A and B are half */
+};
+
+/*
+ * The same for a library that stores matrices by columns: its A is our B, its B our A, its D our D
+ * transposed, and nothing moves in memory. Its product is D'[m][n] = op(A')[m][k] B'[k][n], with
+ * m, n exchanged.
+ */
+struct vj_cuda_net_columns {
+    size_t rows, cols, ld, stride; /* as stored, before op */
+};
+struct vj_cuda_net_column_matmul {
+    size_t m, n, k;
+    bool a_transposed;
+    struct vj_cuda_net_columns a, b, d;
+};
+
+enum vj_cuda_net_product {
+    VJ_CUDA_NET_PROJECTION = 0, /* theta, phi and value: tokens times one 1x1 kernel, with bias */
+    VJ_CUDA_NET_AFFINITY,       /* theta phi, in single precision */
+    VJ_CUDA_NET_ATTEND,         /* softmax times value */
+    VJ_CUDA_NET_HEAD_PAIR, /* f_r or f_d times both heads' 2 x 512 columns, in `slices` partial sums
+                            */
+    VJ_CUDA_NET_HEAD_PRODUCT, /* f_d * f_j times the weight head's 512 columns, likewise */
+    VJ_CUDA_NET_PRODUCTS,
+};
+
+/* Buffers of a work. E is the element size: 2 for fp16, else 4 bytes. */
+enum vj_cuda_net_buffer {
+    VJ_CUDA_NET_INPUT = 0, /* E [R][S][S][conv[0].in] */
+    VJ_CUDA_NET_MAP,       /* E, output of conv1..conv3 */
+    VJ_CUDA_NET_POOLED,    /* E, pooled and scaled */
+    VJ_CUDA_NET_SUMS,      /* float [R][pool.blocks][channels] */
+    VJ_CUDA_NET_PEAKS,     /* the same */
+    VJ_CUDA_NET_SCALE,     /* float [R][channels] */
+    VJ_CUDA_NET_TOKENS,    /* E [R][N][conv[3].out], output of conv4 */
+    VJ_CUDA_NET_THETA,     /* E [R][N][C] */
+    VJ_CUDA_NET_PHI,       /* E [R][N][C] */
+    VJ_CUDA_NET_VALUE,     /* E [R][N][C] */
+    VJ_CUDA_NET_SCORES,    /* float [R][N][N]: affinity */
+    VJ_CUDA_NET_CHANCES,   /* E [R][N][N]: softmax; the same memory as SCORES unless fp16 */
+    VJ_CUDA_NET_ATTENDED,  /* E [R][N][C] */
+    VJ_CUDA_NET_LAST,      /* E [R][N / 4][C]: pool4; the same memory as FEATURES for `released` */
+    VJ_CUDA_NET_FEATURES,  /* E [R][F] */
+    VJ_CUDA_NET_TIMES,     /* E [R][F]: f_d * f_j */
+    VJ_CUDA_NET_PAIR,      /* float [slices][R][2 * 512] */
+    VJ_CUDA_NET_PRODUCT,   /* float [slices][R][512] */
+    VJ_CUDA_NET_FLAGS,     /* int [R]: not 0 where a value left half's range */
+    VJ_CUDA_NET_CONSTANT,  /* float [references][max_patches][2 * 512] */
+    VJ_CUDA_NET_JND,       /* E [references][max_patches][F] */
+    VJ_CUDA_NET_WORKSPACE, /* of the libraries */
+    VJ_CUDA_NET_BUFFERS,
+};
+
+/* Steps of a pass, in order; a buffer's memory is its own from `first` to `last`. */
+enum vj_cuda_net_step {
+    VJ_CUDA_NET_STEP_INPUT = 0,
+    VJ_CUDA_NET_STEP_BLOCKS, /* conv1..conv3 with attention and pooling */
+    VJ_CUDA_NET_STEP_CONV4,
+    VJ_CUDA_NET_STEP_PROJECT,
+    VJ_CUDA_NET_STEP_AFFINITY,
+    VJ_CUDA_NET_STEP_SOFTMAX,
+    VJ_CUDA_NET_STEP_ATTEND,
+    VJ_CUDA_NET_STEP_JOIN,
+    VJ_CUDA_NET_STEP_HEADS,
+    VJ_CUDA_NET_STEP_ALWAYS, /* outlives the pass */
+};
+
+struct vj_cuda_net_place {
+    size_t offset, bytes; /* in the one allocation of a work */
+    enum vj_cuda_net_step first, last;
+};
+
+struct vj_cuda_net_plan {
+    struct vj_net_shape shape;
+    enum vj_cuda_precision precision;
+    size_t rows;
+    size_t element;   /* bytes of a number in maps, features and weights */
+    size_t positions; /* N */
+    size_t features;  /* F */
+    size_t slices;    /* partial sums of a head's first layer */
+    struct vj_cuda_net_conv conv[4];
+    struct vj_cuda_net_pool_shape pool[3];
+    struct vj_cuda_net_matmul product[VJ_CUDA_NET_PRODUCTS];
+};
+
+/*
+ * Fills the plan. Errors: -EINVAL, naming what is out of range; among them a map of 2^31 numbers or
+ * more, which cuDNN's descriptors cannot say: the text gives the largest `rows`.
+ */
+int vj_cuda_net_plan_make(struct vj_cuda_net_plan *plan, const struct vj_net_shape *shape,
+                          size_t rows, enum vj_cuda_precision precision, struct vj_error *err);
+
+/* Where everything lies in one allocation of *total bytes. Errors: -EINVAL, -EOVERFLOW. */
+int vj_cuda_net_plan_places(const struct vj_cuda_net_plan *plan, size_t references,
+                            size_t max_patches, size_t workspace,
+                            struct vj_cuda_net_place place[VJ_CUDA_NET_BUFFERS], size_t *total,
+                            struct vj_error *err);
+
+void vj_cuda_net_matmul_by_columns(const struct vj_cuda_net_matmul *rows,
+                                   struct vj_cuda_net_column_matmul *columns);
+
+/*
+ * Largest power of two, at most VJ_CUDA_NET_ALIGNMENT, that divides the address of every row of
+ * every product of a matrix whose buffer starts on VJ_CUDA_NET_ALIGNMENT.
+ */
+size_t vj_cuda_net_row_alignment(size_t ld_bytes, size_t stride_bytes);
+
+/* Blocks of VJ_CUDA_NET_THREADS for n elements, one each; at least 1. */
+unsigned vj_cuda_net_blocks(size_t n);
+
+/* Multiply-accumulates of one patch, counted without padding: candidate, folded 1-5. */
+double vj_cuda_net_macs(const struct vj_cuda_net_plan *plan);
+double vj_cuda_net_conv_macs(const struct vj_cuda_net_conv *conv);
+
+/* HWIO kernel [3][3][real_in][real_out] as KRSC [out][3][3][in], padding zero. */
+void vj_cuda_net_conv_kernel(const struct vj_cuda_net_conv *conv, const float *hwio, float *krsc);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: MIT */
+#include "cuda/net_plan.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "host/checked.h"
+#include "host/net_fold.h"
+
+static const char *const precision_names[] = {"fp32", "tf32", "fp16"};
+
+const struct vj_cuda_net_form vj_cuda_net_forms[VJ_CUDA_NET_FORMS] = {
+    {"IMPLICIT_PRECOMP_GEMM", true, true},
+    {"IMPLICIT_PRECOMP_GEMM", true, false},
+    {"IMPLICIT_GEMM", false, true},
+    {"IMPLICIT_GEMM", false, false},
+};
+
+const char *vj_cuda_precision_name(enum vj_cuda_precision precision)
+{
+    return precision_names[precision];
+}
+
+int vj_cuda_precision_parse(enum vj_cuda_precision *precision, const char *name,
+                            struct vj_error *err)
+{
+    for (int i = 0; i < 3; i++)
+        if (strcmp(name, precision_names[i]) == 0) {
+            *precision = (enum vj_cuda_precision)i;
+            return 0;
+        }
+    return vj_fail(err, -EINVAL, "precision \"%s\" is unknown; known are fp32, tf32 and fp16",
+                   name);
+}
+
+static size_t round_up(size_t value, size_t step)
+{
+    return (value + step - 1) / step * step;
+}
+
+/*
+ * Channels in memory: 16-byte pixels at least, as the tensor cores' and the widest loads need (4
+ * floats or 8 halves). conv1..conv3 make multiples of 16 anyway.
+ */
+static int pad_channels(size_t channels, size_t element)
+{
+    return (int)round_up(channels, 16 / element);
+}
+
+static int plan_convs(struct vj_cuda_net_plan *p, struct vj_error *err)
+{
+    static const char *const names[4] = {"conv1", "conv2", "conv3", "conv4"};
+    for (int i = 0; i < 4; i++) {
+        struct vj_cuda_net_conv *c = &p->conv[i];
+        c->name = names[i];
+        c->side = p->shape.patch_size >> i;
+        c->real_in = i ? p->shape.channels[i - 1] : 3;
+        c->real_out = p->shape.channels[i];
+        c->in = pad_channels((size_t)c->real_in, p->element);
+        c->out = pad_channels((size_t)c->real_out, p->element);
+        const size_t wide = (size_t)(c->in > c->out ? c->in : c->out);
+        const size_t row = (size_t)c->side * (size_t)c->side * wide;
+        if (p->rows > INT32_MAX / row)
+            return vj_fail(err, -EINVAL,
+                           "%zu rows of %s are %zu numbers, beyond cuDNN's 2^31: at most %zu rows",
+                           p->rows, c->name, p->rows * row, (size_t)INT32_MAX / row);
+    }
+    return 0;
+}
+
+/* Eight pooled pixels per thread: enough loads in flight, enough blocks for a large card. */
+static void plan_pool(struct vj_cuda_net_pool_shape *pool, const struct vj_cuda_net_conv *conv)
+{
+    enum { PIXELS_PER_THREAD = 8 };
+    pool->side = conv->side;
+    pool->channels = conv->out;
+    pool->groups = VJ_CUDA_NET_THREADS / (pool->channels / 4);
+    pool->span = PIXELS_PER_THREAD * pool->groups;
+    const int pooled = conv->side / 2 * (conv->side / 2);
+    pool->blocks = (pooled + pool->span - 1) / pool->span;
+}
+
+/*
+ * Partial sums of a head's first layer: long sums are cut into equal pieces, each a product of its
+ * own, added up in order afterwards. It fills the card when rows are few, it shortens the chains of
+ * additions, and unlike a library's own splitting it does not depend on its version.
+ */
+static size_t plan_slices(size_t features)
+{
+    enum { MOST = 8, SHORTEST = 1024, GRAIN = 8 };
+    for (size_t s = MOST; s > 1; s /= 2)
+        if (features % (s * GRAIN) == 0 && features / s >= SHORTEST)
+            return s;
+    return 1;
+}
+
+static void plan_products(struct vj_cuda_net_plan *p)
+{
+    const size_t n = p->positions, c = (size_t)p->shape.channels[3], rows = p->rows;
+    const bool transpose = p->shape.non_local == VJ_NON_LOCAL_TRANSPOSE;
+    p->product[VJ_CUDA_NET_PROJECTION] = (struct vj_cuda_net_matmul){
+        .name = "projection",
+        .m = rows * n,
+        .n = c,
+        .k = c,
+        .ld_a = (size_t)p->conv[3].out,
+        .ld_b = c,
+        .ld_d = c,
+        .batch = 1,
+        .bias = true,
+    };
+    /* Reshape: the [N][C] memory of phi is read as [C][N], as the released graph does. */
+    p->product[VJ_CUDA_NET_AFFINITY] = (struct vj_cuda_net_matmul){
+        .name = "affinity",
+        .m = n,
+        .n = n,
+        .k = c,
+        .ld_a = c,
+        .ld_b = transpose ? c : n,
+        .ld_d = n,
+        .batch = rows,
+        .stride_a = n * c,
+        .stride_b = n * c,
+        .stride_d = n * n,
+        .b_transposed = transpose,
+        .single_out = true,
+    };
+    p->product[VJ_CUDA_NET_ATTEND] = (struct vj_cuda_net_matmul){
+        .name = "attend",
+        .m = n,
+        .n = c,
+        .k = n,
+        .ld_a = n,
+        .ld_b = c,
+        .ld_d = c,
+        .batch = rows,
+        .stride_a = n * n,
+        .stride_b = n * c,
+        .stride_d = n * c,
+    };
+    const size_t k = p->features / p->slices;
+    struct vj_cuda_net_matmul head = {
+        .m = rows,
+        .k = k,
+        .ld_a = p->features,
+        .batch = p->slices,
+        .stride_a = k,
+        .single_out = true,
+    };
+    for (int i = 0; i < 2; i++) {
+        head.name = i ? "head_product" : "head_pair";
+        head.n = head.ld_b = head.ld_d = i ? VJ_NET_HIDDEN : 2 * VJ_NET_HIDDEN;
+        head.stride_b = k * head.n;
+        head.stride_d = rows * head.n;
+        p->product[i ? VJ_CUDA_NET_HEAD_PRODUCT : VJ_CUDA_NET_HEAD_PAIR] = head;
+    }
+}
+
+int vj_cuda_net_plan_make(struct vj_cuda_net_plan *plan, const struct vj_net_shape *shape,
+                          size_t rows, enum vj_cuda_precision precision, struct vj_error *err)
+{
+    memset(plan, 0, sizeof(*plan));
+    int r = vj_net_shape_check(shape, err);
+    if (r)
+        return r;
+    if (rows < 1 || rows > VJ_CUDA_NET_MAX_ROWS)
+        return vj_fail(err, -EINVAL, "rows is %zu, must be 1 to %d", rows, VJ_CUDA_NET_MAX_ROWS);
+    if ((unsigned)precision > VJ_CUDA_FP16)
+        return vj_fail(err, -EINVAL, "precision %d is unknown", (int)precision);
+    plan->shape = *shape;
+    plan->precision = precision;
+    plan->rows = rows;
+    plan->element = precision == VJ_CUDA_FP16 ? 2 : 4;
+    const size_t side = (size_t)shape->patch_size / 8;
+    plan->positions = side * side;
+    plan->features = vj_net_features(shape);
+    plan->slices = plan_slices(plan->features);
+    r = plan_convs(plan, err);
+    if (r)
+        return r;
+    for (int i = 0; i < 3; i++)
+        plan_pool(&plan->pool[i], &plan->conv[i]);
+    plan_products(plan);
+    return 0;
+}
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Bytes of each buffer; rows, channels and sides are bounded, references and patches are not. */
+static int measure(const struct vj_cuda_net_plan *p, size_t references, size_t max_patches,
+                   size_t workspace, size_t bytes[VJ_CUDA_NET_BUFFERS], struct vj_error *err)
+{
+    const size_t e = p->element, f = sizeof(float), rows = p->rows, n = p->positions;
+    const size_t c = (size_t)p->shape.channels[3];
+    size_t map = 0, pooled = 0, partial = 0, scale = 0;
+    for (int i = 0; i < 3; i++) {
+        const size_t side = (size_t)p->conv[i].side, out = (size_t)p->conv[i].out;
+        map = larger(map, side * side * out);
+        pooled = larger(pooled, side / 2 * (side / 2) * out);
+        partial = larger(partial, (size_t)p->pool[i].blocks * out);
+        scale = larger(scale, out);
+    }
+    const size_t side = (size_t)p->shape.patch_size, hidden = VJ_NET_HIDDEN;
+    bytes[VJ_CUDA_NET_INPUT] = rows * side * side * (size_t)p->conv[0].in * e;
+    bytes[VJ_CUDA_NET_MAP] = rows * map * e;
+    bytes[VJ_CUDA_NET_POOLED] = rows * pooled * e;
+    bytes[VJ_CUDA_NET_SUMS] = bytes[VJ_CUDA_NET_PEAKS] = rows * partial * f;
+    bytes[VJ_CUDA_NET_SCALE] = rows * scale * f;
+    bytes[VJ_CUDA_NET_TOKENS] = rows * n * (size_t)p->conv[3].out * e;
+    bytes[VJ_CUDA_NET_THETA] = bytes[VJ_CUDA_NET_PHI] = bytes[VJ_CUDA_NET_VALUE] =
+        bytes[VJ_CUDA_NET_ATTENDED] = rows * n * c * e;
+    bytes[VJ_CUDA_NET_SCORES] = rows * n * n * f;
+    bytes[VJ_CUDA_NET_CHANCES] = rows * n * n * e;
+    bytes[VJ_CUDA_NET_LAST] = rows * (n / 4) * c * e;
+    bytes[VJ_CUDA_NET_FEATURES] = bytes[VJ_CUDA_NET_TIMES] = rows * p->features * e;
+    bytes[VJ_CUDA_NET_PAIR] = p->slices * rows * 2 * hidden * f;
+    bytes[VJ_CUDA_NET_PRODUCT] = p->slices * rows * hidden * f;
+    bytes[VJ_CUDA_NET_FLAGS] = rows * sizeof(int);
+    bytes[VJ_CUDA_NET_WORKSPACE] = workspace;
+    size_t patches;
+    if (!vj_size_mul(references, max_patches, &patches) ||
+        !vj_size_mul(patches, 2 * hidden * f, &bytes[VJ_CUDA_NET_CONSTANT]) ||
+        !vj_size_mul(patches, p->features * e, &bytes[VJ_CUDA_NET_JND]))
+        return vj_fail(err, -EOVERFLOW, "%zu references of %zu patches do not fit in memory",
+                       references, max_patches);
+    return 0;
+}
+
+static void set_life(struct vj_cuda_net_place *place, enum vj_cuda_net_step first,
+                     enum vj_cuda_net_step last)
+{
+    place->first = first;
+    place->last = last;
+}
+
+static void lives(struct vj_cuda_net_place place[VJ_CUDA_NET_BUFFERS])
+{
+    for (int i = 0; i < VJ_CUDA_NET_BUFFERS; i++)
+        set_life(&place[i], VJ_CUDA_NET_STEP_INPUT, VJ_CUDA_NET_STEP_ALWAYS);
+    set_life(&place[VJ_CUDA_NET_INPUT], VJ_CUDA_NET_STEP_INPUT, VJ_CUDA_NET_STEP_BLOCKS);
+    set_life(&place[VJ_CUDA_NET_MAP], VJ_CUDA_NET_STEP_BLOCKS, VJ_CUDA_NET_STEP_BLOCKS);
+    set_life(&place[VJ_CUDA_NET_TOKENS], VJ_CUDA_NET_STEP_CONV4, VJ_CUDA_NET_STEP_JOIN);
+    set_life(&place[VJ_CUDA_NET_THETA], VJ_CUDA_NET_STEP_PROJECT, VJ_CUDA_NET_STEP_AFFINITY);
+    set_life(&place[VJ_CUDA_NET_PHI], VJ_CUDA_NET_STEP_PROJECT, VJ_CUDA_NET_STEP_AFFINITY);
+    set_life(&place[VJ_CUDA_NET_VALUE], VJ_CUDA_NET_STEP_PROJECT, VJ_CUDA_NET_STEP_ATTEND);
+    set_life(&place[VJ_CUDA_NET_SCORES], VJ_CUDA_NET_STEP_AFFINITY, VJ_CUDA_NET_STEP_SOFTMAX);
+    set_life(&place[VJ_CUDA_NET_CHANCES], VJ_CUDA_NET_STEP_SOFTMAX, VJ_CUDA_NET_STEP_ATTEND);
+    set_life(&place[VJ_CUDA_NET_ATTENDED], VJ_CUDA_NET_STEP_ATTEND, VJ_CUDA_NET_STEP_JOIN);
+    set_life(&place[VJ_CUDA_NET_LAST], VJ_CUDA_NET_STEP_JOIN, VJ_CUDA_NET_STEP_HEADS);
+}
+
+/* Puts a buffer at *offset and moves *offset behind it. */
+static bool put(struct vj_cuda_net_place *place, size_t bytes, size_t *offset)
+{
+    size_t end;
+    place->offset = *offset;
+    place->bytes = bytes;
+    if (!vj_size_add(*offset, bytes, &end) || end > SIZE_MAX - VJ_CUDA_NET_ALIGNMENT)
+        return false;
+    *offset = round_up(end, VJ_CUDA_NET_ALIGNMENT);
+    return true;
+}
+
+/*
+ * The largest buffers, input and map, are of no use from conv4 on: what conv4 and the non-local
+ * block write lies in the same memory.
+ */
+int vj_cuda_net_plan_places(const struct vj_cuda_net_plan *plan, size_t references,
+                            size_t max_patches, size_t workspace,
+                            struct vj_cuda_net_place place[VJ_CUDA_NET_BUFFERS], size_t *total,
+                            struct vj_error *err)
+{
+    static const enum vj_cuda_net_buffer early[] = {VJ_CUDA_NET_INPUT, VJ_CUDA_NET_MAP};
+    static const enum vj_cuda_net_buffer late[] = {
+        VJ_CUDA_NET_TOKENS, VJ_CUDA_NET_THETA,   VJ_CUDA_NET_PHI,     VJ_CUDA_NET_VALUE,
+        VJ_CUDA_NET_SCORES, VJ_CUDA_NET_CHANCES, VJ_CUDA_NET_ATTENDED};
+    static const enum vj_cuda_net_buffer own[] = {
+        VJ_CUDA_NET_POOLED,   VJ_CUDA_NET_SUMS,     VJ_CUDA_NET_PEAKS,    VJ_CUDA_NET_SCALE,
+        VJ_CUDA_NET_LAST,     VJ_CUDA_NET_FEATURES, VJ_CUDA_NET_TIMES,    VJ_CUDA_NET_PAIR,
+        VJ_CUDA_NET_PRODUCT,  VJ_CUDA_NET_FLAGS,    VJ_CUDA_NET_CONSTANT, VJ_CUDA_NET_JND,
+        VJ_CUDA_NET_WORKSPACE};
+    size_t bytes[VJ_CUDA_NET_BUFFERS] = {0};
+    if (references < 1 || max_patches < 1)
+        return vj_fail(err, -EINVAL, "%zu references of %zu patches: both must be at least 1",
+                       references, max_patches);
+    int r = measure(plan, references, max_patches, workspace, bytes, err);
+    if (r)
+        return r;
+    memset(place, 0, VJ_CUDA_NET_BUFFERS * sizeof(*place));
+    lives(place);
+    const bool in_place = plan->precision != VJ_CUDA_FP16;
+    const bool released = plan->shape.variant == VJ_VARIANT_RELEASED;
+    size_t first = 0, second = 0;
+    bool fits = true;
+    for (size_t i = 0; i < sizeof(early) / sizeof(early[0]); i++)
+        fits = fits && put(&place[early[i]], bytes[early[i]], &first);
+    for (size_t i = 0; i < sizeof(late) / sizeof(late[0]); i++)
+        if (!(late[i] == VJ_CUDA_NET_CHANCES && in_place))
+            fits = fits && put(&place[late[i]], bytes[late[i]], &second);
+    size_t end = larger(first, second);
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+        if (!(own[i] == VJ_CUDA_NET_LAST && released))
+            fits = fits && put(&place[own[i]], bytes[own[i]], &end);
+    if (!fits)
+        return vj_fail(err, -EOVERFLOW, "%zu references of %zu patches do not fit in memory",
+                       references, max_patches);
+    if (in_place) {
+        place[VJ_CUDA_NET_CHANCES].offset = place[VJ_CUDA_NET_SCORES].offset;
+        place[VJ_CUDA_NET_CHANCES].bytes = bytes[VJ_CUDA_NET_CHANCES];
+    }
+    if (released) {
+        place[VJ_CUDA_NET_LAST].offset = place[VJ_CUDA_NET_FEATURES].offset;
+        place[VJ_CUDA_NET_LAST].bytes = bytes[VJ_CUDA_NET_LAST];
+    }
+    *total = end;
+    return 0;
+}
+
+void vj_cuda_net_matmul_by_columns(const struct vj_cuda_net_matmul *rows,
+                                   struct vj_cuda_net_column_matmul *out)
+{
+    /* [r][c] by rows with ld is, unmoved, [c][r] by columns with the same ld. */
+    out->m = rows->n;
+    out->n = rows->m;
+    out->k = rows->k;
+    out->a_transposed = rows->b_transposed;
+    out->a.rows = rows->b_transposed ? rows->k : rows->n;
+    out->a.cols = rows->b_transposed ? rows->n : rows->k;
+    out->a.ld = rows->ld_b;
+    out->a.stride = rows->stride_b;
+    out->b = (struct vj_cuda_net_columns){rows->k, rows->m, rows->ld_a, rows->stride_a};
+    out->d = (struct vj_cuda_net_columns){rows->n, rows->m, rows->ld_d, rows->stride_d};
+}
+
+size_t vj_cuda_net_row_alignment(size_t ld_bytes, size_t stride_bytes)
+{
+    const size_t all = ld_bytes | stride_bytes | VJ_CUDA_NET_ALIGNMENT;
+    return all & (~all + 1);
+}
+
+unsigned vj_cuda_net_blocks(size_t n)
+{
+    const size_t blocks = (n + VJ_CUDA_NET_THREADS - 1) / VJ_CUDA_NET_THREADS;
+    return blocks ? (unsigned)blocks : 1;
+}
+
+double vj_cuda_net_conv_macs(const struct vj_cuda_net_conv *conv)
+{
+    return 9.0 * conv->side * conv->side * conv->real_in * conv->real_out;
+}
+
+double vj_cuda_net_macs(const struct vj_cuda_net_plan *plan)
+{
+    const double n = (double)plan->positions, c = plan->shape.channels[3];
+    double macs = 3 * n * c * c + 2 * n * n * c; /* projections; affinity and attend */
+    for (int i = 0; i < 4; i++)
+        macs += vj_cuda_net_conv_macs(&plan->conv[i]);
+    for (int i = 0; i < 3; i++) /* attention: two inputs through c -> c/16 -> c */
+        macs += 4.0 * plan->shape.channels[i] * (plan->shape.channels[i] / 16);
+    return macs + 3.0 * (double)plan->features * VJ_NET_HIDDEN + 2.0 * VJ_NET_HIDDEN;
+}
+
+void vj_cuda_net_conv_kernel(const struct vj_cuda_net_conv *conv, const float *hwio, float *krsc)
+{
+    const size_t in = (size_t)conv->in, real_in = (size_t)conv->real_in;
+    const size_t out = (size_t)conv->out, real_out = (size_t)conv->real_out;
+    memset(krsc, 0, out * 9 * in * sizeof(float));
+    for (size_t o = 0; o < real_out; o++)
+        for (size_t tap = 0; tap < 9; tap++)
+            for (size_t i = 0; i < real_in; i++)
+                krsc[(o * 9 + tap) * in + i] = hwio[(tap * real_in + i) * real_out + o];
+}
