@@ -299,21 +299,46 @@ int vj_jpeg_plan_decode(const struct vj_jpeg_plan *plan, int qf, uint8_t *out,
                                scratch, err);
 }
 
+/* A negative origin turns into a huge one, which check_rect() refuses alike. */
+static struct rect patch_rect(const int32_t origin[2], size_t side)
+{
+    return (struct rect){(size_t)origin[0], (size_t)origin[1], side, side};
+}
+
+/* Copies a window out of the whole picture. */
+static void copy_rect(const struct job *job, struct rect r, uint8_t *out)
+{
+    size_t channels = (size_t)job->plan->geometry.channels;
+    const uint8_t *in = job->scratch->pixels + (r.y * job->plan->geometry.width + r.x) * channels;
+    for (size_t i = 0; i < r.height; i++)
+        memcpy(out + i * r.width * channels, in + i * job->plan->geometry.width * channels,
+               r.width * channels);
+}
+
 int vj_jpeg_plan_patches(const struct vj_jpeg_plan *plan, int qf, const int32_t (*origin)[2],
                          size_t count, size_t side, uint8_t *out, struct vj_jpeg_scratch *scratch,
                          struct vj_error *err)
 {
+    const struct vj_jpeg_geometry *g = &plan->geometry;
     struct job job;
     int rc = start(&job, plan, qf, scratch, err);
     for (size_t i = 0; !rc && i < count; i++) {
-        /* A negative origin turns into a huge one, which is refused alike. */
-        struct rect r = {(size_t)origin[i][0], (size_t)origin[i][1], side, side};
-        rc = check_rect(plan, r, err);
-        if (rc) {
+        rc = check_rect(plan, patch_rect(origin[i], side), err);
+        if (rc)
             vj_fail_prefix(err, "patch %zu of %zu", i + 1, count);
-            return rc;
-        }
-        decode_rect(&job, r, out + i * side * side * (size_t)plan->geometry.channels);
     }
-    return rc;
+    if (rc || !count)
+        return rc;
+    /* Beyond this, up-sampling and converting every pixel once is less work than every patch. */
+    bool whole = count >= g->width * g->height / (side * side) &&
+                 g->width * g->height * (size_t)g->channels <= scratch->pixel_capacity;
+    if (whole)
+        decode_rect(&job, (struct rect){0, 0, g->height, g->width}, scratch->pixels);
+    for (size_t i = 0; i < count; i++, out += side * side * (size_t)g->channels) {
+        if (whole)
+            copy_rect(&job, patch_rect(origin[i], side), out);
+        else
+            decode_rect(&job, patch_rect(origin[i], side), out);
+    }
+    return 0;
 }

@@ -20,15 +20,16 @@ struct vj_jpeg_plan {
 
 /* One thread's work space; every array is sized for the largest picture. */
 struct vj_jpeg_scratch {
-    size_t block_capacity, width_capacity;
+    size_t block_capacity, width_capacity, pixel_capacity; /* the last in bytes */
     struct vj_jpeg_cosines cosines;
     struct vj_jpeg_quantiser quantiser[2];
-    uint8_t *samples;                 /* planes of decoded blocks, component c from first[c] * 64 */
-    uint8_t *decoded;                 /* [blocks]: 1 when the block's samples are there */
-    int16_t *column_step;             /* a row of chroma between the two steps of up-sampling */
-    uint8_t *chroma[2];               /* a row of full-resolution Cb, Cr */
-    uint8_t *bits;                    /* entropy-coded bits of a row of MCUs */
-    uint64_t zigzag_flags[8][256];    /* [row][flags of its coefficients] in zigzag order */
+    uint8_t *samples;              /* planes of decoded blocks, component c from first[c] * 64 */
+    uint8_t *decoded;              /* [blocks]: 1 when the block's samples are there */
+    uint8_t *pixels;               /* a whole picture, for patches that cover it more than once */
+    int16_t *column_step;          /* a row of chroma between the two steps of up-sampling */
+    uint8_t *chroma[2];            /* a row of full-resolution Cb, Cr */
+    uint8_t *bits;                 /* entropy-coded bits of a row of MCUs */
+    uint64_t zigzag_flags[8][256]; /* [row][flags of its coefficients] in zigzag order */
     struct vj_jpeg_codes codes[2][2]; /* [table][0 DC, 1 AC] */
 };
 

@@ -90,7 +90,7 @@ int vj_jpeg_plan_window(const struct vj_jpeg_plan *plan, int qf, size_t y, size_
 
 /*
  * Decoded pixels of many square windows, which may overlap: a block that several of them need is
- * computed once.
+ * computed once, and patches that cover the picture more than once are copied from the whole of it.
  * origin: count x 2, y and x of each top left corner
  * side:   pixels; every window must lie within the picture
  * out:    count x side x side x channels, written

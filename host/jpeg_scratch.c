@@ -12,8 +12,9 @@ enum { SLACK = 64 };
 /* Sizes of the arrays, in elements. */
 struct sizes {
     size_t blocks;
-    size_t row;  /* a full-resolution row */
-    size_t bits; /* bytes */
+    size_t pixels; /* bytes */
+    size_t row;    /* a full-resolution row */
+    size_t bits;   /* bytes */
 };
 
 static struct sizes array_sizes(size_t max_width, size_t max_height, int channels,
@@ -23,6 +24,7 @@ static struct sizes array_sizes(size_t max_width, size_t max_height, int channel
     size_t mcu_row_blocks = (max_width + 15) / 16 * 6;
     return (struct sizes){
         .blocks = vj_jpeg_geometry(max_width, max_height, channels, sampling).blocks,
+        .pixels = max_width * max_height * (size_t)channels,
         .row = max_width + SLACK,
         .bits = mcu_row_blocks * ((VJ_JPEG_MAX_BLOCK_BITS + 7) / 8) + SLACK,
     };
@@ -34,8 +36,8 @@ size_t vj_jpeg_scratch_bytes(size_t max_width, size_t max_height, int channels,
     if (!vj_jpeg_plan_bytes(max_width, max_height, channels, sampling))
         return 0;
     struct sizes n = array_sizes(max_width, max_height, channels, sampling);
-    return sizeof(struct vj_jpeg_scratch) + n.blocks * (64 + 1) + n.row * (sizeof(int16_t) + 2) +
-           n.bits;
+    return sizeof(struct vj_jpeg_scratch) + n.blocks * (64 + 1) + n.pixels +
+           n.row * (sizeof(int16_t) + 2) + n.bits;
 }
 
 /* Flags of a row of eight coefficients, bit i for column i, to flags in zigzag order. */
@@ -62,13 +64,16 @@ int vj_jpeg_scratch_create(struct vj_jpeg_scratch **scratch, size_t max_width, s
         goto out_of_memory;
     s->block_capacity = n.blocks;
     s->width_capacity = max_width;
+    s->pixel_capacity = n.pixels;
     s->samples = vj_alloc_aligned(n.blocks, 64);
     s->decoded = vj_alloc_aligned(n.blocks, 1);
+    s->pixels = vj_alloc_aligned(n.pixels, 1);
     s->column_step = vj_alloc_aligned(n.row, sizeof(int16_t));
     s->chroma[0] = vj_alloc_aligned(n.row, 1);
     s->chroma[1] = vj_alloc_aligned(n.row, 1);
     s->bits = vj_alloc_aligned(n.bits, 1);
-    if (!s->samples || !s->decoded || !s->column_step || !s->chroma[0] || !s->chroma[1] || !s->bits)
+    if (!s->samples || !s->decoded || !s->pixels || !s->column_step || !s->chroma[0] ||
+        !s->chroma[1] || !s->bits)
         goto out_of_memory;
     s->cosines = vj_jpeg_cosines();
     fill_zigzag_flags(s->zigzag_flags);
@@ -88,6 +93,7 @@ void vj_jpeg_scratch_free(struct vj_jpeg_scratch *scratch)
         return;
     free(scratch->samples);
     free(scratch->decoded);
+    free(scratch->pixels);
     free(scratch->column_step);
     free(scratch->chroma[0]);
     free(scratch->chroma[1]);

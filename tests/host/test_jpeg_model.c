@@ -421,11 +421,14 @@ static void overlapping_patches_are_those_parts_of_the_picture(void **state)
         uint8_t *out = malloc(PATCHES * SIDE * row);
         assert_non_null(out);
         for (int qf = 1; qf <= 100; qf += 11) {
+            /* Fewer pixels than the picture has, and more. */
+            size_t count = qf % 2 ? 10 : PATCHES;
             check_quality(&c, qf);
-            must(vj_jpeg_plan_patches(c.plan, qf, (const int32_t(*)[2])origin, PATCHES, SIDE, out,
+            memset(out, 0x5A, PATCHES * SIDE * row);
+            must(vj_jpeg_plan_patches(c.plan, qf, (const int32_t(*)[2])origin, count, SIDE, out,
                                       c.scratch, &err),
                  &err);
-            for (size_t i = 0; i < PATCHES * SIDE; i++) {
+            for (size_t i = 0; i < count * SIDE; i++) {
                 size_t y = (size_t)origin[i / SIDE][0] + i % SIDE;
                 size_t x = (size_t)origin[i / SIDE][1];
                 const uint8_t *expected = c.expected + (y * 150 + x) * (size_t)c.img.channels;
@@ -649,6 +652,7 @@ static void wrong_arguments_are_refused_by_name(void **state)
         vj_assert_contains(err.text, "not within the picture");
     }
     const int32_t origins[2][2] = {{0, 0}, {0, -1}};
+    assert_int_equal(vj_jpeg_plan_patches(c.plan, 50, origins, 0, 0, out, c.scratch, &err), 0);
     assert_int_equal(vj_jpeg_plan_patches(c.plan, 50, origins, 2, 8, out, c.scratch, &err),
                      -EINVAL);
     vj_assert_contains(err.text, "patch 2 of 2");
