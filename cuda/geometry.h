@@ -32,6 +32,11 @@ struct vj_cuda_grid {
     unsigned x, y, z;
 };
 
+/* A thread block's place in its grid. */
+struct vj_cuda_place {
+    unsigned x, y, z;
+};
+
 static inline VJ_HD size_t vj_cuda_blocks(size_t count, size_t per_block)
 {
     return (count + per_block - 1) / per_block;
@@ -153,6 +158,20 @@ static inline VJ_HD size_t vj_cuda_scan_blocks(const struct vj_jpeg_geometry *g)
     return g->mcus_across * g->mcus_down * (size_t)vj_cuda_scan_unit(g);
 }
 
+/*
+ * Most blocks of a scan that any picture up to this size can have. Dummies make that of a small
+ * 4:2:0 picture longer than that of the same picture in 4:4:4.
+ */
+static inline size_t vj_cuda_max_scan_blocks(size_t max_width, size_t max_height, int channels,
+                                             enum vj_subsampling sampling)
+{
+    struct vj_jpeg_geometry asked = vj_jpeg_geometry(max_width, max_height, channels, sampling);
+    struct vj_jpeg_geometry halved =
+        vj_jpeg_geometry(max_width, max_height, channels, VJ_SUBSAMPLING_420);
+    size_t a = vj_cuda_scan_blocks(&asked), b = vj_cuda_scan_blocks(&halved);
+    return a > b ? a : b;
+}
+
 /* Bytes of a file beside its scan: headers from SOI to SOS, and EOI. */
 static inline int vj_cuda_jpeg_overhead(int channels)
 {
@@ -170,6 +189,19 @@ static inline VJ_HD unsigned vj_cuda_patch_tiles_down(size_t side)
     return (unsigned)vj_cuda_blocks(side, VJ_CUDA_TILE_HEIGHT);
 }
 
+/* Refuses numbers and sizes of patches that no launch or picture has room for. */
+static inline int vj_cuda_check_patches(size_t patches, size_t side, size_t width, size_t height,
+                                        struct vj_error *err)
+{
+    if (side < 1 || side > width || side > height)
+        return vj_fail(err, -EINVAL, "patches of %zu pixels: the picture has %zu x %zu", side,
+                       width, height);
+    if (patches > INT32_MAX)
+        return vj_fail(err, -EINVAL, "%zu patches: a device takes at most %d per call", patches,
+                       INT32_MAX);
+    return 0;
+}
+
 /*
  * Refuses patches that do not lie within the picture; for origins still in host memory.
  * origin: [patches][2], y and x
@@ -177,9 +209,9 @@ static inline VJ_HD unsigned vj_cuda_patch_tiles_down(size_t side)
 static inline int vj_cuda_check_origins(const int32_t (*origin)[2], size_t patches, size_t side,
                                         size_t width, size_t height, struct vj_error *err)
 {
-    if (side < 1 || side > width || side > height)
-        return vj_fail(err, -EINVAL, "patches of %zu pixels: the picture has %zu x %zu", side,
-                       width, height);
+    int rc = vj_cuda_check_patches(patches, side, width, height, err);
+    if (rc)
+        return rc;
     for (size_t i = 0; i < patches; i++) {
         /* A negative origin turns into a huge one, which is refused alike. */
         size_t y = (size_t)origin[i][0], x = (size_t)origin[i][1];
