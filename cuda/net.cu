@@ -1,0 +1,611 @@
+/* SPDX-License-Identifier: MIT */
+#include "cuda/net.h"
+
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+extern "C" {
+#include "host/checked.h"
+#include "host/net_fold.h"
+}
+
+#include "cuda/net_ops.h"
+#include "cuda/net_weights.h"
+
+#include "cuda/check.h"
+
+enum projection { THETA = 0, PHI, VALUE, PROJECTIONS };
+
+struct vj_cuda_net {
+    struct vj_cuda_net_plan plan;
+    struct vj_cuda_net_weights weights;
+    cublasLtHandle_t lt;
+    struct vj_cuda_net_conv_op conv[4];
+    struct vj_cuda_net_matmul_op projection[VJ_CUDA_NET_STREAMS][PROJECTIONS]; /* with biases */
+    struct vj_cuda_net_matmul_op affinity, attend, head_pair, head_product;
+    size_t workspace; /* bytes that the hungriest layer wants */
+};
+
+struct vj_cuda_net_work {
+    const struct vj_cuda_net *net;
+    cudnnHandle_t dnn;
+    char *memory; /* device, one allocation */
+    size_t bytes;
+    struct vj_cuda_net_place place[VJ_CUDA_NET_BUFFERS];
+    size_t references, max_patches;
+    size_t *loaded; /* [references]: patches of each, 0 = none */
+    vj_cuda_net_hook hook;
+    void *hook_user;
+};
+
+/* ---- network ---- */
+
+static const char *const projection_names[PROJECTIONS] = {"theta", "phi", "value"};
+
+static int prepare_projections(struct vj_cuda_net *net, int s, struct vj_error *err)
+{
+    const struct vj_cuda_net_extractor *e = &net->weights.extractor[s];
+    const void *const bias[PROJECTIONS] = {e->theta_bias, e->phi_bias, e->value_bias};
+    int r = 0;
+    for (int i = 0; i < PROJECTIONS && !r; i++) {
+        struct vj_cuda_net_matmul matmul = net->plan.product[VJ_CUDA_NET_PROJECTION];
+        matmul.name = projection_names[i];
+        r = vj_cuda_net_matmul_prepare(&net->projection[s][i], net->lt, &matmul,
+                                       net->plan.precision, bias[i], err);
+    }
+    return r;
+}
+
+static int prepare_products(struct vj_cuda_net *net, struct vj_error *err)
+{
+    const struct {
+        struct vj_cuda_net_matmul_op *op;
+        enum vj_cuda_net_product product;
+    } list[] = {
+        {&net->affinity, VJ_CUDA_NET_AFFINITY},
+        {&net->attend, VJ_CUDA_NET_ATTEND},
+        {&net->head_pair, VJ_CUDA_NET_HEAD_PAIR},
+        {&net->head_product, VJ_CUDA_NET_HEAD_PRODUCT},
+    };
+    int r = 0;
+    for (int s = 0; s < VJ_CUDA_NET_STREAMS && !r; s++)
+        r = prepare_projections(net, s, err);
+    for (const auto &l : list)
+        if (!r)
+            r = vj_cuda_net_matmul_prepare(l.op, net->lt, &net->plan.product[l.product],
+                                           net->plan.precision, NULL, err);
+    return r;
+}
+
+/* Chooses the algorithms of the convolutions by running them, on memory that is given back. */
+static int choose_convs(struct vj_cuda_net *net, cudnnHandle_t dnn, struct vj_error *err)
+{
+    const struct vj_cuda_net_plan *p = &net->plan;
+    size_t in = 0, out = 0;
+    void *memory = NULL;
+    for (const struct vj_cuda_net_conv &c : p->conv) {
+        const size_t pixels = p->rows * (size_t)c.side * (size_t)c.side * p->element;
+        in = pixels * (size_t)c.in > in ? pixels * (size_t)c.in : in;
+        out = pixels * (size_t)c.out > out ? pixels * (size_t)c.out : out;
+    }
+    in = (in + VJ_CUDA_NET_ALIGNMENT - 1) / VJ_CUDA_NET_ALIGNMENT * VJ_CUDA_NET_ALIGNMENT;
+    int r = VJ_CUDA(cudaMalloc(&memory, in + out), err);
+    if (!r)
+        r = VJ_CUDA(cudaMemset(memory, 0, in + out), err);
+    for (int i = 0; i < 4 && !r; i++) {
+        const struct vj_cuda_net_extractor *e = &net->weights.extractor[VJ_CUDA_NET_PICTURE];
+        const struct vj_cuda_net_conv_memory m = {memory, e->kernel[i], e->bias[i],
+                                                  static_cast<char *>(memory) + in, NULL};
+        r = vj_cuda_net_conv_prepare(&net->conv[i], &p->conv[i], p->rows, p->precision, err);
+        if (!r)
+            r = vj_cuda_net_conv_choose(&net->conv[i], dnn, &m, err);
+    }
+    cudaFree(memory);
+    return r;
+}
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+static size_t most_workspace(const struct vj_cuda_net *net)
+{
+    size_t bytes = larger(net->affinity.workspace, net->attend.workspace);
+    bytes = larger(bytes, larger(net->head_pair.workspace, net->head_product.workspace));
+    for (const auto &c : net->conv)
+        bytes = larger(bytes, c.workspace);
+    for (const auto &stream : net->projection)
+        for (const auto &op : stream)
+            bytes = larger(bytes, op.workspace);
+    return bytes;
+}
+
+static int prepare(struct vj_cuda_net *net, const struct vj_weights *w, struct vj_error *err)
+{
+    cudnnHandle_t dnn = NULL;
+    int r = vj_cuda_net_weights_load(&net->weights, &net->plan, w, err);
+    if (!r)
+        r = VJ_CUBLAS(cublasLtCreate(&net->lt), err);
+    if (!r)
+        r = prepare_products(net, err);
+    if (!r)
+        r = VJ_CUDNN(cudnnCreate(&dnn), err);
+    if (!r)
+        r = choose_convs(net, dnn, err);
+    if (dnn)
+        cudnnDestroy(dnn);
+    net->workspace = most_workspace(net);
+    return r;
+}
+
+int vj_cuda_net_create(struct vj_cuda_net **net, const struct vj_weights *w, size_t rows,
+                       enum vj_cuda_precision precision, struct vj_error *err)
+{
+    struct vj_cuda_net_plan plan;
+    *net = NULL;
+    int r = vj_cuda_net_plan_make(&plan, &w->shape, rows, precision, err);
+    if (r)
+        return r;
+    struct vj_cuda_net *n = static_cast<struct vj_cuda_net *>(vj_calloc(1, sizeof(*n)));
+    if (!n)
+        return vj_fail(err, -ENOMEM, "out of memory for the network");
+    n->plan = plan;
+    r = prepare(n, w, err);
+    if (r) {
+        vj_cuda_net_destroy(n);
+        return r;
+    }
+    *net = n;
+    return 0;
+}
+
+void vj_cuda_net_destroy(struct vj_cuda_net *net)
+{
+    if (!net)
+        return;
+    for (auto &c : net->conv)
+        vj_cuda_net_conv_free(&c);
+    for (auto &stream : net->projection)
+        for (auto &op : stream)
+            vj_cuda_net_matmul_free(&op);
+    vj_cuda_net_matmul_free(&net->affinity);
+    vj_cuda_net_matmul_free(&net->attend);
+    vj_cuda_net_matmul_free(&net->head_pair);
+    vj_cuda_net_matmul_free(&net->head_product);
+    if (net->lt)
+        cublasLtDestroy(net->lt);
+    vj_cuda_net_weights_free(&net->weights);
+    free(net);
+}
+
+size_t vj_cuda_net_bytes(const struct vj_cuda_net *net)
+{
+    return net->weights.bytes;
+}
+
+const struct vj_cuda_net_plan *vj_cuda_net_get_plan(const struct vj_cuda_net *net)
+{
+    return &net->plan;
+}
+
+void vj_cuda_net_libraries(char *text, size_t size)
+{
+    const size_t dnn = cudnnGetVersion(), blas = cublasLtGetVersion();
+    snprintf(text, size, "cuDNN %zu.%zu.%zu, cuBLASLt %zu.%zu.%zu", dnn / 10000, dnn / 100 % 100,
+             dnn % 100, blas / 10000, blas / 100 % 100, blas % 100);
+}
+
+/* Where the next line goes; stays at the end when the text is full. */
+static void advance(char **text, size_t *size, int written)
+{
+    const size_t step = written < 0 ? 0 : (size_t)written < *size ? (size_t)written : *size - 1;
+    *text += step;
+    *size -= step;
+}
+
+void vj_cuda_net_describe(const struct vj_cuda_net *net, char *text, size_t size)
+{
+    const struct vj_cuda_net_matmul_op *const products[] = {&net->projection[0][THETA],
+                                                            &net->projection[0][PHI],
+                                                            &net->projection[0][VALUE],
+                                                            &net->affinity,
+                                                            &net->attend,
+                                                            &net->head_pair,
+                                                            &net->head_product};
+    char libraries[80];
+    if (size == 0)
+        return;
+    vj_cuda_net_libraries(libraries, sizeof(libraries));
+    advance(&text, &size,
+            snprintf(text, size, "%s\nprecision %s\nbatch %zu\n", libraries,
+                     vj_cuda_precision_name(net->plan.precision), net->plan.rows));
+    for (const auto &c : net->conv)
+        advance(&text, &size, vj_cuda_net_conv_describe(&c, text, size));
+    for (const auto *op : products)
+        advance(&text, &size, vj_cuda_net_matmul_describe(op, text, size));
+}
+
+/* ---- work ---- */
+
+size_t vj_cuda_net_work_bytes_needed(const struct vj_cuda_net *net, size_t references,
+                                     size_t max_patches)
+{
+    struct vj_cuda_net_place place[VJ_CUDA_NET_BUFFERS];
+    size_t total;
+    int r = vj_cuda_net_plan_places(&net->plan, references, max_patches, net->workspace, place,
+                                    &total, NULL);
+    return r ? SIZE_MAX : total;
+}
+
+int vj_cuda_net_work_create(struct vj_cuda_net_work **work, const struct vj_cuda_net *net,
+                            size_t references, size_t max_patches, struct vj_error *err)
+{
+    *work = NULL;
+    struct vj_cuda_net_work *w = static_cast<struct vj_cuda_net_work *>(vj_calloc(1, sizeof(*w)));
+    if (!w)
+        return vj_fail(err, -ENOMEM, "out of memory for the network's work");
+    w->net = net;
+    w->references = references;
+    w->max_patches = max_patches;
+    int r = vj_cuda_net_plan_places(&net->plan, references, max_patches, net->workspace, w->place,
+                                    &w->bytes, err);
+    if (!r) {
+        w->loaded = static_cast<size_t *>(vj_calloc(references, sizeof(*w->loaded)));
+        r = w->loaded ? 0 : vj_fail(err, -ENOMEM, "out of memory for %zu references", references);
+    }
+    if (!r)
+        r = VJ_CUDA(cudaMalloc(reinterpret_cast<void **>(&w->memory), w->bytes), err);
+    if (!r)
+        r = VJ_CUDA(cudaMemset(w->memory, 0, w->bytes), err);
+    if (!r)
+        r = VJ_CUDA(cudaDeviceSynchronize(), err);
+    if (!r)
+        r = VJ_CUDNN(cudnnCreate(&w->dnn), err);
+    if (r) {
+        vj_cuda_net_work_destroy(w);
+        return r;
+    }
+    *work = w;
+    return 0;
+}
+
+void vj_cuda_net_work_destroy(struct vj_cuda_net_work *work)
+{
+    if (!work)
+        return;
+    if (work->dnn)
+        cudnnDestroy(work->dnn);
+    cudaFree(work->memory);
+    free(work->loaded);
+    free(work);
+}
+
+size_t vj_cuda_net_work_bytes(const struct vj_cuda_net_work *work)
+{
+    return work->bytes;
+}
+
+void vj_cuda_net_set_hook(struct vj_cuda_net_work *work, vj_cuda_net_hook hook, void *user)
+{
+    work->hook = hook;
+    work->hook_user = user;
+}
+
+static void *at(const struct vj_cuda_net_work *work, enum vj_cuda_net_buffer buffer)
+{
+    return work->memory + work->place[buffer].offset;
+}
+
+static float *floats_at(const struct vj_cuda_net_work *work, enum vj_cuda_net_buffer buffer)
+{
+    return static_cast<float *>(at(work, buffer));
+}
+
+static int *flags_of(const struct vj_cuda_net_work *work)
+{
+    return static_cast<int *>(at(work, VJ_CUDA_NET_FLAGS));
+}
+
+/* ---- passes ---- */
+
+/* What every step of a pass needs. */
+struct pass {
+    struct vj_cuda_net_work *work;
+    const struct vj_cuda_net *net;
+    const struct vj_cuda_net_plan *plan;
+    const struct vj_cuda_net_extractor *extractor;
+    int stream_index; /* enum vj_cuda_net_stream */
+    cudaStream_t stream;
+    struct vj_error *err;
+};
+
+static struct pass make_pass(struct vj_cuda_net_work *work, cudaStream_t stream, int s,
+                             struct vj_error *err)
+{
+    const struct vj_cuda_net *net = work->net;
+    return {work, net, &net->plan, &net->weights.extractor[s], s, stream, err};
+}
+
+static int show(const struct pass *p, const char *layer, const void *data, bool single,
+                size_t pixels, size_t channels, size_t ld, double macs)
+{
+    if (!p->work->hook)
+        return 0;
+    const struct vj_cuda_net_stage stage = {layer, data, single, pixels, channels, ld, macs};
+    return p->work->hook(p->work->hook_user, p->stream, &stage, p->err);
+}
+
+static int run_input(const struct pass *p, const uint8_t *d_patches, int channels, size_t count)
+{
+    const size_t side = (size_t)p->plan->shape.patch_size;
+    void *input = at(p->work, VJ_CUDA_NET_INPUT);
+    int r = VJ_CUDA(
+        cudaMemsetAsync(flags_of(p->work), 0, p->work->place[VJ_CUDA_NET_FLAGS].bytes, p->stream),
+        p->err);
+    if (!r)
+        r = VJ_CUDA(vj_cuda_net_input(p->plan, p->stream, d_patches, channels, count, input),
+                    p->err);
+    return r ? r : show(p, "input", input, false, side * side, 3, (size_t)p->plan->conv[0].in, 0);
+}
+
+static int run_conv(const struct pass *p, int i, const void *from, void *to)
+{
+    const struct vj_cuda_net_conv *c = &p->plan->conv[i];
+    const struct vj_cuda_net_conv_memory m = {from, p->extractor->kernel[i], p->extractor->bias[i],
+                                              to, at(p->work, VJ_CUDA_NET_WORKSPACE)};
+    int r = vj_cuda_net_conv_run(&p->net->conv[i], p->work->dnn, p->stream, &m, p->err);
+    return r ? r
+             : show(p, c->name, to, false, (size_t)c->side * (size_t)c->side, (size_t)c->real_out,
+                    (size_t)c->out, vj_cuda_net_conv_macs(c));
+}
+
+/* Convolution i of 0..2, attention and pooling: from input or pooled to pooled. */
+static int run_block(const struct pass *p, int i)
+{
+    static const char *const attention_names[] = {"attention1", "attention2", "attention3"};
+    static const char *const pool_names[] = {"pool1", "pool2", "pool3"};
+    struct vj_cuda_net_work *w = p->work;
+    const size_t channels = (size_t)p->plan->pool[i].channels;
+    const size_t half = (size_t)p->plan->pool[i].side / 2;
+    void *map = at(w, VJ_CUDA_NET_MAP), *pooled = at(w, VJ_CUDA_NET_POOLED);
+    float *sums = floats_at(w, VJ_CUDA_NET_SUMS), *peaks = floats_at(w, VJ_CUDA_NET_PEAKS);
+    float *scale = floats_at(w, VJ_CUDA_NET_SCALE);
+    int r = run_conv(p, i, i ? pooled : at(w, VJ_CUDA_NET_INPUT), map);
+    if (!r)
+        r = VJ_CUDA(vj_cuda_net_pool(p->plan, i, p->stream, map, pooled, sums, peaks, flags_of(w)),
+                    p->err);
+    if (!r)
+        r = VJ_CUDA(vj_cuda_net_attend(p->plan, i, p->stream, &p->extractor->attention[i], sums,
+                                       peaks, scale),
+                    p->err);
+    if (!r)
+        r = show(p, attention_names[i], scale, true, 1, channels, channels, 0);
+    if (!r)
+        r = VJ_CUDA(vj_cuda_net_scale(p->plan, i, p->stream, pooled, scale), p->err);
+    return r ? r : show(p, pool_names[i], pooled, false, half * half, channels, channels, 0);
+}
+
+static int run_matmul(const struct pass *p, const struct vj_cuda_net_matmul_op *op, const void *a,
+                      const void *b, void *d)
+{
+    return vj_cuda_net_matmul_run(op, p->net->lt, p->stream, a, b, d,
+                                  at(p->work, VJ_CUDA_NET_WORKSPACE), p->err);
+}
+
+static int run_projections(const struct pass *p)
+{
+    const struct vj_cuda_net_extractor *e = p->extractor;
+    const void *const kernel[PROJECTIONS] = {e->theta, e->phi, e->value};
+    static const enum vj_cuda_net_buffer to[PROJECTIONS] = {VJ_CUDA_NET_THETA, VJ_CUDA_NET_PHI,
+                                                            VJ_CUDA_NET_VALUE};
+    const size_t n = p->plan->positions, c = (size_t)p->plan->shape.channels[3];
+    int r = 0;
+    for (int i = 0; i < PROJECTIONS && !r; i++) {
+        void *out = at(p->work, to[i]);
+        r = run_matmul(p, &p->net->projection[p->stream_index][i], at(p->work, VJ_CUDA_NET_TOKENS),
+                       kernel[i], out);
+        if (!r)
+            r = show(p, projection_names[i], out, false, n, c, c, (double)(n * c * c));
+    }
+    return r;
+}
+
+/* conv4 and the non-local block: from pooled to tokens and attended. */
+static int run_non_local(const struct pass *p)
+{
+    struct vj_cuda_net_work *w = p->work;
+    const size_t n = p->plan->positions, c = (size_t)p->plan->shape.channels[3];
+    const double macs = (double)(n * n * c);
+    float *scores = floats_at(w, VJ_CUDA_NET_SCORES);
+    void *chances = at(w, VJ_CUDA_NET_CHANCES), *attended = at(w, VJ_CUDA_NET_ATTENDED);
+    int r = run_conv(p, 3, at(w, VJ_CUDA_NET_POOLED), at(w, VJ_CUDA_NET_TOKENS));
+    if (!r)
+        r = run_projections(p);
+    if (!r)
+        r = run_matmul(p, &p->net->affinity, at(w, VJ_CUDA_NET_THETA), at(w, VJ_CUDA_NET_PHI),
+                       scores);
+    if (!r)
+        r = show(p, "affinity", scores, true, n, n, n, macs);
+    if (!r)
+        r = VJ_CUDA(vj_cuda_net_softmax(p->plan, p->stream, scores, chances, flags_of(w)), p->err);
+    if (!r)
+        r = show(p, "softmax", chances, false, n, n, n, 0);
+    if (!r)
+        r = run_matmul(p, &p->net->attend, chances, at(w, VJ_CUDA_NET_VALUE), attended);
+    return r ? r : show(p, "attended", attended, false, n, c, c, macs);
+}
+
+static int run_join(const struct pass *p)
+{
+    struct vj_cuda_net_work *w = p->work;
+    const size_t c = (size_t)p->plan->shape.channels[3], features = p->plan->features;
+    void *last = at(w, VJ_CUDA_NET_LAST), *out = at(w, VJ_CUDA_NET_FEATURES);
+    int r = VJ_CUDA(vj_cuda_net_join(p->plan, p->stream, at(w, VJ_CUDA_NET_TOKENS),
+                                     at(w, VJ_CUDA_NET_ATTENDED), last, flags_of(w)),
+                    p->err);
+    if (!r)
+        r = show(p, "pool4", last, false, p->plan->positions / 4, c, c, 0);
+    if (!r && p->plan->shape.variant == VJ_VARIANT_FIGURE)
+        r = VJ_CUDA(vj_cuda_net_statistics(p->plan, p->stream, last, out), p->err);
+    return r ? r : show(p, "features", out, false, 1, features, features, 0);
+}
+
+int vj_cuda_net_extract(struct vj_cuda_net_work *work, cudaStream_t stream,
+                        enum vj_cuda_net_stream s, const uint8_t *d_patches, int channels,
+                        size_t count, struct vj_error *err)
+{
+    const struct pass p = make_pass(work, stream, s, err);
+    int r = VJ_CUDNN(cudnnSetStream(work->dnn, stream), err);
+    if (!r)
+        r = run_input(&p, d_patches, channels, count);
+    for (int i = 0; i < 3 && !r; i++)
+        r = run_block(&p, i);
+    if (!r)
+        r = run_non_local(&p);
+    return r ? r : run_join(&p);
+}
+
+/* ---- references and scores ---- */
+
+static size_t patch_pixels(const struct vj_cuda_net *net)
+{
+    return (size_t)net->plan.shape.patch_size * (size_t)net->plan.shape.patch_size;
+}
+
+static float *constant_of(const struct vj_cuda_net_work *work, size_t reference)
+{
+    return floats_at(work, VJ_CUDA_NET_CONSTANT) +
+           reference * work->max_patches * 2 * VJ_NET_HIDDEN;
+}
+
+static char *jnd_of(const struct vj_cuda_net_work *work, size_t reference)
+{
+    return static_cast<char *>(at(work, VJ_CUDA_NET_JND)) +
+           reference * work->max_patches * work->net->plan.features * work->net->plan.element;
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* f_r of patches first.. and from it their constant part of the hidden layers. */
+static int load_pictures(struct vj_cuda_net_work *work, cudaStream_t stream, const uint8_t *d_r,
+                         size_t count, float *constant, struct vj_error *err)
+{
+    const struct vj_cuda_net *net = work->net;
+    const struct pass p = make_pass(work, stream, VJ_CUDA_NET_PICTURE, err);
+    float *pair = floats_at(work, VJ_CUDA_NET_PAIR);
+    int r = vj_cuda_net_extract(work, stream, VJ_CUDA_NET_PICTURE, d_r, 3, count, err);
+    if (!r)
+        r = run_matmul(&p, &net->head_pair, at(work, VJ_CUDA_NET_FEATURES), net->weights.reference,
+                       pair);
+    if (!r)
+        r = VJ_CUDA(vj_cuda_net_constant(&net->plan, stream, pair, net->weights.hidden_bias,
+                                         flags_of(work), count, constant),
+                    err);
+    return r;
+}
+
+static int load_maps(struct vj_cuda_net_work *work, cudaStream_t stream, const uint8_t *d_jnd,
+                     size_t count, void *jnd, struct vj_error *err)
+{
+    int r = vj_cuda_net_extract(work, stream, VJ_CUDA_NET_MAPS, d_jnd, 1, count, err);
+    if (!r)
+        r = VJ_CUDA(vj_cuda_net_keep(&work->net->plan, stream, at(work, VJ_CUDA_NET_FEATURES),
+                                     flags_of(work), count, jnd),
+                    err);
+    return r;
+}
+
+static int check_reference(const struct vj_cuda_net_work *work, size_t reference, size_t patches,
+                           struct vj_error *err)
+{
+    if (reference >= work->references)
+        return vj_fail(err, -EINVAL, "reference side %zu of %zu does not exist", reference,
+                       work->references);
+    if (patches < 1 || patches > work->max_patches)
+        return vj_fail(err, -EINVAL, "%zu patches for a reference side with room for 1 to %zu",
+                       patches, work->max_patches);
+    return 0;
+}
+
+int vj_cuda_net_reference(struct vj_cuda_net_work *work, cudaStream_t stream, size_t reference,
+                          const uint8_t *d_r, const uint8_t *d_jnd, size_t patches,
+                          struct vj_error *err)
+{
+    int r = check_reference(work, reference, patches, err);
+    if (r)
+        return r;
+    const struct vj_cuda_net_plan *plan = &work->net->plan;
+    const size_t pixels = patch_pixels(work->net), row = plan->features * plan->element;
+    work->loaded[reference] = 0;
+    for (size_t first = 0; first < patches && !r; first += plan->rows) {
+        const size_t count = smaller(plan->rows, patches - first);
+        r = load_pictures(work, stream, d_r + first * pixels * 3, count,
+                          constant_of(work, reference) + first * 2 * VJ_NET_HIDDEN, err);
+        if (!r)
+            r = load_maps(work, stream, d_jnd + first * pixels, count,
+                          jnd_of(work, reference) + first * row, err);
+    }
+    if (!r)
+        work->loaded[reference] = patches;
+    return r;
+}
+
+/* Quality and weight of rows first .. first + count - 1 of all candidates' patches. */
+static int score_rows(struct vj_cuda_net_work *work, cudaStream_t stream, size_t reference,
+                      const uint8_t *d_patches, size_t first, size_t count, float *quality,
+                      float *weight, struct vj_error *err)
+{
+    const struct vj_cuda_net *net = work->net;
+    const struct vj_cuda_net_plan *plan = &net->plan;
+    const struct pass p = make_pass(work, stream, VJ_CUDA_NET_PICTURE, err);
+    const size_t patches = work->loaded[reference];
+    void *features = at(work, VJ_CUDA_NET_FEATURES), *times = at(work, VJ_CUDA_NET_TIMES);
+    float *pair = floats_at(work, VJ_CUDA_NET_PAIR),
+          *product = floats_at(work, VJ_CUDA_NET_PRODUCT);
+    int r = vj_cuda_net_extract(work, stream, VJ_CUDA_NET_PICTURE, d_patches, 3, count, err);
+    if (!r)
+        r = VJ_CUDA(vj_cuda_net_times(plan, stream, features, jnd_of(work, reference), first,
+                                      patches, times, flags_of(work)),
+                    err);
+    if (!r)
+        r = run_matmul(&p, &net->head_pair, features, net->weights.distorted, pair);
+    if (!r)
+        r = run_matmul(&p, &net->head_product, times, net->weights.product, product);
+    if (!r)
+        r = VJ_CUDA(vj_cuda_net_finish(plan, stream, pair, product, constant_of(work, reference),
+                                       &net->weights.second, flags_of(work), first, patches, count,
+                                       quality, weight),
+                    err);
+    return r ? r
+             : show(&p, "heads", pair, true, 1, 2 * VJ_NET_HIDDEN, 2 * VJ_NET_HIDDEN,
+                    3.0 * (double)plan->features * VJ_NET_HIDDEN);
+}
+
+int vj_cuda_net_scores(struct vj_cuda_net_work *work, cudaStream_t stream, size_t reference,
+                       const uint8_t *d_patches, size_t n, size_t patches, float *d_score,
+                       float *d_quality, float *d_weight, struct vj_error *err)
+{
+    size_t rows;
+    int r = check_reference(work, reference, patches, err);
+    if (r)
+        return r;
+    if (work->loaded[reference] != patches)
+        return vj_fail(err, -EINVAL, "reference side %zu has %zu patches, candidates have %zu",
+                       reference, work->loaded[reference], patches);
+    if (n < 1 || n > INT32_MAX || !vj_size_mul(n, patches, &rows))
+        return vj_fail(err, -EINVAL, "%zu candidates of %zu patches asked for", n, patches);
+    const size_t step = work->net->plan.rows, bytes = patch_pixels(work->net) * 3;
+    for (size_t first = 0; first < rows && !r; first += step)
+        r = score_rows(work, stream, reference, d_patches + first * bytes, first,
+                       smaller(step, rows - first), d_quality + first, d_weight + first, err);
+    if (!r)
+        r = VJ_CUDA(vj_cuda_net_mean(stream, d_quality, d_weight, n, patches, d_score), err);
+    return r;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* What tests and benchmarks see of the network on CUDA: single passes, layer by layer. Plain C. */
+#ifndef VJ_CUDA_NET_INTERNAL_H
+#define VJ_CUDA_NET_INTERNAL_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#include "cuda/net.h"
+
+/* Which weights a patch passes through; as enum vj_net_stream of host/net_internal.h. */
+enum vj_cuda_net_stream {
+    VJ_CUDA_NET_PICTURE = 0, /* R and D */
+    VJ_CUDA_NET_MAPS,        /* J; for variant `figure` the weights of PICTURE */
+    VJ_CUDA_NET_STREAMS,
+};
+
+/*
+ * A layer that has just been enqueued. Its output is [rows][pixels][ld], `channels` of ld in use.
+ * Layers in order, named as vj_net_probe's: input, conv1, attention1, pool1, ... conv4, theta, phi,
+ * value, affinity, softmax, attended, pool4, features; then, in scores only, heads.
+ */
+struct vj_cuda_net_stage {
+    const char *layer;
+    const void *data;
+    bool single; /* float whatever the precision */
+    size_t pixels, channels, ld;
+    double macs; /* multiply-accumulates of a patch, 0 for what is not a product */
+};
+
+typedef int (*vj_cuda_net_hook)(void *user, cudaStream_t stream,
+                                const struct vj_cuda_net_stage *stage, struct vj_error *err);
+
+/* Has the hook called behind every layer from now on; NULL: no more. */
+void vj_cuda_net_set_hook(struct vj_cuda_net_work *work, vj_cuda_net_hook hook, void *user);
+
+/* Features of `count` (1..rows) patches, [count][S][S][channels], left in the work's buffer. */
+int vj_cuda_net_extract(struct vj_cuda_net_work *work, cudaStream_t stream,
+                        enum vj_cuda_net_stream s, const uint8_t *d_patches, int channels,
+                        size_t count, struct vj_error *err);
+
+const struct vj_cuda_net_plan *vj_cuda_net_get_plan(const struct vj_cuda_net *net);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

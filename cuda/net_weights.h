@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* Folded weights on the device. */
+#ifndef VJ_CUDA_NET_WEIGHTS_H
+#define VJ_CUDA_NET_WEIGHTS_H
+
+extern "C" {
+#include "cuda/net_internal.h"
+#include "cuda/net_kernels.h"
+}
+
+/* Weights of one feature extractor, of the plan's element type where not float. */
+struct vj_cuda_net_extractor {
+    void *kernel[4], *bias[4];                 /* KRSC, [out]; channel padding zero */
+    struct vj_cuda_net_attention attention[3]; /* float */
+    void *theta, *phi, *value;                 /* [C][C], in, out */
+    void *theta_bias, *phi_bias, *value_bias;  /* [C] */
+};
+
+enum { VJ_CUDA_NET_MAX_TENSORS = 64 };
+
+struct vj_cuda_net_weights {
+    struct vj_cuda_net_extractor extractor[VJ_CUDA_NET_STREAMS]; /* `figure`: the same twice */
+    void *reference;    /* [F][2 * 512]: quality, weight, times f_r */
+    void *distorted;    /* [F][2 * 512]: the same, times f_d */
+    void *product;      /* [F][512]: weight head, times f_d * f_j */
+    float *hidden_bias; /* [2 * 512] */
+    struct vj_cuda_net_second second;
+    void *owned[VJ_CUDA_NET_MAX_TENSORS];
+    int owned_count;
+    size_t bytes;
+};
+
+/* Released by vj_cuda_net_weights_free() in any case. Waits for the device. */
+int vj_cuda_net_weights_load(struct vj_cuda_net_weights *weights,
+                             const struct vj_cuda_net_plan *plan, const struct vj_weights *w,
+                             struct vj_error *err);
+void vj_cuda_net_weights_free(struct vj_cuda_net_weights *weights);
+
+#endif
