@@ -28,8 +28,8 @@
  * A picture's JND is the largest quality factor at which it sees one. The threshold puts the JNDs
  * of 80 photographs (Kodak, CLIC 2025, CID22, gb82, KonJND-1k) at QF 27 to 78.
  */
-#define OBSERVER_THRESHOLD 0.9922
-#define OBSERVER_TEXT      "largest QF whose MS-SSIM (Y) against the QF 100 JPEG, 4:2:0, is below 0.9922"
+#define THRESHOLD 0.9922
+#define OBSERVER  "largest QF whose MS-SSIM (Y) against the QF 100 JPEG, 4:2:0, is below 0.9922"
 
 #define MARKER "SYNTHETIC.txt"
 
@@ -139,7 +139,7 @@ static const struct argp argp = {
     .doc =
         "Writes procedural pictures in the layout of MCL-JCI, for data sets `synthetic`: "
         "source_images/[BMP], SQF_data, with --files distorted_image, and " MARKER ". The labels "
-        "are those of a synthetic observer: the " OBSERVER_TEXT ". They are not human data. The "
+        "are those of a synthetic observer: the " OBSERVER ". They are not human data. The "
         "same seed and size give the same files.",
 };
 
@@ -207,7 +207,7 @@ static bool is_empty_folder(const char *path)
 static int marker_settings(char **text, const struct arguments *a, struct vj_error *err)
 {
     return vj_text(text, err,
-                   "observer = " OBSERVER_TEXT "\n"
+                   "observer = " OBSERVER "\n"
                    "count = %zu\n"
                    "size = %zux%zu\n"
                    "seed = %llu\n",
@@ -336,7 +336,7 @@ static int observe(struct worker *w, int *jnd, struct vj_error *err)
         rc = vj_quality_compute(w->anchor, w->decoded.data, w->quality, &values);
         if (rc)
             return vj_fail(err, rc, "MS-SSIM at quality factor %d failed", qf);
-        if (values.ms_ssim < OBSERVER_THRESHOLD) {
+        if (values.ms_ssim < THRESHOLD) {
             *jnd = qf;
             break;
         }
