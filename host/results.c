@@ -90,6 +90,22 @@ static int fail(const struct vj_results *results, const char *what, const char *
                    results->path, what, object);
 }
 
+/*
+ * HDF5's own bookkeeping stays in memory until a flush writes it: what a run adds at its end must
+ * not reach the .part piece by piece, where a kill in between would leave it unreadable.
+ */
+static int hold_metadata(hid_t file)
+{
+    H5AC_cache_config_t config = {.version = H5AC__CURR_CACHE_CONFIG_VERSION};
+    if (H5Fget_mdc_config(file, &config) < 0)
+        return -EIO;
+    config.evictions_enabled = false;
+    config.incr_mode = H5C_incr__off;
+    config.flash_incr_mode = H5C_flash_incr__off;
+    config.decr_mode = H5C_decr__off;
+    return H5Fset_mdc_config(file, &config) < 0 ? -EIO : 0;
+}
+
 static hid_t link_creation(void)
 {
     hid_t p = H5Pcreate(H5P_LINK_CREATE);
@@ -141,6 +157,8 @@ int vj_results_create(struct vj_results **out, const char *path, size_t images,
                        path);
     }
     int r = 0;
+    if (hold_metadata(results->file))
+        r = fail(results, "set up", "the metadata cache", err);
     for (size_t i = 0; !r && i < count; i++)
         r = create_column(results, images, &columns[i], err);
     if (!r)
@@ -167,7 +185,15 @@ int vj_results_open(struct vj_results **out, const char *path, bool writable, st
     results->file = H5Fopen(path, writable ? H5F_ACC_RDWR : H5F_ACC_RDONLY, H5P_DEFAULT);
     if (results->file < 0) {
         free(results);
-        return vj_fail(err, -EINVAL, "%s is not a readable HDF5 file", path);
+        return vj_fail(err, -EINVAL,
+                       "%s is not a readable HDF5 file; is it damaged, or is a run still writing "
+                       "it?",
+                       path);
+    }
+    if (writable && hold_metadata(results->file)) {
+        int r = fail(results, "set up", "the metadata cache", err);
+        vj_results_close(results);
+        return r;
     }
     *out = results;
     return 0;
@@ -187,6 +213,15 @@ int vj_results_flush(struct vj_results *results, struct vj_error *err)
     if (H5Fflush(results->file, H5F_SCOPE_GLOBAL) < 0)
         return fail(results, "write to", "the disk", err);
     return 0;
+}
+
+int vj_results_sync(struct vj_results *results, struct vj_error *err)
+{
+    int *fd;
+    int r = vj_results_flush(results, err);
+    if (!r && (H5Fget_vfd_handle(results->file, H5P_DEFAULT, (void **)&fd) < 0 || fdatasync(*fd)))
+        r = fail(results, "write to", "the disk", err);
+    return r;
 }
 
 /* H5Lexists() wants every group on the way to be there. */
@@ -696,6 +731,8 @@ static int copy_file(struct vj_results *results, const char *path, struct vj_err
         r = vj_fail(err, -EIO, "cannot copy the results into %s; is the disk full?", path);
     if (!r)
         r = vj_results_set_int(&out, "/", "complete", 1, err);
+    if (!r)
+        r = vj_results_sync(&out, err);
     if (H5Fclose(out.file) < 0 && !r)
         r = vj_fail(err, -EIO, "cannot finish %s; is the disk full?", path);
     return r;
@@ -710,13 +747,11 @@ int vj_results_publish(struct vj_results **results, const char *path, struct vj_
     int r = n < 0 || (size_t)n >= sizeof(temporary)
                 ? vj_fail(err, -ENAMETOOLONG, "the path %s is too long", path)
                 : copy_file(*results, temporary, err);
-    vj_results_close(*results);
-    *results = NULL;
     if (!r && rename(temporary, path) != 0)
         r = vj_fail(err, -errno, "cannot rename %s to %s: %s", temporary, path, strerror(errno));
-    if (r)
-        unlink(temporary);
-    else
-        unlink(part);
+    unlink(r ? temporary : part);
+    /* Last: closing writes to the .part what was added at the end, and not in one go. */
+    vj_results_close(*results);
+    *results = NULL;
     return r;
 }

@@ -56,6 +56,9 @@ void vj_results_close(struct vj_results *results);
 /* Hands everything written so far to the operating system. */
 int vj_results_flush(struct vj_results *results, struct vj_error *err);
 
+/* The same, and waits until it is on the disk: what is written later cannot overtake it there. */
+int vj_results_sync(struct vj_results *results, struct vj_error *err);
+
 bool vj_results_has(const struct vj_results *results, const char *path);
 bool vj_results_has_attribute(struct vj_results *results, const char *object, const char *name);
 
@@ -106,8 +109,9 @@ void vj_results_members_free(char **names, size_t count);
 
 /*
  * Makes `path` from an open .part: same content, columns chunked, extensible and compressed, root
- * attribute complete = 1. Written beside `path` and renamed; the .part is closed and removed.
- * *results is NULL afterwards, whatever the outcome; after a failure the .part is still there.
+ * attribute complete = 1. Written beside `path` and renamed; then the .part is removed and
+ * closed. *results is NULL afterwards, whatever the outcome; after a failure the .part is still
+ * there.
  */
 int vj_results_publish(struct vj_results **results, const char *path, struct vj_error *err);
 

@@ -664,7 +664,7 @@ int vj_schema_write_row(struct vj_results *results, const struct vj_engine *engi
         r = vj_results_write(results, path, VJ_COLUMN_F64, row->index, 1, &row->seconds[s], err);
     }
     if (!r)
-        r = vj_results_flush(results, err);
+        r = vj_results_sync(results, err);
     /* The status makes the row valid, so it goes to the disk after everything else. */
     if (!r)
         r = vj_results_write(results, "/images/status", VJ_COLUMN_I32, row->index, 1, &status, err);
