@@ -7,18 +7,30 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+enum { REASON = 256 };
+
+/*
+ * The first entry of an upward walk is where it went wrong. Failed system calls are described with
+ * date, buffer address and more; the system's own message is enough of that.
+ */
 static herr_t innermost(unsigned n, const H5E_error2_t *e, void *data)
 {
+    static const char mark[] = "error message = '";
+    const char *text = e->desc ? e->desc : "no reason given";
+    const char *system = strstr(text, mark);
     (void)n;
-    snprintf(data, 256, "%s", e->desc ? e->desc : "no reason given");
-    return 1; /* the first entry of an upward walk is where it went wrong */
+    if (system)
+        text = system + strlen(mark);
+    snprintf(data, REASON, "%.*s", system ? (int)strcspn(text, "'") : REASON, text);
+    return 1;
 }
 
 int vj_h5_fail(struct vj_error *err, const char *format, ...)
 {
-    char text[VJ_ERROR_TEXT], reason[256] = "no reason given by HDF5";
+    char text[VJ_ERROR_TEXT], reason[REASON] = "no reason given by HDF5";
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
@@ -28,10 +40,20 @@ int vj_h5_fail(struct vj_error *err, const char *format, ...)
     return vj_fail(err, -EIO, "%s: %s", text, reason);
 }
 
+/*
+ * HDF5 prints nothing, and tidies nothing up when the program ends: every file is closed by then,
+ * and its own tidying crashes (1.10) over a file whose closing failed, as on a full disk.
+ */
+static void start_library(void)
+{
+    H5dont_atexit();
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+}
+
 int vj_h5_open(hid_t *file, const char *path, struct vj_error *err)
 {
     *file = H5I_INVALID_HID;
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    start_library();
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return vj_fail(err, -errno, "%s: cannot be opened: %s", path, strerror(errno));
@@ -49,7 +71,7 @@ int vj_h5_open(hid_t *file, const char *path, struct vj_error *err)
 
 int vj_h5_create(hid_t *file, const char *path, struct vj_error *err)
 {
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    start_library();
     hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     *file = H5I_INVALID_HID;
     /* The format of HDF5 1.8 puts checksums on metadata; the library's default is the older one. */
@@ -63,13 +85,58 @@ int vj_h5_create(hid_t *file, const char *path, struct vj_error *err)
     return r;
 }
 
-int vj_h5_close(hid_t file, const char *path, struct vj_error *err)
+/* The file's descriptor in the default driver, or -1. */
+static int descriptor_of(hid_t file)
+{
+    int *fd = NULL;
+    if (H5Fget_vfd_handle(file, H5P_DEFAULT, (void **)&fd) < 0 || !fd)
+        return -1;
+    return *fd;
+}
+
+void vj_h5_abandon(hid_t file)
 {
     if (file < 0)
+        return;
+    int fd = descriptor_of(file), nowhere = memfd_create("vpjnd", MFD_CLOEXEC);
+    if (fd >= 0 && nowhere >= 0)
+        dup3(nowhere, fd, O_CLOEXEC);
+    if (nowhere >= 0)
+        close(nowhere);
+    H5Fclose(file);
+    H5Eclear2(H5E_DEFAULT);
+}
+
+/*
+ * Room on the disk for what is still to be flushed, so that HDF5 does not find out half-way, which
+ * it does not recover from. Returns 0 or an errno; file systems that cannot tell are believed.
+ */
+static int reserve(hid_t file)
+{
+    enum { MARGIN = 1 << 20 }; /* metadata that HDF5 allots when flushing */
+    hsize_t size;
+    int fd = descriptor_of(file);
+    if (fd < 0 || H5Fget_filesize(file, &size) < 0)
         return 0;
-    bool flushed = H5Fflush(file, H5F_SCOPE_GLOBAL) >= 0;
-    if (H5Fclose(file) < 0 || !flushed)
-        return vj_h5_fail(err, "%s: could not be written to the end; is the disk full?", path);
+    if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)size + MARGIN) == 0)
+        return 0;
+    return errno == ENOSPC || errno == EFBIG || errno == EDQUOT || errno == EIO ? errno : 0;
+}
+
+int vj_h5_close(hid_t file, const char *path, struct vj_error *err)
+{
+    unsigned intent = H5F_ACC_RDONLY;
+    if (file < 0)
+        return 0;
+    if (H5Fget_intent(file, &intent) >= 0 && (intent & H5F_ACC_RDWR)) {
+        int r = reserve(file);
+        if (r) {
+            vj_h5_abandon(file);
+            return vj_fail(err, -r, "%s: cannot be written to the end: %s", path, strerror(r));
+        }
+    }
+    if (H5Fclose(file) < 0)
+        return vj_h5_fail(err, "%s: cannot be written to the end", path);
     return 0;
 }
 

@@ -34,8 +34,18 @@ int vj_h5_open(hid_t *file, const char *path, struct vj_error *err);
 /* Creates a file, replacing one of that name. */
 int vj_h5_create(hid_t *file, const char *path, struct vj_error *err);
 
-/* Flushes and closes; no-op for an invalid id. Only after success is a written file complete. */
+/*
+ * Flushes and closes; no-op for an invalid id. Only after success is a written file complete.
+ * Errors: -ENOSPC, -EDQUOT, -EFBIG when there is no room for the rest, -EIO. The id is gone anyway.
+ */
 int vj_h5_close(hid_t file, const char *path, struct vj_error *err);
+
+/*
+ * Closes a file that is given up after a failed write; no-op for an invalid id. HDF5 wants to write
+ * the rest even then, and crashes later if that fails; it is therefore left to write it to memory.
+ * What has reached the disk stays there.
+ */
+void vj_h5_abandon(hid_t file);
 
 /* Records "<text>: <HDF5's innermost message>" with -EIO; clears HDF5's error stack. */
 int vj_h5_fail(struct vj_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -534,8 +534,10 @@ static int write_file(const struct vj_weights *w, const char *path, struct vj_er
         const struct vj_tensor *t = &w->tensors[i];
         r = vj_h5_dataset_write_floats(file, t->name, t->rank, t->shape, t->data, err);
     }
-    int closed = vj_h5_close(file, path, r ? NULL : err);
-    return r ? r : closed;
+    if (!r)
+        return vj_h5_close(file, path, err);
+    vj_h5_abandon(file);
+    return vj_fail_prefix(err, "%s", path);
 }
 
 /* After this a power cut leaves either the old file or the new one whole. */

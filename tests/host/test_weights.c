@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "host/h5.h"
 #include "host/net_fold.h"
@@ -18,6 +19,15 @@
 #include "host/sha256.h"
 #include "host/weights.h"
 #include "tests/host/net_formula.h"
+
+#ifdef __SANITIZE_ADDRESS__
+/* HDF5 1.10 loses some hundred bytes of its own over each damaged file. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:libhdf5";
+}
+#endif
 
 static struct vj_error err;
 
@@ -817,6 +827,64 @@ static void damaged_bytes_never_crash(void **state)
     remove_file(&f);
 }
 
+/* Writes while no file may grow beyond `limit` bytes. */
+static int write_with_limit(struct vj_weights *w, const char *path, rlim_t limit)
+{
+    struct rlimit old, now;
+    getrlimit(RLIMIT_FSIZE, &old);
+    now = old;
+    now.rlim_cur = limit;
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &now);
+    int r = vj_weights_write(w, path, &err);
+    setrlimit(RLIMIT_FSIZE, &old);
+    return r;
+}
+
+/*
+ * No room in the middle of a tensor, and for the last bytes, which HDF5 finds out while closing. It
+ * is in no state to go on after that; the program must still report the failure, leave the old
+ * file, and end in good order. So this happens in a process of its own.
+ */
+static void a_full_disk_is_reported_and_the_program_ends_well(void **state)
+{
+    (void)state;
+    struct file f = make_file();
+    struct stat st;
+    struct vj_weights w = {0}, back = {0};
+    const struct vj_net_shape shape = small_shape(VJ_VARIANT_FIGURE);
+    char part[4400];
+    snprintf(part, sizeof(part), "%s.part", f.path);
+    assert_int_equal(stat(f.path, &st), 0);
+    ok(vj_weights_init(&w, &shape, 3, &err)); /* before the fork, which OpenMP does not outlive */
+    fflush(NULL);
+    for (int i = 0; i < 2; i++) {
+        const char *text = i ? "cannot be written to the end: File too large"
+                             : "block1/weights cannot be written: File too large";
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            int r = write_with_limit(&w, f.path, i ? (rlim_t)st.st_size - 64 : 65536);
+            bool good = r == -EIO && strstr(err.text, f.path) && strstr(err.text, text) &&
+                        access(part, F_OK) != 0;
+#ifdef __SANITIZE_ADDRESS__
+            _exit(good ? 0 : 1); /* HDF5 loses memory over this */
+#else
+            exit(good ? 0 : 1);
+#endif
+        }
+        int status;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), 0);
+        ok(vj_weights_read(&back, f.path, &err));
+        assert_string_not_equal(back.sha256, w.sha256);
+        vj_weights_free(&back);
+    }
+    vj_weights_free(&w);
+    remove_file(&f);
+}
+
 static void files_that_cannot_be_written_say_why_and_leave_the_old_one(void **state)
 {
     (void)state;
@@ -835,20 +903,6 @@ static void files_that_cannot_be_written_say_why_and_leave_the_old_one(void **st
     assert_int_equal(vj_weights_write(&w, path, &err), -EISDIR);
     vj_assert_contains(err.text, "cannot be renamed");
     snprintf(part, sizeof(part), "%s.part", path);
-    assert_int_equal(access(part, F_OK), -1);
-
-    /* the disk is full after 64 KiB */
-    struct rlimit old, limit;
-    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
-    limit = old;
-    limit.rlim_cur = 65536;
-    signal(SIGXFSZ, SIG_IGN);
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-    int r = vj_weights_write(&w, f.path, &err);
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
-    assert_int_equal(r, -EIO);
-    vj_assert_contains(err.text, "cannot be written");
-    snprintf(part, sizeof(part), "%s.part", f.path);
     assert_int_equal(access(part, F_OK), -1);
 
     ok(vj_weights_read(&back, f.path, &err));
@@ -884,6 +938,7 @@ int main(void)
         cmocka_unit_test(a_huge_claimed_network_costs_no_memory),
         cmocka_unit_test(damaged_bytes_never_crash),
         cmocka_unit_test(files_that_cannot_be_written_say_why_and_leave_the_old_one),
+        cmocka_unit_test(a_full_disk_is_reported_and_the_program_ends_well),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
