@@ -44,9 +44,12 @@ static float *read_scores(struct vj_results *results, const char *name, const ch
 
 /* ---- positive class ---- */
 
-/* good: rows of the first evaluated images. */
+/*
+ * good: rows of the first evaluated images.
+ * record: writes the decision down; while rows are still being written only their bytes may change
+ */
 static int decide(struct vj_engine *engine, struct vj_results *results, struct vj_predictor *p,
-                  const size_t *good, size_t images, struct vj_error *err)
+                  const size_t *good, size_t images, bool record, struct vj_error *err)
 {
     char path[VJ_SCHEMA_PATH], text[256];
     float score[VJ_POSITIVE_IMAGES * VJ_SEARCH_LEVELS_MAX];
@@ -59,6 +62,8 @@ static int decide(struct vj_engine *engine, struct vj_results *results, struct v
     if (r)
         return r;
     p->positive_class = vj_positive_from_scores(score, images, engine->levels, mean);
+    if (!record)
+        return 0;
     snprintf(text, sizeof(text),
              "auto: mean score %.6g on the lower half of the quality factors, %.6g on the upper, "
              "over the first %zu images",
@@ -94,12 +99,13 @@ int vj_decide_positive(struct vj_engine *engine, struct vj_results *results, boo
     }
     for (size_t i = 0; !r && i < engine->predictors->count; i++) {
         struct vj_predictor *p = &engine->predictors->list[i];
-        if (p->kind != VJ_PREDICTOR_NETWORK || p->positive_class != VJ_POSITIVE_AUTO)
+        if (p->kind != VJ_PREDICTOR_NETWORK || !p->positive_auto ||
+            (!final && p->positive_class != VJ_POSITIVE_AUTO))
             continue;
         if (images == 0 || (!final && images < VJ_POSITIVE_IMAGES))
             ++*open;
         else
-            r = decide(engine, results, p, good, images, err);
+            r = decide(engine, results, p, good, images, final, err);
     }
     free(status);
     return r;

@@ -13,8 +13,9 @@
 
 /*
  * Decides the positive class of every network that leaves it open, from the first evaluated images
- * of the file (vj_positive_from_scores), and records the decision.
- * final: true decides on what there is; false waits until VJ_POSITIVE_IMAGES images are there
+ * of the file (vj_positive_from_scores).
+ * final: true decides on what there is and records the decision; false waits until
+ *        VJ_POSITIVE_IMAGES images are there
  * *open: networks still undecided
  */
 int vj_decide_positive(struct vj_engine *engine, struct vj_results *results, bool final,

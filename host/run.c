@@ -179,6 +179,22 @@ static int check_part(const struct run *run, bool *exists, struct vj_error *err)
     return 0;
 }
 
+/* Makes the .part under another name first, so that a kill leaves a whole one or none. */
+static int create_part(struct run *run, const struct vj_run_facts *facts, struct vj_error *err)
+{
+    char fresh[sizeof(run->part) + 4];
+    snprintf(fresh, sizeof(fresh), "%s.new", run->part);
+    int r = vj_schema_create(&run->results, fresh, &run->engine, &run->images, facts, err);
+    if (r)
+        return r;
+    vj_results_close(run->results);
+    run->results = NULL;
+    if (rename(fresh, run->part) != 0)
+        return vj_fail(err, -errno, "cannot rename %s to %s: %s", fresh, run->part,
+                       strerror(errno));
+    return vj_results_open(&run->results, run->part, true, err);
+}
+
 static int open_results(struct run *run, struct vj_error *err)
 {
     bool exists;
@@ -188,7 +204,7 @@ static int open_results(struct run *run, struct vj_error *err)
     if (r)
         return r;
     if (!exists)
-        return vj_schema_create(&run->results, run->part, &run->engine, &run->images, &facts, err);
+        return create_part(run, &facts, err);
     r = vj_results_open(&run->results, run->part, true, err);
     if (!r)
         r = vj_schema_match(run->results, &run->engine, &run->images, &facts, err);
