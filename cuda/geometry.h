@@ -22,6 +22,7 @@ extern "C" {
 #include "host/quality_math.h"
 
 enum {
+    VJ_CUDA_THREADS = 256,      /* of most kernels */
     VJ_CUDA_LEVELS = 101,       /* quality factors per call, at most */
     VJ_CUDA_MAX_GRID_Y = 65535, /* CUDA's limit for grid.y and grid.z */
     VJ_CUDA_SHARED = 48 * 1024, /* bytes of shared memory that any kernel may use */
@@ -196,6 +197,8 @@ static inline int vj_cuda_check_patches(size_t patches, size_t side, size_t widt
     if (side < 1 || side > width || side > height)
         return vj_fail(err, -EINVAL, "patches of %zu pixels: the picture has %zu x %zu", side,
                        width, height);
+    if (vj_cuda_blocks(side * side, VJ_CUDA_THREADS) > VJ_CUDA_MAX_GRID_Y)
+        return vj_fail(err, -EINVAL, "patches of %zu pixels: a device takes at most 4095", side);
     if (patches > INT32_MAX)
         return vj_fail(err, -EINVAL, "%zu patches: a device takes at most %d per call", patches,
                        INT32_MAX);
@@ -228,8 +231,6 @@ static inline int vj_cuda_check_origins(const int32_t (*origin)[2], size_t patch
 /* ---- Pixel-JND ------------------------------------------------------------------------------ */
 
 enum {
-    VJ_CUDA_THREADS = 256, /* of every kernel below */
-
     VJ_CUDA_JND_WIDTH = 32, /* map tile: a pixel per thread */
     VJ_CUDA_JND_HEIGHT = 8,
 

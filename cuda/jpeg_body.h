@@ -67,7 +67,7 @@ static inline VJ_HD int vj_cuda_component(const struct vj_jpeg_geometry *g, size
     return c;
 }
 
-/* ---- Forward transform ---------------------------------------------------------------------- */
+/* ---- Forward transform --------------------------------------------------------------------- */
 
 struct vj_cuda_forward_job {
     struct vj_jpeg_geometry g;
@@ -172,7 +172,7 @@ static inline VJ_HD void vj_cuda_forward_store(const struct vj_cuda_forward_job 
     vj_cuda_copy16(job->coefficients + block * 64 + thread % 8 * 8, out);
 }
 
-/* ---- Decoding ------------------------------------------------------------------------------- */
+/* ---- Decoding ------------------------------------------------------------------------------ */
 
 /*
  * Whole candidates or patches of them. The picture is cut into tiles of VJ_CUDA_TILE_WIDTH x

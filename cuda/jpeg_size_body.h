@@ -49,8 +49,7 @@ static inline void vj_cuda_codes_init(struct vj_cuda_codes *codes, int table)
         codes->entry[VJ_CUDA_CODES_DC + i] = ac.symbol[i].code << 5 | ac.symbol[i].length;
 }
 
-/* ---- Coefficients in the order of the scan ----------------------------------------------------
- */
+/* ---- Coefficients in the order of the scan ------------------------------------------------- */
 
 struct vj_cuda_reorder_job {
     struct vj_jpeg_geometry g;
@@ -102,8 +101,7 @@ static inline VJ_HD void vj_cuda_reorder(const struct vj_cuda_reorder_job *job,
             k < coefficients ? from[job->natural[k]] : (int16_t)0;
 }
 
-/* ---- Coding -----------------------------------------------------------------------------------
- */
+/* ---- Coding -------------------------------------------------------------------------------- */
 
 /* What segment kernels need of a call. Arrays are [level][scan blocks] or [level][segments]. */
 struct vj_cuda_size_job {
@@ -272,8 +270,7 @@ static inline VJ_HD void vj_cuda_size_segment(const struct vj_cuda_size_job *job
         job->segment_bits[at.z * job->segments + at.x] = s->sum[0][0];
 }
 
-/* ---- Starts of segments: one thread block per candidate ---------------------------------------
- */
+/* ---- Starts of segments: one thread block per candidate ------------------------------------ */
 
 struct vj_cuda_scan_shared {
     uint64_t sum[VJ_CUDA_SCAN_THREADS];
@@ -324,8 +321,7 @@ static inline VJ_HD void vj_cuda_start_store(const struct vj_cuda_size_job *job,
     }
 }
 
-/* ---- The bits ---------------------------------------------------------------------------------
- */
+/* ---- The bits ------------------------------------------------------------------------------ */
 
 /* First bit of a segment within the words, and the bit behind its last, padding included. */
 static inline VJ_HD unsigned vj_cuda_emit_phase(const struct vj_cuda_size_job *job,
@@ -420,8 +416,7 @@ static inline VJ_HD void vj_cuda_emit_store(const struct vj_cuda_size_job *job,
     job->common[segment][1] = end % 8 ? vj_cuda_byte(s->words, end / 8) : 0;
 }
 
-/* ---- Sizes: one thread block per candidate ----------------------------------------------------
- */
+/* ---- Sizes: one thread block per candidate ------------------------------------------------- */
 
 /* Step 1: FF bytes of each thread's share of segments, with the byte that each one ends within. */
 static inline VJ_HD void vj_cuda_total_sums(const struct vj_cuda_size_job *job,

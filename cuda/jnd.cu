@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: MIT */
+/* Pixel-JND maps: memory and launches; what the kernels do is in jnd*_body.h. */
+#include "cuda/launch.h"
+
+extern "C" {
+#include "cuda/jnd.h"
+#include "cuda/jnd_body.h"
+#include "cuda/jnd_canny_body.h"
+#include "cuda/jnd_epc_body.h"
+}
+
+struct vj_cuda_jnd {
+    size_t max_width, max_height;
+    int levels;
+    struct vj_canny_taps taps;
+    struct vj_jnd_gaussian complexity_gaussian, weight_gaussian;
+
+    uint8_t *memory; /* owned; the arrays below lie in it */
+    double *kept;
+    double *peak;
+    uint32_t *gradient;
+    struct vj_cuda_edge_limits *limits;
+    uint8_t *mark;
+    uint32_t *label;
+    uint8_t *edge;
+    struct vj_cuda_range *range;
+    uint64_t *above;
+};
+
+/* ---- Kernels -------------------------------------------------------------------------------- */
+
+static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
+    luma_kernel(const __grid_constant__ struct vj_cuda_luma_job job)
+{
+    vj_cuda_luma_step(&job, vj_cuda_here(), threadIdx.x);
+}
+
+static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
+    chou_kernel(const __grid_constant__ struct vj_cuda_chou_job job)
+{
+    __shared__ struct vj_cuda_samples s;
+    vj_cuda_load_samples(&job.plane, false, &s, vj_cuda_here(), threadIdx.x);
+    __syncthreads();
+    vj_cuda_chou_pixel(&job, &s, vj_cuda_here(), threadIdx.x);
+}
+
+static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
+    canny_kernel(const __grid_constant__ struct vj_cuda_canny_job job)
+{
+    __shared__ struct vj_cuda_canny_shared s;
+    vj_cuda_canny_load(&job, &s, vj_cuda_here(), threadIdx.x);
+    __syncthreads();
+    vj_cuda_canny_columns(&job, &s, threadIdx.x);
+    __syncthreads();
+    vj_cuda_canny_rows(&job, &s, threadIdx.x);
+    __syncthreads();
+    vj_cuda_canny_suppress(&job, &s, vj_cuda_here(), threadIdx.x);
+    for (unsigned half = VJ_CUDA_THREADS / 2; half > 0; half /= 2) {
+        __syncthreads();
+        vj_cuda_canny_largest(s.peak, s.gradient, half, threadIdx.x);
+    }
+    vj_cuda_canny_store(&job, &s, vj_cuda_here(), gridDim.x, threadIdx.x);
+}
+
+static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
+    limits_kernel(const __grid_constant__ struct vj_cuda_limits_job job)
+{
+    __shared__ struct vj_cuda_limits_shared s;
+    vj_cuda_limits_gather(&job, &s, threadIdx.x);
+    for (unsigned half = VJ_CUDA_THREADS / 2; half > 0; half /= 2) {
+        __syncthreads();
+        vj_cuda_canny_largest(s.peak, s.gradient, half, threadIdx.x);
+    }
+    vj_cuda_limits_store(&job, &s, threadIdx.x);
+}
+
+static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
+    mark_kernel(const __grid_constant__ struct vj_cuda_edge_job job)
+{
+    vj_cuda_edge_mark(&job, vj_cuda_here(), threadIdx.x);
+}
+
+static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
+    join_kernel(const __grid_constant__ struct vj_cuda_edge_job job)
+{
+    vj_cuda_edge_join(&job, vj_cuda_here(), threadIdx.x);
+}
+
+static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
+    tell_kernel(const __grid_constant__ struct vj_cuda_edge_job job)
+{
+    vj_cuda_edge_tell(&job, vj_cuda_here(), threadIdx.x);
+}
+
+static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
+    edge_kernel(const __grid_constant__ struct vj_cuda_edge_job job)
+{
+    vj_cuda_edge_store(&job, vj_cuda_here(), threadIdx.x);
+}
+
+static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
+    epc_kernel(const __grid_constant__ struct vj_cuda_epc_job job)
+{
+    __shared__ struct vj_cuda_epc_shared s;
+    vj_cuda_load_samples(&job.plane, true, &s.samples, vj_cuda_here(), threadIdx.x);
+    vj_cuda_load_samples(&job.plane, false, &s.dark, vj_cuda_here(), threadIdx.x);
+    vj_cuda_epc_load(&job, &s, vj_cuda_here(), threadIdx.x);
+    __syncthreads();
+    vj_cuda_epc_neighbours(&s, threadIdx.x);
+    __syncthreads();
+    vj_cuda_epc_counts(&job, &s, vj_cuda_here(), threadIdx.x);
+    __syncthreads();
+    vj_cuda_epc_columns(&job, &s, vj_cuda_here(), threadIdx.x);
+    __syncthreads();
+    vj_cuda_epc_pixel(&job, &s, vj_cuda_here(), threadIdx.x);
+}
+
+static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
+    range_kernel(const __grid_constant__ struct vj_cuda_range_job job)
+{
+    __shared__ struct vj_cuda_range_shared s;
+    vj_cuda_range_gather(&job, &s, vj_cuda_here(), threadIdx.x);
+    for (unsigned half = VJ_CUDA_THREADS / 2; half > 0; half /= 2) {
+        __syncthreads();
+        vj_cuda_range_join(&s, half, threadIdx.x);
+    }
+    vj_cuda_range_store(&job, &s, vj_cuda_here(), threadIdx.x);
+}
+
+static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
+    scale_kernel(const __grid_constant__ struct vj_cuda_scale_job job)
+{
+    __shared__ struct vj_cuda_range_shared s;
+    vj_cuda_scale_gather(&job, &s, threadIdx.x);
+    for (unsigned half = VJ_CUDA_THREADS / 2; half > 0; half /= 2) {
+        __syncthreads();
+        vj_cuda_range_join(&s, half, threadIdx.x);
+    }
+    __syncthreads();
+    vj_cuda_scale_pixel(&job, &s, vj_cuda_here(), threadIdx.x);
+}
+
+static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
+    share_kernel(const __grid_constant__ struct vj_cuda_share_job job)
+{
+    __shared__ struct vj_cuda_share_shared s;
+    vj_cuda_share_count(&job, &s, vj_cuda_here(), threadIdx.x);
+    for (unsigned half = VJ_CUDA_THREADS / 2; half > 0; half /= 2) {
+        __syncthreads();
+        vj_cuda_share_add(&s, half, threadIdx.x);
+    }
+    vj_cuda_share_part(&job, &s, vj_cuda_here(), threadIdx.x);
+}
+
+static __global__ void share_total_kernel(const __grid_constant__ struct vj_cuda_share_job job)
+{
+    vj_cuda_share_total(&job, threadIdx.x);
+}
+
+static_assert(sizeof(struct vj_cuda_canny_shared) <= VJ_CUDA_SHARED, "shared memory of Canny");
+static_assert(sizeof(struct vj_cuda_epc_shared) <= VJ_CUDA_SHARED, "shared memory of epc17");
+
+/* ---- Memory --------------------------------------------------------------------------------- */
+
+static int check_size(size_t width, size_t height, struct vj_error *err)
+{
+    size_t pixels;
+    if (width < 1 || height < 1 || !vj_size_mul(width, height, &pixels) || pixels > INT32_MAX ||
+        vj_cuda_blocks(height, VJ_CUDA_JND_HEIGHT) > VJ_CUDA_MAX_GRID_Y)
+        return vj_fail(err, -EINVAL,
+                       "picture of %zux%zu pixels: pixel-JND maps on a device take 1 to 2^31 - 1 "
+                       "pixels and at most %d rows",
+                       width, height, VJ_CUDA_MAX_GRID_Y * VJ_CUDA_JND_HEIGHT);
+    return 0;
+}
+
+static int check_count(int count, int capacity, struct vj_error *err)
+{
+    if (count < 1 || count > capacity)
+        return vj_fail(err, -EINVAL,
+                       "%d candidates for pixel-JND shares, there is room for 1 to %d", count,
+                       capacity);
+    return 0;
+}
+
+/* Lays out the arrays; with base NULL it only counts. */
+static size_t lay_out(struct vj_cuda_jnd *j, uint8_t *base)
+{
+    const struct vj_cuda_plane plane = {NULL, (int)j->max_width, (int)j->max_height};
+    size_t pixels = j->max_width * j->max_height;
+    size_t tiles = vj_cuda_grid_plane(vj_cuda_canny_grid(&plane));
+    struct vj_cuda_arena arena = {base, 0};
+    j->kept = (double *)vj_cuda_take(&arena, pixels, sizeof(double));
+    j->peak = (double *)vj_cuda_take(&arena, tiles, sizeof(double));
+    j->gradient = (uint32_t *)vj_cuda_take(&arena, tiles, sizeof(uint32_t));
+    j->limits = (struct vj_cuda_edge_limits *)vj_cuda_take(&arena, 1, sizeof(*j->limits));
+    j->mark = (uint8_t *)vj_cuda_take(&arena, pixels, 1);
+    j->label = (uint32_t *)vj_cuda_take(&arena, pixels, sizeof(uint32_t));
+    j->edge = (uint8_t *)vj_cuda_take(&arena, pixels, 1);
+    j->range = (struct vj_cuda_range *)vj_cuda_take(&arena, VJ_CUDA_RANGE_PARTS, sizeof(*j->range));
+    j->above =
+        (uint64_t *)vj_cuda_take(&arena, (size_t)j->levels, VJ_CUDA_SHARE_PARTS * sizeof(uint64_t));
+    return vj_cuda_taken(&arena);
+}
+
+size_t vj_cuda_jnd_bytes(size_t max_width, size_t max_height, int levels)
+{
+    if (check_size(max_width, max_height, NULL) || check_count(levels, VJ_CUDA_LEVELS, NULL))
+        return 0;
+    struct vj_cuda_jnd j;
+    memset(&j, 0, sizeof(j));
+    j.max_width = max_width;
+    j.max_height = max_height;
+    j.levels = levels;
+    return lay_out(&j, NULL);
+}
+
+int vj_cuda_jnd_create(struct vj_cuda_jnd **jnd, size_t max_width, size_t max_height, int levels,
+                       struct vj_error *err)
+{
+    *jnd = NULL;
+    int rc = check_size(max_width, max_height, err);
+    if (!rc)
+        rc = check_count(levels, VJ_CUDA_LEVELS, err);
+    if (rc)
+        return rc;
+    struct vj_cuda_jnd *j = (struct vj_cuda_jnd *)vj_calloc(1, sizeof(*j));
+    if (!j)
+        return vj_fail(err, -ENOMEM, "out of memory");
+    j->max_width = max_width;
+    j->max_height = max_height;
+    j->levels = levels;
+    j->taps = vj_canny_taps();
+    j->complexity_gaussian = vj_jnd_gaussian(3, 1.0);
+    j->weight_gaussian =
+        vj_jnd_gaussian(vj_jnd_weight_epc.gaussian_size, vj_jnd_weight_epc.gaussian_sigma);
+    rc = vj_cuda_memory(&j->memory, lay_out(j, NULL), max_width, max_height, "pixel-JND maps", err);
+    if (rc) {
+        vj_cuda_jnd_destroy(j);
+        return rc;
+    }
+    lay_out(j, j->memory);
+    *jnd = j;
+    return 0;
+}
+
+void vj_cuda_jnd_destroy(struct vj_cuda_jnd *jnd)
+{
+    if (!jnd)
+        return;
+    cudaFree(jnd->memory);
+    free(jnd);
+}
+
+static int check_room(const struct vj_cuda_jnd *j, size_t width, size_t height,
+                      struct vj_error *err)
+{
+    if (width > j->max_width || height > j->max_height)
+        return vj_fail(err, -ENOSPC,
+                       "picture of %zux%zu pixels: the device was prepared for pixel-JND maps of "
+                       "%zux%zu",
+                       width, height, j->max_width, j->max_height);
+    return check_size(width, height, err);
+}
+
+/* ---- Maps ----------------------------------------------------------------------------------- */
+
+int vj_cuda_luma(cudaStream_t stream, const uint8_t *d_pixels, size_t width, size_t height,
+                 int channels, uint8_t *d_luma, struct vj_error *err)
+{
+    int rc = check_size(width, height, err);
+    if (rc)
+        return rc;
+    struct vj_cuda_luma_job job = {d_pixels, width * height, channels, d_luma};
+    luma_kernel<<<vj_cuda_dim(vj_cuda_line_grid(job.count, VJ_CUDA_THREADS, 1)), VJ_CUDA_THREADS, 0,
+                  stream>>>(job);
+    return VJ_CUDA_LAUNCHED("luma", err);
+}
+
+/* Edges of the EPC model, into jnd->edge. */
+static int find_edges(struct vj_cuda_jnd *j, cudaStream_t stream, const struct vj_cuda_plane *plane,
+                      struct vj_error *err)
+{
+    const struct vj_cuda_grid tiles = vj_cuda_canny_grid(plane);
+    struct vj_cuda_canny_job canny = {*plane, j->taps, j->kept, j->peak, j->gradient};
+    canny_kernel<<<vj_cuda_dim(tiles), VJ_CUDA_THREADS, 0, stream>>>(canny);
+    int rc = VJ_CUDA_LAUNCHED("edge gradient", err);
+    if (rc)
+        return rc;
+    struct vj_cuda_limits_job limits = {j->peak, j->gradient, vj_cuda_grid_plane(tiles), j->limits};
+    limits_kernel<<<1, VJ_CUDA_THREADS, 0, stream>>>(limits);
+    rc = VJ_CUDA_LAUNCHED("edge thresholds", err);
+    if (rc)
+        return rc;
+    const dim3 pixels = vj_cuda_dim(vj_cuda_edge_grid(plane->width, plane->height));
+    struct vj_cuda_edge_job edge = {j->kept, j->limits, plane->width, plane->height,
+                                    j->mark, j->label,  j->edge};
+    mark_kernel<<<pixels, VJ_CUDA_THREADS, 0, stream>>>(edge);
+    rc = VJ_CUDA_LAUNCHED("edge marks", err);
+    if (rc)
+        return rc;
+    join_kernel<<<pixels, VJ_CUDA_THREADS, 0, stream>>>(edge);
+    rc = VJ_CUDA_LAUNCHED("edge components", err);
+    if (rc)
+        return rc;
+    tell_kernel<<<pixels, VJ_CUDA_THREADS, 0, stream>>>(edge);
+    rc = VJ_CUDA_LAUNCHED("strong edges", err);
+    if (rc)
+        return rc;
+    edge_kernel<<<pixels, VJ_CUDA_THREADS, 0, stream>>>(edge);
+    return VJ_CUDA_LAUNCHED("edges", err);
+}
+
+static int chou95(struct vj_cuda_jnd *j, cudaStream_t stream, const struct vj_cuda_plane *plane,
+                  bool add, float *d_map, struct vj_error *err)
+{
+    (void)j;
+    struct vj_cuda_chou_job job = {*plane, add, d_map};
+    chou_kernel<<<vj_cuda_dim(vj_cuda_map_grid(plane)), VJ_CUDA_THREADS, 0, stream>>>(job);
+    return VJ_CUDA_LAUNCHED("chou95 map", err);
+}
+
+static int epc17(struct vj_cuda_jnd *j, cudaStream_t stream, const struct vj_cuda_plane *plane,
+                 float *d_map, struct vj_error *err)
+{
+    int rc = find_edges(j, stream, plane, err);
+    if (rc)
+        return rc;
+    struct vj_cuda_epc_job job;
+    memset(&job, 0, sizeof(job));
+    job.plane = *plane;
+    job.edge = j->edge;
+    job.attenuation = vj_jnd_weight_epc.attenuation;
+    job.complexity_gaussian = j->complexity_gaussian;
+    job.weight_gaussian = j->weight_gaussian;
+    job.map = d_map;
+    epc_kernel<<<vj_cuda_dim(vj_cuda_map_grid(plane)), VJ_CUDA_THREADS, 0, stream>>>(job);
+    return VJ_CUDA_LAUNCHED("epc17 map", err);
+}
+
+enum map_kind {
+    UNKNOWN,
+    CHOU95_AUTHORS,
+    CHOU95_PAPER,
+    EPC17_AUTHORS,
+};
+
+static enum map_kind kind_of(const struct vj_jnd_model *model, size_t variant)
+{
+    static const struct {
+        const char *model, *variant;
+        enum map_kind kind;
+    } known[] = {
+        {"chou95", "authors", CHOU95_AUTHORS},
+        {"chou95", "paper", CHOU95_PAPER},
+        {"epc17", "authors", EPC17_AUTHORS},
+    };
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (strcmp(model->name, known[i].model) == 0 &&
+            strcmp(model->variants[variant], known[i].variant) == 0)
+            return known[i].kind;
+    }
+    return UNKNOWN;
+}
+
+int vj_cuda_jnd_supported(const struct vj_jnd_model *model, size_t variant, struct vj_error *err)
+{
+    size_t variants = 0;
+    while (model->variants[variants])
+        variants++;
+    if (variant >= variants)
+        return vj_fail(err, -EINVAL, "pixel-JND model %s has no variant number %zu", model->name,
+                       variant);
+    if (kind_of(model, variant) == UNKNOWN)
+        return vj_fail(err, -ENOTSUP,
+                       "pixel-JND model %s, variant %s, is not there on CUDA devices: use --device "
+                       "cpu or another model",
+                       model->name, model->variants[variant]);
+    return 0;
+}
+
+int vj_cuda_jnd_compute(struct vj_cuda_jnd *jnd, cudaStream_t stream,
+                        const struct vj_jnd_model *model, size_t variant, const uint8_t *d_luma,
+                        size_t width, size_t height, float *d_map, struct vj_error *err)
+{
+    int rc = check_room(jnd, width, height, err);
+    if (!rc)
+        rc = vj_cuda_jnd_supported(model, variant, err);
+    if (rc)
+        return rc;
+    const struct vj_cuda_plane plane = {d_luma, (int)width, (int)height};
+    enum map_kind kind = kind_of(model, variant);
+    if (kind == EPC17_AUTHORS)
+        return epc17(jnd, stream, &plane, d_map, err);
+    return chou95(jnd, stream, &plane, kind == CHOU95_AUTHORS, d_map, err);
+}
+
+/* ---- What is made of maps ------------------------------------------------------------------- */
+
+static_assert((int)VJ_CUDA_RANGE_PARTS == (int)VJ_CUDA_THREADS, "a thread joins each range");
+
+int vj_cuda_jnd_to_u8(struct vj_cuda_jnd *jnd, cudaStream_t stream, const float *d_map,
+                      size_t width, size_t height, enum vj_jnd_scale scale, uint8_t *d_out,
+                      uint32_t *d_not_finite, struct vj_error *err)
+{
+    int rc = check_room(jnd, width, height, err);
+    if (rc)
+        return rc;
+    size_t pixels = width * height;
+    struct vj_cuda_range_job range = {d_map, pixels, VJ_CUDA_RANGE_PARTS, jnd->range};
+    range_kernel<<<VJ_CUDA_RANGE_PARTS, VJ_CUDA_THREADS, 0, stream>>>(range);
+    rc = VJ_CUDA_LAUNCHED("range of a map", err);
+    if (rc)
+        return rc;
+    struct vj_cuda_scale_job job = {d_map, pixels, scale, jnd->range, d_out, d_not_finite};
+    scale_kernel<<<vj_cuda_dim(vj_cuda_line_grid(pixels, VJ_CUDA_THREADS, 1)), VJ_CUDA_THREADS, 0,
+                   stream>>>(job);
+    return VJ_CUDA_LAUNCHED("scaling of a map", err);
+}
+
+int vj_cuda_jnd_share(struct vj_cuda_jnd *jnd, cudaStream_t stream, const uint8_t *d_candidates,
+                      int count, size_t width, size_t height, int channels,
+                      const uint8_t *d_reference_luma, const float *d_map, double *d_share,
+                      struct vj_error *err)
+{
+    int rc = check_room(jnd, width, height, err);
+    if (!rc)
+        rc = check_count(count, jnd->levels, err);
+    if (rc)
+        return rc;
+    struct vj_cuda_share_job job = {d_candidates, width * height, channels, d_reference_luma,
+                                    d_map,        jnd->above,     d_share};
+    share_kernel<<<vj_cuda_dim(vj_cuda_share_grid(count)), VJ_CUDA_THREADS, 0, stream>>>(job);
+    rc = VJ_CUDA_LAUNCHED("pixels above a map", err);
+    if (rc)
+        return rc;
+    share_total_kernel<<<1, (unsigned)count, 0, stream>>>(job);
+    return VJ_CUDA_LAUNCHED("share above a map", err);
+}
