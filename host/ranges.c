@@ -16,10 +16,11 @@ static bool next_number(const char **text, int min, int max, int *number)
     return true;
 }
 
-static bool contains(const int *list, size_t count, int number)
+/* Once per range, not once per number: a range may hold a million. */
+static bool any_within(const int *list, size_t count, int first, int last)
 {
     for (size_t i = 0; i < count; i++)
-        if (list[i] == number)
+        if (list[i] >= first && list[i] <= last)
             return true;
     return false;
 }
@@ -37,11 +38,10 @@ bool vj_ranges_parse(const char *text, int min, int max, int *list, size_t *coun
             if (!next_number(&text, min, max, &last) || last < first)
                 return false;
         }
-        for (int n = first; n <= last; n++) {
-            if (contains(list, *count, n))
-                return false;
+        if (any_within(list, *count, first, last))
+            return false;
+        for (int n = first; n <= last; n++)
             list[(*count)++] = n;
-        }
         if (*text == '\0')
             return true;
         if (*text++ != ',')

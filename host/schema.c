@@ -30,7 +30,7 @@ const char *vj_schema_path(char path[VJ_SCHEMA_PATH], const char *predictor, con
 
 enum { ID_MAX = 1000000 };
 
-/* Sorted numbers of the items wanted; *ids NULL when all are. */
+/* Numbers of the items wanted, as listed; *ids NULL when all are. */
 static int parse_ids(const char *text, int **ids, size_t *count, struct vj_error *err)
 {
     *ids = NULL;
