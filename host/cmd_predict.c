@@ -54,14 +54,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     struct arguments *a = state->input;
     struct vj_error err = {0};
     char *end;
+    long qf;
     switch (key) {
     case KEY_WEIGHTS:
         a->weights = arg;
         return 0;
     case KEY_ANCHOR:
-        a->anchor_qf = (int)strtol(arg, &end, 10);
-        if (end == arg || *end || a->anchor_qf < 1 || a->anchor_qf > VJ_QF_MAX)
+        qf = strtol(arg, &end, 10);
+        if (end == arg || *end || qf < 1 || qf > VJ_QF_MAX)
             argp_error(state, "--anchor: '%s' is not a quality factor 1..100", arg);
+        a->anchor_qf = (int)qf;
         return 0;
     case KEY_SET:
         if (vj_config_set_pair(&a->config, arg, &err))
@@ -231,7 +233,9 @@ int vj_cmd_predict(int argc, char **argv)
     largest(&a, &width, &height);
     int r = strchr(a.weights, ',') || strlen(a.weights) + sizeof("vpjnd:") > sizeof(list)
                 ? vj_fail(&err, -EINVAL, "--weights: '%s' is too long or has a comma", a.weights)
-                : vj_predictors_open(&predictors, list, positive[a.config.positive_class], &err);
+                : vj_config_check_search(&a.config, &err);
+    if (!r)
+        r = vj_predictors_open(&predictors, list, positive[a.config.positive_class], &err);
     if (!r && predictors.weights[0].origin == VJ_ORIGIN_RANDOM)
         fprintf(stderr, "vpjnd: %s holds random weights; its predictions mean nothing\n",
                 a.weights);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #include "datasets/dataset.h"
 
@@ -191,7 +192,7 @@ static int set_bytes(size_t *field, const struct vj_option *o, const char *value
         else
             end = (char *)value;
     }
-    if (end == value || errno || value[0] == '-' || n > (SIZE_MAX >> shift))
+    if (end == value || errno || strchr(value, '-') || n > (SIZE_MAX >> shift))
         return vj_fail(err, -EINVAL, "option %s: '%s' is not a size such as 8G, 512M or 1000000",
                        o->key, value);
     *field = (size_t)n << shift;
@@ -346,6 +347,12 @@ int vj_config_read(struct vj_config *config, const char *path, struct vj_error *
     FILE *file = fopen(path, "r");
     if (!file)
         return vj_fail(err, -errno, "cannot open configuration file %s: %s", path, strerror(errno));
+    /* libconfig ends the program when it cannot read, and a folder can be opened but not read. */
+    struct stat status;
+    if (fstat(fileno(file), &status) != 0 || S_ISDIR(status.st_mode)) {
+        fclose(file);
+        return vj_fail(err, -EISDIR, "configuration file %s is a folder; name a file", path);
+    }
     config_t parsed;
     config_init(&parsed);
     int r = config_read(&parsed, file) == CONFIG_TRUE
@@ -370,13 +377,8 @@ int vj_config_parse(struct vj_config *config, const char *text, const char *name
     return r;
 }
 
-int vj_config_check(const struct vj_config *config, struct vj_error *err)
+int vj_config_check_search(const struct vj_config *config, struct vj_error *err)
 {
-    if (!config->dataset[0])
-        return vj_fail(err, -EINVAL, "option dataset is empty; name a data set");
-    if (!config->root[0])
-        return vj_fail(err, -EINVAL, "option root is empty; say where data set %s lies (root=DIR)",
-                       config->dataset);
     if (config->qf_first > config->qf_last)
         return vj_fail(err, -EINVAL, "option qf_first = %d is above qf_last = %d", config->qf_first,
                        config->qf_last);
@@ -386,6 +388,19 @@ int vj_config_check(const struct vj_config *config, struct vj_error *err)
     if (config->window_threshold > config->window)
         return vj_fail(err, -EINVAL, "option window_threshold = %d is above window = %d",
                        config->window_threshold, config->window);
+    return 0;
+}
+
+int vj_config_check(const struct vj_config *config, struct vj_error *err)
+{
+    if (!config->dataset[0])
+        return vj_fail(err, -EINVAL, "option dataset is empty; name a data set");
+    if (!config->root[0])
+        return vj_fail(err, -EINVAL, "option root is empty; say where data set %s lies (root=DIR)",
+                       config->dataset);
+    int r = vj_config_check_search(config, err);
+    if (r)
+        return r;
     if (!config->predictors[0])
         return vj_fail(err, -EINVAL,
                        "option predictors is empty; name at least one, e.g. constant");

@@ -105,6 +105,9 @@ int vj_config_parse(struct vj_config *config, const char *text, const char *name
 /* Checks fields against each other (qf_first <= qf_last, block sizes, ...). */
 int vj_config_check(const struct vj_config *config, struct vj_error *err);
 
+/* Of these, what also holds without a data set: range of quality factors, search. */
+int vj_config_check_search(const struct vj_config *config, struct vj_error *err);
+
 /*
  * The configuration as text that vj_config_read() accepts, one `key = value;` line per option.
  * all: false leaves out the options that cannot change a result.
