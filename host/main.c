@@ -24,6 +24,15 @@ static const struct {
 };
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
 
+/* A full disk behind a pipe or a redirection must not pass for success. */
+static int close_output(int status)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    fputs("vpjnd: cannot write to standard output; is the disk full?\n", stderr);
+    return VJ_EXIT_USAGE;
+}
+
 static void usage(FILE *out)
 {
     fputs("Usage: vpjnd COMMAND [OPTION...]\n\n"
@@ -58,7 +67,7 @@ int main(int argc, char **argv)
         char name[64]; /* what argp prints in front of its messages */
         snprintf(name, sizeof(name), "vpjnd %s", commands[i].name);
         argv[1] = name;
-        return commands[i].run(argc - 1, argv + 1);
+        return close_output(commands[i].run(argc - 1, argv + 1));
     }
     fprintf(stderr, "vpjnd: unknown command '%s'; `vpjnd --help` lists them\n", argv[1]);
     return VJ_EXIT_USAGE;
