@@ -412,7 +412,7 @@ static int cuda_source(void *state, int slot, const struct vj_image *source,
                        const struct vj_image *reference, int anchor_qf, struct vj_error *err)
 {
     struct vj_cuda_device *dev = state;
-    struct vj_cuda_slot *s;
+    struct vj_cuda_slot *s = NULL;
     int r = enter(dev, slot, &s, err);
     if (!r)
         r = check_picture(dev, source, reference, err);
@@ -452,7 +452,7 @@ static int cuda_jnd_maps(void *state, int slot, struct vj_error *err)
 {
     struct vj_cuda_device *dev = state;
     const struct vj_device_plan *plan = &dev->sizes.plan;
-    struct vj_cuda_slot *s;
+    struct vj_cuda_slot *s = NULL;
     int r = enter(dev, slot, &s, err);
     if (!r)
         r = need_loaded(s, slot, err);
@@ -498,7 +498,7 @@ static int cuda_positions(void *state, int slot, const int32_t (*origin)[2],
                           const int32_t (*jnd_origin)[2], struct vj_error *err)
 {
     struct vj_cuda_device *dev = state;
-    struct vj_cuda_slot *s;
+    struct vj_cuda_slot *s = NULL;
     size_t bytes = dev->sizes.positions * sizeof(*origin);
     int r = enter(dev, slot, &s, err);
     if (!r)
@@ -779,7 +779,7 @@ static int cuda_scores(void *state, int slot, size_t network, int draw, int coun
     struct vj_cuda_device *dev = state;
     const struct vj_device_plan *plan = &dev->sizes.plan;
     struct vj_cuda_record *record;
-    struct vj_cuda_slot *s;
+    struct vj_cuda_slot *s = NULL;
     int r = enter(dev, slot, &s, err);
     if (r)
         return r;
@@ -810,7 +810,7 @@ static int cuda_scores(void *state, int slot, size_t network, int draw, int coun
 static int cuda_wait(void *state, int slot, struct vj_error *err)
 {
     struct vj_cuda_device *dev = state;
-    struct vj_cuda_slot *s;
+    struct vj_cuda_slot *s = NULL;
     int r = enter(dev, slot, &s, err);
     return r ? r : drain(dev, s, err);
 }

@@ -1,0 +1,604 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The CUDA device against the CPU device, end to end through the table of host/device.h. Sizes,
+ * qualities and shares of pixels must be equal to the last bit; scores lie within a limit. Within
+ * the CUDA device everything must be equal bit for bit, however the work is cut up: calls, slots,
+ * devices, files or synthesised candidates, first run or second.
+ *
+ * VPJND_TEST_SELECTOR in the environment tests another device than `cuda`, e.g. cuda:1.
+ */
+#include "tests/vj_test.h"
+
+#include <errno.h>
+#include <math.h>
+
+#include "host/checked.h"
+#include "host/device.h"
+#include "host/jpeg_plan.h"
+#include "host/rng.h"
+
+enum { LEVELS = 12, PATCHES = 5, DRAWS = 2, SIDE = 48, NETWORKS = 2 };
+
+/*
+ * Largest ||gpu - cpu|| / ||cpu|| over the scores, patch qualities and patch weights of one
+ * picture. fp32: sums of up to 49,152 products in another order. tf32 and fp16: operands of 10 bits
+ * of mantissa, 2^-11 each, through five layers.
+ */
+static const double score_limit[] = {1e-4, 2e-2, 2e-2};
+
+struct setup {
+    struct vj_weights weights[NETWORKS];
+    const struct vj_weights *list[NETWORKS];
+    struct vj_device_plan plan;
+};
+
+/* Everything that a device says about one picture. */
+struct answers {
+    int64_t bytes[LEVELS];
+    struct vj_quality_values quality[LEVELS];
+    double share[2][LEVELS];
+    float score[NETWORKS][DRAWS][LEVELS];
+    float patch_quality[NETWORKS][DRAWS][LEVELS][PATCHES];
+    float patch_weight[NETWORKS][DRAWS][LEVELS][PATCHES];
+};
+
+static const int levels_qf[LEVELS] = {1, 3, 10, 23, 37, 49, 50, 64, 75, 88, 99, 100};
+
+static const char *selector(void)
+{
+    const char *given = getenv("VPJND_TEST_SELECTOR");
+    return given ? given : "cuda";
+}
+
+static void setup_open(struct setup *s, size_t width, size_t height, enum vj_subsampling sampling,
+                       int slots)
+{
+    struct vj_error err = {0};
+    memset(s, 0, sizeof(*s));
+    for (int i = 0; i < NETWORKS; i++) {
+        struct vj_net_shape shape =
+            vj_net_shape_default(i ? VJ_VARIANT_RELEASED : VJ_VARIANT_FIGURE);
+        shape.patch_size = SIDE;
+        if (vj_weights_init(&s->weights[i], &shape, 7 + (uint64_t)i, &err))
+            fail_msg("%s", err.text);
+        s->list[i] = &s->weights[i];
+    }
+    s->plan = (struct vj_device_plan){.max_width = width,
+                                      .max_height = height,
+                                      .slots = slots,
+                                      .threads = 4,
+                                      .levels = LEVELS,
+                                      .sampling = sampling,
+                                      .quality = VJ_QUALITY_ALL,
+                                      .jnd_count = 2,
+                                      .net_jnd = 1,
+                                      .net_scale = VJ_JND_MINMAX,
+                                      .weights = s->list,
+                                      .weights_count = NETWORKS,
+                                      .patches = PATCHES,
+                                      .draws = DRAWS,
+                                      .patch_size = SIDE};
+    s->plan.jnd[0].model = vj_jnd_find("chou95", NULL);
+    s->plan.jnd[1].model = vj_jnd_find("epc17", NULL);
+    s->plan.jnd_share[0] = s->plan.jnd_share[1] = true;
+}
+
+static void setup_close(struct setup *s)
+{
+    for (int i = 0; i < NETWORKS; i++)
+        vj_weights_free(&s->weights[i]);
+}
+
+static struct vj_device device_open(const char *name, const struct vj_device_plan *plan)
+{
+    struct vj_device device;
+    struct vj_error err = {0};
+    char note[256];
+    if (vj_device_open(&device, name, plan, note, &err))
+        fail_msg("%s", err.text);
+    return device;
+}
+
+/* Smooth shading, an edge and noise, so that every stage has something to do. */
+static struct vj_image picture(size_t width, size_t height, int channels, uint64_t seed)
+{
+    struct vj_image img;
+    assert_int_equal(vj_image_alloc(&img, width, height, channels, NULL), 0);
+    size_t i = 0;
+    for (size_t y = 0; y < height; y++)
+        for (size_t x = 0; x < width; x++)
+            for (int c = 0; c < channels; c++, i++) {
+                uint32_t word =
+                    vj_random4(seed, VJ_RNG_TEST, (uint64_t)c, (uint32_t)(y * width + x)).v[0];
+                size_t shade = (x * (2 + (size_t)c) + y * 3) / 4 % 200;
+                size_t edge = x * 5 > y * 7 + width ? 40 : 0;
+                img.data[i] = (uint8_t)(shade + edge + word % 14);
+            }
+    return img;
+}
+
+static void place(const struct vj_image *img, uint64_t seed, int32_t (*origin)[2])
+{
+    for (uint32_t p = 0; p < PATCHES * DRAWS; p++) {
+        struct vj_u32x4 word = vj_random4(seed, VJ_RNG_PATCHES, 0, p);
+        origin[p][0] = (int32_t)vj_random_below(word.v[0], (uint32_t)img->height - SIDE + 1);
+        origin[p][1] = (int32_t)vj_random_below(word.v[1], (uint32_t)img->width - SIDE + 1);
+    }
+    origin[0][0] = origin[0][1] = 0; /* corners */
+    origin[1][0] = (int32_t)img->height - SIDE;
+    origin[1][1] = (int32_t)img->width - SIDE;
+}
+
+/* How a picture is put through a device. */
+struct course {
+    const struct vj_image *img, *reference;
+    int anchor_qf;
+    uint64_t seed;            /* of the positions */
+    int step;                 /* levels per candidates() call */
+    bool own_jnd;             /* the map's patches lie elsewhere */
+    vj_candidate_fetch fetch; /* candidates are files */
+    void *user;
+};
+
+static void must(int r, const struct vj_error *err)
+{
+    if (r)
+        fail_msg("%d: %s", r, err->text);
+}
+
+/* Asks for everything; the answers are complete after wait(). */
+static void ask(const struct vj_device *device, int slot, const struct course *c,
+                struct answers *answers)
+{
+    const struct vj_device_ops *ops = device->ops;
+    struct vj_error err = {0};
+    int32_t origin[PATCHES * DRAWS][2], jnd_origin[PATCHES * DRAWS][2];
+    place(c->img, c->seed, origin);
+    place(c->img, c->seed + 1, jnd_origin);
+    must(ops->source(device->state, slot, c->img, c->reference, c->anchor_qf, &err), &err);
+    must(ops->jnd_maps(device->state, slot, &err), &err);
+    must(ops->positions(device->state, slot, (const int32_t(*)[2])origin,
+                        c->own_jnd ? (const int32_t(*)[2])jnd_origin : NULL, &err),
+         &err);
+    memset(origin, 0x7f, sizeof(origin)); /* the caller's arrays are free to be reused */
+    memset(jnd_origin, 0x7f, sizeof(jnd_origin));
+    for (int first = 0; first < LEVELS; first += c->step) {
+        int count = LEVELS - first < c->step ? LEVELS - first : c->step;
+        const struct vj_candidate_request request = {.qf = levels_qf + first,
+                                                     .count = count,
+                                                     .fetch = c->fetch,
+                                                     .user = c->user,
+                                                     .sizes = true,
+                                                     .metrics = true,
+                                                     .patches = true};
+        const struct vj_candidate_values out = {
+            .bytes = answers->bytes + first,
+            .quality = answers->quality + first,
+            .share = {answers->share[0] + first, answers->share[1] + first}};
+        must(ops->candidates(device->state, slot, &request, &out, &err), &err);
+        for (size_t n = 0; n < NETWORKS; n++)
+            for (int d = 0; d < DRAWS; d++)
+                must(ops->scores(device->state, slot, n, d, count, answers->score[n][d] + first,
+                                 answers->patch_quality[n][d][first],
+                                 answers->patch_weight[n][d][first], &err),
+                     &err);
+    }
+}
+
+static void wait_for(const struct vj_device *device, int slot)
+{
+    struct vj_error err = {0};
+    must(device->ops->wait(device->state, slot, &err), &err);
+}
+
+/* Poisoned first: a value that never arrives is seen. */
+static struct answers *fresh(void)
+{
+    struct answers *a = malloc(sizeof(*a));
+    assert_non_null(a);
+    memset(a, 0xA5, sizeof(*a));
+    return a;
+}
+
+static struct answers *run(const struct vj_device *device, const struct course *c)
+{
+    struct answers *a = fresh();
+    ask(device, 0, c, a);
+    wait_for(device, 0);
+    return a;
+}
+
+static void expect_same(const struct answers *a, const struct answers *b)
+{
+    assert_memory_equal(a, b, sizeof(*a));
+}
+
+static double distance(const float *a, const float *b, size_t n)
+{
+    double difference = 0, norm = 0;
+    for (size_t i = 0; i < n; i++) {
+        difference += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
+        norm += (double)b[i] * (double)b[i];
+    }
+    return sqrt(difference / norm);
+}
+
+static void expect_close(const struct answers *gpu, const struct answers *cpu, double limit)
+{
+    assert_memory_equal(gpu->bytes, cpu->bytes, sizeof(gpu->bytes));
+    assert_memory_equal(gpu->quality, cpu->quality, sizeof(gpu->quality));
+    assert_memory_equal(gpu->share, cpu->share, sizeof(gpu->share));
+    double score = distance(gpu->score[0][0], cpu->score[0][0], sizeof(gpu->score) / 4);
+    double quality = distance(gpu->patch_quality[0][0][0], cpu->patch_quality[0][0][0],
+                              sizeof(gpu->patch_quality) / 4);
+    double weight = distance(gpu->patch_weight[0][0][0], cpu->patch_weight[0][0][0],
+                             sizeof(gpu->patch_weight) / 4);
+    print_message("scores %.2g, patch qualities %.2g, patch weights %.2g (limit %.2g)\n", score,
+                  quality, weight, limit);
+    assert_true(score <= limit && quality <= limit && weight <= limit); /* NaN fails */
+}
+
+/* ---- parity ---- */
+
+struct shape {
+    size_t width, height;
+    int channels;
+    enum vj_subsampling sampling;
+    int anchor_qf;
+    bool reference, from_anchor, own_jnd;
+    enum vj_jnd_scale scale;
+};
+
+static const struct shape shapes[] = {
+    {200, 181, 3, VJ_SUBSAMPLING_420, 100, false, true, false, VJ_JND_MINMAX},
+    {177, 259, 3, VJ_SUBSAMPLING_444, 0, false, false, true, VJ_JND_MAX},
+    {333, 217, 1, VJ_SUBSAMPLING_420, 0, false, false, false, VJ_JND_NONE},
+    {48, 48, 3, VJ_SUBSAMPLING_420, 50, false, false, false, VJ_JND_MINMAX},
+    {49, 63, 1, VJ_SUBSAMPLING_420, 100, false, true, true, VJ_JND_MAX},
+    {190, 177, 3, VJ_SUBSAMPLING_420, 0, true, true, false, VJ_JND_MINMAX},
+};
+
+static void compare_devices(const struct shape *shape, enum vj_precision precision)
+{
+    struct setup s;
+    struct vj_image img = picture(shape->width, shape->height, shape->channels, 11);
+    struct vj_image other = picture(shape->width, shape->height, shape->channels, 12);
+    setup_open(&s, shape->width + 9, shape->height + 3, shape->sampling, 1);
+    s.plan.net_scale = shape->scale;
+    s.plan.jnd_from_anchor = shape->from_anchor;
+    const struct course course = {.img = &img,
+                                  .reference = shape->reference ? &other : NULL,
+                                  .anchor_qf = shape->anchor_qf,
+                                  .seed = 3,
+                                  .step = LEVELS,
+                                  .own_jnd = shape->own_jnd};
+    struct vj_device cpu = device_open("cpu", &s.plan);
+    struct answers *expected = run(&cpu, &course);
+    vj_device_close(&cpu);
+    s.plan.precision = precision;
+    struct vj_device gpu = device_open(selector(), &s.plan);
+    struct answers *got = run(&gpu, &course);
+    vj_device_close(&gpu);
+    expect_close(got, expected, score_limit[precision]);
+    free(got);
+    free(expected);
+    vj_image_free(&img);
+    vj_image_free(&other);
+    setup_close(&s);
+}
+
+static void answers_are_those_of_the_cpu(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
+        compare_devices(&shapes[i], VJ_PRECISION_FP32);
+}
+
+static void lower_precisions_stay_within_their_limits(void **state)
+{
+    (void)state;
+    if (strcmp(selector(), "cpu") == 0)
+        skip();
+    compare_devices(&shapes[0], VJ_PRECISION_TF32);
+    compare_devices(&shapes[0], VJ_PRECISION_FP16);
+}
+
+/* ---- the same work, cut up differently ---- */
+
+struct fixture {
+    struct setup s;
+    struct vj_image img[3];
+    struct course course[3];
+};
+
+static void fixture_open(struct fixture *f, int slots)
+{
+    static const size_t size[3][2] = {{200, 181}, {99, 150}, {181, 64}};
+    setup_open(&f->s, 200, 200, VJ_SUBSAMPLING_420, slots);
+    for (int i = 0; i < 3; i++) {
+        f->img[i] = picture(size[i][0], size[i][1], 3, 20 + (uint64_t)i);
+        f->course[i] = (struct course){
+            .img = &f->img[i], .anchor_qf = 100, .seed = 5 + (uint64_t)i, .step = LEVELS};
+    }
+}
+
+static void fixture_close(struct fixture *f)
+{
+    for (int i = 0; i < 3; i++)
+        vj_image_free(&f->img[i]);
+    setup_close(&f->s);
+}
+
+static void a_second_run_gives_the_same_bits(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct answers *again[2];
+    fixture_open(&f, 1);
+    struct vj_device gpu = device_open(selector(), &f.s.plan);
+    struct answers *first = run(&gpu, &f.course[0]);
+    free(run(&gpu, &f.course[1])); /* another picture in between leaves nothing behind */
+    again[0] = run(&gpu, &f.course[0]);
+    vj_device_close(&gpu);
+    gpu = device_open(selector(), &f.s.plan);
+    again[1] = run(&gpu, &f.course[0]);
+    vj_device_close(&gpu);
+    for (int i = 0; i < 2; i++) {
+        expect_same(first, again[i]);
+        free(again[i]);
+    }
+    free(first);
+    fixture_close(&f);
+}
+
+/* One level per call leaves many results on their way: more than there is room for. */
+static void the_number_of_levels_per_call_changes_nothing(void **state)
+{
+    (void)state;
+    static const int steps[] = {1, 5, 7};
+    struct fixture f;
+    fixture_open(&f, 1);
+    struct vj_device gpu = device_open(selector(), &f.s.plan);
+    struct answers *whole = run(&gpu, &f.course[0]);
+    for (int i = 0; i < 3; i++) {
+        f.course[0].step = steps[i];
+        struct answers *parts = run(&gpu, &f.course[0]);
+        expect_same(whole, parts);
+        free(parts);
+    }
+    free(whole);
+    vj_device_close(&gpu);
+    fixture_close(&f);
+}
+
+static void expect_alone(const struct fixture *f, const char *name, int slots, int rounds)
+{
+    struct answers *alone[3], *together[3];
+    struct vj_device_plan plan = f->s.plan;
+    plan.slots = 1;
+    struct vj_device gpu = device_open(selector(), &plan);
+    for (int i = 0; i < 3; i++)
+        alone[i] = run(&gpu, &f->course[i]);
+    vj_device_close(&gpu);
+    plan.slots = slots;
+    gpu = device_open(name, &plan);
+    for (int round = 0; round < rounds; round++) {
+        for (int i = 0; i < 3; i++) {
+            together[i] = fresh();
+            ask(&gpu, (i + round) % slots, &f->course[i], together[i]);
+        }
+        for (int i = 0; i < 3; i++)
+            wait_for(&gpu, (i + round) % slots);
+        for (int i = 0; i < 3; i++) {
+            expect_same(alone[i], together[i]);
+            free(together[i]);
+        }
+    }
+    vj_device_close(&gpu);
+    for (int i = 0; i < 3; i++)
+        free(alone[i]);
+}
+
+static void pictures_in_flight_do_not_touch_each_other(void **state)
+{
+    (void)state;
+    if (strcmp(selector(), "cpu") == 0)
+        skip(); /* the CPU device keeps one working set */
+    struct fixture f;
+    fixture_open(&f, 3);
+    expect_alone(&f, selector(), 3, 4);
+    expect_alone(&f, selector(), 2, 2); /* fewer slots than pictures: source() waits */
+    fixture_close(&f);
+}
+
+static void two_devices_give_what_one_gives(void **state)
+{
+    (void)state;
+    if (strcmp(selector(), "cuda") != 0)
+        skip();
+    struct fixture f;
+    fixture_open(&f, 3);
+    expect_alone(&f, "cuda:0,0", 3, 2);
+    fixture_close(&f);
+}
+
+/* ---- candidates that are files ---- */
+
+struct shelf {
+    struct vj_jpeg_plan *plan;
+    struct vj_image img;
+    int bad_qf;   /* this one cannot be read */
+    int wrong_qf; /* this one has another size */
+};
+
+static int take_from_shelf(void *user, int qf, struct vj_image *img, int64_t *bytes,
+                           struct vj_error *err)
+{
+    const struct shelf *shelf = user;
+    struct vj_jpeg_scratch *scratch = NULL;
+    if (qf == shelf->bad_qf)
+        return vj_fail(err, -EBADMSG, "shelf: candidate %d is damaged", qf);
+    size_t width = shelf->img.width - (qf == shelf->wrong_qf);
+    int r = vj_image_alloc(img, width, shelf->img.height, 3, err);
+    if (!r && width == shelf->img.width)
+        r = vj_jpeg_scratch_create(&scratch, width, shelf->img.height, 3, VJ_SUBSAMPLING_420, err);
+    if (!r && scratch)
+        r = vj_jpeg_plan_decode(shelf->plan, qf, img->data, scratch, err);
+    if (!r && scratch)
+        r = vj_jpeg_plan_size(shelf->plan, qf, VJ_JPEG_CODING_STANDARD, bytes, scratch, err);
+    vj_jpeg_scratch_free(scratch);
+    return r;
+}
+
+static void files_give_what_synthesised_candidates_give(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_open(&f, 1);
+    struct shelf shelf = {.img = f.img[0]};
+    assert_int_equal(vj_jpeg_plan_create(&shelf.plan, &f.img[0], VJ_SUBSAMPLING_420, NULL), 0);
+    struct vj_device gpu = device_open(selector(), &f.s.plan);
+    struct answers *made = run(&gpu, &f.course[0]);
+    f.course[0].fetch = take_from_shelf;
+    f.course[0].user = &shelf;
+    for (int step = LEVELS; step >= 4; step -= 4) {
+        f.course[0].step = step;
+        struct answers *read = run(&gpu, &f.course[0]);
+        expect_same(made, read);
+        free(read);
+    }
+    free(made);
+    vj_device_close(&gpu);
+    vj_jpeg_plan_free(shelf.plan);
+    fixture_close(&f);
+}
+
+static void a_bad_file_fails_its_picture_alone(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_open(&f, 2);
+    struct shelf shelf = {.img = f.img[0], .bad_qf = 88};
+    assert_int_equal(vj_jpeg_plan_create(&shelf.plan, &f.img[0], VJ_SUBSAMPLING_420, NULL), 0);
+    struct vj_device gpu = device_open(selector(), &f.s.plan);
+    struct answers *expected = run(&gpu, &f.course[0]);
+    const struct vj_candidate_request request = {.qf = levels_qf,
+                                                 .count = LEVELS,
+                                                 .fetch = take_from_shelf,
+                                                 .user = &shelf,
+                                                 .sizes = true,
+                                                 .metrics = true};
+    for (int round = 0; round < 2; round++) {
+        struct vj_error err = {0};
+        struct answers *a = fresh();
+        const struct vj_candidate_values out = {
+            .bytes = a->bytes, .quality = a->quality, .share = {a->share[0], a->share[1]}};
+        int r = gpu.ops->candidates(gpu.state, 0, &request, &out, &err);
+        if (round == 0 || strcmp(selector(), "cpu") != 0) {
+            assert_int_equal(r, round ? -EINVAL : -EBADMSG);
+            vj_assert_contains(err.text, round ? "the candidate at quality factor 64 has 199x181"
+                                               : "shelf: candidate 88 is damaged");
+        }
+        assert_int_equal(gpu.ops->wait(gpu.state, 0, &err), 0);
+        free(a);
+        shelf.bad_qf = 0;
+        shelf.wrong_qf = strcmp(selector(), "cpu") == 0 ? 0 : 64;
+    }
+    struct answers *after = run(&gpu, &f.course[0]);
+    expect_same(expected, after);
+    free(after);
+    free(expected);
+    vj_device_close(&gpu);
+    vj_jpeg_plan_free(shelf.plan);
+    fixture_close(&f);
+}
+
+/* ---- what is refused ---- */
+
+static void requests_that_do_not_fit_are_refused(void **state)
+{
+    (void)state;
+    if (strcmp(selector(), "cpu") == 0)
+        skip();
+    struct fixture f;
+    struct vj_error err = {0};
+    float score[LEVELS];
+    int64_t bytes[LEVELS];
+    fixture_open(&f, 1);
+    struct vj_device gpu = device_open(selector(), &f.s.plan);
+    const struct vj_device_ops *ops = gpu.ops;
+    const struct vj_candidate_values out = {.bytes = bytes};
+    struct vj_candidate_request request = {.qf = levels_qf, .count = 1, .sizes = true};
+    struct vj_image large = picture(201, 64, 3, 1);
+    int32_t outside[PATCHES * DRAWS][2] = {{0}};
+    outside[3][1] = 200 - SIDE + 1;
+
+    assert_int_equal(ops->wait(gpu.state, 1, &err), -EINVAL);
+    vj_assert_contains(err.text, "slot 1 of 1");
+    assert_int_equal(ops->candidates(gpu.state, 0, &request, &out, &err), -EINVAL);
+    vj_assert_contains(err.text, "no picture is loaded into slot 0");
+    assert_int_equal(ops->source(gpu.state, 0, &large, NULL, 0, &err), -EFBIG);
+    vj_assert_contains(err.text, "picture of 201x64 is larger than the planned 200x200");
+    assert_int_equal(ops->source(gpu.state, 0, &f.img[0], &f.img[1], 0, &err), -EINVAL);
+    must(ops->source(gpu.state, 0, &f.img[0], NULL, 0, &err), &err);
+    assert_int_equal(ops->positions(gpu.state, 0, (const int32_t(*)[2])outside, NULL, &err),
+                     -EINVAL);
+    vj_assert_contains(err.text, "before the pixel-JND maps");
+    must(ops->jnd_maps(gpu.state, 0, &err), &err);
+    assert_int_equal(ops->positions(gpu.state, 0, (const int32_t(*)[2])outside, NULL, &err),
+                     -EINVAL);
+    vj_assert_contains(err.text, "patch 4 of 10");
+    request.patches = true;
+    assert_int_equal(ops->candidates(gpu.state, 0, &request, &out, &err), -EINVAL);
+    request.patches = false;
+    request.count = LEVELS + 1;
+    assert_int_equal(ops->candidates(gpu.state, 0, &request, &out, &err), -EINVAL);
+    request.count = 1;
+    must(ops->candidates(gpu.state, 0, &request, &out, &err), &err);
+    assert_int_equal(ops->scores(gpu.state, 0, 0, 0, 1, score, NULL, NULL, &err), -EINVAL);
+    vj_assert_contains(err.text, "patches of 0 were kept");
+    assert_int_equal(ops->wait(gpu.state, 0, &err), 0);
+    assert_in_range(bytes[0], 623, 200 * 200);
+    vj_image_free(&large);
+    vj_device_close(&gpu);
+    fixture_close(&f);
+}
+
+/* 0 when the device opens; else the reason is printed and the suite skipped. */
+static int skipped(void)
+{
+    struct vj_device device;
+    struct vj_device_plan plan = {.max_width = 16,
+                                  .max_height = 16,
+                                  .slots = 1,
+                                  .threads = 1,
+                                  .levels = 1,
+                                  .sampling = VJ_SUBSAMPLING_420,
+                                  .draws = 1};
+    struct vj_error err = {0};
+    char note[256];
+    int r = vj_device_open(&device, selector(), &plan, note, &err);
+    if (r == -ENODEV)
+        printf("skipped: %s\n", err.text);
+    if (!r)
+        vj_device_close(&device);
+    return r == -ENODEV;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(answers_are_those_of_the_cpu),
+        cmocka_unit_test(lower_precisions_stay_within_their_limits),
+        cmocka_unit_test(a_second_run_gives_the_same_bits),
+        cmocka_unit_test(the_number_of_levels_per_call_changes_nothing),
+        cmocka_unit_test(pictures_in_flight_do_not_touch_each_other),
+        cmocka_unit_test(two_devices_give_what_one_gives),
+        cmocka_unit_test(files_give_what_synthesised_candidates_give),
+        cmocka_unit_test(a_bad_file_fails_its_picture_alone),
+        cmocka_unit_test(requests_that_do_not_fit_are_refused),
+    };
+    if (skipped())
+        return 77;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
