@@ -7,8 +7,10 @@
  * Three objects, so that what is expensive happens once:
  *   struct vj_net            the weights, folded and in the layout the kernels want; constant
  *   struct vj_net_work       buffers and bound primitives for a number of threads
- *   struct vj_net_reference  what a picture's R and J patches contribute to every one of its
- * candidates
+ *   struct vj_net_reference  what a picture's R and J patches contribute to all its candidates
+ *
+ * That the figure's GP_M and GP_S are the mean and then the standard deviation per channel is a
+ * reading of ours, from the scope names GAP_mean and GAP_std of the released graph.
  *
  * Every output has the same bits whatever the thread count, the number of candidates or patches in
  * the call, and the place of a patch among them: a patch is always one single-threaded pass of
@@ -24,8 +26,8 @@
 #include "host/error.h"
 #include "host/weights.h"
 
-#define VJ_NET_ROW_BLOCK                                                                           \
-    32 /* rows of one dense-layer product; calls with a multiple waste nothing */
+/* Rows of one dense-layer product; calls with a multiple of it waste nothing. */
+#define VJ_NET_ROW_BLOCK 32
 
 struct vj_net;
 struct vj_net_work;

@@ -84,7 +84,8 @@ static struct initialiser initialiser_of(const struct vj_tensor *t,
     struct initialiser zero = {BIAS, 0};
     if (t->rank == 1)
         return zero;
-    double fan_in = (double)(t->count / t->shape[t->rank - 1]);
+    const size_t inputs = t->count / t->shape[t->rank - 1];
+    const double fan_in = (double)inputs;
     if (strstr(t->name, "/ch_at/"))
         return (struct initialiser){TRUNCATED_NORMAL, sqrt(2.6 / fan_in)};
     if (strstr(t->name, "/Non-local4/")) /* sqrt(6/512) at the released 256 channels */

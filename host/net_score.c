@@ -167,7 +167,7 @@ size_t vj_net_reference_bytes(const struct vj_net_reference *ref)
            ref->max_patches * (2 * VJ_NET_HIDDEN + ref->net->features) * sizeof(float);
 }
 
-/* A batch of independent patches: patch i goes from `patches` to wherever out(i) says. */
+/* Independent patches of one stream, and where their features go. */
 struct batch {
     enum vj_net_stream stream;
     const uint8_t *patches;
@@ -264,23 +264,45 @@ int vj_net_reference_load(struct vj_net_reference *ref, struct vj_net_work *work
     return failed;
 }
 
-/* Weighted mean of the patches seen so far of one picture. */
-struct pool {
+/* What a call of vj_net_scores() fills in, and the sums of the picture that it is in. */
+struct output {
+    float *score, *quality, *weight;
     double weighted, weights;
 };
+
+/* Rows first .. first + count - 1 of all candidates' patches, in order. */
+static void finish_rows(const struct vj_net_work *work, const struct vj_net_reference *ref,
+                        size_t first, size_t count, struct output *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        const size_t row = first + i, p = row % ref->patches;
+        float q, a;
+        vj_heads_finish(work->heads, i, ref->constant + p * 2 * VJ_NET_HIDDEN, &q, &a);
+        if (out->quality)
+            out->quality[row] = q;
+        if (out->weight)
+            out->weight[row] = a;
+        if (p == 0)
+            out->weighted = out->weights = 0;
+        out->weighted += (double)q * (double)a;
+        out->weights += (double)a;
+        if (p == ref->patches - 1)
+            out->score[row / ref->patches] = (float)(out->weighted / out->weights);
+    }
+}
 
 int vj_net_scores(struct vj_net_work *work, const struct vj_net_reference *ref, const uint8_t *d,
                   size_t n, float *score, float *quality, float *weight, struct vj_error *err)
 {
-    const size_t side = (size_t)work->net->shape.patch_size, patches = ref->patches;
+    const size_t side = (size_t)work->net->shape.patch_size;
+    struct output out = {.score = score, .quality = quality, .weight = weight};
     size_t rows;
     if (ref->net != work->net)
         return vj_fail(err, -EINVAL, "the reference and the work belong to different networks");
-    if (patches == 0)
+    if (ref->patches == 0)
         return vj_fail(err, -EINVAL, "no patches were loaded into the reference");
-    if (!vj_size_mul(n, patches, &rows))
-        return vj_fail(err, -EINVAL, "%zu candidates are too many", n);
-    struct pool pool = {0};
+    if (n == 0 || !vj_size_mul(n, ref->patches, &rows))
+        return vj_fail(err, -EINVAL, "%zu candidates in one call", n);
     for (size_t first = 0; first < rows; first += VJ_HEADS_ROWS) {
         const struct batch b = {
             .stream = VJ_NET_PICTURE,
@@ -291,28 +313,14 @@ int vj_net_scores(struct vj_net_work *work, const struct vj_net_reference *ref, 
             .times = ref->jnd,
             .products = vj_heads_products(work->heads, 0),
             .first = first,
-            .period = patches,
+            .period = ref->patches,
         };
         int r = run_batch(work, &b, err);
         if (!r)
             r = vj_heads_run(work->heads, VJ_HEADS_DISTORTED, b.count, work->threads, err);
         if (r)
             return r;
-        for (size_t i = 0; i < b.count; i++) {
-            const size_t row = first + i, p = row % patches;
-            float q, a;
-            vj_heads_finish(work->heads, i, ref->constant + p * 2 * VJ_NET_HIDDEN, &q, &a);
-            if (quality)
-                quality[row] = q;
-            if (weight)
-                weight[row] = a;
-            if (p == 0)
-                pool = (struct pool){0};
-            pool.weighted += (double)q * (double)a;
-            pool.weights += (double)a;
-            if (p == patches - 1)
-                score[row / patches] = (float)(pool.weighted / pool.weights);
-        }
+        finish_rows(work, ref, first, b.count, &out);
     }
     return 0;
 }

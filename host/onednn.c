@@ -535,7 +535,7 @@ static dnnl_status_t pass_buffer(struct vj_dnn_call *call, int argument, dnnl_qu
         return s;
     call->owned[call->owned_count++] = memory;
     pass(call, argument, memory);
-    return s;
+    return dnnl_success;
 }
 
 int vj_dnn_bind(struct vj_dnn_call **call, const struct vj_dnn_op *op, float *src, float *b,

@@ -791,6 +791,8 @@ static void misuse_is_refused_with_a_reason(void **state)
     vj_assert_contains(err.text, "different networks");
     assert_int_equal(vj_net_scores(rig.work, ref, pic.d, SIZE_MAX, &score, NULL, NULL, &err),
                      -EINVAL);
+    assert_int_equal(vj_net_scores(rig.work, ref, pic.d, 0, &score, NULL, NULL, &err), -EINVAL);
+    vj_assert_contains(err.text, "0 candidates");
     vj_net_reference_free(ref);
     pictures_free(&pic);
     rig_free(&rig);
