@@ -19,19 +19,6 @@ extern "C" {
 
 #include "cuda/net_plan.h"
 
-/* Channel attention's two dense layers, float, on the device; hidden = channels / 16. */
-struct vj_cuda_net_attention {
-    const float *kernel_0; /* [channels][hidden] */
-    const float *bias_0;   /* [hidden] */
-    const float *kernel_1; /* [hidden][channels] */
-    const float *bias_1;   /* [channels], enters twice */
-};
-
-/* A head's second layers: kernel [2][512], bias [2], quality first. */
-struct vj_cuda_net_second {
-    const float *kernel, *bias;
-};
-
 /*
  * u8 patches into the network's input, rows from `count` on zero.
  * patches: [count][S][S][channels], channels 1 or 3

@@ -169,6 +169,19 @@ struct vj_cuda_net_plan {
     struct vj_cuda_net_matmul product[VJ_CUDA_NET_PRODUCTS];
 };
 
+/* Channel attention's two dense layers, float; hidden = channels / 16. */
+struct vj_cuda_net_attention {
+    const float *kernel_0; /* [channels][hidden] */
+    const float *bias_0;   /* [hidden] */
+    const float *kernel_1; /* [hidden][channels] */
+    const float *bias_1;   /* [channels], enters twice */
+};
+
+/* The heads' second layers: kernel [2][512], bias [2], quality first. */
+struct vj_cuda_net_second {
+    const float *kernel, *bias;
+};
+
 /*
  * Fills the plan. Errors: -EINVAL, naming what is out of range; among them a map of 2^31 numbers or
  * more, which cuDNN's descriptors cannot say: the text gives the largest `rows`.

@@ -1,0 +1,613 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Bodies of the network's own kernels, in C that runs on both sides.
+ *
+ * A kernel is a sequence of steps with a barrier between them. A step is a function of the launch's
+ * arguments, the shared memory of its thread block, its place in the grid and the thread's number,
+ * so that tests without a device run the same arithmetic and the same indices in loops.
+ *
+ * Every sum has a fixed order that depends on neither the batch nor the place in it. Maps, features
+ * and weights are float or half, as `half` says; sums are float.
+ */
+#ifndef VJ_CUDA_NET_BODY_H
+#define VJ_CUDA_NET_BODY_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#include "cuda/net_plan.h"
+#include "host/hostdevice.h"
+#include "host/net_fold.h"
+
+enum {
+    VJ_CUDA_NET_LANES = 32, /* threads that share a sum in softmax and heads: one warp */
+    VJ_CUDA_NET_WARPS = VJ_CUDA_NET_THREADS / VJ_CUDA_NET_LANES,
+    VJ_CUDA_NET_MAX_CHANNELS = 1024, /* struct vj_net_shape's range */
+    VJ_CUDA_NET_MAX_UNITS = VJ_CUDA_NET_MAX_CHANNELS / 16,
+};
+
+/* ---- Elements ------------------------------------------------------------------------------ */
+
+/* IEEE 754 binary16 by its bits: what a device does in one instruction. */
+static inline float vj_cuda_net_half_value(uint16_t bits)
+{
+    const int exponent = bits >> 10 & 31, fraction = bits & 1023;
+    float magnitude;
+    if (exponent == 31)
+        magnitude = fraction ? NAN : INFINITY;
+    else if (exponent == 0)
+        magnitude = ldexpf((float)fraction, -24);
+    else
+        magnitude = ldexpf((float)(fraction + 1024), exponent - 25);
+    return bits & 0x8000 ? -magnitude : magnitude;
+}
+
+/* The nearest half, ties to even; infinity beyond 65,519. */
+static inline uint16_t vj_cuda_net_half_bits(float value)
+{
+    const uint16_t sign = signbit(value) ? 0x8000 : 0;
+    const float magnitude = fabsf(value);
+    int exponent;
+    if (isnan(value))
+        return 0x7fff;
+    if (magnitude >= 65520.0f)
+        return sign | 0x7c00;
+    frexpf(magnitude, &exponent); /* magnitude = m 2^exponent, m in [1/2, 1) */
+    if (magnitude == 0 || exponent < -13)
+        exponent = -13; /* the spacing of subnormals */
+    /* Units of the last place; 1024 and more carry into the exponent by themselves. */
+    const int units = (int)rintf(ldexpf(magnitude, 11 - exponent));
+    return (uint16_t)(sign + ((exponent + 13) << 10) + units);
+}
+
+static inline VJ_HD float vj_cuda_net_get(const void *from, size_t i, bool half)
+{
+#ifdef __CUDA_ARCH__
+    if (half)
+        return __half2float(((const __half *)from)[i]);
+#else
+    if (half)
+        return vj_cuda_net_half_value(((const uint16_t *)from)[i]);
+#endif
+    return ((const float *)from)[i];
+}
+
+static inline VJ_HD void vj_cuda_net_set(void *to, size_t i, float value, bool half)
+{
+#ifdef __CUDA_ARCH__
+    if (half)
+        ((__half *)to)[i] = __float2half_rn(value);
+#else
+    if (half)
+        ((uint16_t *)to)[i] = vj_cuda_net_half_bits(value);
+#endif
+    else
+        ((float *)to)[i] = value;
+}
+
+/* Four neighbours, the first at a multiple of four: one access on a device. */
+struct vj_cuda_net_quad {
+    float v[4];
+};
+
+static inline VJ_HD struct vj_cuda_net_quad vj_cuda_net_get4(const void *from, size_t i, bool half)
+{
+    struct vj_cuda_net_quad q;
+#ifdef __CUDA_ARCH__
+    if (half) {
+        const uint2 bits = ((const uint2 *)from)[i / 4];
+        const float2 low = __half22float2(*(const __half2 *)&bits.x);
+        const float2 high = __half22float2(*(const __half2 *)&bits.y);
+        q.v[0] = low.x;
+        q.v[1] = low.y;
+        q.v[2] = high.x;
+        q.v[3] = high.y;
+    } else {
+        const float4 all = ((const float4 *)from)[i / 4];
+        q.v[0] = all.x;
+        q.v[1] = all.y;
+        q.v[2] = all.z;
+        q.v[3] = all.w;
+    }
+#else
+    for (int k = 0; k < 4; k++)
+        q.v[k] = vj_cuda_net_get(from, i + (size_t)k, half);
+#endif
+    return q;
+}
+
+static inline VJ_HD void vj_cuda_net_set4(void *to, size_t i, struct vj_cuda_net_quad q, bool half)
+{
+#ifdef __CUDA_ARCH__
+    if (half) {
+        const __half2 low = __floats2half2_rn(q.v[0], q.v[1]);
+        const __half2 high = __floats2half2_rn(q.v[2], q.v[3]);
+        ((uint2 *)to)[i / 4] = make_uint2(*(const unsigned *)&low, *(const unsigned *)&high);
+    } else {
+        ((float4 *)to)[i / 4] = make_float4(q.v[0], q.v[1], q.v[2], q.v[3]);
+    }
+#else
+    for (int k = 0; k < 4; k++)
+        vj_cuda_net_set(to, i + (size_t)k, q.v[k], half);
+#endif
+}
+
+static inline VJ_HD float vj_cuda_net_larger(float a, float b)
+{
+    return a > b ? a : b;
+}
+
+/* Keeps a NaN. */
+static inline VJ_HD float vj_cuda_net_relu(float v)
+{
+    return v < 0.0f ? 0.0f : v;
+}
+
+/* Flags a row where a value is not finite: with halves, one that left their range. */
+static inline VJ_HD void vj_cuda_net_guard(float v, int *flags, size_t row, bool half)
+{
+    if (!half || v - v == 0.0f)
+        return;
+#ifdef __CUDA_ARCH__
+    atomicOr(&flags[row], 1);
+#else
+    flags[row] |= 1;
+#endif
+}
+
+/* ---- Input: thread = pixel ----------------------------------------------------------------- */
+
+struct vj_cuda_net_input_job {
+    const uint8_t *patches; /* [filled][channels] */
+    void *input;            /* [pixels][4], or [pixels][8] halves */
+    size_t filled, pixels;  /* those from `filled` on are zero */
+    int channels;           /* 3, or 1 to be seen three times */
+    bool half;
+};
+
+static inline VJ_HD void vj_cuda_net_input_step(const struct vj_cuda_net_input_job *j, size_t i)
+{
+    struct vj_cuda_net_quad q = {{0.0f, 0.0f, 0.0f, 0.0f}};
+    const struct vj_cuda_net_quad none = q;
+    for (int c = 0; c < 3 && i < j->filled; c++) {
+        const size_t at = i * (size_t)j->channels + (size_t)(j->channels == 3 ? c : 0);
+        q.v[c] = (float)j->patches[at] * (1.0f / 255.0f) - 0.5f;
+    }
+    vj_cuda_net_set4(j->input, j->half ? 8 * i : 4 * i, q, j->half);
+    if (j->half)
+        vj_cuda_net_set4(j->input, 8 * i + 4, none, true);
+}
+
+/* ---- Bias and relu behind a convolution that cuDNN did not fuse: thread = 4 channels ------- */
+
+struct vj_cuda_net_bias_job {
+    void *x;          /* [count / channels][channels] */
+    const void *bias; /* [channels] */
+    size_t count, channels;
+    bool half;
+};
+
+static inline VJ_HD void vj_cuda_net_bias_step(const struct vj_cuda_net_bias_job *j, size_t quad)
+{
+    const size_t i = 4 * quad;
+    struct vj_cuda_net_quad x = vj_cuda_net_get4(j->x, i, j->half);
+    const struct vj_cuda_net_quad b = vj_cuda_net_get4(j->bias, i % j->channels, j->half);
+    for (int k = 0; k < 4; k++)
+        x.v[k] = vj_cuda_net_relu(x.v[k] + b.v[k]);
+    vj_cuda_net_set4(j->x, i, x, j->half);
+}
+
+/* ---- Pooling: block = (part of a patch, patch), thread = (group of pixels, 4 channels) ----- */
+
+struct vj_cuda_net_pool_job {
+    struct vj_cuda_net_pool_shape shape;
+    const void *map;     /* [rows][side][side][channels], >= 0 */
+    void *pooled;        /* [rows][side / 2][side / 2][channels] */
+    float *sums, *peaks; /* [rows][shape.blocks][channels] */
+    int *flags;
+    bool half;
+};
+
+struct vj_cuda_net_pool_shared {
+    struct vj_cuda_net_quad sum[VJ_CUDA_NET_THREADS], peak[VJ_CUDA_NET_THREADS];
+};
+
+static inline VJ_HD void vj_cuda_net_pool_gather(const struct vj_cuda_net_pool_job *j,
+                                                 struct vj_cuda_net_pool_shared *shared,
+                                                 unsigned part, size_t row, int thread)
+{
+    const struct vj_cuda_net_pool_shape *s = &j->shape;
+    const int quads = s->channels / 4, half = s->side / 2;
+    const int group = thread / quads, channel = thread % quads * 4;
+    const int first = (int)part * s->span, last = first + s->span;
+    const int end = group >= s->groups ? 0 : last < half * half ? last : half * half;
+    const size_t across = (size_t)s->channels, down = (size_t)s->side * across;
+    const size_t map = row * (size_t)s->side * down + (size_t)channel;
+    const size_t pooled = row * (size_t)(half * half) * across + (size_t)channel;
+    struct vj_cuda_net_quad sum = {{0.0f, 0.0f, 0.0f, 0.0f}}, peak = sum;
+    for (int i = first + group; i < end; i += s->groups) {
+        const size_t at = map + (size_t)(i / half * 2) * down + (size_t)(i % half * 2) * across;
+        const struct vj_cuda_net_quad a = vj_cuda_net_get4(j->map, at, j->half);
+        const struct vj_cuda_net_quad b = vj_cuda_net_get4(j->map, at + across, j->half);
+        const struct vj_cuda_net_quad c = vj_cuda_net_get4(j->map, at + down, j->half);
+        const struct vj_cuda_net_quad d = vj_cuda_net_get4(j->map, at + down + across, j->half);
+        struct vj_cuda_net_quad top;
+        for (int k = 0; k < 4; k++) {
+            top.v[k] = vj_cuda_net_larger(vj_cuda_net_larger(a.v[k], b.v[k]),
+                                          vj_cuda_net_larger(c.v[k], d.v[k]));
+            sum.v[k] += (a.v[k] + b.v[k]) + (c.v[k] + d.v[k]);
+            peak.v[k] = vj_cuda_net_larger(top.v[k], peak.v[k]);
+        }
+        vj_cuda_net_set4(j->pooled, pooled + (size_t)i * across, top, j->half);
+    }
+    shared->sum[thread] = sum;
+    shared->peak[thread] = peak;
+}
+
+static inline VJ_HD void vj_cuda_net_pool_combine(const struct vj_cuda_net_pool_job *j,
+                                                  const struct vj_cuda_net_pool_shared *shared,
+                                                  unsigned part, size_t row, int thread)
+{
+    const struct vj_cuda_net_pool_shape *s = &j->shape;
+    const int quads = s->channels / 4;
+    if (thread >= quads)
+        return;
+    struct vj_cuda_net_quad sum = shared->sum[thread], peak = shared->peak[thread];
+    for (int g = 1; g < s->groups; g++)
+        for (int k = 0; k < 4; k++) {
+            sum.v[k] += shared->sum[g * quads + thread].v[k];
+            peak.v[k] = vj_cuda_net_larger(peak.v[k], shared->peak[g * quads + thread].v[k]);
+        }
+    const size_t out = (row * (size_t)s->blocks + part) * (size_t)s->channels + (size_t)thread * 4;
+    vj_cuda_net_set4(j->sums, out, sum, false);
+    vj_cuda_net_set4(j->peaks, out, peak, false);
+    vj_cuda_net_guard((sum.v[0] + sum.v[1]) + (sum.v[2] + sum.v[3]), j->flags, row, j->half);
+}
+
+/* ---- Channel attention: block = patch ------------------------------------------------------ */
+
+struct vj_cuda_net_attend_job {
+    struct vj_cuda_net_pool_shape shape;
+    struct vj_cuda_net_attention attention;
+    const float *sums, *peaks; /* [rows][shape.blocks][channels] */
+    float *scale;              /* [rows][channels] */
+};
+
+struct vj_cuda_net_attend_shared {
+    float in[2][VJ_CUDA_NET_MAX_CHANNELS]; /* mean, maximum */
+    float hidden[2][VJ_CUDA_NET_MAX_UNITS];
+};
+
+static inline VJ_HD void vj_cuda_net_attend_mean(const struct vj_cuda_net_attend_job *j,
+                                                 struct vj_cuda_net_attend_shared *shared,
+                                                 size_t row, int thread)
+{
+    const struct vj_cuda_net_pool_shape *s = &j->shape;
+    const size_t channels = (size_t)s->channels, first = row * (size_t)s->blocks * channels;
+    for (size_t c = (size_t)thread; c < channels; c += VJ_CUDA_NET_THREADS) {
+        float sum = 0.0f, peak = 0.0f;
+        for (size_t part = 0; part < (size_t)s->blocks; part++) {
+            sum += j->sums[first + part * channels + c];
+            peak = vj_cuda_net_larger(j->peaks[first + part * channels + c], peak);
+        }
+        shared->in[0][c] = sum / (float)(s->side * s->side);
+        shared->in[1][c] = peak;
+    }
+}
+
+static inline VJ_HD void vj_cuda_net_attend_hidden(const struct vj_cuda_net_attend_job *j,
+                                                   struct vj_cuda_net_attend_shared *shared,
+                                                   int thread)
+{
+    const int channels = j->shape.channels, units = channels / 16;
+    const int which = thread / units, unit = thread % units;
+    if (which >= 2)
+        return;
+    float sum = 0.0f;
+    for (int c = 0; c < channels; c++)
+        sum += shared->in[which][c] * j->attention.kernel_0[c * units + unit];
+    shared->hidden[which][unit] = vj_cuda_net_relu(sum + j->attention.bias_0[unit]);
+}
+
+static inline VJ_HD void vj_cuda_net_attend_scale(const struct vj_cuda_net_attend_job *j,
+                                                  const struct vj_cuda_net_attend_shared *shared,
+                                                  size_t row, int thread)
+{
+    const int channels = j->shape.channels, units = channels / 16;
+    for (int c = thread; c < channels; c += VJ_CUDA_NET_THREADS) {
+        float of_mean = 0.0f, of_peak = 0.0f;
+        for (int unit = 0; unit < units; unit++) {
+            const float k = j->attention.kernel_1[unit * channels + c];
+            of_mean += shared->hidden[0][unit] * k;
+            of_peak += shared->hidden[1][unit] * k;
+        }
+        const float bias = j->attention.bias_1[c];
+        const float logit = (of_mean + bias) + (of_peak + bias);
+        j->scale[row * (size_t)channels + (size_t)c] = 1.0f / (1.0f + expf(-logit));
+    }
+}
+
+/* ---- Pooled *= scale: thread = 4 channels -------------------------------------------------- */
+
+struct vj_cuda_net_scale_job {
+    void *pooled;       /* [rows][patch] */
+    const float *scale; /* [rows][channels] */
+    size_t count, patch, channels;
+    bool half;
+};
+
+static inline VJ_HD void vj_cuda_net_scale_step(const struct vj_cuda_net_scale_job *j, size_t quad)
+{
+    const size_t i = 4 * quad;
+    struct vj_cuda_net_quad x = vj_cuda_net_get4(j->pooled, i, j->half);
+    const struct vj_cuda_net_quad s =
+        vj_cuda_net_get4(j->scale, i / j->patch * j->channels + i % j->channels, false);
+    for (int k = 0; k < 4; k++)
+        x.v[k] *= s.v[k];
+    vj_cuda_net_set4(j->pooled, i, x, j->half);
+}
+
+/* ---- Softmax of the rows of [rows][n]: warp = row ------------------------------------------ */
+
+struct vj_cuda_net_softmax_job {
+    const float *scores;
+    void *chances; /* may be scores itself unless half */
+    int *flags;    /* [rows / n] */
+    size_t rows, n;
+    bool half;
+};
+
+struct vj_cuda_net_softmax_shared {
+    float top[VJ_CUDA_NET_WARPS][VJ_CUDA_NET_LANES], sum[VJ_CUDA_NET_WARPS][VJ_CUDA_NET_LANES];
+};
+
+static inline VJ_HD void vj_cuda_net_softmax_top(const struct vj_cuda_net_softmax_job *j,
+                                                 struct vj_cuda_net_softmax_shared *shared,
+                                                 size_t row, int thread)
+{
+    float top = -INFINITY;
+    if (row >= j->rows)
+        return;
+    const float *from = j->scores + row * j->n;
+    for (size_t i = (size_t)(thread % VJ_CUDA_NET_LANES); i < j->n; i += VJ_CUDA_NET_LANES) {
+        vj_cuda_net_guard(from[i], j->flags, row / j->n, j->half);
+        top = vj_cuda_net_larger(from[i], top);
+    }
+    shared->top[thread / VJ_CUDA_NET_LANES][thread % VJ_CUDA_NET_LANES] = top;
+}
+
+static inline VJ_HD float vj_cuda_net_softmax_largest(const float top[VJ_CUDA_NET_LANES])
+{
+    float largest = top[0];
+    for (int lane = 1; lane < VJ_CUDA_NET_LANES; lane++)
+        largest = vj_cuda_net_larger(top[lane], largest);
+    return largest;
+}
+
+static inline VJ_HD void vj_cuda_net_softmax_sum(const struct vj_cuda_net_softmax_job *j,
+                                                 struct vj_cuda_net_softmax_shared *shared,
+                                                 size_t row, int thread)
+{
+    const int warp = thread / VJ_CUDA_NET_LANES, lane = thread % VJ_CUDA_NET_LANES;
+    if (row >= j->rows)
+        return;
+    const float *from = j->scores + row * j->n;
+    const float top = vj_cuda_net_softmax_largest(shared->top[warp]);
+    float sum = 0.0f;
+    for (size_t i = (size_t)lane; i < j->n; i += VJ_CUDA_NET_LANES)
+        sum += expf(from[i] - top);
+    shared->sum[warp][lane] = sum;
+}
+
+static inline VJ_HD void vj_cuda_net_softmax_write(const struct vj_cuda_net_softmax_job *j,
+                                                   const struct vj_cuda_net_softmax_shared *shared,
+                                                   size_t row, int thread)
+{
+    const int warp = thread / VJ_CUDA_NET_LANES;
+    if (row >= j->rows)
+        return;
+    const float top = vj_cuda_net_softmax_largest(shared->top[warp]);
+    float sum = 0.0f;
+    for (int lane = 0; lane < VJ_CUDA_NET_LANES; lane++)
+        sum += shared->sum[warp][lane];
+    for (size_t i = (size_t)(thread % VJ_CUDA_NET_LANES); i < j->n; i += VJ_CUDA_NET_LANES) {
+        const size_t at = row * j->n + i;
+        vj_cuda_net_set(j->chances, at, expf(j->scores[at] - top) / sum, j->half);
+    }
+}
+
+/* ---- Residual sum and last pooling: thread = number of the output -------------------------- */
+
+struct vj_cuda_net_join_job {
+    const void *tokens;   /* [rows][side][side][padded] */
+    const void *attended; /* [rows][side][side][channels] */
+    void *last;           /* [rows][side / 2][side / 2][channels] */
+    int *flags;
+    size_t side, channels, padded, count;
+    bool half;
+};
+
+static inline VJ_HD void vj_cuda_net_join_step(const struct vj_cuda_net_join_job *j, size_t i)
+{
+    const size_t half = j->side / 2, c = i % j->channels, pixel = i / j->channels;
+    const size_t row = pixel / (half * half), y = pixel / half % half, x = pixel % half;
+    float top = -INFINITY;
+    for (size_t k = 0; k < 4; k++) {
+        const size_t at = (row * j->side + 2 * y + k / 2) * j->side + 2 * x + k % 2;
+        const float v = vj_cuda_net_get(j->tokens, at * j->padded + c, j->half) +
+                        vj_cuda_net_get(j->attended, at * j->channels + c, j->half);
+        vj_cuda_net_guard(v, j->flags, row, j->half);
+        top = vj_cuda_net_larger(v, top);
+    }
+    vj_cuda_net_set(j->last, i, top, j->half);
+    vj_cuda_net_guard(vj_cuda_net_get(j->last, i, j->half), j->flags, row, j->half);
+}
+
+/* ---- Variant figure, mean and deviation in double as on the CPU: thread = patch and channel  */
+
+struct vj_cuda_net_statistics_job {
+    const void *last; /* [rows][positions][channels] */
+    void *features;   /* [rows][2 * channels] */
+    size_t positions, channels, count;
+    bool half;
+};
+
+static inline VJ_HD void vj_cuda_net_statistics_step(const struct vj_cuda_net_statistics_job *j,
+                                                     size_t i)
+{
+    const size_t row = i / j->channels, c = i % j->channels;
+    const size_t first = row * j->positions * j->channels + c;
+    double mean = 0.0, square = 0.0;
+    for (size_t p = 0; p < j->positions; p++)
+        mean += (double)vj_cuda_net_get(j->last, first + p * j->channels, j->half);
+    mean /= (double)j->positions;
+    for (size_t p = 0; p < j->positions; p++) {
+        const double d = (double)vj_cuda_net_get(j->last, first + p * j->channels, j->half) - mean;
+        square += d * d;
+    }
+    const double deviation = sqrt(square / (double)j->positions + 1e-6);
+    vj_cuda_net_set(j->features, row * 2 * j->channels + c, (float)mean, j->half);
+    vj_cuda_net_set(j->features, (row * 2 + 1) * j->channels + c, (float)deviation, j->half);
+}
+
+/* ---- F_d * f_j, and f_j kept: thread = number of the output -------------------------------- */
+
+struct vj_cuda_net_times_job {
+    const void *features; /* [rows][width] */
+    const void *jnd;      /* [patches][width] */
+    void *times;          /* [rows][width] */
+    int *flags;
+    size_t first, patches; /* row r belongs to reference patch (first + r) % patches */
+    size_t width, count;
+    bool half;
+};
+
+static inline VJ_HD void vj_cuda_net_times_step(const struct vj_cuda_net_times_job *j, size_t i)
+{
+    const size_t row = i / j->width, k = i % j->width;
+    const size_t patch = (j->first + row) % j->patches;
+    vj_cuda_net_set(j->times, i,
+                    vj_cuda_net_get(j->features, i, j->half) *
+                        vj_cuda_net_get(j->jnd, patch * j->width + k, j->half),
+                    j->half);
+    vj_cuda_net_guard(vj_cuda_net_get(j->times, i, j->half), j->flags, row, j->half);
+}
+
+struct vj_cuda_net_keep_job {
+    const void *features; /* [count / width][width] */
+    void *kept;           /* the same */
+    const int *flags;
+    size_t width, count;
+    bool half;
+};
+
+static inline VJ_HD void vj_cuda_net_keep_step(const struct vj_cuda_net_keep_job *j, size_t i)
+{
+    const float v = vj_cuda_net_get(j->features, i, j->half);
+    vj_cuda_net_set(j->kept, i, j->flags[i / j->width] ? NAN : v, j->half);
+}
+
+/* ---- The reference's part of the hidden layers: thread = number of the output -------------- */
+
+struct vj_cuda_net_constant_job {
+    const float *pair; /* [slices][rows][2 * 512] */
+    const float *bias; /* [2 * 512] */
+    const int *flags;  /* [rows] */
+    float *constant;   /* [count / 1024][2 * 512] */
+    size_t rows, slices, count;
+};
+
+static inline VJ_HD void vj_cuda_net_constant_step(const struct vj_cuda_net_constant_job *j,
+                                                   size_t i)
+{
+    const size_t width = 2 * VJ_NET_HIDDEN;
+    float sum = 0.0f;
+    for (size_t s = 0; s < j->slices; s++)
+        sum += j->pair[s * j->rows * width + i];
+    j->constant[i] = j->flags[i / width] ? NAN : sum + j->bias[i % width];
+}
+
+/* ---- Second layers: block = patch, warp 0 = quality, warp 1 = weight ----------------------- */
+
+struct vj_cuda_net_finish_job {
+    const float *pair;     /* [slices][rows][2 * 512] */
+    const float *product;  /* [slices][rows][512] */
+    const float *constant; /* [patches][2 * 512] */
+    struct vj_cuda_net_second second;
+    const int *flags;        /* [rows] */
+    float *quality, *weight; /* [count] */
+    size_t rows, slices;
+    size_t first, patches; /* row r belongs to reference patch (first + r) % patches */
+};
+
+struct vj_cuda_net_finish_shared {
+    float sum[2][VJ_CUDA_NET_LANES];
+};
+
+static inline VJ_HD void vj_cuda_net_finish_sum(const struct vj_cuda_net_finish_job *j,
+                                                struct vj_cuda_net_finish_shared *shared,
+                                                size_t row, int thread)
+{
+    const size_t hidden = VJ_NET_HIDDEN;
+    const int head = thread / VJ_CUDA_NET_LANES, lane = thread % VJ_CUDA_NET_LANES;
+    const size_t column = (size_t)head * hidden;
+    const size_t patch = (j->first + row) % j->patches;
+    float sum = 0.0f;
+    for (size_t i = (size_t)lane; i < hidden; i += VJ_CUDA_NET_LANES) {
+        float v = 0.0f, of_product = 0.0f;
+        for (size_t s = 0; s < j->slices; s++)
+            v += j->pair[(s * j->rows + row) * 2 * hidden + column + i];
+        for (size_t s = 0; head == 1 && s < j->slices; s++)
+            of_product += j->product[(s * j->rows + row) * hidden + i];
+        v = j->constant[patch * 2 * hidden + column + i] + (v + of_product);
+        sum += vj_cuda_net_relu(v) * j->second.kernel[column + i];
+    }
+    shared->sum[head][lane] = sum;
+}
+
+static inline VJ_HD void vj_cuda_net_finish_write(const struct vj_cuda_net_finish_job *j,
+                                                  const struct vj_cuda_net_finish_shared *shared,
+                                                  size_t row, int thread)
+{
+    const int head = thread / VJ_CUDA_NET_LANES;
+    if (thread % VJ_CUDA_NET_LANES != 0)
+        return;
+    float sum = 0.0f;
+    for (int lane = 0; lane < VJ_CUDA_NET_LANES; lane++)
+        sum += shared->sum[head][lane];
+    sum = j->flags[row] ? NAN : sum + j->second.bias[head];
+    if (head == 0)
+        j->quality[row] = sum;
+    else
+        j->weight[row] = vj_cuda_net_relu(sum) + 1e-6f;
+}
+
+/* ---- Weighted means in double, as on the CPU: thread = picture ----------------------------- */
+
+struct vj_cuda_net_mean_job {
+    const float *quality, *weight; /* [n][patches] */
+    float *score;                  /* [n] */
+    size_t n, patches;
+};
+
+static inline VJ_HD void vj_cuda_net_mean_step(const struct vj_cuda_net_mean_job *j, size_t i)
+{
+    double weighted = 0.0, weights = 0.0;
+    for (size_t p = 0; p < j->patches; p++) {
+        const double a = (double)j->weight[i * j->patches + p];
+        weighted += (double)j->quality[i * j->patches + p] * a;
+        weights += a;
+    }
+    j->score[i] = (float)(weighted / weights);
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
