@@ -205,7 +205,9 @@ static void largest(const struct arguments *a, size_t *width, size_t *height)
     *width = *height = 1;
     for (size_t i = 0; i < a->count; i++) {
         struct vj_image_info info;
-        if (vj_image_probe(&info, a->image[i], NULL))
+        size_t pixels, most = a->config.max_pixels;
+        if (vj_image_probe(&info, a->image[i], NULL) ||
+            !vj_size_mul(info.width, info.height, &pixels) || (most > 0 && pixels > most))
             continue; /* reported when its turn comes */
         if (info.width > *width)
             *width = info.width;

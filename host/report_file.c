@@ -10,6 +10,7 @@
 #include "host/checked.h"
 #include "host/options.h"
 #include "host/results.h"
+#include "host/schema.h"
 
 /* Root attributes as strings, owned. */
 enum text { DATASET, LABELS, CANDIDATES, CODEC, FOLDS, DEVICE, VERSION, CONFIG, TEXTS };
@@ -100,6 +101,8 @@ static int load(struct loaded_report *l, const char *path, struct vj_error *err)
 {
     int r = vj_results_open(&l->results, path, false, err);
     if (!r)
+        r = vj_schema_check(l->results, err);
+    if (!r)
         r = load_facts(l, err);
     if (!r)
         r = vj_analysis_load(&l->analysis, l->results, true, err);
@@ -169,7 +172,7 @@ int vj_report_file(struct vj_text *out, const char *path, enum vj_report_form fo
     int r = load(&l, path, err);
     if (!r)
         r = write(out, &l, path, form, sections, err);
-    else
+    else if (err && !strstr(err->text, path))
         vj_fail_prefix(err, "%s", path);
     vj_analysis_free(&l.analysis);
     for (int i = 0; i < TEXTS; i++)

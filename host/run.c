@@ -161,7 +161,7 @@ static int open_dataset(struct run *run, struct vj_error *err)
     };
     int r = vj_dataset_open(&run->dataset, c->dataset, &options, err);
     if (!r)
-        r = vj_image_list_read(&run->images, run->dataset, c->ids, c->limit, err);
+        r = vj_image_list_read(&run->images, run->dataset, c->ids, c->limit, c->max_pixels, err);
     if (!r && run->images.count == 0)
         r = vj_fail(err, -ENODATA, "data set %s at %s has no images%s", c->dataset, c->root,
                     c->ids[0] ? " with the numbers that option ids names" : "");

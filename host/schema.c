@@ -68,8 +68,22 @@ static int add_sur(struct vj_image_list *list, size_t row, const struct vj_item 
     return 0;
 }
 
+/* Pictures that will be refused for their size ask for no memory. */
+static void add_size(struct vj_image_list *list, const char *source, size_t max_pixels)
+{
+    struct vj_image_info info;
+    size_t pixels;
+    if (vj_image_probe(&info, source, NULL) || !vj_size_mul(info.width, info.height, &pixels) ||
+        (max_pixels > 0 && pixels > max_pixels))
+        return;
+    if (info.width > list->max_width)
+        list->max_width = info.width;
+    if (info.height > list->max_height)
+        list->max_height = info.height;
+}
+
 static int add_item(struct vj_image_list *list, size_t index, const struct vj_item *item,
-                    size_t capacity, struct vj_error *err)
+                    size_t capacity, size_t max_pixels, struct vj_error *err)
 {
     size_t row = list->count++;
     list->item[row] = index;
@@ -80,18 +94,13 @@ static int add_item(struct vj_image_list *list, size_t index, const struct vj_it
     list->fold[row] = item->fold;
     list->qf_true[row] = item->qf_true;
     list->qf_exact[row] = item->qf_exact;
-    struct vj_image_info info;
-    if (item->status == 0 && vj_image_probe(&info, item->source, NULL) == 0) {
-        if (info.width > list->max_width)
-            list->max_width = info.width;
-        if (info.height > list->max_height)
-            list->max_height = info.height;
-    }
+    if (item->status == 0)
+        add_size(list, item->source, max_pixels);
     return item->has_sur ? add_sur(list, row, item, capacity, err) : 0;
 }
 
 int vj_image_list_read(struct vj_image_list *list, const struct vj_dataset *ds, const char *ids,
-                       int limit, struct vj_error *err)
+                       int limit, size_t max_pixels, struct vj_error *err)
 {
     size_t capacity = vj_dataset_count(ds), id_count;
     int *id;
@@ -110,7 +119,7 @@ int vj_image_list_read(struct vj_image_list *list, const struct vj_dataset *ds, 
         struct vj_item item = {0};
         r = vj_dataset_item(ds, i, &item, err);
         if (!r && wanted(id, id_count, item.id))
-            r = add_item(list, i, &item, capacity, err);
+            r = add_item(list, i, &item, capacity, max_pixels, err);
         vj_item_free(&item);
     }
     free(id);
@@ -512,6 +521,27 @@ int vj_schema_create(struct vj_results **results, const char *path, const struct
     return r;
 }
 
+/* ---- reading ---- */
+
+int vj_schema_check(struct vj_results *results, struct vj_error *err)
+{
+    char *schema;
+    int64_t version;
+    if (vj_results_get_text(results, "/", "schema", &schema, NULL))
+        return vj_fail(err, -EINVAL, "not a results file of vpjnd: no attribute schema");
+    bool ours = strcmp(schema, VJ_SCHEMA_NAME) == 0;
+    free(schema);
+    if (!ours)
+        return vj_fail(err, -EINVAL,
+                       "not a results file of vpjnd: its schema is not " VJ_SCHEMA_NAME);
+    int r = vj_results_get_int(results, "/", "schema_version", &version, err);
+    if (!r && version != VJ_SCHEMA_VERSION)
+        r = vj_fail(err, -EINVAL,
+                    "schema version %lld; this program reads version %d, use the one that wrote it",
+                    (long long)version, VJ_SCHEMA_VERSION);
+    return r;
+}
+
 /* ---- resuming ---- */
 
 static int match_text(struct vj_results *results, const char *object, const char *name,
@@ -572,7 +602,7 @@ int vj_schema_match(struct vj_results *results, const struct vj_engine *engine,
 {
     size_t rows = 0, dim[VJ_COLUMN_RANK_MAX], string_size;
     int rank;
-    int r = match_text(results, "/", "schema", VJ_SCHEMA_NAME, err);
+    int r = vj_schema_check(results, err);
     if (!r)
         r = match_config(results, engine, err);
     if (!r)

@@ -31,16 +31,17 @@ struct vj_image_list {
     int32_t *id, *fold, *qf_true;
     double *qf_exact;
     float *sur; /* [count][100], NaN where there are no subjects' data; NULL when nowhere */
-    size_t max_width, max_height; /* of those whose header could be read */
+    size_t max_width, max_height; /* of those whose header could be read, max_pixels at most */
 };
 
 /*
  * Asks the data set for its items and reads the headers of their pictures.
  * ids:   numbers of the items wanted, as in the option `ids`; "" = all
  * limit: only the first so many of these; 0 = all
+ * max_pixels: larger pictures, which reading refuses, do not count in max_width and max_height
  */
 int vj_image_list_read(struct vj_image_list *list, const struct vj_dataset *ds, const char *ids,
-                       int limit, struct vj_error *err);
+                       int limit, size_t max_pixels, struct vj_error *err);
 void vj_image_list_free(struct vj_image_list *list);
 
 /* Facts of the run that the root attributes record. Strings are borrowed. */
@@ -53,6 +54,9 @@ struct vj_run_facts {
 int vj_schema_create(struct vj_results **results, const char *path, const struct vj_engine *engine,
                      const struct vj_image_list *images, const struct vj_run_facts *facts,
                      struct vj_error *err);
+
+/* Checks that a file is a results file of this version; the error does not name the file. */
+int vj_schema_check(struct vj_results *results, struct vj_error *err);
 
 /* Checks that an unfinished file belongs to the very same run; the error says what differs. */
 int vj_schema_match(struct vj_results *results, const struct vj_engine *engine,
