@@ -255,10 +255,10 @@ int vj_analysis_compute(struct vj_analysis *a, const struct vj_bootstrap *boot,
             continue;
         struct vj_prediction prediction = {.qf_pred = p->qf_pred, .lossy = p->lossy};
         r = vj_metrics_compute(&p->metrics, &truth, &prediction, boot, err);
+        p->has_metrics = !r;
         if (!r)
             r = vj_metrics_sweep(p->sweep, VJ_SWEEP_FIRST, VJ_SWEEP_COUNT, &truth, &prediction,
                                  err);
-        p->has_metrics = !r;
         if (r)
             vj_fail_prefix(err, "predictor %s", p->name);
     }

@@ -410,6 +410,12 @@ static void drop_failed(struct work *w)
     }
 }
 
+static bool has_threshold(const struct vj_predictor *p)
+{
+    return p->kind == VJ_PREDICTOR_PSNR || p->kind == VJ_PREDICTOR_SSIM ||
+           p->kind == VJ_PREDICTOR_MS_SSIM || p->kind == VJ_PREDICTOR_PIXEL;
+}
+
 static int write_predictions(struct work *w, struct vj_error *err)
 {
     char path[VJ_SCHEMA_PATH], group[VJ_SCHEMA_PATH];
@@ -424,7 +430,7 @@ static int write_predictions(struct work *w, struct vj_error *err)
         r = vj_text_status(&w->note, err);
     if (!r)
         r = vj_results_set_text(w->results, group, "note", w->note.data ? w->note.data : "", err);
-    if (!r && !w->predictor->fit && w->predictor->threshold != 0)
+    if (!r && !w->predictor->fit && has_threshold(w->predictor))
         r = vj_results_set_double(w->results, group, "tolerance", w->predictor->threshold, err);
     return r;
 }
