@@ -70,7 +70,7 @@ static inline int vj_cublas_status(cublasStatus_t status, const char *call, stru
     if (status == CUBLAS_STATUS_SUCCESS)
         return 0;
     return vj_fail(err, status == CUBLAS_STATUS_ALLOC_FAILED ? -ENOMEM : -EIO, "cuBLAS: %.*s: %s",
-                   vj_call_length(call), call, cublasGetStatusString(status));
+                   vj_call_length(call), call, cublasLtGetStatusString(status));
 }
 #endif
 
