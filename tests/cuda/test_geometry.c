@@ -6,8 +6,12 @@
  */
 #include "tests/cuda/emulate.h"
 
+#include <math.h>
+
 #include "host/jpeg_plan.h"
+#include "tests/cuda/emulate_jnd.h"
 #include "tests/cuda/emulate_jpeg.h"
+#include "tests/cuda/emulate_quality.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -335,6 +339,404 @@ static void sums_of_memory_that_overflow_give_nothing(void **state)
 
 /* ---- Patches of pictures -------------------------------------------------------------------- */
 
+static void gathered_patches_are_those_parts_of_the_pictures(void **state)
+{
+    (void)state;
+    static const int32_t origin[][2] = {{0, 0}, {3, 21}, {2, 7}};
+    static const int layouts[][2] = {{1, 1}, {1, 3}, {3, 3}};
+    enum { WIDTH = 40, HEIGHT = 22, SIDE = 19, PICTURES = 3 };
+    for (size_t k = 0; k < COUNT(layouts); k++) {
+        emulate_order = (int)k;
+        size_t in = (size_t)layouts[k][0], out_channels = (size_t)layouts[k][1];
+        /* The pictures lie one below the other. */
+        struct vj_image img = content_picture(WIDTH, HEIGHT * PICTURES, (int)in, NOISE, 5);
+        struct guarded memory;
+        uint8_t *out = guarded_take(&memory, PICTURES * COUNT(origin) * SIDE * SIDE * out_channels);
+        struct vj_cuda_gather_job job = {
+            img.data, WIDTH, HEIGHT, (int)in, origin, COUNT(origin), SIDE, (int)out_channels, out};
+        emulate_gather(&job, PICTURES);
+        const uint8_t *got = out;
+        for (size_t n = 0; n < PICTURES; n++)
+            for (size_t p = 0; p < COUNT(origin); p++)
+                for (size_t i = 0; i < SIDE * SIDE; i++)
+                    for (size_t c = 0; c < out_channels; c++) {
+                        size_t y = n * HEIGHT + (size_t)origin[p][0] + i / SIDE;
+                        size_t x = (size_t)origin[p][1] + i % SIDE;
+                        size_t from = (y * WIDTH + x) * in + (in == 1 ? 0 : c);
+                        assert_int_equal(*got++, img.data[from]);
+                    }
+        guarded_release(&memory);
+        vj_image_free(&img);
+    }
+}
+
+/* ---- Pixel-JND ------------------------------------------------------------------------------ */
+
+/* Sizes with incomplete tiles, and all in which filters reach beyond both sides. */
+static const size_t jnd_sizes[][2] = {{1, 1},   {1, 9},   {9, 1},   {2, 2},   {3, 5},   {5, 4},
+                                      {4, 5},   {5, 5},   {6, 7},   {13, 12}, {31, 15}, {32, 16},
+                                      {33, 17}, {34, 18}, {65, 49}, {97, 33}, {40, 70}};
+
+struct jnd_picture {
+    struct vj_image img;
+    struct guarded luma_memory, map_memory;
+    uint8_t *luma;
+    float *map;      /* of the emulation */
+    float *expected; /* of the CPU */
+    struct vj_cuda_plane plane;
+};
+
+static struct jnd_picture jnd_picture(size_t width, size_t height, enum content content)
+{
+    struct jnd_picture p = {.img = content_picture(width, height, 3, content, 77)};
+    p.luma = guarded_take(&p.luma_memory, width * height);
+    p.map = guarded_take(&p.map_memory, width * height * sizeof(float));
+    p.expected = malloc(width * height * sizeof(float));
+    vj_jnd_luma(&p.img, p.luma);
+    p.plane = (struct vj_cuda_plane){p.luma, (int)width, (int)height};
+    return p;
+}
+
+static void jnd_picture_free(struct jnd_picture *p)
+{
+    guarded_release(&p->luma_memory);
+    guarded_release(&p->map_memory);
+    free(p->expected);
+    vj_image_free(&p->img);
+}
+
+static void assert_same_floats(const float *a, const float *b, size_t n)
+{
+    assert_memory_equal(a, b, n * sizeof(float));
+}
+
+static void luma_on_the_device_equals_that_of_the_cpu(void **state)
+{
+    (void)state;
+    for (int channels = 1; channels <= 3; channels += 2) {
+        struct vj_image img = content_picture(61, 13, channels, NOISE, 3);
+        struct guarded memory;
+        uint8_t *luma = guarded_take(&memory, 61 * 13), expected[61 * 13];
+        emulate_luma(&img, luma);
+        vj_jnd_luma(&img, expected);
+        assert_memory_equal(luma, expected, sizeof(expected));
+        guarded_release(&memory);
+        vj_image_free(&img);
+    }
+}
+
+static void chou95_maps_equal_those_of_the_cpu_bit_for_bit(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(jnd_sizes); i++) {
+        for (int variant = 0; variant < 2; variant++) {
+            size_t pixels = jnd_sizes[i][0] * jnd_sizes[i][1];
+            emulate_order = (int)(i % EMULATE_ORDERS);
+            struct jnd_picture p =
+                jnd_picture(jnd_sizes[i][0], jnd_sizes[i][1], (enum content)(i % CONTENTS));
+            emulate_chou(&p.plane, variant == 0, p.map);
+            assert_int_equal(
+                vj_jnd_compute("chou95", variant ? "paper" : "authors", &p.img, p.expected, NULL),
+                0);
+            assert_same_floats(p.map, p.expected, pixels);
+            jnd_picture_free(&p);
+        }
+    }
+}
+
+/* Edge map of the CPU at a threshold, and its largest inner gradient. */
+static void cpu_edges(const struct jnd_picture *p, uint8_t *edge, unsigned *gradient)
+{
+    size_t width = p->img.width, height = p->img.height;
+    struct vj_jnd_arena count = {0};
+    vj_jnd_take_padded(&count, width, height, VJ_CANNY_RADIUS);
+    vj_canny_take(&count, width, height, 1);
+    struct vj_jnd_arena arena = {.base = vj_alloc_aligned(vj_jnd_taken(&count), 1)};
+    assert_non_null(arena.base);
+    struct vj_jnd_padded plane = vj_jnd_take_padded(&arena, width, height, VJ_CANNY_RADIUS);
+    struct vj_canny canny = vj_canny_take(&arena, width, height, 1);
+    vj_jnd_pad(&plane, p->luma, VJ_JND_REPLICATE, 1);
+    *gradient = vj_jnd_inner_gradient(&plane, 1);
+    vj_canny(&plane, vj_jnd_edge_threshold(*gradient), &canny, edge, 1);
+    free(arena.base);
+}
+
+static void edges_and_thresholds_equal_those_of_the_cpu(void **state)
+{
+    (void)state;
+    size_t found = 0;
+    for (size_t i = 0; i < COUNT(jnd_sizes) * CONTENTS; i++) {
+        const size_t *size = jnd_sizes[i / CONTENTS];
+        struct jnd_picture p = jnd_picture(size[0], size[1], (enum content)(i % CONTENTS));
+        emulate_order = (int)(i % EMULATE_ORDERS);
+        struct guarded memory;
+        uint8_t *edge = guarded_take(&memory, size[0] * size[1]);
+        uint8_t *expected = malloc(size[0] * size[1]);
+        uint32_t gradient;
+        unsigned expected_gradient;
+        emulate_edges(&p.plane, edge, &gradient);
+        cpu_edges(&p, expected, &expected_gradient);
+        assert_int_equal(gradient, expected_gradient);
+        assert_true(vj_cuda_edge_threshold(gradient) == vj_jnd_edge_threshold(expected_gradient));
+        assert_memory_equal(edge, expected, size[0] * size[1]);
+        for (size_t k = 0; k < size[0] * size[1]; k++)
+            found += edge[k];
+        free(expected);
+        guarded_release(&memory);
+        jnd_picture_free(&p);
+    }
+    assert_true(found > 1000);
+}
+
+/* Components by flooding, the definition. */
+static void flood(const double *kept, int width, int height, double weak, double strong,
+                  uint8_t *edge)
+{
+    size_t pixels = (size_t)width * (size_t)height;
+    for (size_t p = 0; p < pixels; p++)
+        edge[p] = kept[p] > strong;
+    for (bool again = true; again;) {
+        again = false;
+        for (int y = 1; y + 1 < height; y++) {
+            for (int x = 1; x + 1 < width; x++) {
+                size_t p = (size_t)(y * width + x);
+                if (edge[p] || !(kept[p] > weak))
+                    continue;
+                for (int k = 0; k < 9; k++)
+                    edge[p] |= edge[(y + k / 3 - 1) * width + x + k % 3 - 1];
+                again |= edge[p];
+            }
+        }
+    }
+}
+
+/*
+ * Chance alone makes the magnitudes, at densities around that at which components grow across the
+ * whole picture: long, branching, winding ones.
+ */
+static void connected_edges_are_those_of_a_flood_in_every_order(void **state)
+{
+    (void)state;
+    enum { WIDTH = 150, HEIGHT = 90, PIXELS = WIDTH * HEIGHT };
+    struct guarded memory[4];
+    double *kept = guarded_take(&memory[0], PIXELS * sizeof(double));
+    uint8_t *mark = guarded_take(&memory[1], PIXELS), *edge = guarded_take(&memory[2], PIXELS);
+    uint32_t *label = guarded_take(&memory[3], PIXELS * sizeof(*label));
+    uint8_t *expected = malloc(PIXELS);
+    static const uint32_t percent[] = {25, 35, 40, 45, 60, 100};
+    for (size_t i = 0; i < COUNT(percent) * EMULATE_ORDERS; i++) {
+        emulate_order = (int)(i % EMULATE_ORDERS);
+        size_t strong = 0, edges = 0;
+        for (int p = 0; p < PIXELS; p++) {
+            int y = p / WIDTH, x = p % WIDTH;
+            struct vj_u32x4 r = vj_random4(i / EMULATE_ORDERS, VJ_RNG_TEST, 1, (uint32_t)p);
+            bool frame = y == 0 || x == 0 || y == HEIGHT - 1 || x == WIDTH - 1;
+            bool weak = !frame && r.v[0] % 100 < percent[i / EMULATE_ORDERS];
+            kept[p] = weak ? r.v[1] % 400 == 0 ? 3.0 : 2.0 : 1.0;
+            strong += kept[p] > 2.5;
+        }
+        struct vj_cuda_edge_limits limits = {1.5, 2.5};
+        struct vj_cuda_edge_job job = {kept, &limits, WIDTH, HEIGHT, mark, label, edge};
+        emulate_connect(&job);
+        flood(kept, WIDTH, HEIGHT, 1.5, 2.5, expected);
+        assert_memory_equal(edge, expected, PIXELS);
+        for (int p = 0; p < PIXELS; p++)
+            edges += edge[p];
+        assert_true(edges > 0 && edges >= strong);
+    }
+    for (size_t i = 0; i < 4; i++)
+        guarded_release(&memory[i]);
+    free(expected);
+}
+
+static void epc17_maps_equal_those_of_the_cpu_bit_for_bit(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(jnd_sizes) * CONTENTS; i++) {
+        const size_t *size = jnd_sizes[i / CONTENTS];
+        size_t pixels = size[0] * size[1];
+        struct jnd_picture p = jnd_picture(size[0], size[1], (enum content)(i % CONTENTS));
+        emulate_order = (int)(i % EMULATE_ORDERS);
+        struct guarded memory;
+        uint8_t *edge = guarded_take(&memory, pixels);
+        uint32_t gradient;
+        emulate_edges(&p.plane, edge, &gradient);
+        emulate_epc(&p.plane, edge, p.map);
+        assert_int_equal(vj_jnd_compute("epc17", NULL, &p.img, p.expected, NULL), 0);
+        assert_same_floats(p.map, p.expected, pixels);
+        guarded_release(&memory);
+        jnd_picture_free(&p);
+    }
+}
+
+static void maps_become_the_8_bit_samples_of_the_cpu(void **state)
+{
+    (void)state;
+    enum { MOST = 700 };
+    static const size_t counts[] = {1, 2, 255, 257, MOST};
+    float map[MOST];
+    uint8_t expected[MOST];
+    for (size_t i = 0; i < COUNT(counts) * 3; i++) {
+        size_t n = counts[i / 3];
+        struct guarded memory;
+        uint8_t *out = guarded_take(&memory, n);
+        uint32_t not_finite = 77;
+        emulate_order = (int)(i % 3);
+        for (size_t k = 0; k < n; k++)
+            map[k] = (float)vj_random4(9, VJ_RNG_TEST, i, (uint32_t)k).v[0] / 1e7f - 40.0f;
+        emulate_to_u8(map, n, (enum vj_jnd_scale)(i % 3), out, &not_finite);
+        assert_int_equal(vj_jnd_to_u8(map, n, (enum vj_jnd_scale)(i % 3), expected, NULL), 0);
+        assert_memory_equal(out, expected, n);
+        assert_int_equal(not_finite, 0);
+        guarded_release(&memory);
+    }
+}
+
+static void a_value_that_is_not_finite_is_reported_wherever_it_is(void **state)
+{
+    (void)state;
+    enum { N = 600 };
+    static const float values[] = {NAN, INFINITY, -INFINITY};
+    for (size_t i = 0; i < 3 * N; i += 37) {
+        float map[N] = {0};
+        uint8_t out[N];
+        uint32_t not_finite = 0;
+        map[N / 2] = 5;
+        map[i / 3] = values[i % 3];
+        emulate_to_u8(map, N, VJ_JND_MINMAX, out, &not_finite);
+        assert_int_equal(not_finite, 1);
+        for (size_t k = 0; k < N; k++)
+            assert_int_equal(out[k], 0);
+    }
+}
+
+static void shares_above_a_map_are_counts_of_pixels(void **state)
+{
+    (void)state;
+    enum { WIDTH = 211, HEIGHT = 173, PIXELS = WIDTH * HEIGHT, CANDIDATES = 3 };
+    for (int channels = 1; channels <= 3; channels += 2) {
+        emulate_order = channels / 2;
+        struct vj_image d = content_picture(WIDTH, HEIGHT * CANDIDATES, channels, NOISE, 8);
+        struct vj_image r = content_picture(WIDTH, HEIGHT, channels, SMOOTH, 9);
+        uint8_t *luma = malloc((CANDIDATES + 1) * PIXELS), *reference = luma + CANDIDATES * PIXELS;
+        float *map = malloc(PIXELS * sizeof(*map));
+        double share[CANDIDATES];
+        vj_jnd_luma(&d, luma);
+        vj_jnd_luma(&r, reference);
+        for (size_t i = 0; i < PIXELS; i++) /* whole numbers, so that equality matters */
+            map[i] = (float)(vj_random4(4, VJ_RNG_TEST, 2, (uint32_t)i).v[0] % 200);
+        struct vj_cuda_share_job job = {d.data, PIXELS, channels, reference, map, NULL, share};
+        emulate_share(job, CANDIDATES);
+        for (size_t n = 0; n < CANDIDATES; n++) {
+            size_t above = 0;
+            for (size_t i = 0; i < PIXELS; i++)
+                above += (float)abs(luma[n * PIXELS + i] - reference[i]) > map[i];
+            assert_true(share[n] == (double)above / (double)PIXELS);
+        }
+        free(map);
+        free(luma);
+        vj_image_free(&d);
+        vj_image_free(&r);
+    }
+}
+
+/* ---- Quality -------------------------------------------------------------------------------- */
+
+enum { QUALITY_CANDIDATES = 3 };
+
+/* Bits of doubles, so that NaN and infinity compare too. */
+static void assert_same_doubles(double a, double b)
+{
+    assert_true(isnan(a) == isnan(b));
+    if (!isnan(a))
+        assert_memory_equal(&a, &b, sizeof(a));
+}
+
+/*
+ * Candidates that are the reference itself, the reference with a little noise, and another picture.
+ * The caller frees.
+ */
+static uint8_t *quality_candidates(const struct vj_image *reference)
+{
+    size_t bytes = reference->width * reference->height * (size_t)reference->channels;
+    uint8_t *candidates = malloc(QUALITY_CANDIDATES * bytes);
+    memcpy(candidates, reference->data, bytes);
+    for (size_t i = 0; i < bytes; i++) {
+        uint32_t word = vj_random4(6, VJ_RNG_TEST, 4, (uint32_t)i).v[0];
+        candidates[bytes + i] = (uint8_t)(reference->data[i] ^ (word % 16));
+        candidates[2 * bytes + i] = (uint8_t)(word >> 8);
+    }
+    return candidates;
+}
+
+static void check_quality(size_t width, size_t height, int channels, int which,
+                          enum content content)
+{
+    struct vj_image img = content_picture(width, height, channels, content, 12);
+    uint8_t *candidates = quality_candidates(&img);
+    struct emulated_quality device;
+    struct vj_cuda_quality_sums sums[QUALITY_CANDIDATES];
+    struct vj_quality_reference *ref;
+    struct vj_quality_scratch *scratch;
+    memset(sums, 0xA5, sizeof(sums));
+    emulate_quality_load(&device, &img, which);
+    emulate_quality(&device, candidates, QUALITY_CANDIDATES, sums);
+    assert_int_equal(vj_quality_reference_create(&ref, width, height, which, NULL), 0);
+    assert_int_equal(vj_quality_scratch_create(&scratch, width, height, which, NULL), 0);
+    assert_int_equal(vj_quality_reference_load(ref, &img, NULL), 0);
+    for (size_t i = 0; i < QUALITY_CANDIDATES; i++) {
+        struct vj_quality_values got, expected;
+        vj_cuda_quality_value(&device.shape, &sums[i], &got);
+        assert_int_equal(vj_quality_compute(ref, candidates + i * width * height * (size_t)channels,
+                                            scratch, &expected),
+                         0);
+        assert_same_doubles(got.psnr_y, expected.psnr_y);
+        assert_same_doubles(got.psnr_rgb, expected.psnr_rgb);
+        assert_same_doubles(got.ssim, expected.ssim);
+        assert_same_doubles(got.ms_ssim, expected.ms_ssim);
+    }
+    vj_quality_scratch_free(scratch);
+    vj_quality_reference_free(ref);
+    emulate_quality_free(&device);
+    free(candidates);
+    vj_image_free(&img);
+}
+
+static void psnr_and_ssim_equal_those_of_the_cpu_bit_for_bit(void **state)
+{
+    (void)state;
+    static const size_t sizes[][2] = {{1, 1},   {3, 2},   {10, 40}, {11, 11}, {12, 11}, {41, 25},
+                                      {42, 26}, {43, 27}, {74, 43}, {65, 17}, {29, 90}};
+    for (size_t i = 0; i < COUNT(sizes); i++) {
+        for (int channels = 1; channels <= 3; channels += 2) {
+            emulate_order = (int)(i % EMULATE_ORDERS);
+            check_quality(sizes[i][0], sizes[i][1], channels, VJ_QUALITY_PSNR | VJ_QUALITY_SSIM,
+                          (enum content)(i % CONTENTS));
+        }
+    }
+}
+
+static void ms_ssim_equals_that_of_the_cpu_bit_for_bit(void **state)
+{
+    (void)state;
+    static const size_t sizes[][2] = {{176, 176}, {181, 203}, {255, 190}};
+    for (size_t i = 0; i < COUNT(sizes); i++) {
+        emulate_order = (int)i;
+        check_quality(sizes[i][0], sizes[i][1], i == 1 ? 1 : 3, VJ_QUALITY_ALL,
+                      (enum content)(i % CONTENTS));
+    }
+}
+
+static void only_the_metrics_asked_for_are_there(void **state)
+{
+    (void)state;
+    emulate_order = 0;
+    for (int which = 1; which <= VJ_QUALITY_ALL; which++) {
+        check_quality(30, 20, 3, which, SMOOTH);
+        check_quality(177, 178, 1, which, SMOOTH);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -350,6 +752,18 @@ int main(void)
         cmocka_unit_test(room_for_the_largest_picture_is_room_for_every_smaller_one),
         cmocka_unit_test(quality_factors_and_patches_out_of_range_are_refused_by_name),
         cmocka_unit_test(sums_of_memory_that_overflow_give_nothing),
+        cmocka_unit_test(gathered_patches_are_those_parts_of_the_pictures),
+        cmocka_unit_test(luma_on_the_device_equals_that_of_the_cpu),
+        cmocka_unit_test(chou95_maps_equal_those_of_the_cpu_bit_for_bit),
+        cmocka_unit_test(edges_and_thresholds_equal_those_of_the_cpu),
+        cmocka_unit_test(connected_edges_are_those_of_a_flood_in_every_order),
+        cmocka_unit_test(epc17_maps_equal_those_of_the_cpu_bit_for_bit),
+        cmocka_unit_test(maps_become_the_8_bit_samples_of_the_cpu),
+        cmocka_unit_test(a_value_that_is_not_finite_is_reported_wherever_it_is),
+        cmocka_unit_test(shares_above_a_map_are_counts_of_pixels),
+        cmocka_unit_test(psnr_and_ssim_equal_those_of_the_cpu_bit_for_bit),
+        cmocka_unit_test(ms_ssim_equals_that_of_the_cpu_bit_for_bit),
+        cmocka_unit_test(only_the_metrics_asked_for_are_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Bodies of the quality kernels, written as described in jpeg_body.h. A candidate's sums are made
+ * of partial sums, one per thread block, that a last kernel adds up; all of them are integers.
+ */
+#ifndef VJ_CUDA_QUALITY_BODY_H
+#define VJ_CUDA_QUALITY_BODY_H
+
+#include <math.h>
+#include <string.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#include "cuda/geometry.h"
+
+/* ---- Reference ------------------------------------------------------------------------------ */
+
+struct vj_cuda_reference_luma_job {
+    const uint8_t *pixels;
+    size_t count; /* pixels */
+    int channels;
+    float *luma;
+};
+
+static inline VJ_HD void vj_cuda_reference_luma(const struct vj_cuda_reference_luma_job *job,
+                                                struct vj_cuda_place at, unsigned thread)
+{
+    size_t i = (size_t)at.x * VJ_CUDA_THREADS + thread;
+    if (i >= job->count)
+        return;
+    const uint8_t *p = job->pixels + i * (size_t)job->channels;
+    job->luma[i] =
+        job->channels == 1 ? (float)p[0] : vj_milli_to_float(vj_luma_milli(p[0], p[1], p[2]));
+}
+
+/* 2x2 means of planes; an odd last row or column is dropped. */
+struct vj_cuda_pool_job {
+    const float *from; /* [planes][height][width] */
+    float *to;         /* [planes][height / 2][width / 2] */
+    size_t width, height;
+};
+
+static inline struct vj_cuda_grid vj_cuda_pool_grid(size_t width, size_t height, int planes)
+{
+    return vj_cuda_line_grid((width / 2) * (height / 2), VJ_CUDA_THREADS, (size_t)planes);
+}
+
+static inline VJ_HD void vj_cuda_pool_pixel(const struct vj_cuda_pool_job *job,
+                                            struct vj_cuda_place at, unsigned thread)
+{
+    size_t width = job->width / 2, height = job->height / 2;
+    size_t i = (size_t)at.x * VJ_CUDA_THREADS + thread;
+    if (i >= width * height)
+        return;
+    const float *a = job->from + (at.z * job->height + i / width * 2) * job->width + i % width * 2;
+    const float *b = a + job->width;
+    job->to[at.z * width * height + i] = vj_quality_pool(a[0], a[1], b[0], b[1]);
+}
+
+enum {
+    VJ_CUDA_COLUMNS = VJ_CUDA_WINDOW_WIDTH + VJ_SSIM_MARGIN, /* of samples under a tile's windows */
+    VJ_CUDA_ROWS = VJ_CUDA_WINDOW_HEIGHT + VJ_SSIM_MARGIN,
+    VJ_CUDA_WINDOWS = VJ_CUDA_WINDOW_WIDTH * VJ_CUDA_WINDOW_HEIGHT,
+    VJ_CUDA_COLUMN_WINDOWS = VJ_CUDA_COLUMNS * VJ_CUDA_WINDOW_HEIGHT,
+};
+
+/* Variances of the reference's windows, in double. */
+struct vj_cuda_variance_job {
+    const float *luma;
+    float *var;           /* [height - 10][width - 10] */
+    size_t width, height; /* of luma */
+};
+
+struct vj_cuda_variance_shared {
+    double mean[VJ_CUDA_COLUMN_WINDOWS];
+    double square[VJ_CUDA_COLUMN_WINDOWS];
+};
+
+static inline VJ_HD double vj_cuda_weight(int k)
+{
+    switch (k < 5 ? 5 - k : k - 5) {
+    case 0:
+        return VJ_SSIM_W0;
+    case 1:
+        return VJ_SSIM_W1;
+    case 2:
+        return VJ_SSIM_W2;
+    case 3:
+        return VJ_SSIM_W3;
+    case 4:
+        return VJ_SSIM_W4;
+    default:
+        return VJ_SSIM_W5;
+    }
+}
+
+/* Step 1: columns of windows. Those beyond the plane are not used, nor read. */
+static inline VJ_HD void vj_cuda_variance_columns(const struct vj_cuda_variance_job *job,
+                                                  struct vj_cuda_variance_shared *s,
+                                                  struct vj_cuda_place at, unsigned thread)
+{
+    for (int i = (int)thread; i < VJ_CUDA_COLUMN_WINDOWS; i += VJ_CUDA_THREADS) {
+        size_t y = (size_t)at.y * VJ_CUDA_WINDOW_HEIGHT + (size_t)(i / VJ_CUDA_COLUMNS);
+        size_t x = (size_t)at.x * VJ_CUDA_WINDOW_WIDTH + (size_t)(i % VJ_CUDA_COLUMNS);
+        if (y + VJ_SSIM_MARGIN >= job->height || x >= job->width)
+            continue;
+        const float *p = job->luma + y * job->width + x;
+        double mean = 0, square = 0;
+        for (int k = 0; k < VJ_SSIM_TAPS; k++) {
+            double v = p[(size_t)k * job->width];
+            mean += vj_cuda_weight(k) * v;
+            square += vj_cuda_weight(k) * (v * v);
+        }
+        s->mean[i] = mean;
+        s->square[i] = square;
+    }
+}
+
+/* Step 2: windows. */
+static inline VJ_HD void vj_cuda_variance_windows(const struct vj_cuda_variance_job *job,
+                                                  const struct vj_cuda_variance_shared *s,
+                                                  struct vj_cuda_place at, unsigned thread)
+{
+    size_t across = job->width - VJ_SSIM_MARGIN, down = job->height - VJ_SSIM_MARGIN;
+    for (int i = (int)thread; i < VJ_CUDA_WINDOWS; i += VJ_CUDA_THREADS) {
+        size_t y = (size_t)at.y * VJ_CUDA_WINDOW_HEIGHT + (size_t)(i / VJ_CUDA_WINDOW_WIDTH);
+        size_t x = (size_t)at.x * VJ_CUDA_WINDOW_WIDTH + (size_t)(i % VJ_CUDA_WINDOW_WIDTH);
+        if (y >= down || x >= across)
+            continue;
+        int column = i / VJ_CUDA_WINDOW_WIDTH * VJ_CUDA_COLUMNS + i % VJ_CUDA_WINDOW_WIDTH;
+        double m = vj_ssim_window_double(s->mean + column, 1);
+        double v = vj_ssim_window_double(s->square + column, 1) - m * m;
+        job->var[y * across + x] = (float)(v > 0.0 ? v : 0.0);
+    }
+}
+
+/* ---- Differences ---------------------------------------------------------------------------- */
+
+/*
+ * Squared differences, and the difference of lumas at half size. 2x2 pixels per thread, so that no
+ * plane of full size is ever stored.
+ */
+struct vj_cuda_difference_job {
+    const uint8_t *reference;  /* [height][width][channels] */
+    const uint8_t *candidates; /* [count][height][width][channels] */
+    size_t width, height;
+    int channels;
+    float *half;         /* [count][height / 2][width / 2], or NULL */
+    uint64_t (*part)[2]; /* [count][thread blocks]: of samples, of luma */
+};
+
+struct vj_cuda_sum_shared {
+    uint64_t sum[2][VJ_CUDA_THREADS];
+};
+
+/* Difference of lumas of pixel (y, x) in thousandths; adds the squares to sum. */
+static inline VJ_HD int32_t vj_cuda_difference(const struct vj_cuda_difference_job *job,
+                                               struct vj_cuda_place at, size_t y, size_t x,
+                                               uint64_t sum[2])
+{
+    size_t offset = (y * job->width + x) * (size_t)job->channels;
+    const uint8_t *r = job->reference + offset;
+    const uint8_t *d =
+        job->candidates + at.z * job->height * job->width * (size_t)job->channels + offset;
+    int t = d[0] - r[0];
+    int32_t milli = 1000 * t;
+    int32_t squares = t * t;
+    if (job->channels == 3) {
+        int green = d[1] - r[1], blue = d[2] - r[2];
+        milli = vj_luma_milli(t, green, blue);
+        squares += green * green + blue * blue;
+    }
+    sum[0] += (uint64_t)squares;
+    sum[1] += (uint64_t)((int64_t)milli * milli);
+    return milli;
+}
+
+/* Step 1. */
+static inline VJ_HD void vj_cuda_difference_quad(const struct vj_cuda_difference_job *job,
+                                                 struct vj_cuda_sum_shared *s,
+                                                 struct vj_cuda_place at, unsigned thread)
+{
+    size_t y = 2 * ((size_t)at.y * VJ_CUDA_QUAD_HEIGHT + thread / VJ_CUDA_QUAD_WIDTH);
+    size_t x = 2 * ((size_t)at.x * VJ_CUDA_QUAD_WIDTH + thread % VJ_CUDA_QUAD_WIDTH);
+    uint64_t sum[2] = {0, 0};
+    float t[4] = {0, 0, 0, 0};
+    for (size_t k = 0; k < 4; k++) {
+        if (y + k / 2 < job->height && x + k % 2 < job->width)
+            t[k] = vj_milli_to_float(vj_cuda_difference(job, at, y + k / 2, x + k % 2, sum));
+    }
+    if (job->half && y + 1 < job->height && x + 1 < job->width)
+        job->half[(at.z * (job->height / 2) + y / 2) * (job->width / 2) + x / 2] =
+            vj_quality_pool(t[0], t[1], t[2], t[3]);
+    s->sum[0][thread] = sum[0];
+    s->sum[1][thread] = sum[1];
+}
+
+/* Step 2, for half = half the threads, ..., 1. */
+static inline VJ_HD void vj_cuda_sum_add(struct vj_cuda_sum_shared *s, unsigned half,
+                                         unsigned thread)
+{
+    if (thread >= half)
+        return;
+    s->sum[0][thread] += s->sum[0][thread + half];
+    s->sum[1][thread] += s->sum[1][thread + half];
+}
+
+/* Step 3; across, down: size of the grid. */
+static inline VJ_HD void vj_cuda_sum_store(uint64_t (*part)[2], const struct vj_cuda_sum_shared *s,
+                                           struct vj_cuda_place at, unsigned across, unsigned down,
+                                           unsigned thread)
+{
+    if (thread > 1)
+        return;
+    part[((size_t)at.z * down + at.y) * across + at.x][thread] = s->sum[thread][0];
+}
+
+/* ---- Windows -------------------------------------------------------------------------------- */
+
+/* Losses of one scale, summed over all windows. */
+struct vj_cuda_window_job {
+    const float *luma;       /* of the reference at this scale */
+    const float *var;        /* of its windows */
+    size_t width, height;    /* of this scale */
+    bool joint;              /* whether SSIM is wanted besides contrast-structure */
+    const float *difference; /* [count][height][width]; NULL at full size: made from the pixels */
+    struct vj_cuda_difference_job pixels;
+    uint64_t (*part)[2]; /* [count][thread blocks]: contrast, joint; as two's complement */
+};
+
+struct vj_cuda_window_shared {
+    float t[VJ_CUDA_ROWS * VJ_CUDA_COLUMNS];
+    float r[VJ_CUDA_ROWS * VJ_CUDA_COLUMNS];
+    float mean_t[VJ_CUDA_COLUMN_WINDOWS]; /* of the columns of windows */
+    float var_t[VJ_CUDA_COLUMN_WINDOWS];
+    float mean_r[VJ_CUDA_COLUMN_WINDOWS];
+    float covariance[VJ_CUDA_COLUMN_WINDOWS];
+    struct vj_cuda_sum_shared sums;
+};
+
+/* Step 1: samples of reference and difference; 0 beyond the plane, where nothing depends on it. */
+static inline VJ_HD void vj_cuda_window_load(const struct vj_cuda_window_job *job,
+                                             struct vj_cuda_window_shared *s,
+                                             struct vj_cuda_place at, unsigned thread)
+{
+    for (int i = (int)thread; i < VJ_CUDA_ROWS * VJ_CUDA_COLUMNS; i += VJ_CUDA_THREADS) {
+        size_t y = (size_t)at.y * VJ_CUDA_WINDOW_HEIGHT + (size_t)(i / VJ_CUDA_COLUMNS);
+        size_t x = (size_t)at.x * VJ_CUDA_WINDOW_WIDTH + (size_t)(i % VJ_CUDA_COLUMNS);
+        float t = 0, r = 0;
+        if (y < job->height && x < job->width) {
+            uint64_t unused[2] = {0, 0};
+            r = job->luma[y * job->width + x];
+            t = job->difference
+                    ? job->difference[(at.z * job->height + y) * job->width + x]
+                    : vj_milli_to_float(vj_cuda_difference(&job->pixels, at, y, x, unused));
+        }
+        s->t[i] = t;
+        s->r[i] = r;
+    }
+}
+
+/* Step 2: moments of the columns of windows. */
+static inline VJ_HD void vj_cuda_window_columns(struct vj_cuda_window_shared *s, unsigned thread)
+{
+    for (int i = (int)thread; i < VJ_CUDA_COLUMN_WINDOWS; i += VJ_CUDA_THREADS) {
+        const float *t = s->t + i, *r = s->r + i;
+        float mean_t = vj_ssim_window(t, VJ_CUDA_COLUMNS);
+        float mean_r = vj_ssim_window(r, VJ_CUDA_COLUMNS);
+        s->mean_t[i] = mean_t;
+        s->mean_r[i] = mean_r;
+        s->var_t[i] = vj_ssim_window_cross(t, mean_t, t, mean_t, VJ_CUDA_COLUMNS);
+        s->covariance[i] = vj_ssim_window_cross(r, mean_r, t, mean_t, VJ_CUDA_COLUMNS);
+    }
+}
+
+/* Losses of the window whose first column is number `column` of the shared arrays. */
+static inline VJ_HD void vj_cuda_window_losses(const struct vj_cuda_window_shared *s, int column,
+                                               float var_r, bool joint, int64_t loss[2])
+{
+    const float *t = s->mean_t + column, *r = s->mean_r + column;
+    float mean_t = vj_ssim_window(t, 1);
+    float mean_r = vj_ssim_window(r, 1);
+    float var_t =
+        vj_ssim_window(s->var_t + column, 1) + vj_ssim_window_cross(t, mean_t, t, mean_t, 1);
+    float covariance =
+        vj_ssim_window(s->covariance + column, 1) + vj_ssim_window_cross(r, mean_r, t, mean_t, 1);
+    float contrast = vj_ssim_contrast_loss(var_t, covariance, var_r);
+    loss[0] += vj_ssim_fixed(contrast);
+    if (joint)
+        loss[1] +=
+            vj_ssim_fixed(vj_ssim_joint_loss(vj_ssim_luminance_loss(mean_t, mean_r), contrast));
+}
+
+/* Step 3: windows, and each thread's sums. Steps 4 and 5: vj_cuda_sum_add(), vj_cuda_sum_store().
+ */
+static inline VJ_HD void vj_cuda_window_sums(const struct vj_cuda_window_job *job,
+                                             struct vj_cuda_window_shared *s,
+                                             struct vj_cuda_place at, unsigned thread)
+{
+    size_t across = job->width - VJ_SSIM_MARGIN, down = job->height - VJ_SSIM_MARGIN;
+    int64_t loss[2] = {0, 0};
+    for (int i = (int)thread; i < VJ_CUDA_WINDOWS; i += VJ_CUDA_THREADS) {
+        int row = i / VJ_CUDA_WINDOW_WIDTH, column = i % VJ_CUDA_WINDOW_WIDTH;
+        size_t y = (size_t)at.y * VJ_CUDA_WINDOW_HEIGHT + (size_t)row;
+        size_t x = (size_t)at.x * VJ_CUDA_WINDOW_WIDTH + (size_t)column;
+        if (y < down && x < across)
+            vj_cuda_window_losses(s, row * VJ_CUDA_COLUMNS + column, job->var[y * across + x],
+                                  job->joint, loss);
+    }
+    s->sums.sum[0][thread] = (uint64_t)loss[0];
+    s->sums.sum[1][thread] = (uint64_t)loss[1];
+}
+
+/* ---- Totals --------------------------------------------------------------------------------- */
+
+/*
+ * Adds up the partial sums of one kernel: a thread block per candidate.
+ * scale: -1 for differences
+ */
+struct vj_cuda_total_job {
+    const uint64_t (*part)[2]; /* [count][parts] */
+    size_t parts;
+    int scale;
+    struct vj_cuda_quality_sums *sums; /* [count] */
+};
+
+/* Step 1. Step 2 is vj_cuda_sum_add(). */
+static inline VJ_HD void vj_cuda_total_gather(const struct vj_cuda_total_job *job,
+                                              struct vj_cuda_sum_shared *s, struct vj_cuda_place at,
+                                              unsigned thread)
+{
+    uint64_t sum[2] = {0, 0};
+    for (size_t i = thread; i < job->parts; i += VJ_CUDA_THREADS) {
+        sum[0] += job->part[at.x * job->parts + i][0];
+        sum[1] += job->part[at.x * job->parts + i][1];
+    }
+    s->sum[0][thread] = sum[0];
+    s->sum[1][thread] = sum[1];
+}
+
+/* Step 3. The first total of a picture also clears those of scales that it does not have. */
+static inline VJ_HD void vj_cuda_total_write(const struct vj_cuda_total_job *job,
+                                             const struct vj_cuda_sum_shared *s,
+                                             struct vj_cuda_place at, unsigned thread)
+{
+    if (thread != 0)
+        return;
+    struct vj_cuda_quality_sums *to = &job->sums[at.x];
+    if (job->scale < 0) {
+        memset(to, 0, sizeof(*to));
+        to->samples_squared = s->sum[0][0];
+        to->luma_squared = s->sum[1][0];
+    } else {
+        to->contrast[job->scale] = (int64_t)s->sum[0][0];
+        to->joint[job->scale] = (int64_t)s->sum[1][0];
+    }
+}
+
+/* ---- Values, on the host -------------------------------------------------------------------- */
+
+/* Whether the full SSIM of a scale is wanted, besides contrast-structure. */
+static inline bool vj_cuda_quality_joint(const struct vj_cuda_quality_shape *shape, int scale)
+{
+    return scale == VJ_MS_SSIM_SCALES - 1 || (scale == 0 && (shape->which & VJ_QUALITY_SSIM));
+}
+
+/* mean_square == 0 gives +infinity. */
+static inline double vj_cuda_psnr(double mean_square)
+{
+    return 10.0 * log10(255.0 * 255.0 / mean_square);
+}
+
+static inline void vj_cuda_structural_value(const struct vj_cuda_quality_shape *shape,
+                                            const struct vj_cuda_quality_sums *sums,
+                                            struct vj_quality_values *out)
+{
+    static const double power[VJ_MS_SSIM_SCALES] = {0.0448, 0.2856, 0.3001, 0.2363, 0.1333};
+    double product = 1.0;
+    for (int s = 0; s < shape->scales; s++) {
+        double windows = (double)((shape->width >> s) - VJ_SSIM_MARGIN) *
+                         (double)((shape->height >> s) - VJ_SSIM_MARGIN);
+        bool last = s == VJ_MS_SSIM_SCALES - 1;
+        if (s == 0 && (shape->which & VJ_QUALITY_SSIM))
+            out->ssim = vj_ssim_mean(sums->joint[0], windows);
+        double factor = vj_ssim_mean(last ? sums->joint[s] : sums->contrast[s], windows);
+        product *= pow(factor > 0.0 ? factor : 0.0, power[s]);
+    }
+    if (shape->scales == VJ_MS_SSIM_SCALES)
+        out->ms_ssim = product;
+}
+
+/* As vj_quality_compute() fills them. */
+static inline void vj_cuda_quality_value(const struct vj_cuda_quality_shape *shape,
+                                         const struct vj_cuda_quality_sums *sums,
+                                         struct vj_quality_values *out)
+{
+    double pixels = (double)shape->width * (double)shape->height;
+    out->psnr_y = out->psnr_rgb = out->ssim = out->ms_ssim = (double)NAN;
+    if (shape->which & VJ_QUALITY_PSNR) {
+        out->psnr_y = vj_cuda_psnr((double)sums->luma_squared / 1e6 / pixels);
+        out->psnr_rgb =
+            vj_cuda_psnr((double)sums->samples_squared / (double)shape->channels / pixels);
+    }
+    if (shape->scales)
+        vj_cuda_structural_value(shape, sums, out);
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

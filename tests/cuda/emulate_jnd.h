@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/* The kernels of cuda/jnd.cu and cuda/patch.cu as loops, as emulate_jpeg.h has those of JPEG. */
+#ifndef VJ_TESTS_CUDA_EMULATE_JND_H
+#define VJ_TESTS_CUDA_EMULATE_JND_H
+
+#include "cuda/jnd_body.h"
+#include "cuda/jnd_canny_body.h"
+#include "cuda/jnd_epc_body.h"
+#include "cuda/patch_body.h"
+#include "tests/cuda/emulate.h"
+
+static inline void emulate_gather(const struct vj_cuda_gather_job *job, int count)
+{
+    struct vj_cuda_grid grid = vj_cuda_gather_grid(job->patches, job->side, count);
+    EMULATE_BLOCKS(grid, at)
+    EMULATE_THREADS(VJ_CUDA_THREADS, t)
+    vj_cuda_gather_pixel(job, at, t);
+}
+
+static inline void emulate_luma(const struct vj_image *img, uint8_t *luma)
+{
+    struct vj_cuda_luma_job job = {img->data, img->width * img->height, img->channels, luma};
+    struct vj_cuda_grid grid = vj_cuda_line_grid(job.count, VJ_CUDA_THREADS, 1);
+    EMULATE_BLOCKS(grid, at)
+    EMULATE_THREADS(VJ_CUDA_THREADS, t)
+    vj_cuda_luma_step(&job, at, t);
+}
+
+static inline void emulate_chou(const struct vj_cuda_plane *plane, bool add, float *map)
+{
+    struct vj_cuda_chou_job job = {*plane, add, map};
+    struct vj_cuda_grid grid = vj_cuda_map_grid(plane);
+    EMULATE_BLOCKS(grid, at)
+    {
+        struct vj_cuda_samples s;
+        memset(&s, 0xA5, sizeof(s));
+        EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        vj_cuda_load_samples(plane, false, &s, at, t);
+        EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        vj_cuda_chou_pixel(&job, &s, at, t);
+    }
+}
+
+static inline void emulate_gradient(const struct vj_cuda_canny_job *job)
+{
+    struct vj_cuda_grid grid = vj_cuda_canny_grid(&job->plane);
+    EMULATE_BLOCKS(grid, at)
+    {
+        static struct vj_cuda_canny_shared s;
+        memset(&s, 0xA5, sizeof(s));
+        EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        vj_cuda_canny_load(job, &s, at, t);
+        EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        vj_cuda_canny_columns(job, &s, t);
+        EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        vj_cuda_canny_rows(job, &s, t);
+        EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        vj_cuda_canny_suppress(job, &s, at, t);
+        for (unsigned half = VJ_CUDA_THREADS / 2; half > 0; half /= 2)
+            EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        vj_cuda_canny_largest(s.peak, s.gradient, half, t);
+        EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        vj_cuda_canny_store(job, &s, at, grid.x, t);
+    }
+}
+
+static inline void emulate_limits(const struct vj_cuda_limits_job *job)
+{
+    struct vj_cuda_limits_shared s;
+    memset(&s, 0xA5, sizeof(s));
+    EMULATE_THREADS(VJ_CUDA_THREADS, t)
+    vj_cuda_limits_gather(job, &s, t);
+    for (unsigned half = VJ_CUDA_THREADS / 2; half > 0; half /= 2)
+        EMULATE_THREADS(VJ_CUDA_THREADS, t)
+    vj_cuda_canny_largest(s.peak, s.gradient, half, t);
+    EMULATE_THREADS(VJ_CUDA_THREADS, t)
+    vj_cuda_limits_store(job, &s, t);
+}
+
+/* Edges from the magnitudes and limits of a job: four kernels. */
+static inline void emulate_connect(const struct vj_cuda_edge_job *job)
+{
+    struct vj_cuda_grid grid = vj_cuda_edge_grid(job->width, job->height);
+    EMULATE_BLOCKS(grid, at)
+    EMULATE_THREADS(VJ_CUDA_THREADS, t)
+    vj_cuda_edge_mark(job, at, t);
+    EMULATE_BLOCKS(grid, at)
+    EMULATE_THREADS(VJ_CUDA_THREADS, t)
+    vj_cuda_edge_join(job, at, t);
+    EMULATE_BLOCKS(grid, at)
+    EMULATE_THREADS(VJ_CUDA_THREADS, t)
+    vj_cuda_edge_tell(job, at, t);
+    EMULATE_BLOCKS(grid, at)
+    EMULATE_THREADS(VJ_CUDA_THREADS, t)
+    vj_cuda_edge_store(job, at, t);
+}
+
+/* All of find_edges() in jnd.cu. edge: height x width; *gradient: the largest, inside */
+static inline void emulate_edges(const struct vj_cuda_plane *plane, uint8_t *edge,
+                                 uint32_t *gradient)
+{
+    size_t pixels = (size_t)plane->width * (size_t)plane->height;
+    size_t tiles = vj_cuda_grid_plane(vj_cuda_canny_grid(plane));
+    struct guarded memory[5];
+    struct vj_cuda_edge_limits found;
+    struct vj_cuda_canny_job canny = {*plane, vj_canny_taps(),
+                                      guarded_take(&memory[0], pixels * sizeof(double)),
+                                      guarded_take(&memory[1], tiles * sizeof(double)),
+                                      guarded_take(&memory[2], tiles * sizeof(uint32_t))};
+    emulate_gradient(&canny);
+    struct vj_cuda_limits_job limits = {canny.peak, canny.gradient, tiles, &found};
+    emulate_limits(&limits);
+    struct vj_cuda_edge_job job = {canny.kept,
+                                   &found,
+                                   plane->width,
+                                   plane->height,
+                                   guarded_take(&memory[3], pixels),
+                                   guarded_take(&memory[4], pixels * sizeof(uint32_t)),
+                                   edge};
+    emulate_connect(&job);
+    *gradient = 0;
+    for (size_t i = 0; i < tiles; i++)
+        *gradient = canny.gradient[i] > *gradient ? canny.gradient[i] : *gradient;
+    for (size_t i = 0; i < 5; i++)
+        guarded_release(&memory[i]);
+}
+
+static inline void emulate_epc(const struct vj_cuda_plane *plane, const uint8_t *edge, float *map)
+{
+    struct vj_cuda_epc_job job = {
+        .plane = *plane,
+        .edge = edge,
+        .attenuation = vj_jnd_weight_epc.attenuation,
+        .complexity_gaussian = vj_jnd_gaussian(3, 1.0),
+        .weight_gaussian =
+            vj_jnd_gaussian(vj_jnd_weight_epc.gaussian_size, vj_jnd_weight_epc.gaussian_sigma),
+        .map = map};
+    struct vj_cuda_grid grid = vj_cuda_map_grid(plane);
+    EMULATE_BLOCKS(grid, at)
+    {
+        struct vj_cuda_epc_shared s;
+        memset(&s, 0xA5, sizeof(s));
+        EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        {
+            vj_cuda_load_samples(plane, true, &s.samples, at, t);
+            vj_cuda_load_samples(plane, false, &s.dark, at, t);
+            vj_cuda_epc_load(&job, &s, at, t);
+        }
+        EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        vj_cuda_epc_neighbours(&s, t);
+        EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        vj_cuda_epc_counts(&job, &s, at, t);
+        EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        vj_cuda_epc_columns(&job, &s, at, t);
+        EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        vj_cuda_epc_pixel(&job, &s, at, t);
+    }
+}
+
+static inline void emulate_to_u8(const float *map, size_t count, enum vj_jnd_scale scale,
+                                 uint8_t *out, uint32_t *not_finite)
+{
+    struct guarded memory;
+    struct vj_cuda_range *part = guarded_take(&memory, VJ_CUDA_RANGE_PARTS * sizeof(*part));
+    struct vj_cuda_range_job range = {map, count, VJ_CUDA_RANGE_PARTS, part};
+    struct vj_cuda_scale_job job = {map, count, scale, part, out, not_finite};
+    struct vj_cuda_grid parts = {VJ_CUDA_RANGE_PARTS, 1, 1};
+    struct vj_cuda_grid pixels = vj_cuda_line_grid(count, VJ_CUDA_THREADS, 1);
+    struct vj_cuda_range_shared s;
+    EMULATE_BLOCKS(parts, at)
+    {
+        memset(&s, 0xA5, sizeof(s));
+        EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        vj_cuda_range_gather(&range, &s, at, t);
+        for (unsigned half = VJ_CUDA_THREADS / 2; half > 0; half /= 2)
+            EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        vj_cuda_range_join(&s, half, t);
+        EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        vj_cuda_range_store(&range, &s, at, t);
+    }
+    EMULATE_BLOCKS(pixels, at)
+    {
+        memset(&s, 0xA5, sizeof(s));
+        EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        vj_cuda_scale_gather(&job, &s, t);
+        for (unsigned half = VJ_CUDA_THREADS / 2; half > 0; half /= 2)
+            EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        vj_cuda_range_join(&s, half, t);
+        EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        vj_cuda_scale_pixel(&job, &s, at, t);
+    }
+    guarded_release(&memory);
+}
+
+/* job->part is provided here. */
+static inline void emulate_share(struct vj_cuda_share_job job, int count)
+{
+    struct guarded memory;
+    job.part = guarded_take(&memory, (size_t)count * VJ_CUDA_SHARE_PARTS * sizeof(*job.part));
+    struct vj_cuda_grid grid = vj_cuda_share_grid(count);
+    EMULATE_BLOCKS(grid, at)
+    {
+        struct vj_cuda_share_shared s;
+        memset(&s, 0xA5, sizeof(s));
+        EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        vj_cuda_share_count(&job, &s, at, t);
+        for (unsigned half = VJ_CUDA_THREADS / 2; half > 0; half /= 2)
+            EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        vj_cuda_share_add(&s, half, t);
+        EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        vj_cuda_share_part(&job, &s, at, t);
+    }
+    EMULATE_THREADS((unsigned)count, t)
+    vj_cuda_share_total(&job, t);
+    guarded_release(&memory);
+}
+
+#endif
