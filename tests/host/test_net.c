@@ -16,90 +16,11 @@
 #include "host/net_internal.h"
 #include "tests/host/net_formula.h"
 #include "tests/host/net_plain.h"
+#include "tests/host/net_rig.h"
 
 /* Largest error over the largest magnitude, layer by layer; measured: below 1e-5. */
 #define LAYER_LIMIT 1e-4
 #define SCORE_LIMIT 1e-4
-
-static struct vj_error err;
-
-static void ok(int r)
-{
-    if (r)
-        fail_msg("%d: %s", r, err.text);
-}
-
-/* Weights by formula and everything built on them. */
-struct rig {
-    struct vj_weights w;
-    struct vj_net *net;
-    struct vj_net_work *work;
-    size_t pixels; /* of a patch */
-};
-
-static void rig_make(struct rig *rig, const struct vj_net_shape *shape, int threads)
-{
-    memset(rig, 0, sizeof(*rig));
-    ok(formula_weights(&rig->w, shape, &err));
-    ok(vj_net_create(&rig->net, &rig->w, &err));
-    ok(vj_net_work_create(&rig->work, rig->net, threads, &err));
-    rig->pixels = (size_t)shape->patch_size * (size_t)shape->patch_size;
-}
-
-static void rig_free(struct rig *rig)
-{
-    vj_net_work_free(rig->work);
-    vj_net_free(rig->net);
-    vj_weights_free(&rig->w);
-}
-
-static struct vj_net_shape small_shape(enum vj_variant variant, enum vj_non_local non_local,
-                                       int size, int c1, int c2, int c3, int c4)
-{
-    struct vj_net_shape s = vj_net_shape_default(variant);
-    s.non_local = non_local;
-    s.patch_size = size;
-    s.channels[0] = c1;
-    s.channels[1] = c2;
-    s.channels[2] = c3;
-    s.channels[3] = c4;
-    return s;
-}
-
-/* Patches 0..P-1 of the reference, the JND map, and n candidates. */
-struct pictures {
-    uint8_t *r, *j, *d;
-};
-
-static struct pictures pictures_make(const struct rig *rig, size_t patches, size_t n)
-{
-    const size_t size = (size_t)rig->w.shape.patch_size, px = rig->pixels;
-    struct pictures p = {malloc(patches * px * 3), malloc(patches * px),
-                         malloc(n * patches * px * 3)};
-    for (size_t k = 0; k < patches; k++) {
-        formula_patch(p.r + k * px * 3, FORMULA_REFERENCE, k, size, 3);
-        formula_patch(p.j + k * px, FORMULA_JND, k, size, 1);
-        for (size_t i = 0; i < n; i++)
-            formula_patch(p.d + (i * patches + k) * px * 3, FORMULA_CANDIDATE + (int)i, k, size, 3);
-    }
-    return p;
-}
-
-static void pictures_free(struct pictures *p)
-{
-    free(p->r);
-    free(p->j);
-    free(p->d);
-}
-
-static struct vj_net_reference *reference_make(struct rig *rig, const struct pictures *p,
-                                               size_t patches)
-{
-    struct vj_net_reference *ref;
-    ok(vj_net_reference_create(&ref, rig->net, patches, &err));
-    ok(vj_net_reference_load(ref, rig->work, p->r, p->j, patches, &err));
-    return ref;
-}
 
 /* ---- against PyTorch ---- */
 
@@ -704,6 +625,52 @@ static void bits_do_not_depend_on_the_row_of_a_block_or_chunk(void **state)
     check_rows(&full, VJ_NET_ROW_BLOCK + 3);
 }
 
+/* 60 candidates of 5 patches: 300 rows, and the chunk of 256 ends in the middle of a picture. */
+static void bits_do_not_depend_on_where_a_chunk_ends(void **state)
+{
+    (void)state;
+    enum { P = 5, N = 60 };
+    size_t count;
+    struct rig rig;
+    rig_make(&rig, &bits_shapes(&count)[0], 2);
+    assert_true(VJ_HEADS_ROWS < N * P && VJ_HEADS_ROWS % P != 0);
+    struct pictures pic = pictures_make(&rig, P, N);
+    struct vj_net_reference *ref = reference_make(&rig, &pic, P);
+    float score[N], weight[N * P], s, a[P];
+    ok(vj_net_scores(rig.work, ref, pic.d, N, score, NULL, weight, &err));
+    for (size_t i = 0; i < N; i++) {
+        ok(vj_net_scores(rig.work, ref, pic.d + i * P * rig.pixels * 3, 1, &s, NULL, a, &err));
+        assert_true(s == score[i]);
+        assert_memory_equal(a, weight + i * P, sizeof(a));
+    }
+    vj_net_reference_free(ref);
+    pictures_free(&pic);
+    rig_free(&rig);
+}
+
+/* As many reference patches as do not fit into one chunk, against the last few alone. */
+static void bits_do_not_depend_on_the_chunk_of_the_reference(void **state)
+{
+    (void)state;
+    enum { P = VJ_HEADS_ROWS + 7, LAST = 4 };
+    size_t count;
+    struct rig rig;
+    rig_make(&rig, &bits_shapes(&count)[0], 2);
+    struct pictures pic = pictures_make(&rig, P, 1);
+    const size_t px = rig.pixels, first = P - LAST;
+    struct vj_net_reference *ref = reference_make(&rig, &pic, P);
+    float score, quality[P], weight[P], q[LAST], a[LAST];
+    ok(vj_net_scores(rig.work, ref, pic.d, 1, &score, quality, weight, &err));
+    ok(vj_net_reference_load(ref, rig.work, pic.r + first * px * 3, pic.j + first * px, LAST,
+                             &err));
+    ok(vj_net_scores(rig.work, ref, pic.d + first * px * 3, 1, &score, q, a, &err));
+    assert_memory_equal(q, quality + first, sizeof(q));
+    assert_memory_equal(a, weight + first, sizeof(a));
+    vj_net_reference_free(ref);
+    pictures_free(&pic);
+    rig_free(&rig);
+}
+
 static void two_works_side_by_side_give_the_bits_of_one(void **state)
 {
     (void)state;
@@ -887,6 +854,8 @@ int main(void)
         cmocka_unit_test(bits_do_not_depend_on_the_other_candidates_of_a_call),
         cmocka_unit_test(bits_do_not_depend_on_the_other_patches),
         cmocka_unit_test(bits_do_not_depend_on_the_row_of_a_block_or_chunk),
+        cmocka_unit_test(bits_do_not_depend_on_where_a_chunk_ends),
+        cmocka_unit_test(bits_do_not_depend_on_the_chunk_of_the_reference),
         cmocka_unit_test(two_works_side_by_side_give_the_bits_of_one),
         cmocka_unit_test(callers_thread_count_is_left_alone),
         cmocka_unit_test(no_layer_falls_back_to_a_reference_implementation),
