@@ -58,7 +58,8 @@ const struct vj_option vj_options[] = {
     HEADING("Prediction"),
     STRING(predictors, "constant", true,
            "list of constant, psnr-threshold[:DB|fit], ssim-threshold[:fit], "
-           "ms-ssim-threshold[:X|fit], pixel-MODEL[:SHARE|fit], external:FILE.csv, vpjnd:W.h5"),
+           "ms-ssim-threshold[:X|fit], pixel-MODEL[:SHARE|fit], external:FILE.csv, vpjnd:W.h5; "
+           "constant is added where there are labels"),
     INT(qf_first, "1", 1, VJ_QF_MAX, true, "lowest quality factor"),
     INT(qf_last, "100", 1, VJ_QF_MAX, true, "highest quality factor"),
     CHOICE(search, "binary-block", "binary-block,sliding-window,first-crossing,max-likelihood",

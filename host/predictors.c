@@ -365,6 +365,20 @@ int vj_predictors_open(struct vj_predictors *p, const char *list,
     return r ? r : read_networks(p, positive_class, err);
 }
 
+int vj_predictors_add_constant(struct vj_predictors *p, struct vj_error *err)
+{
+    char text[] = "constant";
+    for (size_t i = 0; i < p->count; i++)
+        if (p->list[i].kind == VJ_PREDICTOR_CONSTANT)
+            return 0;
+    if (p->count == PREDICTORS_MAX)
+        return vj_fail(err, -E2BIG,
+                       "option predictors: %d entries and no constant, which every report needs; "
+                       "leave one out",
+                       PREDICTORS_MAX);
+    return parse_one(&p->list[p->count++], text, err);
+}
+
 void vj_predictors_free(struct vj_predictors *p)
 {
     for (size_t i = 0; i < p->count; i++) {

@@ -70,6 +70,12 @@ int vj_predictors_open(struct vj_predictors *p, const char *list,
                        enum vj_positive_class positive_class, struct vj_error *err);
 void vj_predictors_free(struct vj_predictors *p);
 
+/*
+ * Appends the constant predictor unless the list has it: what any model must beat is in every
+ * report of labelled images, asked for or not.
+ */
+int vj_predictors_add_constant(struct vj_predictors *p, struct vj_error *err);
+
 /* The external predictor's row for an image, by name or by the name without folder and extension.
  */
 const struct vj_external_row *vj_external_find(const struct vj_external *external,

@@ -371,6 +371,15 @@ static int finish(struct run *run, struct vj_error *err)
     return r;
 }
 
+/* What any model must beat is evaluated wherever there are labels, asked for or not. */
+static int add_constant(struct run *run, struct vj_error *err)
+{
+    for (size_t i = 0; i < run->images.count; i++)
+        if (run->images.qf_true[i] != VJ_QF_UNKNOWN)
+            return vj_predictors_add_constant(&run->predictors, err);
+    return 0;
+}
+
 static int open_engine(struct run *run, struct vj_error *err)
 {
     /* Patches must fit; a run without any readable picture still reports each failure. */
@@ -401,6 +410,8 @@ int vj_run_eval(const struct vj_run_options *options, struct vj_run_summary *sum
                                positive[run.config->positive_class], err);
     if (!r)
         r = open_dataset(&run, err);
+    if (!r)
+        r = add_constant(&run, err);
     if (!r)
         r = open_engine(&run, err);
     if (!r)
