@@ -1,0 +1,591 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The network on a GPU against the network on the CPU: every layer of every stream, scores, both
+ * variants, all precisions; repeatability, batches, streams and graphs. Skipped without a device.
+ */
+#include "tests/vj_test.h"
+
+#include <errno.h>
+#include <math.h>
+
+#include <cuda_runtime_api.h>
+
+#include "cuda/check.h"
+#include "cuda/net_internal.h"
+#include "cuda/net_kernels.h"
+#include "host/net_internal.h"
+#include "tests/host/net_formula.h"
+
+/*
+ * Largest error over the largest magnitude of a layer. fp32: what two orders of summation may
+ * differ by (emulated on the CPU: 7e-6). tf32 and fp16: operands of 10 bits of mantissa, 2^-11
+ * each, and a softmax over sharp affinities (fp16 emulated on the CPU: 5e-3).
+ */
+static const double layer_limit[] = {1e-4, 2e-2, 2e-2};
+static const double score_limit[] = {1e-4, 2e-2, 2e-2};
+
+static struct vj_error err;
+
+static void ok(int r)
+{
+    if (r)
+        fail_msg("%d: %s", r, err.text);
+}
+
+static void cuda(cudaError_t status)
+{
+    if (status != cudaSuccess)
+        fail_msg("%s", cudaGetErrorString(status));
+}
+
+static void *on_device(const void *from, size_t bytes)
+{
+    void *to = NULL;
+    cuda(cudaMalloc(&to, bytes));
+    if (from)
+        cuda(cudaMemcpy(to, from, bytes, cudaMemcpyHostToDevice));
+    else
+        cuda(cudaMemset(to, 0xff, bytes)); /* NaN */
+    return to;
+}
+
+/* The same weights on both sides. */
+struct rig {
+    struct vj_weights w;
+    struct vj_net *cpu;
+    struct vj_net_work *cpu_work;
+    struct vj_cuda_net *gpu;
+    struct vj_cuda_net_work *gpu_work;
+    enum vj_cuda_precision precision;
+    size_t pixels; /* of a patch */
+    cudaStream_t stream;
+};
+
+static void rig_make(struct rig *rig, const struct vj_net_shape *shape, size_t rows,
+                     enum vj_cuda_precision precision, size_t max_patches)
+{
+    memset(rig, 0, sizeof(*rig));
+    rig->precision = precision;
+    rig->pixels = (size_t)shape->patch_size * (size_t)shape->patch_size;
+    ok(formula_weights(&rig->w, shape, &err));
+    ok(vj_net_create(&rig->cpu, &rig->w, &err));
+    ok(vj_net_work_create(&rig->cpu_work, rig->cpu, 0, &err));
+    ok(vj_cuda_net_create(&rig->gpu, &rig->w, rows, precision, &err));
+    ok(vj_cuda_net_work_create(&rig->gpu_work, rig->gpu, 2, max_patches, &err));
+    cuda(cudaStreamCreateWithFlags(&rig->stream, cudaStreamNonBlocking));
+}
+
+static void rig_free(struct rig *rig)
+{
+    cuda(cudaStreamDestroy(rig->stream));
+    vj_cuda_net_work_destroy(rig->gpu_work);
+    vj_cuda_net_destroy(rig->gpu);
+    vj_net_work_free(rig->cpu_work);
+    vj_net_free(rig->cpu);
+    vj_weights_free(&rig->w);
+}
+
+static struct vj_net_shape small_shape(enum vj_variant variant, enum vj_non_local non_local,
+                                       int size, int c1, int c2, int c3, int c4)
+{
+    struct vj_net_shape s = vj_net_shape_default(variant);
+    s.non_local = non_local;
+    s.patch_size = size;
+    s.channels[0] = c1;
+    s.channels[1] = c2;
+    s.channels[2] = c3;
+    s.channels[3] = c4;
+    return s;
+}
+
+/* ---- layer by layer ---- */
+
+enum { MAX_LAYERS = 20 };
+
+/* Layers of one patch, kept on the host. */
+struct layers {
+    const struct rig *rig;
+    size_t row; /* of the batch */
+    int count;
+    char name[MAX_LAYERS][16];
+    float *data[MAX_LAYERS];
+    size_t numbers[MAX_LAYERS];
+};
+
+static float *layers_add(struct layers *l, const char *name, size_t numbers)
+{
+    assert_true(l->count < MAX_LAYERS);
+    snprintf(l->name[l->count], sizeof(l->name[0]), "%s", name);
+    l->numbers[l->count] = numbers;
+    l->data[l->count] = malloc(numbers * sizeof(float));
+    return l->data[l->count++];
+}
+
+static void layers_free(struct layers *l)
+{
+    for (int i = 0; i < l->count; i++)
+        free(l->data[i]);
+    l->count = 0;
+}
+
+static void from_cpu(void *user, const char *layer, const float *data, size_t count)
+{
+    memcpy(layers_add(user, layer, count), data, count * sizeof(float));
+}
+
+static int from_gpu(void *user, cudaStream_t stream, const struct vj_cuda_net_stage *s,
+                    struct vj_error *e)
+{
+    struct layers *l = user;
+    const size_t count = s->pixels * s->ld;
+    const bool half = l->rig->precision == VJ_CUDA_FP16 && !s->single;
+    const char *row = (const char *)s->data + l->row * count * (half ? 2 : 4);
+    float *wide = malloc(count * sizeof(float)), *device = on_device(NULL, count * sizeof(float));
+    float *out = layers_add(l, s->layer, s->pixels * s->channels);
+    cuda(vj_cuda_net_widen(half ? VJ_CUDA_FP16 : VJ_CUDA_FP32, stream, row, device, count));
+    cuda(cudaStreamSynchronize(stream));
+    cuda(cudaMemcpy(wide, device, count * sizeof(float), cudaMemcpyDeviceToHost));
+    for (size_t i = 0; i < s->pixels; i++)
+        memcpy(out + i * s->channels, wide + i * s->ld, s->channels * sizeof(float));
+    free(wide);
+    cuda(cudaFree(device));
+    (void)e; /* failures end the test above */
+    return 0;
+}
+
+static void compare_layers(const struct layers *cpu, const struct layers *gpu, double limit,
+                           const char *what)
+{
+    double worst = 0;
+    const char *where = "";
+    assert_int_equal(cpu->count, 18);
+    assert_int_equal(gpu->count, 18);
+    for (int i = 0; i < cpu->count; i++) {
+        double error = 0, largest = 0;
+        assert_string_equal(cpu->name[i], gpu->name[i]);
+        assert_int_equal(cpu->numbers[i], gpu->numbers[i]);
+        for (size_t k = 0; k < cpu->numbers[i]; k++) {
+            if (!isfinite(gpu->data[i][k]))
+                fail_msg("%s: %s[%zu] is not a number", what, cpu->name[i], k);
+            error = fmax(error, fabs((double)gpu->data[i][k] - (double)cpu->data[i][k]));
+            largest = fmax(largest, fabs((double)cpu->data[i][k]));
+        }
+        assert_true(largest > 0);
+        if (error / largest > worst) {
+            worst = error / largest;
+            where = cpu->name[i];
+        }
+        if (error / largest > limit)
+            print_error("%s: %s is off by %.1e\n", what, cpu->name[i], error / largest);
+    }
+    print_message("%-40s worst layer %-11s %.1e\n", what, where, worst);
+    assert_true(worst <= limit);
+}
+
+/* One patch in the middle of a batch of others, both streams. */
+static void compare_streams(struct rig *rig, const char *what)
+{
+    enum { COUNT = 3, ROW = 1 };
+    const size_t size = (size_t)rig->w.shape.patch_size, features = vj_net_features(&rig->w.shape);
+    for (int s = 0; s < 2; s++) {
+        const int channels = s == VJ_CUDA_NET_PICTURE ? 3 : 1;
+        const size_t bytes = rig->pixels * (size_t)channels;
+        uint8_t *patches = malloc(COUNT * bytes);
+        float *out = malloc(features * sizeof(float));
+        char name[80];
+        for (size_t k = 0; k < COUNT; k++)
+            formula_patch(patches + k * bytes, s, k, size, (size_t)channels);
+        struct layers cpu = {.rig = rig}, gpu = {.rig = rig, .row = ROW};
+        ok(vj_extractor_run(&rig->cpu_work->thread[0], rig->cpu, (enum vj_net_stream)s,
+                            patches + ROW * bytes, (size_t)channels, out, from_cpu, &cpu, &err));
+        uint8_t *d_patches = on_device(patches, COUNT * bytes);
+        vj_cuda_net_set_hook(rig->gpu_work, from_gpu, &gpu);
+        ok(vj_cuda_net_extract(rig->gpu_work, rig->stream, (enum vj_cuda_net_stream)s, d_patches,
+                               channels, COUNT, &err));
+        vj_cuda_net_set_hook(rig->gpu_work, NULL, NULL);
+        snprintf(name, sizeof(name), "%s %s", what, s ? "maps" : "pictures");
+        compare_layers(&cpu, &gpu, layer_limit[rig->precision], name);
+        layers_free(&cpu);
+        layers_free(&gpu);
+        cuda(cudaFree(d_patches));
+        free(patches);
+        free(out);
+    }
+}
+
+/* ---- scores ---- */
+
+struct pictures {
+    uint8_t *r, *j, *d;
+};
+
+static struct pictures pictures_make(const struct rig *rig, size_t patches, size_t n)
+{
+    const size_t size = (size_t)rig->w.shape.patch_size, px = rig->pixels;
+    struct pictures p = {malloc(patches * px * 3), malloc(patches * px),
+                         malloc(n * patches * px * 3)};
+    for (size_t k = 0; k < patches; k++) {
+        formula_patch(p.r + k * px * 3, FORMULA_REFERENCE, k, size, 3);
+        formula_patch(p.j + k * px, FORMULA_JND, k, size, 1);
+        for (size_t i = 0; i < n; i++)
+            formula_patch(p.d + (i * patches + k) * px * 3, FORMULA_CANDIDATE + (int)i, k, size, 3);
+    }
+    return p;
+}
+
+static void pictures_free(struct pictures *p)
+{
+    free(p->r);
+    free(p->j);
+    free(p->d);
+}
+
+enum { MOST = 64 };
+
+struct values {
+    float score[MOST], quality[MOST], weight[MOST];
+};
+
+static struct values cpu_values(struct rig *rig, const struct pictures *p, size_t patches, size_t n)
+{
+    struct values v = {{0}, {0}, {0}};
+    struct vj_net_reference *ref;
+    assert_true(n * patches <= MOST);
+    ok(vj_net_reference_create(&ref, rig->cpu, patches, &err));
+    ok(vj_net_reference_load(ref, rig->cpu_work, p->r, p->j, patches, &err));
+    ok(vj_net_scores(rig->cpu_work, ref, p->d, n, v.score, v.quality, v.weight, &err));
+    vj_net_reference_free(ref);
+    return v;
+}
+
+/* The pictures and the results on the device. */
+struct device_side {
+    uint8_t *r, *j, *d;
+    float *score, *quality, *weight;
+};
+
+static struct device_side device_side_make(const struct rig *rig, const struct pictures *p,
+                                           size_t patches, size_t n)
+{
+    const size_t px = rig->pixels;
+    const struct device_side s = {on_device(p->r, patches * px * 3),
+                                  on_device(p->j, patches * px),
+                                  on_device(p->d, n * patches * px * 3),
+                                  on_device(NULL, n * sizeof(float)),
+                                  on_device(NULL, n * patches * sizeof(float)),
+                                  on_device(NULL, n * patches * sizeof(float))};
+    return s;
+}
+
+static void device_side_free(struct device_side *s)
+{
+    void *const all[] = {s->r, s->j, s->d, s->score, s->quality, s->weight};
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        cuda(cudaFree(all[i]));
+}
+
+static struct values fetch(const struct rig *rig, const struct device_side *s, size_t patches,
+                           size_t n)
+{
+    struct values v = {{0}, {0}, {0}};
+    cuda(cudaStreamSynchronize(rig->stream));
+    cuda(cudaMemcpy(v.score, s->score, n * sizeof(float), cudaMemcpyDeviceToHost));
+    cuda(cudaMemcpy(v.quality, s->quality, n * patches * sizeof(float), cudaMemcpyDeviceToHost));
+    cuda(cudaMemcpy(v.weight, s->weight, n * patches * sizeof(float), cudaMemcpyDeviceToHost));
+    return v;
+}
+
+static struct values gpu_values(struct rig *rig, const struct pictures *p, size_t patches, size_t n)
+{
+    struct device_side s = device_side_make(rig, p, patches, n);
+    ok(vj_cuda_net_reference(rig->gpu_work, rig->stream, 1, s.r, s.j, patches, &err));
+    ok(vj_cuda_net_scores(rig->gpu_work, rig->stream, 1, s.d, n, patches, s.score, s.quality,
+                          s.weight, &err));
+    const struct values v = fetch(rig, &s, patches, n);
+    device_side_free(&s);
+    return v;
+}
+
+static double worst_of(const float *have, const float *want, size_t count)
+{
+    double error = 0, largest = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!isfinite(have[i]))
+            return INFINITY;
+        error = fmax(error, fabs((double)have[i] - (double)want[i]));
+        largest = fmax(largest, fabs((double)want[i]));
+    }
+    return error / largest;
+}
+
+static void compare_scores(struct rig *rig, const char *what)
+{
+    enum { P = 3, N = 4 };
+    struct pictures p = pictures_make(rig, P, N);
+    const struct values want = cpu_values(rig, &p, P, N), have = gpu_values(rig, &p, P, N);
+    const double q = worst_of(have.quality, want.quality, N * P);
+    const double a = worst_of(have.weight, want.weight, N * P);
+    const double s = worst_of(have.score, want.score, N);
+    print_message("%-40s quality %.1e weight %.1e score %.1e\n", what, q, a, s);
+    assert_true(q <= score_limit[rig->precision]);
+    assert_true(a <= score_limit[rig->precision]);
+    assert_true(s <= score_limit[rig->precision]);
+    pictures_free(&p);
+}
+
+static void compare_shape(const struct vj_net_shape *shape, enum vj_cuda_precision precision)
+{
+    struct rig rig;
+    char what[64], text[4096];
+    rig_make(&rig, shape, 5, precision, 8);
+    snprintf(what, sizeof(what), "%s %s %d px %d ch", vj_cuda_precision_name(precision),
+             vj_variant_name(shape->variant), shape->patch_size, shape->channels[3]);
+    vj_cuda_net_describe(rig.gpu, text, sizeof(text));
+    print_message("%s", text);
+    compare_streams(&rig, what);
+    compare_scores(&rig, what);
+    rig_free(&rig);
+}
+
+static void compare_all(enum vj_cuda_precision precision)
+{
+    const struct vj_net_shape shapes[] = {
+        vj_net_shape_default(VJ_VARIANT_RELEASED),
+        vj_net_shape_default(VJ_VARIANT_FIGURE),
+        small_shape(VJ_VARIANT_RELEASED, VJ_NON_LOCAL_TRANSPOSE, 32, 16, 32, 16, 24),
+        small_shape(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE, 48, 32, 16, 48, 21),
+    };
+    for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
+        compare_shape(&shapes[i], precision);
+}
+
+static void every_layer_and_score_agrees_with_the_cpu_in_fp32(void **state)
+{
+    (void)state;
+    compare_all(VJ_CUDA_FP32);
+}
+
+static void every_layer_and_score_agrees_with_the_cpu_in_tf32(void **state)
+{
+    (void)state;
+    compare_all(VJ_CUDA_TF32);
+}
+
+static void every_layer_and_score_agrees_with_the_cpu_in_fp16(void **state)
+{
+    (void)state;
+    compare_all(VJ_CUDA_FP16);
+}
+
+/* ---- bits ---- */
+
+/* Twelve rows in batches of 5: every patch appears in several places of a batch. */
+static void repeated_calls_and_places_in_a_batch_give_the_same_bits(void **state)
+{
+    (void)state;
+    enum { P = 3, N = 4 };
+    const struct vj_net_shape shape = vj_net_shape_default(VJ_VARIANT_FIGURE);
+    for (int precision = VJ_CUDA_FP32; precision <= VJ_CUDA_FP16; precision++) {
+        struct rig rig;
+        rig_make(&rig, &shape, 5, (enum vj_cuda_precision)precision, P);
+        struct pictures p = pictures_make(&rig, P, N);
+        const size_t bytes = P * rig.pixels * 3;
+        for (size_t i = 1; i < N; i++)
+            memcpy(p.d + i * bytes, p.d, bytes);
+        const struct values first = gpu_values(&rig, &p, P, N), again = gpu_values(&rig, &p, P, N);
+        assert_memory_equal(&first, &again, sizeof(first));
+        for (size_t i = 1; i < N; i++) {
+            assert_true(first.score[i] == first.score[0]);
+            assert_memory_equal(first.quality + i * P, first.quality, P * sizeof(float));
+            assert_memory_equal(first.weight + i * P, first.weight, P * sizeof(float));
+        }
+        pictures_free(&p);
+        rig_free(&rig);
+    }
+}
+
+/* What a batch is padded with, and what was computed before, must not show. */
+static void other_patches_of_the_batch_do_not_matter(void **state)
+{
+    (void)state;
+    enum { P = 2, N = 3 };
+    const struct vj_net_shape shape = vj_net_shape_default(VJ_VARIANT_FIGURE);
+    struct rig rig;
+    rig_make(&rig, &shape, 8, VJ_CUDA_FP32, P);
+    struct pictures p = pictures_make(&rig, P, N);
+    const struct values all = gpu_values(&rig, &p, P, N), one = gpu_values(&rig, &p, P, 1);
+    assert_true(all.score[0] == one.score[0]);
+    assert_memory_equal(all.quality, one.quality, P * sizeof(float));
+    assert_memory_equal(all.weight, one.weight, P * sizeof(float));
+    pictures_free(&p);
+    rig_free(&rig);
+}
+
+/* Nothing in a call synchronises or allocates, or capturing would fail. */
+static void scores_can_be_captured_in_a_graph(void **state)
+{
+    (void)state;
+    enum { P = 3, N = 4 };
+    const struct vj_net_shape shape = vj_net_shape_default(VJ_VARIANT_FIGURE);
+    struct rig rig;
+    rig_make(&rig, &shape, 5, VJ_CUDA_FP32, P);
+    struct pictures p = pictures_make(&rig, P, N);
+    const struct values want = gpu_values(&rig, &p, P, N); /* loads every kernel, too */
+    struct device_side s = device_side_make(&rig, &p, P, N);
+    cudaGraph_t graph;
+    cudaGraphExec_t exec;
+    cuda(cudaStreamBeginCapture(rig.stream, cudaStreamCaptureModeThreadLocal));
+    ok(vj_cuda_net_reference(rig.gpu_work, rig.stream, 1, s.r, s.j, P, &err));
+    ok(vj_cuda_net_scores(rig.gpu_work, rig.stream, 1, s.d, N, P, s.score, s.quality, s.weight,
+                          &err));
+    cuda(cudaStreamEndCapture(rig.stream, &graph));
+    cuda(cudaGraphInstantiate(&exec, graph, 0));
+    for (int i = 0; i < 2; i++) {
+        cuda(cudaMemset(s.score, 0xff, N * sizeof(float)));
+        cuda(cudaDeviceSynchronize());
+        cuda(cudaGraphLaunch(exec, rig.stream));
+        const struct values have = fetch(&rig, &s, P, N);
+        assert_memory_equal(&have, &want, sizeof(want));
+    }
+    cuda(cudaGraphExecDestroy(exec));
+    cuda(cudaGraphDestroy(graph));
+    device_side_free(&s);
+    pictures_free(&p);
+    rig_free(&rig);
+}
+
+/* Two works of one network on two streams at the same time. */
+static void works_run_side_by_side(void **state)
+{
+    (void)state;
+    enum { P = 3, N = 4, ROUNDS = 8 };
+    const struct vj_net_shape shape = vj_net_shape_default(VJ_VARIANT_FIGURE);
+    struct rig rig;
+    struct vj_cuda_net_work *other;
+    cudaStream_t stream;
+    rig_make(&rig, &shape, 5, VJ_CUDA_FP32, P);
+    ok(vj_cuda_net_work_create(&other, rig.gpu, 1, P, &err));
+    cuda(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+    struct pictures p = pictures_make(&rig, P, N);
+    const struct values want = gpu_values(&rig, &p, P, N);
+    struct device_side a = device_side_make(&rig, &p, P, N), b = device_side_make(&rig, &p, P, N);
+    cuda(cudaDeviceSynchronize());
+    for (int i = 0; i < ROUNDS; i++) {
+        ok(vj_cuda_net_reference(rig.gpu_work, rig.stream, 0, a.r, a.j, P, &err));
+        ok(vj_cuda_net_reference(other, stream, 0, b.r, b.j, P, &err));
+        ok(vj_cuda_net_scores(rig.gpu_work, rig.stream, 0, a.d, N, P, a.score, a.quality, a.weight,
+                              &err));
+        ok(vj_cuda_net_scores(other, stream, 0, b.d, N, P, b.score, b.quality, b.weight, &err));
+    }
+    cuda(cudaStreamSynchronize(stream));
+    const struct values of_a = fetch(&rig, &a, P, N), of_b = fetch(&rig, &b, P, N);
+    assert_memory_equal(&of_a, &want, sizeof(want));
+    assert_memory_equal(&of_b, &want, sizeof(want));
+    device_side_free(&a);
+    device_side_free(&b);
+    vj_cuda_net_work_destroy(other);
+    cuda(cudaStreamDestroy(stream));
+    pictures_free(&p);
+    rig_free(&rig);
+}
+
+/* ---- half's range, refusals, memory ---- */
+
+static void values_beyond_half_precision_are_not_a_number_but_finite_in_tf32(void **state)
+{
+    (void)state;
+    enum { P = 2, N = 2 };
+    const struct vj_net_shape shape =
+        small_shape(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE, 32, 16, 16, 16, 16);
+    for (int precision = VJ_CUDA_TF32; precision <= VJ_CUDA_FP16; precision++) {
+        struct vj_weights w = {0};
+        struct rig rig = {.precision = (enum vj_cuda_precision)precision, .pixels = 32 * 32};
+        ok(formula_weights(&w, &shape, &err));
+        struct vj_tensor *t = vj_weights_find(&w, "extract_feature/conv1/weights");
+        for (size_t i = 0; i < t->count; i++)
+            t->data[i] = 30000.0f;
+        rig.w.shape = shape;
+        ok(vj_cuda_net_create(&rig.gpu, &w, 3, rig.precision, &err));
+        ok(vj_cuda_net_work_create(&rig.gpu_work, rig.gpu, 2, P, &err));
+        struct pictures p = pictures_make(&rig, P, N);
+        memset(p.r, 127, P * rig.pixels * 3);
+        memset(p.j, 127, P * rig.pixels);
+        memset(p.d, 127, N * P * rig.pixels * 3);
+        memset(p.d + 3 * rig.pixels * 3, 255, rig.pixels * 3);
+        const struct values v = gpu_values(&rig, &p, P, N);
+        const bool half = precision == VJ_CUDA_FP16;
+        for (size_t i = 0; i < N * P; i++)
+            assert_int_equal(isfinite(v.quality[i]) != 0, !(half && i == 3));
+        assert_true(isfinite(v.score[0]));
+        assert_int_equal(isfinite(v.score[1]) != 0, !half);
+        pictures_free(&p);
+        vj_cuda_net_work_destroy(rig.gpu_work);
+        vj_cuda_net_destroy(rig.gpu);
+        vj_weights_free(&w);
+    }
+}
+
+static void weights_beyond_half_precision_are_refused_by_name(void **state)
+{
+    (void)state;
+    const struct vj_net_shape shape =
+        small_shape(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE, 16, 16, 16, 16, 16);
+    struct vj_weights w = {0};
+    struct vj_cuda_net *net;
+    ok(formula_weights(&w, &shape, &err));
+    vj_weights_find(&w, "extract_feature/conv2/weights")->data[7] = 70000.0f;
+    assert_int_equal(vj_cuda_net_create(&net, &w, 1, VJ_CUDA_FP16, &err), -EINVAL);
+    vj_assert_contains(err.text, "conv2");
+    assert_null(net);
+    ok(vj_cuda_net_create(&net, &w, 1, VJ_CUDA_FP32, &err));
+    vj_cuda_net_destroy(net);
+    vj_weights_free(&w);
+}
+
+static void what_does_not_fit_the_reference_is_refused(void **state)
+{
+    (void)state;
+    const struct vj_net_shape shape =
+        small_shape(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE, 16, 16, 16, 16, 16);
+    struct rig rig;
+    rig_make(&rig, &shape, 4, VJ_CUDA_FP32, 3);
+    struct pictures p = pictures_make(&rig, 3, 1);
+    struct device_side s = device_side_make(&rig, &p, 3, 1);
+    struct vj_cuda_net_work *w = rig.gpu_work;
+    assert_int_equal(vj_cuda_net_scores(w, 0, 0, s.d, 1, 3, s.score, s.quality, s.weight, &err),
+                     -EINVAL);
+    assert_int_equal(vj_cuda_net_reference(w, 0, 0, s.r, s.j, 4, &err), -EINVAL);
+    assert_int_equal(vj_cuda_net_reference(w, 0, 2, s.r, s.j, 3, &err), -EINVAL);
+    ok(vj_cuda_net_reference(w, 0, 0, s.r, s.j, 3, &err));
+    assert_int_equal(vj_cuda_net_scores(w, 0, 0, s.d, 1, 2, s.score, s.quality, s.weight, &err),
+                     -EINVAL);
+    assert_int_equal(vj_cuda_net_scores(w, 0, 0, s.d, 0, 3, s.score, s.quality, s.weight, &err),
+                     -EINVAL);
+    assert_int_equal(vj_cuda_net_work_bytes(w), vj_cuda_net_work_bytes_needed(rig.gpu, 2, 3));
+    device_side_free(&s);
+    pictures_free(&p);
+    rig_free(&rig);
+}
+
+int main(void)
+{
+    int devices = 0;
+    const cudaError_t status = cudaGetDeviceCount(&devices);
+    if (status != cudaSuccess || devices == 0) {
+        print_message("skipped: no CUDA device (%s)\n", cudaGetErrorString(status));
+        return 77;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_layer_and_score_agrees_with_the_cpu_in_fp32),
+        cmocka_unit_test(every_layer_and_score_agrees_with_the_cpu_in_tf32),
+        cmocka_unit_test(every_layer_and_score_agrees_with_the_cpu_in_fp16),
+        cmocka_unit_test(repeated_calls_and_places_in_a_batch_give_the_same_bits),
+        cmocka_unit_test(other_patches_of_the_batch_do_not_matter),
+        cmocka_unit_test(scores_can_be_captured_in_a_graph),
+        cmocka_unit_test(works_run_side_by_side),
+        cmocka_unit_test(values_beyond_half_precision_are_not_a_number_but_finite_in_tf32),
+        cmocka_unit_test(weights_beyond_half_precision_are_refused_by_name),
+        cmocka_unit_test(what_does_not_fit_the_reference_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
