@@ -10,6 +10,7 @@
 #include "datasets/csv.h"
 #include "datasets/dataset.h"
 #include "host/checked.h"
+#include "host/image.h"
 
 enum { PREDICTORS_MAX = 64 };
 
@@ -119,6 +120,26 @@ static int read_score(struct vj_external_row *row, const struct vj_csv *csv, int
     return 0;
 }
 
+static int hash_file(char hex[VJ_SHA256_HEX], const char *path, struct vj_error *err)
+{
+    uint8_t *data;
+    size_t size;
+    struct vj_sha256 digest;
+    int r = vj_file_read(&data, &size, path, 0, err);
+    if (r)
+        return r;
+    r = vj_sha256_begin(&digest, err);
+    if (!r) {
+        r = vj_sha256_add(&digest, data, size, err);
+        if (r)
+            vj_sha256_cancel(&digest);
+        else
+            r = vj_sha256_end(&digest, hex, err);
+    }
+    free(data);
+    return r;
+}
+
 static int read_external(struct vj_external *e, const char *path, struct vj_error *err)
 {
     struct vj_csv *csv;
@@ -127,7 +148,9 @@ static int read_external(struct vj_external *e, const char *path, struct vj_erro
     int r = vj_csv_open(&csv, path, err);
     if (r)
         return r;
-    r = vj_csv_column(csv, "image", true, &image, err);
+    r = hash_file(e->sha256, path, err);
+    if (!r)
+        r = vj_csv_column(csv, "image", true, &image, err);
     if (!r)
         r = vj_csv_column(csv, "qf_pred", false, &prediction, err);
     if (!r && prediction < 0) {

@@ -13,6 +13,7 @@
 
 #include "host/error.h"
 #include "host/jnd_map.h"
+#include "host/sha256.h"
 #include "host/weights.h"
 
 enum vj_predictor_kind {
@@ -36,6 +37,7 @@ struct vj_external {
     struct vj_external_row *row; /* sorted by image */
     size_t count;
     bool has_scores;
+    char sha256[VJ_SHA256_HEX]; /* of the file */
 };
 
 struct vj_predictor {

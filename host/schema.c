@@ -432,6 +432,8 @@ static int write_predictor(struct vj_results *results, const struct vj_engine *e
     if (!r && p->kind == VJ_PREDICTOR_PIXEL)
         r = vj_results_set_text(results, group, "variant", p->jnd_model->variants[p->jnd_variant],
                                 err);
+    if (!r && p->kind == VJ_PREDICTOR_EXTERNAL)
+        r = vj_results_set_text(results, group, "file_sha256", p->external.sha256, err);
     if (!r && p->kind == VJ_PREDICTOR_NETWORK)
         r = write_network(results, engine, p, group, err);
     return r;
@@ -614,6 +616,8 @@ int vj_schema_match(struct vj_results *results, const struct vj_engine *engine,
         if (p->kind == VJ_PREDICTOR_NETWORK)
             r = match_text(results, group, "weights_sha256",
                            engine->predictors->weights[p->network].sha256, err);
+        if (p->kind == VJ_PREDICTOR_EXTERNAL)
+            r = match_text(results, group, "file_sha256", p->external.sha256, err);
     }
     if (!r)
         r = vj_results_shape(results, "/images/status", &rows, &rank, dim, &string_size, err);
