@@ -270,20 +270,39 @@ static inline VJ_HD uint32_t vj_cuda_find(const uint32_t *label, uint32_t p)
     return p;
 }
 
+/* Two pixels to be joined, or what is left to be joined for them. */
+struct vj_cuda_union {
+    uint32_t a, b;
+};
+
+/* Goes up to the roots; false when there is only one, and the work is done. */
+static inline VJ_HD bool vj_cuda_union_look(const uint32_t *label, struct vj_cuda_union *u)
+{
+    u->a = vj_cuda_find(label, u->a);
+    u->b = vj_cuda_find(label, u->b);
+    return u->a != u->b;
+}
+
+/*
+ * Hangs the larger root below the smaller; true when the work is done. It is not when another
+ * thread was first and hung the larger one below a third pixel, which is then to be joined with the
+ * smaller.
+ */
+static inline VJ_HD bool vj_cuda_union_hang(uint32_t *label, struct vj_cuda_union *u)
+{
+    uint32_t low = u->a < u->b ? u->a : u->b, high = u->a < u->b ? u->b : u->a;
+    uint32_t old = vj_cuda_atomic_min(&label[high], low);
+    u->a = old;
+    u->b = low;
+    return old == high;
+}
+
 static inline VJ_HD void vj_cuda_unite(uint32_t *label, uint32_t a, uint32_t b)
 {
-    for (;;) {
-        a = vj_cuda_find(label, a);
-        b = vj_cuda_find(label, b);
-        if (a == b)
+    struct vj_cuda_union u = {a, b};
+    while (vj_cuda_union_look(label, &u)) {
+        if (vj_cuda_union_hang(label, &u))
             return;
-        uint32_t low = a < b ? a : b, high = a < b ? b : a;
-        uint32_t old = vj_cuda_atomic_min(&label[high], low);
-        if (old == high)
-            return;
-        /* Another thread hung `high` below `old` in between: those two are to be joined now. */
-        a = old;
-        b = low;
     }
 }
 

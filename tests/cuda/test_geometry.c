@@ -549,6 +549,79 @@ static void connected_edges_are_those_of_a_flood_in_every_order(void **state)
     free(expected);
 }
 
+/* One of many threads that join pixels: between looking and hanging, others get their turns. */
+struct joiner {
+    struct vj_cuda_union u;
+    bool looked;
+};
+
+/*
+ * Joins neighbours of a field of 0s and 1s by threads whose steps are interleaved by chance.
+ * Returns how often a thread found that another one had been first.
+ */
+static size_t join_interleaved(const uint8_t *weak, int width, int height, uint32_t *label,
+                               uint64_t seed)
+{
+    enum { JOINERS = 64 };
+    struct joiner joiner[JOINERS];
+    size_t active = 0, late = 0, next = 0;
+    size_t pairs = 4 * (size_t)width * (size_t)height;
+    for (uint32_t turn = 0; active > 0 || next < pairs; turn++) {
+        while (active < JOINERS && next < pairs) {
+            size_t p = next / 4;
+            const size_t before[4] = {p - 1, p - (size_t)width - 1, p - (size_t)width,
+                                      p - (size_t)width + 1};
+            size_t q = before[next++ % 4];
+            if (weak[p] && weak[q])
+                joiner[active++] = (struct joiner){{(uint32_t)p, (uint32_t)q}, false};
+        }
+        if (active == 0)
+            break;
+        uint32_t word = vj_random4(seed, VJ_RNG_TEST, turn >> 24, turn & 0xFFFFFF).v[0];
+        struct joiner *j = &joiner[vj_random_below(word, (uint32_t)active)];
+        bool done;
+        if (j->looked) {
+            done = vj_cuda_union_hang(label, &j->u);
+            late += !done;
+        } else {
+            done = !vj_cuda_union_look(label, &j->u);
+        }
+        j->looked = !j->looked;
+        if (done)
+            *j = joiner[--active];
+    }
+    return late;
+}
+
+static void edges_join_while_other_threads_move_the_labels(void **state)
+{
+    (void)state;
+    enum { WIDTH = 60, HEIGHT = 40, PIXELS = WIDTH * HEIGHT };
+    uint8_t weak[PIXELS];
+    uint32_t label[PIXELS], expected[PIXELS];
+    size_t late = 0;
+    for (uint64_t seed = 0; seed < 60; seed++) {
+        for (uint32_t p = 0; p < PIXELS; p++) {
+            uint32_t y = p / WIDTH, x = p % WIDTH;
+            bool frame = y == 0 || x == 0 || y == HEIGHT - 1 || x == WIDTH - 1;
+            uint32_t word = vj_random4(seed, VJ_RNG_TEST, 7, p).v[0];
+            weak[p] = !frame && word % 100 < 30 + seed;
+            label[p] = expected[p] = p;
+        }
+        late += join_interleaved(weak, WIDTH, HEIGHT, label, seed);
+        /* One after the other, no thread is ever late. */
+        for (size_t p = WIDTH; p < PIXELS - WIDTH; p++) {
+            const size_t before[4] = {p - 1, p - WIDTH - 1, p - WIDTH, p - WIDTH + 1};
+            for (size_t k = 0; k < 4; k++)
+                if (weak[p] && weak[before[k]])
+                    vj_cuda_unite(expected, (uint32_t)p, (uint32_t)before[k]);
+        }
+        for (uint32_t p = 0; p < PIXELS; p++)
+            assert_int_equal(vj_cuda_find(label, p), vj_cuda_find(expected, p));
+    }
+    assert_true(late > 100);
+}
+
 static void epc17_maps_equal_those_of_the_cpu_bit_for_bit(void **state)
 {
     (void)state;
@@ -757,6 +830,7 @@ int main(void)
         cmocka_unit_test(chou95_maps_equal_those_of_the_cpu_bit_for_bit),
         cmocka_unit_test(edges_and_thresholds_equal_those_of_the_cpu),
         cmocka_unit_test(connected_edges_are_those_of_a_flood_in_every_order),
+        cmocka_unit_test(edges_join_while_other_threads_move_the_labels),
         cmocka_unit_test(epc17_maps_equal_those_of_the_cpu_bit_for_bit),
         cmocka_unit_test(maps_become_the_8_bit_samples_of_the_cpu),
         cmocka_unit_test(a_value_that_is_not_finite_is_reported_wherever_it_is),
