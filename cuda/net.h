@@ -10,7 +10,7 @@
  *
  * Every function that takes a stream only enqueues: nothing in it allocates, synchronises or copies
  * to or from the host, so that calls can be captured into a CUDA graph. Pointers d_* are device
- * memory, 16-byte aligned for patches.
+ * memory.
  *
  * Batch shape. Patches always pass through the layers in batches of exactly `rows`, the last one
  * padded; algorithms are chosen once for that shape, and none splits a sum between blocks.
@@ -45,10 +45,11 @@ struct vj_cuda_net_work;
 /*
  * Prepares the network on the current device: folds and uploads the weights (`w` may be freed
  * afterwards), picks and tries out the algorithm of every layer.
- * rows: patches per batch, 1..VJ_CUDA_NET_MAX_ROWS. Memory of a work grows by 3-6 MB a row (default
- *       shape); 128 or 256 fill a large card. A multiple of the patches per picture wastes nothing.
- * Errors: -EINVAL (weights do not form a network; rows; a weight beyond half's range), -ENOMEM,
- * -ENOTSUP (no listed algorithm runs a layer here; the text names layer and library status), -EIO.
+ * rows: patches per batch, 1..VJ_CUDA_NET_MAX_ROWS. Memory of a work grows by 3.1 MB a row, 1.7 MB
+ * in fp16 (default shape); 128 or 256 fill a large card. A multiple of the patches per picture
+ * wastes nothing. Errors: -EINVAL (weights do not form a network; rows; a weight beyond half's
+ * range), -ENOMEM, -ENOTSUP (no listed algorithm runs a layer here; the text names layer and
+ * library status), -EIO.
  */
 int vj_cuda_net_create(struct vj_cuda_net **net, const struct vj_weights *w, size_t rows,
                        enum vj_cuda_precision precision, struct vj_error *err);
