@@ -105,16 +105,25 @@ static const struct argp argp = {
 /* An HDF5 attribute holds less than 64 KiB. */
 enum { COMMAND_LINE_MAX = 32768 };
 
+/* One argument between single quotes; one inside becomes '\'' as a shell wants it. */
+static void add_quoted(struct vj_text *text, const char *arg)
+{
+    vj_text_add(text, "'");
+    for (const char *quote; (quote = strchr(arg, '\'')) != NULL; arg = quote + 1)
+        vj_text_add(text, "%.*s'\\''", (int)(quote - arg), arg);
+    vj_text_add(text, "%s'", arg);
+}
+
 /* The command line as one string, quoted where a shell would need it, cut off when it is huge. */
 static char *join_arguments(int argc, char **argv)
 {
     struct vj_text text = {0};
     for (int i = 0; i < argc && text.size < COMMAND_LINE_MAX; i++) {
-        const char *space = i ? " " : "";
+        vj_text_add(&text, "%s", i ? " " : "");
         if (i > 0 && (argv[i][0] == '\0' || strpbrk(argv[i], " \t\n'\"\\$`*?[]{}()<>|&;#~")))
-            vj_text_add(&text, "%s'%s'", space, argv[i]);
+            add_quoted(&text, argv[i]);
         else
-            vj_text_add(&text, "%s%s", space, argv[i]);
+            vj_text_add(&text, "%s", argv[i]);
     }
     if (text.size > COMMAND_LINE_MAX)
         strcpy(text.data + COMMAND_LINE_MAX - 4, "...");

@@ -94,9 +94,11 @@ void vj_row_free(struct vj_row *row, const struct vj_engine *engine);
  * this one's results are awaited: vj_engine_submit() asks for everything, vj_engine_collect() waits
  * and fills the row. Between them, loaded and row must stay as they are, and other pictures may be
  * submitted to other slots (loaded->slot, below the configuration's slots). A failure is recorded
- * in the row (status, error) and is not a failure of the run. row:  from vj_row_alloc(), may be
- * reused full: score every quality factor even when the configuration says lazy (while a network's
- * positive class is still to be decided)
+ * in the row (status, error) and is not a failure of the run.
+ *
+ * row:  from vj_row_alloc(), may be reused
+ * full: score every quality factor even when the configuration says lazy (while a network's
+ *       positive class is still to be decided)
  */
 void vj_engine_submit(struct vj_engine *engine, struct vj_loaded *loaded, bool full,
                       struct vj_row *row);
