@@ -15,7 +15,13 @@
 #include <errno.h>
 #include <string.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
 #include "host/error.h"
+#ifdef __cplusplus
+}
+#endif
 
 #define VJ_CUDA(call, err) vj_cuda_status((call), #call, (err))
 /* After a kernel launch: whether it was accepted. Faults of the kernel itself come up later. */
