@@ -23,6 +23,7 @@ enum {
 struct vj_results {
     char path[PATH_SIZE];
     hid_t file;
+    bool broken; /* something could not be read or written: HDF5 must not write the rest */
 };
 
 /* HDF5 prints its own error stack unless told not to; per thread in a thread-safe library. */
@@ -83,9 +84,10 @@ static void set_fill(hid_t properties, enum vj_column_type type)
     }
 }
 
-static int fail(const struct vj_results *results, const char *what, const char *object,
+static int fail(struct vj_results *results, const char *what, const char *object,
                 struct vj_error *err)
 {
+    results->broken = true;
     return vj_fail(err, -EIO, "%s: cannot %s %s; is the disk full or the file damaged?",
                    results->path, what, object);
 }
@@ -123,6 +125,7 @@ static int create_column(struct vj_results *results, size_t images, const struct
     hid_t space = H5Screate_simple(1 + c->rank, dim, NULL);
     hid_t properties = H5Pcreate(H5P_DATASET_CREATE);
     hid_t link = link_creation();
+    H5Pset_obj_track_times(properties, false); /* same run, same bytes */
     H5Pset_alloc_time(properties, H5D_ALLOC_TIME_EARLY);
     H5Pset_fill_time(properties, H5D_FILL_TIME_ALLOC);
     set_fill(properties, c->type);
@@ -148,8 +151,7 @@ int vj_results_create(struct vj_results **out, const char *path, size_t images,
         return vj_fail(err, -ENOMEM, "out of memory");
     snprintf(results->path, sizeof(results->path), "%s", path);
     quiet();
-    results->file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
-    if (results->file < 0) {
+    if (vj_h5_create(&results->file, path, NULL)) {
         free(results);
         return vj_fail(err, -EIO,
                        "cannot create results file %s; does its folder exist, and may you "
@@ -203,7 +205,10 @@ void vj_results_close(struct vj_results *results)
 {
     if (!results)
         return;
-    H5Fclose(results->file);
+    if (results->broken)
+        vj_h5_abandon(results->file);
+    else
+        vj_h5_close(results->file, results->path, NULL);
     free(results);
 }
 
@@ -652,6 +657,7 @@ static int copy_dataset(hid_t from, hid_t to_file, const char *path)
     int r = axes > 1 + VJ_COLUMN_RANK_MAX ? -EINVAL : 0;
     hid_t new_space = H5Scopy(space);
     hid_t properties = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_obj_track_times(properties, false);
     if (!r && axes > 0) {
         H5Sget_simple_extent_dims(space, size, NULL);
         memcpy(most, size, sizeof(most));
@@ -722,8 +728,7 @@ static int copy_file(struct vj_results *results, const char *path, struct vj_err
 {
     struct vj_results out = {0};
     snprintf(out.path, sizeof(out.path), "%s", path);
-    out.file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
-    if (out.file < 0)
+    if (vj_h5_create(&out.file, path, NULL))
         return vj_fail(err, -EIO, "cannot create %s", path);
     struct copy copy = {.to = out.file};
     int r = 0;
@@ -733,8 +738,10 @@ static int copy_file(struct vj_results *results, const char *path, struct vj_err
         r = vj_results_set_int(&out, "/", "complete", 1, err);
     if (!r)
         r = vj_results_sync(&out, err);
-    if (H5Fclose(out.file) < 0 && !r)
-        r = vj_fail(err, -EIO, "cannot finish %s; is the disk full?", path);
+    if (r)
+        vj_h5_abandon(out.file);
+    else
+        r = vj_h5_close(out.file, path, err);
     return r;
 }
 
