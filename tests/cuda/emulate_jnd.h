@@ -102,7 +102,7 @@ static inline void emulate_edges(const struct vj_cuda_plane *plane, uint8_t *edg
     size_t pixels = (size_t)plane->width * (size_t)plane->height;
     size_t tiles = vj_cuda_grid_plane(vj_cuda_canny_grid(plane));
     struct guarded memory[5];
-    struct vj_cuda_edge_limits found;
+    struct vj_cuda_edge_limits found = {0};
     struct vj_cuda_canny_job canny = {*plane, vj_canny_taps(),
                                       guarded_take(&memory[0], pixels * sizeof(double)),
                                       guarded_take(&memory[1], tiles * sizeof(double)),
