@@ -2,7 +2,8 @@
 /*
  * The kernels without a device: their bodies are run as loops over grids, thread blocks and threads
  * and must give what the CPU gives, bit for bit. Whatever index arithmetic the kernels have is gone
- * through here, on sizes that leave tiles, segments and borders incomplete.
+ * through here, on sizes that leave tiles, segments and borders incomplete. VPJND_TEST_FULL=1 tries
+ * every small size and a large one.
  */
 #include "tests/cuda/emulate.h"
 
@@ -25,6 +26,12 @@ static const struct kind kinds[] = {
     {3, VJ_SUBSAMPLING_444},
     {1, VJ_SUBSAMPLING_420},
 };
+
+static bool full_test(void)
+{
+    const char *value = getenv("VPJND_TEST_FULL");
+    return value && strcmp(value, "1") == 0;
+}
 
 /* ---- JPEG ----------------------------------------------------------------------------------- */
 
@@ -119,9 +126,8 @@ static void candidates_of_all_small_sizes_equal_those_of_the_cpu(void **state)
 {
     (void)state;
     static const int qf[] = {1, 37, 100};
-    bool full = getenv("VPJND_TEST_FULL") != NULL;
-    /* One size in eleven, so that every remainder of both sides meets; all of them on demand. */
-    for (size_t i = 0; i < 36 * 36; i += full ? 1 : 11) {
+    /* One size in eleven; all of them on demand. */
+    for (size_t i = 0; i < 36 * 36; i += full_test() ? 1 : 11) {
         size_t width = i % 36 + 1, height = i / 36 + 1;
         for (size_t k = 0; k < COUNT(kinds); k++) {
             emulate_order = (int)(i % EMULATE_ORDERS);
@@ -137,10 +143,10 @@ static void candidates_of_all_small_sizes_equal_those_of_the_cpu(void **state)
 static void candidates_of_several_tiles_and_segments_equal_those_of_the_cpu(void **state)
 {
     (void)state;
-    static const size_t sizes[][2] = {{131, 67}, {64, 32}, {65, 33},  {128, 96},
-                                      {5, 300},  {300, 3}, {203, 151}};
+    static const size_t sizes[][2] = {{131, 67}, {64, 32}, {65, 33},   {128, 96},
+                                      {5, 300},  {300, 3}, {203, 151}, {1920, 1080}};
     static const int qf[] = {100, 3, 75};
-    for (size_t i = 0; i < COUNT(sizes); i++) {
+    for (size_t i = 0; i < COUNT(sizes) - !full_test(); i++) { /* the last one on demand */
         for (size_t k = 0; k < COUNT(kinds); k++) {
             emulate_order = (int)((i + k) % EMULATE_ORDERS);
             struct both b = both_load(sizes[i][0], sizes[i][1], kinds[k], (enum content)(i % 3));
