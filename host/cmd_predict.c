@@ -49,6 +49,20 @@ static int add_image(struct arguments *a, char *path)
     return 0;
 }
 
+/* Options of a data set, its labels and its results have no effect here, and are not accepted. */
+static bool has_effect(const char *pair)
+{
+    static const char *const none[] = {
+        "dataset",   "root",          "labels",         "candidates",   "folds",
+        "jnd",       "ids",           "limit",          "predictors",   "slots",
+        "bootstrap", "store_patches", "decode_threads", "image_metrics"};
+    size_t length = strcspn(pair, "=");
+    for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+        if (strlen(none[i]) == length && strncmp(none[i], pair, length) == 0)
+            return false;
+    return true;
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct arguments *a = state->input;
@@ -66,6 +80,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->anchor_qf = (int)qf;
         return 0;
     case KEY_SET:
+        if (!has_effect(arg))
+            argp_error(state, "--set '%s' has no effect on predict", arg);
         if (vj_config_set_pair(&a->config, arg, &err))
             argp_failure(state, VJ_EXIT_USAGE, 0, "%s", err.text);
         return 0;
@@ -93,7 +109,7 @@ static const struct argp argp = {
     .doc =
         "Prints one line per picture: path, predicted PW-JND (the largest quality factor whose "
         "difference is visible), the smallest invisible quality factor, the JPEG's size in bytes "
-        "there, and what that saves against quality factor 100, separated by tabs. Only what the "
+        "there, and what that saves against the highest one, separated by tabs. Only what the "
         "search asks for is scored.",
 };
 

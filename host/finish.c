@@ -113,20 +113,36 @@ int vj_decide_positive(struct vj_engine *engine, struct vj_results *results, boo
 
 /* ---- from scores to predictions ---- */
 
+static bool has_folds(const struct work *w)
+{
+    return strcmp(w->engine->config.folds, "none") != 0;
+}
+
 static struct vj_rule_table rule_table(const struct work *w)
 {
-    bool folds = strcmp(w->engine->config.folds, "none") != 0;
     return (struct vj_rule_table){.count = w->images->count,
                                   .levels = w->engine->levels,
                                   .qf_first = w->engine->config.qf_first,
                                   .value = w->score,
                                   .qf_true = w->images->qf_true,
-                                  .fold = folds ? w->images->fold : NULL};
+                                  .fold = has_folds(w) ? w->images->fold : NULL};
 }
+
+/* More folds than this are summed up in the note; fit_parameter holds them all. */
+enum { NOTED_FITS = 12 };
 
 static void note_fits(struct work *w, const char *what, const struct vj_rule_fits *fits)
 {
     vj_text_add(&w->note, "%s", what);
+    if (fits->count > NOTED_FITS) {
+        double low = fits->fit[0].parameter, high = low;
+        for (size_t i = 1; i < fits->count; i++) {
+            low = fmin(low, fits->fit[i].parameter);
+            high = fmax(high, fits->fit[i].parameter);
+        }
+        vj_text_add(&w->note, " %.6g to %.6g over %zu folds", low, high, fits->count);
+        return;
+    }
     for (size_t i = 0; i < fits->count; i++) {
         const char *comma = i ? "," : "";
         if (fits->fit[i].fold == VJ_EVAL_UNKNOWN)
@@ -172,11 +188,64 @@ static void answer_as_step(struct work *w)
                                                  : w->engine->config.qf_first + k <= w->qf_pred[i];
 }
 
+/*
+ * Labels of the run's images, followed by those of the items that the option ids left out: these
+ * are not evaluated, but nothing keeps the constant from learning from them.
+ */
+struct labels {
+    size_t count;
+    int32_t *qf_true, *fold, *qf_pred;
+};
+
+static void free_labels(struct labels *l)
+{
+    free(l->qf_true);
+    free(l->fold);
+    free(l->qf_pred);
+}
+
+static int gather_labels(struct work *w, struct labels *l, struct vj_error *err)
+{
+    size_t images = w->images->count, others = 0, dim[VJ_COLUMN_RANK_MAX], string_size;
+    int rank, r = 0;
+    if (vj_results_has(w->results, "/left_out/qf_true"))
+        r = vj_results_shape(w->results, "/left_out/qf_true", &others, &rank, dim, &string_size,
+                             err);
+    if (r)
+        return r;
+    l->count = images + others;
+    l->qf_true = vj_calloc(l->count, sizeof(int32_t));
+    l->fold = vj_calloc(l->count, sizeof(int32_t));
+    l->qf_pred = vj_calloc(l->count, sizeof(int32_t));
+    if (!l->qf_true || !l->fold || !l->qf_pred)
+        return vj_fail(err, -ENOMEM, "out of memory");
+    memcpy(l->qf_true, w->images->qf_true, images * sizeof(int32_t));
+    memcpy(l->fold, w->images->fold, images * sizeof(int32_t));
+    if (others == 0)
+        return 0;
+    r = vj_results_read(w->results, "/left_out/qf_true", VJ_COLUMN_I32, 0, others,
+                        l->qf_true + images, err);
+    return r ? r
+             : vj_results_read(w->results, "/left_out/fold", VJ_COLUMN_I32, 0, others,
+                               l->fold + images, err);
+}
+
 static int predict_constant(struct work *w, struct vj_error *err)
 {
     struct vj_rule_fits fits = {0};
+    struct labels labels = {0};
     struct vj_rule_table table = rule_table(w);
-    int r = vj_constant_predict(&fits, &table, w->qf_pred, err);
+    int r = gather_labels(w, &labels, err);
+    if (!r) {
+        table.count = labels.count;
+        table.qf_true = labels.qf_true;
+        table.fold = table.fold ? labels.fold : NULL;
+        table.value = NULL;
+        r = vj_constant_predict(&fits, &table, labels.qf_pred, err);
+    }
+    if (!r)
+        memcpy(w->qf_pred, labels.qf_pred, w->images->count * sizeof(int32_t));
+    free_labels(&labels);
     if (r == -ENODATA) {
         vj_text_add(&w->note, "not evaluated: %s", err->text);
         return 0;
@@ -398,12 +467,17 @@ static int predict(struct work *w, struct vj_error *err)
     return vj_fail(err, -EINVAL, "predictor %s has an unknown kind", w->predictor->name);
 }
 
-/* A failed image counts nowhere, so that all predictors are judged on the same images. */
-static void drop_failed(struct work *w)
+/*
+ * A failed image counts nowhere, and in a run with folds neither does one that belongs to none (it
+ * only trains), so that all predictors are judged on the same images.
+ */
+static void drop_untested(struct work *w)
 {
     size_t levels = (size_t)w->engine->levels;
+    bool folds = has_folds(w);
     for (size_t i = 0; i < w->images->count; i++) {
-        if (w->images->status[i] == VJ_STATUS_OK)
+        bool tested = !folds || w->images->fold[i] != VJ_FOLD_NONE;
+        if (w->images->status[i] == VJ_STATUS_OK && tested)
             continue;
         w->qf_pred[i] = VJ_EVAL_UNKNOWN;
         memset(w->lossy + i * levels, VJ_LOSSY_UNANSWERED, levels);
@@ -456,7 +530,7 @@ static int finish_predictor(struct work *w, struct vj_error *err)
         r = predict(w, err);
     }
     if (!r) {
-        drop_failed(w);
+        drop_untested(w);
         r = write_predictions(w, err);
     }
     free(w->lossy);

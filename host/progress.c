@@ -33,7 +33,7 @@ static void print_line(struct vj_progress *p, double now)
     size_t fresh = p->done - p->skipped;
     double rate = now > p->start ? (double)fresh / (now - p->start) : 0;
     char left[32] = "?";
-    if (fresh > 0)
+    if (rate > 0)
         format_time(left, sizeof(left), (double)(p->total - p->done) / rate);
     fprintf(p->out, "%s%zu/%zu images  %.2f images/s  %s left", p->terminal ? "\r\033[K" : "",
             p->done, p->total, rate, left);

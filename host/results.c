@@ -757,6 +757,8 @@ int vj_results_publish(struct vj_results **results, const char *path, struct vj_
     if (!r && rename(temporary, path) != 0)
         r = vj_fail(err, -errno, "cannot rename %s to %s: %s", temporary, path, strerror(errno));
     unlink(r ? temporary : part);
+    /* What finishing added to the .part is made again by --resume; it is not worth the risk. */
+    (*results)->broken = (*results)->broken || r;
     /* Last: closing writes to the .part what was added at the end, and not in one go. */
     vj_results_close(*results);
     *results = NULL;

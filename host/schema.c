@@ -112,14 +112,20 @@ int vj_image_list_read(struct vj_image_list *list, const struct vj_dataset *ds, 
     list->fold = vj_calloc(capacity, sizeof(*list->fold));
     list->qf_true = vj_calloc(capacity, sizeof(*list->qf_true));
     list->qf_exact = vj_calloc(capacity, sizeof(*list->qf_exact));
-    if (!r && (!list->item || !list->name || !list->id || !list->fold || !list->qf_true ||
-               !list->qf_exact))
+    list->other_fold = vj_calloc(capacity, sizeof(*list->other_fold));
+    list->other_qf_true = vj_calloc(capacity, sizeof(*list->other_qf_true));
+    if (!r && (!list->item || !list->other_fold || !list->other_qf_true || !list->name ||
+               !list->id || !list->fold || !list->qf_true || !list->qf_exact))
         r = vj_fail(err, -ENOMEM, "out of memory for a list of %zu images", capacity);
     for (size_t i = 0; !r && i < capacity && (limit == 0 || list->count < (size_t)limit); i++) {
         struct vj_item item = {0};
         r = vj_dataset_item(ds, i, &item, err);
-        if (!r && wanted(id, id_count, item.id))
+        if (!r && wanted(id, id_count, item.id)) {
             r = add_item(list, i, &item, capacity, max_pixels, err);
+        } else if (!r) {
+            list->other_fold[list->others] = item.fold;
+            list->other_qf_true[list->others++] = item.qf_true;
+        }
         vj_item_free(&item);
     }
     free(id);
@@ -138,6 +144,8 @@ void vj_image_list_free(struct vj_image_list *list)
     free(list->fold);
     free(list->qf_true);
     free(list->qf_exact);
+    free(list->other_fold);
+    free(list->other_qf_true);
     free(list->sur);
     *list = (struct vj_image_list){0};
 }
@@ -361,6 +369,7 @@ static int write_root(struct vj_results *results, const struct vj_engine *engine
         {"git_revision", VJ_GIT_REVISION},
         {"host", host},
         {"device", device.name},
+        {"device_kind", engine->device.ops->name},
         {"device_library_versions", device.libraries},
         {"jpeg_library", "libjpeg-turbo " TEXT_OF(LIBJPEG_TURBO_VERSION)},
         {"dataset", facts->dataset->dataset},
@@ -494,6 +503,20 @@ static int write_axis(struct vj_results *results, const struct vj_engine *engine
                              "quality factor of each column", "JPEG quality factor", err);
 }
 
+static int write_left_out(struct vj_results *results, const struct vj_image_list *images,
+                          struct vj_error *err)
+{
+    int r = vj_results_vector(results, "/left_out/qf_true", VJ_COLUMN_I32, images->other_qf_true,
+                              images->others,
+                              "labels of the items that the option ids leaves out: the constant "
+                              "predictor learns from them; -1 unknown",
+                              "JPEG quality factor", err);
+    if (!r)
+        r = vj_results_vector(results, "/left_out/fold", VJ_COLUMN_I32, images->other_fold,
+                              images->others, "their folds; -1 none", NULL, err);
+    return r;
+}
+
 int vj_schema_create(struct vj_results **results, const char *path, const struct vj_engine *engine,
                      const struct vj_image_list *images, const struct vj_run_facts *facts,
                      struct vj_error *err)
@@ -512,6 +535,8 @@ int vj_schema_create(struct vj_results **results, const char *path, const struct
         r = write_axis(*results, engine, err);
     if (!r)
         r = write_labels(*results, engine, images, err);
+    if (!r && images->others > 0)
+        r = write_left_out(*results, images, err);
     for (size_t i = 0; !r && i < engine->predictors->count; i++)
         r = write_predictor(*results, engine, &engine->predictors->list[i], err);
     if (!r)
@@ -598,12 +623,44 @@ static int match_config(struct vj_results *results, const struct vj_engine *engi
     return r;
 }
 
+/* Every column as this run would make it: a .part is a file like any other, and may be damaged. */
+static int match_columns(struct vj_results *results, const struct vj_engine *engine,
+                         const struct vj_image_list *images, struct vj_error *err)
+{
+    struct columns columns;
+    int r = make_columns(&columns, engine, images, err);
+    for (size_t i = 0; !r && i < columns.count; i++) {
+        const struct vj_column *c = &columns.list[i];
+        size_t rows, dim[VJ_COLUMN_RANK_MAX], string_size;
+        int rank;
+        r = vj_results_shape(results, c->path, &rows, &rank, dim, &string_size, err);
+        bool same = !r && rows == images->count && rank == c->rank && string_size == c->string_size;
+        for (int k = 0; same && k < rank; k++)
+            same = dim[k] == c->dim[k];
+        if (!r && !same)
+            r = vj_fail(err, -EINVAL,
+                        "the unfinished run's dataset %s (%zu rows) has not the size that this run "
+                        "gives it (%zu rows)",
+                        c->path, rows, images->count);
+    }
+    free(columns.list);
+    return r;
+}
+
+/* Scores of two devices, or of two versions of a library, must not be mixed in one file. */
+static int match_device(struct vj_results *results, const struct vj_engine *engine,
+                        struct vj_error *err)
+{
+    struct vj_device_info info = {0};
+    engine->device.ops->info(engine->device.state, &info);
+    int r = match_text(results, "/", "device_kind", engine->device.ops->name, err);
+    return r ? r : match_text(results, "/", "device_library_versions", info.libraries, err);
+}
+
 int vj_schema_match(struct vj_results *results, const struct vj_engine *engine,
                     const struct vj_image_list *images, const struct vj_run_facts *facts,
                     struct vj_error *err)
 {
-    size_t rows = 0, dim[VJ_COLUMN_RANK_MAX], string_size;
-    int rank;
     int r = vj_schema_check(results, err);
     if (!r)
         r = match_config(results, engine, err);
@@ -620,10 +677,9 @@ int vj_schema_match(struct vj_results *results, const struct vj_engine *engine,
             r = match_text(results, group, "file_sha256", p->external.sha256, err);
     }
     if (!r)
-        r = vj_results_shape(results, "/images/status", &rows, &rank, dim, &string_size, err);
-    if (!r && rows != images->count)
-        r = vj_fail(err, -EINVAL, "the unfinished run has %zu images, the data set %zu", rows,
-                    images->count);
+        r = match_device(results, engine, err);
+    if (!r)
+        r = match_columns(results, engine, images, err);
     return r;
 }
 
