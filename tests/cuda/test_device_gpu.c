@@ -455,6 +455,9 @@ static void files_give_what_synthesised_candidates_give(void **state)
     (void)state;
     struct fixture f;
     fixture_open(&f, 1);
+    /* Room for pictures so large that a ring buffer holds 3: both are refilled within a call. */
+    f.s.plan.max_width = 6000;
+    f.s.plan.max_height = 2000;
     struct shelf shelf = {.img = f.img[0]};
     assert_int_equal(vj_jpeg_plan_create(&shelf.plan, &f.img[0], VJ_SUBSAMPLING_420, NULL), 0);
     struct vj_device gpu = device_open(selector(), &f.s.plan);
