@@ -35,6 +35,7 @@ if(VPJND_CUDA)
   check_language(CUDA)
   set(VJ_CUDA_MISSING "")
   if(CMAKE_CUDA_COMPILER)
+    enable_language(CXX) # nvcc's host compiler; for tests on emulated libraries
     enable_language(CUDA)
     find_package(CUDAToolkit REQUIRED)
     vj_find_nvidia(CUDNN cudnn cudnn.h CUDNN_ROOT)
