@@ -19,6 +19,9 @@
 #include "host/jpeg_plan.h"
 #include "host/net.h"
 
+/* Per pixel of the largest picture, all metrics (host/quality.h), rounded up. */
+enum { QUALITY_REFERENCE_BYTES = 14, QUALITY_SCRATCH_BYTES = 6 };
+
 /* What one thread needs for one candidate. */
 struct cpu_scratch {
     struct vj_jpeg_scratch *jpeg;
@@ -135,6 +138,8 @@ static int open_pictures(struct cpu *cpu, struct vj_error *err)
     if (!r && plan->quality)
         r = vj_quality_reference_create(&cpu->quality, plan->max_width, plan->max_height,
                                         plan->quality, err);
+    if (plan->quality)
+        cpu->memory += pixels * QUALITY_REFERENCE_BYTES;
     return r;
 }
 
@@ -226,6 +231,8 @@ static int open_scratch(struct cpu *cpu, struct vj_error *err)
         if (!r && plan->quality)
             r = vj_quality_scratch_create(&s->quality, plan->max_width, plan->max_height,
                                           plan->quality, err);
+        if (plan->quality)
+            cpu->memory += pixels * QUALITY_SCRATCH_BYTES;
     }
     return r;
 }

@@ -146,14 +146,18 @@ static int check_memory(struct vj_engine *engine, struct vj_error *err)
 {
     struct vj_device_info info = {0};
     engine->device.ops->info(engine->device.state, &info);
+    /* Decoded pictures in flight: a source and a reference in each slot. */
+    size_t pictures =
+        (size_t)engine->plan.slots * 2 * 3 * engine->plan.max_width * engine->plan.max_height;
+    size_t needed = info.memory + pictures;
     size_t limit = engine->config.max_memory;
-    if (limit == 0 || info.memory <= limit)
+    if (limit == 0 || needed <= limit)
         return 0;
     return vj_fail(
         err, -ENOMEM,
         "the run needs %zu MiB for pictures of %zux%zu, max_memory allows %zu MiB; lower "
-        "patches or threads, or raise it",
-        info.memory >> 20, engine->plan.max_width, engine->plan.max_height, limit >> 20);
+        "patches, threads or slots, or raise it",
+        needed >> 20, engine->plan.max_width, engine->plan.max_height, limit >> 20);
 }
 
 int vj_engine_open(struct vj_engine *engine, const struct vj_config *config,

@@ -368,6 +368,8 @@ int vj_config_read(struct vj_config *config, const char *path, struct vj_error *
 int vj_config_parse(struct vj_config *config, const char *text, const char *name,
                     struct vj_error *err)
 {
+    if (strstr(text, "@include"))
+        return vj_fail(err, -EINVAL, "%s: @include is not used in vpjnd's configuration", name);
     config_t parsed;
     config_init(&parsed);
     int r = config_read_string(&parsed, text) == CONFIG_TRUE
