@@ -138,7 +138,7 @@ struct run {
     struct vj_results *results;
     size_t *todo, *todo_item; /* rows still to be evaluated, and their items in the data set */
     size_t todo_count;
-    double busy[VJ_STAGE_COUNT]; /* seconds, of the images of this session */
+    double busy[VJ_STAGE_COUNT]; /* seconds, of the images evaluated by this process */
 };
 
 static const char *or_null(const char *text)
@@ -337,7 +337,7 @@ static int evaluate(struct run *run, struct vj_error *err)
     return r;
 }
 
-/* How long this session took and where; a resumed run's earlier sessions are not in it. */
+/* How long this process took and where; what was done before a resume is not in it. */
 static int write_timing(struct run *run, struct vj_error *err)
 {
     double seconds = run->summary->seconds;

@@ -376,6 +376,58 @@ static void broken_images_are_recorded_and_the_rest_is_evaluated(void **state)
     assert_true(qf[0] > 0);
 }
 
+static void a_header_that_lies_about_its_size_harms_nobody_else(void **state)
+{
+    (void)state;
+    char path[4096], out[4096], pair[4200], error[2 * VJ_SCHEMA_ERROR_SIZE];
+    int32_t status[2];
+    struct vj_run_summary summary;
+    struct vj_error err = {0};
+    struct vj_results *r;
+    write_text(in_folder(path, "huge.ppm"), "P6\n60000 60000\n255\nabc");
+    write_text(in_folder(path, "huge.csv"), "image,candidates\np0.png,\nhuge.ppm,\n");
+    snprintf(pair, sizeof(pair), "root=%s", path);
+    const char *pairs[] = {pair, "qf_last=3", "max_memory=2G", NULL};
+    if (run("huge.h5", out, pairs, &summary, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(vj_results_open(&r, out, false, &err), 0);
+    read_rows(r, "/images/status", VJ_COLUMN_I32, 0, 2, status);
+    read_rows(r, "/images/error", VJ_COLUMN_STRING, 0, 2, error);
+    vj_results_close(r);
+    assert_int_equal(status[0], VJ_STATUS_OK);
+    assert_int_equal(status[1], VJ_STATUS_FAILED);
+    vj_assert_contains(error + VJ_SCHEMA_ERROR_SIZE, "huge.ppm");
+    vj_assert_contains(error + VJ_SCHEMA_ERROR_SIZE, "60000");
+}
+
+static void the_constant_stands_in_every_run_with_labels(void **state)
+{
+    (void)state;
+    const char *pairs[] = {"predictors=psnr-threshold", "qf_last=60", NULL};
+    struct vj_results *r = run_and_open("constant.h5", pairs);
+    assert_true(vj_results_has(r, "/metrics/constant/mad"));
+    vj_results_close(r);
+}
+
+static void images_without_a_fold_train_but_are_tested_by_nobody(void **state)
+{
+    (void)state;
+    char path[4096], pair[4200];
+    int32_t constant[4], threshold[4];
+    write_text(in_folder(path, "folds.csv"), "image,candidates,qf_true,fold\np0.png,,20,1\n"
+                                             "p1.png,,30,2\np2.png,,40,\np3.png,,50,2\n");
+    snprintf(pair, sizeof(pair), "root=%s", path);
+    const char *pairs[] = {pair, "folds=manifest", "predictors=constant,psnr-threshold", NULL};
+    struct vj_results *r = run_and_open("folds.h5", pairs);
+    read_rows(r, "/predictors/constant/qf_pred", VJ_COLUMN_I32, 0, 4, constant);
+    read_rows(r, "/predictors/psnr-threshold/qf_pred", VJ_COLUMN_I32, 0, 4, threshold);
+    vj_results_close(r);
+    static const int32_t expected[] = {40, 30, -1, 30}; /* medians of 30 40 50 and of 20 40 */
+    assert_memory_equal(constant, expected, sizeof(constant));
+    assert_int_equal(threshold[2], -1);
+    assert_true(threshold[0] > 0 && threshold[1] > 0 && threshold[3] > 0);
+}
+
 static void ladder_files_are_checked_by_their_tables(void **state)
 {
     (void)state;
@@ -576,6 +628,9 @@ int main(void)
         cmocka_unit_test(kept_patches_give_the_score_back),
         cmocka_unit_test(independent_map_patches_change_scores_but_not_positions),
         cmocka_unit_test(broken_images_are_recorded_and_the_rest_is_evaluated),
+        cmocka_unit_test(a_header_that_lies_about_its_size_harms_nobody_else),
+        cmocka_unit_test(the_constant_stands_in_every_run_with_labels),
+        cmocka_unit_test(images_without_a_fold_train_but_are_tested_by_nobody),
         cmocka_unit_test(ladder_files_are_checked_by_their_tables),
         cmocka_unit_test(files_and_synthesised_candidates_agree),
         cmocka_unit_test(external_results_stand_beside_ours),
