@@ -2,7 +2,7 @@
 # What the CUDA device needs: nvcc, cuDNN and cuBLASLt, from the system or from Python wheels.
 # Sets VJ_CUDA_FOUND, or VJ_CUDA_MISSING to what is missing; enables the language CUDA when found.
 # Folders may be given with CUDNN_ROOT and CUBLAS_ROOT (variables or environment).
-set(VPJND_CUDA OFF CACHE STRING "CUDA device: AUTO = when nvcc and cuDNN are there, ON, OFF")
+set(VPJND_CUDA AUTO CACHE STRING "CUDA device: AUTO = when nvcc and cuDNN are there, ON, OFF")
 set_property(CACHE VPJND_CUDA PROPERTY STRINGS AUTO ON OFF)
 set(VJ_CUDA_FOUND FALSE)
 set(VJ_CUDA_MISSING "VPJND_CUDA is OFF")

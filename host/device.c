@@ -102,6 +102,7 @@ static int find_module(char *path, size_t size, struct vj_error *err)
     for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
         if (beside_program(path, size, places[i]) && access(path, F_OK) == 0)
             return 0;
+    path[0] = '\0';
     return vj_fail(err, -ENODEV,
                    "this build has no CUDA device (no " VJ_MODULE_FILE " beside the program)");
 }

@@ -93,7 +93,11 @@ static void without_the_variable_the_module_is_looked_for_beside_the_program(voi
 {
     (void)state;
     unsetenv("VPJND_CUDA_MODULE");
+    char *text;
     expect_unusable("no vpjnd_cuda.so beside the program"); /* the test's own folder has none */
+    assert_int_equal(vj_device_list(&text, NULL), 0);
+    vj_assert_contains(text, "cuda    not built   this build has no CUDA device");
+    free(text);
 }
 
 static void what_is_not_a_module_is_refused(void **state)
