@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Error reporting: every fallible function returns 0 or a negative errno and, when it fails, leaves
- * in the caller's `struct vj_error` one sentence that names the object (file, field, value) and says
- * what to do about it. Nothing below `main` exits or prints.
+ * in the caller's `struct vj_error` one sentence that names the object (file, field, value) and
+ * says what to do about it. Nothing below `main` exits or prints.
  */
 #ifndef VJ_HOST_ERROR_H
 #define VJ_HOST_ERROR_H
@@ -15,9 +15,8 @@ struct vj_error {
 };
 
 /*
- * Records a failure and returns `code`, so that a caller can write `return vj_fail(err, -EINVAL, ...)`.
- * err:  may be NULL, then only the code is passed on.
- * code: negative errno.
+ * Records a failure and returns `code`, so that a caller can write `return vj_fail(err, -EINVAL,
+ * ...)`. err:  may be NULL, then only the code is passed on. code: negative errno.
  */
 int vj_fail(struct vj_error *err, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

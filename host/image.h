@@ -65,7 +65,8 @@ int vj_file_read(uint8_t **data, size_t *size, const char *path, size_t max_byte
 int vj_image_read(struct vj_image *img, const char *path, const struct vj_image_options *opt,
                   struct vj_error *err);
 
-/* The same from memory; `name` is what errors call it (and its extension is checked if it has one). */
+/* The same from memory; `name` is what errors call it (and its extension is checked if it has one).
+ */
 int vj_image_read_memory(struct vj_image *img, const uint8_t *data, size_t size, const char *name,
                          const struct vj_image_options *opt, struct vj_error *err);
 
@@ -103,8 +104,9 @@ enum vj_subsampling {
 };
 
 /*
- * Encodes with libjpeg-turbo: baseline, ISLOW DCT, standard Huffman tables, JFIF header, no comments.
- * Grey pictures give one-component files whatever the sampling. *data is owned by the caller (free()).
+ * Encodes with libjpeg-turbo: baseline, ISLOW DCT, standard Huffman tables, JFIF header, no
+ * comments. Grey pictures give one-component files whatever the sampling. *data is owned by the
+ * caller (free()).
  */
 int vj_jpeg_encode(uint8_t **data, size_t *size, const struct vj_image *img, int qf,
                    enum vj_subsampling sampling, struct vj_error *err);

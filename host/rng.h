@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Counter-based random numbers: Philox4x32-10 (Salmon, Moraes, Dror, Shaw, "Parallel random numbers:
- * as easy as 1, 2, 3", SC 2011). A number is a pure function of (seed, stream, index): the same on
- * every device, thread count and rank count. No state is kept anywhere.
+ * Counter-based random numbers: Philox4x32-10 (Salmon, Moraes, Dror, Shaw, "Parallel random
+ * numbers: as easy as 1, 2, 3", SC 2011). A number is a pure function of (seed, stream, index): the
+ * same on every device, thread count and rank count. No state is kept anywhere.
  */
 #ifndef VJ_HOST_RNG_H
 #define VJ_HOST_RNG_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Weights of a picture-wise JND network: named float32 tensors plus the facts without which they mean
- * nothing, in memory and as an HDF5 file.
+ * Weights of a picture-wise JND network: named float32 tensors plus the facts without which they
+ * mean nothing, in memory and as an HDF5 file.
  *
  * File (HDF5): root attributes schema = "vpjnd-weights", schema_version = 1, variant, patch_size,
  * patches, channels[4], non_local, positive_class, origin, origin_text, sha256, program_version;
@@ -16,8 +16,9 @@
 #include "host/error.h"
 
 enum vj_variant {
-    VJ_VARIANT_RELEASED = 0, /* the graph of the released checkpoint: identity "pooling", own JND stream */
-    VJ_VARIANT_FIGURE,       /* the paper's figure: mean + std pooling, JND stream shares weights */
+    VJ_VARIANT_RELEASED =
+        0, /* the graph of the released checkpoint: identity "pooling", own JND stream */
+    VJ_VARIANT_FIGURE, /* the paper's figure: mean + std pooling, JND stream shares weights */
 };
 
 /* Which side of the decision a positive logit stands for. */
@@ -49,7 +50,8 @@ struct vj_net_shape {
 };
 
 struct vj_tensor {
-    char name[80]; /* e.g. "extract_feature/conv1/ch_at/mlp_0/kernel", as in the released checkpoint */
+    char name[80]; /* e.g. "extract_feature/conv1/ch_at/mlp_0/kernel", as in the released checkpoint
+                    */
     int rank;      /* 1..4 */
     size_t shape[4];
     size_t count; /* product of shape[0..rank-1] */
@@ -61,7 +63,7 @@ struct vj_weights {
     enum vj_positive_class positive_class;
     enum vj_weights_origin origin;
     char origin_text[256]; /* e.g. "init seed 1", "checkpoint best_model.ckpt, moving averages" */
-    char sha256[65];       /* hex; over the tensors in order: name, NUL, rank, shape (u64 LE), data */
+    char sha256[65]; /* hex; over the tensors in order: name, NUL, rank, shape (u64 LE), data */
     struct vj_tensor *tensors;
     size_t count;
 };
@@ -86,8 +88,8 @@ int vj_weights_init(struct vj_weights *w, const struct vj_net_shape *shape, uint
 int vj_weights_hash(struct vj_weights *w, struct vj_error *err);
 
 /*
- * Reads a weight file. Shapes are checked against the network's before memory is taken; the recorded
- * SHA-256 is verified; non-finite values are an error that names the tensor.
+ * Reads a weight file. Shapes are checked against the network's before memory is taken; the
+ * recorded SHA-256 is verified; non-finite values are an error that names the tensor.
  */
 int vj_weights_read(struct vj_weights *w, const char *path, struct vj_error *err);
 
@@ -96,9 +98,9 @@ int vj_weights_write(struct vj_weights *w, const char *path, struct vj_error *er
 
 void vj_weights_free(struct vj_weights *w);
 
-const char *vj_variant_name(enum vj_variant v);                 /* "released", "figure" */
-const char *vj_positive_class_name(enum vj_positive_class c);   /* "auto", "lossy", "lossless" */
-const char *vj_weights_origin_name(enum vj_weights_origin o);   /* "random", "imported", "trained" */
+const char *vj_variant_name(enum vj_variant v);               /* "released", "figure" */
+const char *vj_positive_class_name(enum vj_positive_class c); /* "auto", "lossy", "lossless" */
+const char *vj_weights_origin_name(enum vj_weights_origin o); /* "random", "imported", "trained" */
 /* 0 and *v, or -EINVAL with the list of known names. */
 int vj_variant_parse(enum vj_variant *v, const char *name, struct vj_error *err);
 
