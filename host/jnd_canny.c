@@ -66,7 +66,7 @@ struct vj_canny vj_canny_take(struct vj_jnd_arena *arena, size_t width, size_t h
         return c;
     }
     c.kept = vj_jnd_take(arena, pixels, sizeof(*c.kept));
-    c.todo = vj_jnd_take(arena, pixels, sizeof(*c.todo));
+    c.pending = vj_jnd_take(arena, pixels, sizeof(*c.pending));
     c.rows = vj_jnd_take(arena, c.rows_per_thread, sizeof(*c.rows));
     c.rows_per_thread = per_thread;
     return c;
@@ -211,18 +211,18 @@ static void mark_rows(const struct vj_canny *scratch, size_t width, size_t heigh
 }
 
 /* Visits everything connected to pixel p; marks are never on the frame, so neighbours exist. */
-static void follow(size_t p, size_t width, uint8_t *mark, uint32_t *todo)
+static void follow(size_t p, size_t width, uint8_t *mark, uint32_t *pending)
 {
     size_t waiting = 0;
     mark[p] = EDGE;
-    todo[waiting++] = (uint32_t)p;
+    pending[waiting++] = (uint32_t)p;
     while (waiting) {
-        size_t corner = todo[--waiting] - width - 1;
+        size_t corner = pending[--waiting] - width - 1;
         for (size_t k = 0; k < 9; k++) {
             size_t q = corner + k / 3 * width + k % 3;
             if (mark[q] == WEAK || mark[q] == STRONG) {
                 mark[q] = EDGE;
-                todo[waiting++] = (uint32_t)q;
+                pending[waiting++] = (uint32_t)q;
             }
         }
     }
@@ -247,7 +247,7 @@ void vj_canny(const struct vj_jnd_padded *plane, double threshold, struct vj_can
     double strong = threshold * peak;
     mark_rows(scratch, width, height, WEAK_SHARE * strong, strong, edge, threads);
     for (uint8_t *seed = edge; (seed = memchr(seed, STRONG, pixels - (size_t)(seed - edge)));)
-        follow((size_t)(seed - edge), width, edge, scratch->todo);
+        follow((size_t)(seed - edge), width, edge, scratch->pending);
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (size_t y = 0; y < height; y++)
         for (size_t x = 0; x < width; x++)

@@ -31,7 +31,7 @@ struct vj_canny_taps vj_canny_taps(void);
 /* Scratch memory, in a model's arena. */
 struct vj_canny {
     double *kept;           /* height x width: magnitude of kept pixels, 0 elsewhere */
-    uint32_t *todo;         /* height x width: pixels whose neighbours are still to be visited */
+    uint32_t *pending;      /* height x width: pixels whose neighbours are still to be visited */
     double *rows;           /* per thread */
     size_t rows_per_thread; /* doubles */
 };
