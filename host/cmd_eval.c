@@ -89,7 +89,7 @@ static char *help_filter(int key, const char *text, void *input)
     FILE *out = open_memstream(&help, &size);
     if (!out)
         return (char *)text;
-    vj_config_help(out);
+    vj_config_help(out, VJ_USE_EVAL);
     fclose(out);
     return help;
 }
@@ -145,7 +145,7 @@ int vj_cmd_eval(int argc, char **argv)
     struct arguments a = {0};
     struct vj_error err = {0};
     struct vj_run_summary summary;
-    vj_config_defaults(&a.config);
+    vj_config_defaults(&a.config, VJ_USE_EVAL);
     argp_parse(&argp, argc, argv, 0, NULL, &a);
 
     char *command_line = join_arguments(argc, argv);

@@ -235,7 +235,7 @@ static void largest(const struct arguments *a, size_t *width, size_t *height)
 int vj_cmd_predict(int argc, char **argv)
 {
     struct arguments a = {0};
-    vj_config_defaults(&a.config);
+    vj_config_defaults(&a.config, VJ_USE_EVAL);
     vj_config_set(&a.config, "lazy", "true", NULL);
     vj_config_set(&a.config, "image_metrics", "none", NULL);
     argp_parse(&argp, argc, argv, 0, NULL, &a);

@@ -13,89 +13,147 @@
 
 #include "datasets/dataset.h"
 
+enum {
+    EVAL = VJ_USE_EVAL,
+    TRAIN = VJ_USE_TRAIN,
+    BOTH = VJ_USE_EVAL | VJ_USE_TRAIN,
+};
+
 /* clang-format off: the formatter pulls '#' to the margin */
 #define FIELD(name) offsetof(struct vj_config, name), sizeof(((struct vj_config *)0)->name)
-#define OPTION(key, type, fallback, min, max, choices, affects, help)                              \
+#define OPTION(key, type, fallback, min, max, choices, affects, use, help)                         \
     {                                                                                              \
-#key, help, type, fallback, min, max, choices, NULL, FIELD(key), affects                   \
+#key, help, type, fallback, min, max, choices, NULL, FIELD(key), affects, use              \
     }
-#define STRING(key, fallback, affects, help)                                                       \
-    OPTION(key, VJ_OPTION_STRING, fallback, 0, 0, NULL, affects, help)
-#define INT(key, fallback, min, max, affects, help)                                                \
-    OPTION(key, VJ_OPTION_INT, fallback, min, max, NULL, affects, help)
-#define UINT64(key, fallback, affects, help)                                                       \
-    OPTION(key, VJ_OPTION_UINT64, fallback, 0, 0, NULL, affects, help)
-#define CHOICE(key, fallback, choices, affects, help)                                              \
-    OPTION(key, VJ_OPTION_CHOICE, fallback, 0, 0, choices, affects, help)
-#define BOOL(key, fallback, affects, help)                                                         \
-    OPTION(key, VJ_OPTION_BOOL, fallback, 0, 0, NULL, affects, help)
-#define BYTES(key, fallback, affects, help)                                                        \
-    OPTION(key, VJ_OPTION_BYTES, fallback, 0, 0, NULL, affects, help)
-#define HEADING(text)                                                                              \
+#define STRING(key, fallback, affects, use, help)                                                  \
+    OPTION(key, VJ_OPTION_STRING, fallback, 0, 0, NULL, affects, use, help)
+#define INT(key, fallback, min, max, affects, use, help)                                           \
+    OPTION(key, VJ_OPTION_INT, fallback, min, max, NULL, affects, use, help)
+#define UINT64(key, fallback, affects, use, help)                                                  \
+    OPTION(key, VJ_OPTION_UINT64, fallback, 0, 0, NULL, affects, use, help)
+#define CHOICE(key, fallback, choices, affects, use, help)                                         \
+    OPTION(key, VJ_OPTION_CHOICE, fallback, 0, 0, choices, affects, use, help)
+#define BOOL(key, fallback, affects, use, help)                                                    \
+    OPTION(key, VJ_OPTION_BOOL, fallback, 0, 0, NULL, affects, use, help)
+#define REAL(key, fallback, min, max, affects, use, help)                                          \
+    OPTION(key, VJ_OPTION_REAL, fallback, min, max, NULL, affects, use, help)
+#define BYTES(key, fallback, affects, use, help)                                                   \
+    OPTION(key, VJ_OPTION_BYTES, fallback, 0, 0, NULL, affects, use, help)
+#define HEADING(text, use)                                                                         \
     {                                                                                              \
-        NULL, NULL, VJ_OPTION_STRING, NULL, 0, 0, NULL, text, 0, 0, false                          \
+        NULL, NULL, VJ_OPTION_STRING, NULL, 0, 0, NULL, text, 0, 0, false, use                     \
     }
 /* clang-format on */
 
 const struct vj_option vj_options[] = {
-    HEADING("Data"),
-    STRING(dataset, "folder", true, "data set: mcl-jci, konjnd-1k, manifest, folder, synthetic"),
-    STRING(root, "", true, "folder of the data set; for manifest its CSV file"),
-    STRING(labels, "", true,
+    HEADING("Data", BOTH),
+    STRING(dataset, "folder", true, BOTH,
+           "data set: mcl-jci, konjnd-1k, manifest, folder, synthetic"),
+    STRING(root, "", true, BOTH, "folder of the data set; for manifest its CSV file"),
+    STRING(labels, "", true, BOTH,
            "label definition: sqf, sur50, sur75, median, mean; empty = data set's default"),
-    STRING(candidates, "", true,
+    STRING(candidates, "", true, BOTH,
            "files (the data set's own JPEGs) or synthesize (exact model); empty = default"),
-    STRING(folds, "none", true, "none, surfeatnet10, random:K, manifest"),
-    INT(jnd, "1", 1, 3, true, "which JND is the target"),
-    STRING(ids, "", true, "evaluate only items with these numbers, e.g. 5-8,10; empty = all"),
-    INT(limit, "0", 0, 1e9, true, "evaluate only the first N items; 0 = all"),
-    CHOICE(alpha, "refuse", "refuse,black,white", true,
+    STRING(folds, "none", true, BOTH, "none, surfeatnet10, random:K, manifest"),
+    INT(jnd, "1", 1, 3, true, BOTH, "which JND is the target"),
+    STRING(ids, "", true, BOTH,
+           "evaluate, or train with, only items with these numbers, e.g. 5-8,10; empty = all"),
+    INT(limit, "0", 0, 1e9, true, EVAL, "evaluate only the first N items; 0 = all"),
+    CHOICE(alpha, "refuse", "refuse,black,white", true, BOTH,
            "pictures with alpha: refuse, or blend over a colour"),
-    CHOICE(sampling, "420", "420,444", true, "chroma sampling of synthesised candidates"),
-    CHOICE(jnd_source, "source", "source,anchor", true, "picture the pixel-JND map is made from"),
-    BYTES(max_pixels, "256M", true, "larger pictures are refused (pixels; K, M, G allowed)"),
+    CHOICE(sampling, "420", "420,444", true, BOTH, "chroma sampling of synthesised candidates"),
+    CHOICE(jnd_source, "source", "source,anchor", true, BOTH,
+           "picture the pixel-JND map is made from"),
+    BYTES(max_pixels, "256M", true, BOTH, "larger pictures are refused (pixels; K, M, G allowed)"),
 
-    HEADING("Prediction"),
-    STRING(predictors, "constant", true,
+    HEADING("Prediction", BOTH),
+    STRING(predictors, "constant", true, EVAL,
            "list of constant, psnr-threshold[:DB|fit], ssim-threshold[:fit], "
            "ms-ssim-threshold[:X|fit], pixel-MODEL[:SHARE|fit], external:FILE.csv, vpjnd:W.h5; "
            "constant is added where there are labels"),
-    INT(qf_first, "1", 1, VJ_QF_MAX, true, "lowest quality factor"),
-    INT(qf_last, "100", 1, VJ_QF_MAX, true, "highest quality factor"),
+    INT(qf_first, "1", 1, VJ_QF_MAX, true, BOTH, "lowest quality factor"),
+    INT(qf_last, "100", 1, VJ_QF_MAX, true, BOTH, "highest quality factor"),
     CHOICE(search, "binary-block", "binary-block,sliding-window,first-crossing,max-likelihood",
-           true, "how answers at many QFs become one PW-JND"),
-    INT(block, "5", 1, 50, true, "binary-block: answers looked at on each side (B)"),
-    INT(block_threshold, "4", 1, 50, true, "binary-block: lossy answers that stop the search (t)"),
-    INT(window, "5", 1, VJ_QF_MAX, true, "sliding-window: width (W)"),
-    INT(window_threshold, "4", 1, VJ_QF_MAX, true,
+           true, BOTH, "how answers at many QFs become one PW-JND"),
+    INT(block, "5", 1, 50, true, BOTH, "binary-block: answers looked at on each side (B)"),
+    INT(block_threshold, "4", 1, 50, true, BOTH,
+        "binary-block: lossy answers that stop the search (t)"),
+    INT(window, "5", 1, VJ_QF_MAX, true, BOTH, "sliding-window: width (W)"),
+    INT(window_threshold, "4", 1, VJ_QF_MAX, true, BOTH,
         "sliding-window: lossy answers that stop it (T)"),
-    BOOL(lazy, "false", true, "score only the QFs that the search asks for (same answer)"),
+    BOOL(lazy, "false", true, EVAL, "score only the QFs that the search asks for (same answer)"),
 
-    HEADING("Network input"),
-    INT(patches, "0", 0, 4096, true, "patches per picture; 0 = the number in the weight file"),
-    INT(draws, "1", 1, 64, true, "independent sets of patch positions; the spread is reported"),
-    UINT64(seed, "1", true, "seed of patch positions, random folds and bootstrap"),
-    STRING(jnd_model, "epc17", true, "pixel-JND model that feeds the network"),
-    STRING(jnd_variant, "", true, "its variant; empty = the model's default"),
-    CHOICE(jnd_scale, "minmax", "minmax,max,none", true, "how the map becomes 8-bit"),
-    CHOICE(jnd_patches, "aligned", "aligned,independent", true,
+    HEADING("Network input", BOTH),
+    INT(patches, "0", 0, 4096, true, BOTH,
+        "patches per picture; 0 = the number in the weight file"),
+    INT(draws, "1", 1, 64, true, EVAL,
+        "independent sets of patch positions; the spread is reported"),
+    UINT64(seed, "1", true, BOTH, "seed of patch positions, random folds and bootstrap"),
+    STRING(jnd_model, "epc17", true, BOTH, "pixel-JND model that feeds the network"),
+    STRING(jnd_variant, "", true, BOTH, "its variant; empty = the model's default"),
+    CHOICE(jnd_scale, "minmax", "minmax,max,none", true, BOTH, "how the map becomes 8-bit"),
+    CHOICE(jnd_patches, "aligned", "aligned,independent", true, BOTH,
            "positions of the map's patches: those of the picture's, or their own"),
-    CHOICE(positive_class, "file", "file,lossy,lossless", true,
+    CHOICE(positive_class, "file", "file,lossy,lossless", true, EVAL,
            "what a positive score means; file = what the weight file says"),
 
-    HEADING("Output"),
-    STRING(image_metrics, "psnr,ssim,ms_ssim", true,
+    HEADING("Output", EVAL),
+    STRING(image_metrics, "psnr,ssim,ms_ssim", true, EVAL,
            "metrics of every candidate: list of psnr, ssim, ms_ssim, or none"),
-    BOOL(store_patches, "false", true, "keep quality and weight of every patch in the results"),
-    INT(bootstrap, "2000", 0, 1e6, true, "resamples behind the 95 % intervals; 0 = no intervals"),
+    BOOL(store_patches, "false", true, EVAL,
+         "keep quality and weight of every patch in the results"),
+    INT(bootstrap, "2000", 0, 1e6, true, EVAL,
+        "resamples behind the 95 % intervals; 0 = no intervals"),
 
-    HEADING("Machine"),
-    STRING(device, "auto", true, "auto, cpu, cuda[:N]; several GPUs as cuda:0,1 or cuda:all"),
-    CHOICE(precision, "fp32", "fp32,tf32,fp16", true, "arithmetic of the networks on a GPU"),
-    INT(threads, "0", 0, 4096, false, "compute threads; 0 = one per core"),
-    INT(decode_threads, "2", 1, 256, false, "threads that read and decode pictures"),
-    INT(slots, "3", 1, 64, false, "pictures in flight"),
-    BYTES(max_memory, "0", false, "refuse to start above this many bytes; 0 = no limit"),
+    HEADING("Training: network and data", TRAIN),
+    STRING(start, "", true, TRAIN, "weight file to start from; empty = fresh random weights"),
+    CHOICE(variant, "figure", "released,figure", true, TRAIN, "network, when start is empty"),
+    CHOICE(non_local, "reshape", "reshape,transpose", true, TRAIN,
+           "how phi is read in the non-local block, when start is empty"),
+    INT(patch_size, "128", 16, 256, true, TRAIN,
+        "side of a patch in pixels, a multiple of 16, when start is empty"),
+    INT(fold, "0", 0, 1000, true, TRAIN,
+        "fold K is left for testing, the next one validates, the others train; 0 = ids, valid_ids"),
+    STRING(valid_ids, "", true, TRAIN,
+           "items to validate with, which then do not train; empty = no validation"),
+    CHOICE(
+        anchors, "levels", "levels,first", true, TRAIN,
+        "what lower QFs are compared with: the picture at each JND level (needs labels of JND 1, "
+        "2, ...), or the first anchor alone"),
+    CHOICE(pairs, "balanced", "uniform,balanced,boundary", true, TRAIN,
+           "how the QFs of a step are drawn: all alike; half of them lossy; half of them lossy and "
+           "nearer to the JND"),
+    INT(batch, "4", 1, 1024, true, TRAIN, "reference pictures per step"),
+    INT(batch_levels, "1", 1, VJ_QF_MAX, true, TRAIN, "QFs per reference picture"),
+    BOOL(flip, "true", true, TRAIN, "mirror patches at random, both ways"),
+
+    HEADING("Training: optimisation", TRAIN),
+    INT(steps, "70000", 1, 1e9, true, TRAIN, "steps in all"),
+    REAL(learning_rate, "1e-4", 0, 1, true, TRAIN, "Adam's learning rate"),
+    INT(decay_steps, "7162500", 1, 1e9, true, TRAIN, "every so many steps the rate is multiplied"),
+    REAL(decay_rate, "0.1", 0, 1, true, TRAIN, "by this"),
+    REAL(average, "0.9999", 0, 1, true, TRAIN,
+         "largest decay of the weights' moving average, which is what is saved and validated"),
+    REAL(keep, "0.5", 0.01, 1, true, TRAIN, "share of hidden units that dropout keeps; 1 = none"),
+    CHOICE(loss, "cross-entropy", "cross-entropy,visual-importance", true, TRAIN,
+           "loss of a pair; visual-importance weighs it by 1 + importance (1 - SSIM to the picture "
+           "at the PW-JND)"),
+    REAL(importance, "1", 0, 1000, true, TRAIN, "factor lambda of loss = visual-importance"),
+    INT(validate_every, "500", 0, 1e9, true, TRAIN, "steps between validations; 0 = at the end"),
+    INT(validate_patches, "0", 0, 4096, true, TRAIN,
+        "patches per picture in validation; 0 = as in training"),
+    INT(patience, "0", 0, 1e9, true, TRAIN,
+        "stop after so many validations without a better one; 0 = never"),
+    INT(checkpoint_every, "500", 1, 1e9, false, TRAIN, "steps between checkpoints"),
+    BYTES(cache, "4G", false, TRAIN, "memory for decoded pictures; the rest is read again"),
+
+    HEADING("Machine", BOTH),
+    STRING(device, "auto", true, BOTH, "auto, cpu, cuda[:N]; several GPUs as cuda:0,1 or cuda:all"),
+    CHOICE(precision, "fp32", "fp32,tf32,fp16", true, EVAL, "arithmetic of the networks on a GPU"),
+    INT(threads, "0", 0, 4096, false, BOTH, "compute threads; 0 = one per core"),
+    INT(decode_threads, "2", 1, 256, false, EVAL, "threads that read and decode pictures"),
+    INT(slots, "3", 1, 64, false, EVAL, "pictures in flight"),
+    BYTES(max_memory, "0", false, EVAL, "refuse to start above this many bytes; 0 = no limit"),
 };
 const size_t vj_option_count = sizeof(vj_options) / sizeof(vj_options[0]);
 
@@ -132,12 +190,12 @@ static size_t edit_distance(const char *a, const char *b)
     return row[nb];
 }
 
-static int unknown_key(const char *key, struct vj_error *err)
+static int unknown_key(const struct vj_config *config, const char *key, struct vj_error *err)
 {
     const char *near = NULL;
     size_t best = 4;
     for (size_t i = 0; i < vj_option_count; i++) {
-        if (!vj_options[i].key)
+        if (!vj_options[i].key || !(vj_options[i].use & config->use))
             continue;
         size_t d = edit_distance(key, vj_options[i].key);
         if (d < best) {
@@ -147,7 +205,8 @@ static int unknown_key(const char *key, struct vj_error *err)
     }
     if (near)
         return vj_fail(err, -EINVAL, "unknown option '%s'; did you mean '%s'?", key, near);
-    return vj_fail(err, -EINVAL, "unknown option '%s'; `vpjnd eval --help` lists them", key);
+    return vj_fail(err, -EINVAL, "unknown option '%s'; `vpjnd %s --help` lists them", key,
+                   config->use == VJ_USE_TRAIN ? "train" : "eval");
 }
 
 static int set_choice(int *field, const struct vj_option *o, const char *value,
@@ -212,6 +271,19 @@ static int set_int(int *field, const struct vj_option *o, const char *value, str
     return 0;
 }
 
+static int set_real(double *field, const struct vj_option *o, const char *value,
+                    struct vj_error *err)
+{
+    char *end;
+    errno = 0;
+    double x = strtod(value, &end);
+    if (end == value || *end || errno == ERANGE || !(x >= o->min && x <= o->max))
+        return vj_fail(err, -EINVAL, "option %s: '%s' is not a number from %g to %g", o->key, value,
+                       o->min, o->max);
+    *field = x;
+    return 0;
+}
+
 static int set_uint64(uint64_t *field, const struct vj_option *o, const char *value,
                       struct vj_error *err)
 {
@@ -245,13 +317,18 @@ int vj_config_set(struct vj_config *config, const char *key, const char *value,
 {
     const struct vj_option *o = find_option(key);
     if (!o)
-        return unknown_key(key, err);
+        return unknown_key(config, key, err);
+    if (!(o->use & config->use))
+        return vj_fail(err, -EINVAL, "option %s belongs to `vpjnd %s` and has no effect here", key,
+                       o->use == EVAL ? "eval" : "train");
     void *field = (char *)config + o->offset;
     switch (o->type) {
     case VJ_OPTION_STRING:
         return set_string(field, o, value, err);
     case VJ_OPTION_INT:
         return set_int(field, o, value, err);
+    case VJ_OPTION_REAL:
+        return set_real(field, o, value, err);
     case VJ_OPTION_UINT64:
         return set_uint64(field, o, value, err);
     case VJ_OPTION_BOOL:
@@ -275,12 +352,14 @@ int vj_config_set_pair(struct vj_config *config, const char *pair, struct vj_err
     return vj_config_set(config, key, equals + 1, err);
 }
 
-void vj_config_defaults(struct vj_config *config)
+void vj_config_defaults(struct vj_config *config, enum vj_config_use use)
 {
     memset(config, 0, sizeof(*config));
+    config->use = (enum vj_config_use)BOTH; /* for the while: every field gets a value */
     for (size_t i = 0; i < vj_option_count; i++)
         if (vj_options[i].key)
             vj_config_set(config, vj_options[i].key, vj_options[i].fallback, NULL);
+    config->use = use;
 }
 
 /* A list or array of strings becomes one comma-separated value. */
@@ -404,7 +483,7 @@ int vj_config_check(const struct vj_config *config, struct vj_error *err)
     int r = vj_config_check_search(config, err);
     if (r)
         return r;
-    if (!config->predictors[0])
+    if (config->use == VJ_USE_EVAL && !config->predictors[0])
         return vj_fail(err, -EINVAL,
                        "option predictors is empty; name at least one, e.g. constant");
     return 0;
@@ -425,6 +504,9 @@ static void print_value(FILE *out, const struct vj_config *config, const struct 
         break;
     case VJ_OPTION_INT:
         fprintf(out, "%d", *(const int *)field);
+        break;
+    case VJ_OPTION_REAL: /* every digit, and as text: libconfig wants a point in a number */
+        fprintf(out, "\"%.17g\"", *(const double *)field);
         break;
     case VJ_OPTION_UINT64: /* as a string: libconfig has no unsigned 64-bit number */
         fprintf(out, "\"%" PRIu64 "\"", *(const uint64_t *)field);
@@ -454,7 +536,7 @@ char *vj_config_text(const struct vj_config *config, bool all)
         return NULL;
     for (size_t i = 0; i < vj_option_count; i++) {
         const struct vj_option *o = &vj_options[i];
-        if (!o->key || (!all && !o->affects_results))
+        if (!o->key || !(o->use & config->use) || (!all && !o->affects_results))
             continue;
         fprintf(out, "%s = ", o->key);
         print_value(out, config, o);
@@ -488,11 +570,13 @@ static void print_wrapped(FILE *out, const char *text, int indent, int width)
     fputc('\n', out);
 }
 
-void vj_config_help(FILE *out)
+void vj_config_help(FILE *out, enum vj_config_use use)
 {
     fputs("Options, for --set key=value and configuration files (default in brackets):\n", out);
     for (size_t i = 0; i < vj_option_count; i++) {
         const struct vj_option *o = &vj_options[i];
+        if (!(o->use & use))
+            continue;
         if (!o->key) {
             fprintf(out, "\n %s\n", o->group);
             continue;

@@ -15,8 +15,15 @@
 
 enum { VJ_OPTION_TEXT = 1024 };
 
+/* What a configuration is for; an option that another command has is refused by name. */
+enum vj_config_use {
+    VJ_USE_EVAL = 1, /* `vpjnd eval` and what shares its options */
+    VJ_USE_TRAIN = 2,
+};
+
 /* The configuration of one run; field meanings and ranges stand in the table of options.c. */
 struct vj_config {
+    enum vj_config_use use;
     /* data */
     char dataset[64];
     char root[VJ_OPTION_TEXT];
@@ -50,6 +57,25 @@ struct vj_config {
     char image_metrics[64];
     bool store_patches;
     int bootstrap;
+    /* training: network and data */
+    char start[VJ_OPTION_TEXT];
+    int variant, non_local;
+    int patch_size;
+    int fold;
+    char valid_ids[VJ_OPTION_TEXT];
+    int anchors, pairs;
+    int batch, batch_levels;
+    bool flip;
+    /* training: optimisation */
+    int steps;
+    double learning_rate;
+    int decay_steps;
+    double decay_rate;
+    double average, keep;
+    int loss;
+    double importance;
+    int validate_every, validate_patches, patience, checkpoint_every;
+    size_t cache;
     /* machine */
     char device[32];
     int precision;
@@ -62,6 +88,7 @@ struct vj_config {
 enum vj_option_type {
     VJ_OPTION_STRING, /* char[size] */
     VJ_OPTION_INT,    /* int, min..max */
+    VJ_OPTION_REAL,   /* double, min..max */
     VJ_OPTION_UINT64, /* uint64_t */
     VJ_OPTION_BOOL,   /* bool: true/false, yes/no, on/off, 1/0 */
     VJ_OPTION_CHOICE, /* int: index into the comma-separated `choices` */
@@ -73,19 +100,20 @@ struct vj_option {
     const char *help;
     enum vj_option_type type;
     const char *fallback; /* default, as text */
-    double min, max;      /* VJ_OPTION_INT */
+    double min, max;      /* VJ_OPTION_INT, VJ_OPTION_REAL */
     const char *choices;  /* VJ_OPTION_CHOICE, or NULL */
     const char *group;    /* heading in --help; NULL = same as the one above */
     size_t offset, size;  /* of the field in struct vj_config */
     bool affects_results; /* false: may differ between a run and its --resume */
+    int use;              /* VJ_USE_*, joined with |: the commands that it belongs to */
 };
 
 /* The table; vj_option_count entries. */
 extern const struct vj_option vj_options[];
 extern const size_t vj_option_count;
 
-/* Sets every field to its default. */
-void vj_config_defaults(struct vj_config *config);
+/* Sets every field to its default; from then on only options of `use` can be set. */
+void vj_config_defaults(struct vj_config *config, enum vj_config_use use);
 
 /* Sets one field from text. The error names the key, the value and what is allowed. */
 int vj_config_set(struct vj_config *config, const char *key, const char *value,
@@ -116,6 +144,6 @@ int vj_config_check_search(const struct vj_config *config, struct vj_error *err)
 char *vj_config_text(const struct vj_config *config, bool all);
 
 /* Prints the table for --help. */
-void vj_config_help(FILE *out);
+void vj_config_help(FILE *out, enum vj_config_use use);
 
 #endif

@@ -45,7 +45,7 @@ static int load_facts(struct loaded_report *l, struct vj_error *err)
                                     &l->images_per_second, NULL))
         l->images_per_second = 0; /* a run that was cut short has none */
     struct vj_config config;
-    vj_config_defaults(&config);
+    vj_config_defaults(&config, VJ_USE_EVAL);
     if (!r)
         r = vj_config_parse(&config, l->text[CONFIG], "its configuration", err);
     if (!r)

@@ -594,7 +594,7 @@ static int match_config(struct vj_results *results, const struct vj_engine *engi
 {
     char *text, *then = NULL, *now = NULL;
     struct vj_config config;
-    vj_config_defaults(&config);
+    vj_config_defaults(&config, VJ_USE_EVAL);
     int r = vj_results_get_text(results, "/", "config", &text, err);
     if (r)
         return r;

@@ -137,7 +137,7 @@ static struct vj_results *evaluate(const char *labels, const char *ids)
                                     {"labels", labels},        {"candidates", "synthesize"},
                                     {"folds", "surfeatnet10"}, {"predictors", "constant"},
                                     {"image_metrics", "none"}, {"ids", ids}};
-    vj_config_defaults(&config);
+    vj_config_defaults(&config, VJ_USE_EVAL);
     for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
         if (vj_config_set(&config, pairs[i][0], pairs[i][1], &err))
             fail_msg("%s", err.text);

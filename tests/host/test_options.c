@@ -9,12 +9,14 @@ static void defaults_are_within_their_own_limits(void **state)
 {
     (void)state;
     struct vj_config config;
-    vj_config_defaults(&config);
-    for (size_t i = 0; i < vj_option_count; i++) {
-        struct vj_error err = {0};
-        const struct vj_option *o = &vj_options[i];
-        if (o->key && vj_config_set(&config, o->key, o->fallback, &err))
-            fail_msg("default of %s: %s", o->key, err.text);
+    for (int use = VJ_USE_EVAL; use <= VJ_USE_TRAIN; use++) {
+        vj_config_defaults(&config, (enum vj_config_use)use);
+        for (size_t i = 0; i < vj_option_count; i++) {
+            struct vj_error err = {0};
+            const struct vj_option *o = &vj_options[i];
+            if (o->key && (o->use & use) && vj_config_set(&config, o->key, o->fallback, &err))
+                fail_msg("default of %s: %s", o->key, err.text);
+        }
     }
     assert_int_equal(config.qf_first, 1);
     assert_int_equal(config.qf_last, 100);
@@ -23,12 +25,38 @@ static void defaults_are_within_their_own_limits(void **state)
     assert_string_equal(config.jnd_model, "epc17");
 }
 
+static void options_of_another_command_are_refused_by_name(void **state)
+{
+    (void)state;
+    struct vj_config config;
+    struct vj_error err = {0};
+    vj_config_defaults(&config, VJ_USE_EVAL);
+    assert_int_equal(vj_config_set(&config, "learning_rate", "0.1", &err), -EINVAL);
+    assert_non_null(strstr(err.text, "vpjnd train"));
+    char *text = vj_config_text(&config, true);
+    assert_null(strstr(text, "learning_rate"));
+    free(text);
+    vj_config_defaults(&config, VJ_USE_TRAIN);
+    assert_int_equal(vj_config_set(&config, "learning_rate", "0.1", &err), 0);
+    assert_int_equal(vj_config_set(&config, "learning_rate", "nan", &err), -EINVAL);
+    assert_int_equal(vj_config_set(&config, "keep", "1.5", &err), -EINVAL);
+    assert_non_null(strstr(err.text, "0.01 to 1"));
+    assert_int_equal(vj_config_set(&config, "predictors", "constant", &err), -EINVAL);
+    text = vj_config_text(&config, true);
+    struct vj_config again;
+    vj_config_defaults(&again, VJ_USE_TRAIN);
+    if (vj_config_parse(&again, text, "copy", &err))
+        fail_msg("%s", err.text);
+    assert_true(again.learning_rate == 0.1);
+    free(text);
+}
+
 static void text_reads_back_as_the_same_configuration(void **state)
 {
     (void)state;
     struct vj_config a, b;
     struct vj_error err = {0};
-    vj_config_defaults(&a);
+    vj_config_defaults(&a, VJ_USE_EVAL);
     assert_int_equal(vj_config_set(&a, "root", "a \"quoted\\\" folder", &err), 0);
     assert_int_equal(vj_config_set(&a, "seed", "18446744073709551615", &err), 0);
     assert_int_equal(vj_config_set(&a, "lazy", "yes", &err), 0);
@@ -36,7 +64,7 @@ static void text_reads_back_as_the_same_configuration(void **state)
     assert_int_equal(vj_config_set(&a, "max_memory", "3G", &err), 0);
     char *text = vj_config_text(&a, true);
     assert_non_null(text);
-    vj_config_defaults(&b);
+    vj_config_defaults(&b, VJ_USE_EVAL);
     if (vj_config_parse(&b, text, "copy", &err))
         fail_msg("%s", err.text);
     char *again = vj_config_text(&b, true);
@@ -52,7 +80,7 @@ static void options_of_the_machine_stay_out_of_the_text_that_must_match(void **s
 {
     (void)state;
     struct vj_config config;
-    vj_config_defaults(&config);
+    vj_config_defaults(&config, VJ_USE_EVAL);
     char *text = vj_config_text(&config, false);
     assert_null(strstr(text, "threads"));
     assert_null(strstr(text, "slots"));
@@ -65,7 +93,7 @@ static void lists_of_a_file_become_one_value(void **state)
     (void)state;
     struct vj_config config;
     struct vj_error err = {0};
-    vj_config_defaults(&config);
+    vj_config_defaults(&config, VJ_USE_EVAL);
     assert_int_equal(vj_config_parse(&config, "predictors = [\"constant\", \"psnr-threshold\"];\n",
                                      "text", &err),
                      0);
@@ -104,7 +132,7 @@ static void bad_values_are_refused_with_what_is_allowed(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct vj_config config;
         struct vj_error err = {0};
-        vj_config_defaults(&config);
+        vj_config_defaults(&config, VJ_USE_EVAL);
         assert_int_equal(vj_config_set_pair(&config, cases[i].pair, &err), -EINVAL);
         vj_assert_contains(err.text, cases[i].text);
     }
@@ -127,7 +155,7 @@ static void bad_files_are_refused_with_their_line(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct vj_config config;
         struct vj_error err = {0};
-        vj_config_defaults(&config);
+        vj_config_defaults(&config, VJ_USE_EVAL);
         assert_int_equal(vj_config_parse(&config, cases[i].content, "run.cfg", &err), -EINVAL);
         vj_assert_contains(err.text, cases[i].text);
     }
@@ -153,7 +181,7 @@ static void options_that_contradict_each_other_are_refused(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct vj_config config;
         struct vj_error err = {0};
-        vj_config_defaults(&config);
+        vj_config_defaults(&config, VJ_USE_EVAL);
         vj_config_set(&config, "root", "somewhere", NULL);
         vj_config_set(&config, "qf_last", "50", NULL);
         assert_int_equal(vj_config_check(&config, &err), 0);
@@ -167,6 +195,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_are_within_their_own_limits),
+        cmocka_unit_test(options_of_another_command_are_refused_by_name),
         cmocka_unit_test(text_reads_back_as_the_same_configuration),
         cmocka_unit_test(options_of_the_machine_stay_out_of_the_text_that_must_match),
         cmocka_unit_test(lists_of_a_file_become_one_value),

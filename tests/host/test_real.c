@@ -36,7 +36,7 @@ static struct vj_results *evaluate(const char *name, const char *const *pairs, s
     struct vj_error err = {0};
     struct vj_results *results;
     char output[4096];
-    vj_config_defaults(&config);
+    vj_config_defaults(&config, VJ_USE_EVAL);
     for (; *pairs; pairs++)
         if (vj_config_set_pair(&config, *pairs, &err))
             fail_msg("%s", err.text);

@@ -104,7 +104,7 @@ static int run(const char *output, char path[4096], const char *const *pairs,
 {
     struct vj_config config;
     char csv[4096], pair[4200];
-    vj_config_defaults(&config);
+    vj_config_defaults(&config, VJ_USE_EVAL);
     vj_config_set(&config, "dataset", "manifest", NULL);
     vj_config_set(&config, "root", in_folder(csv, "all.csv"), NULL);
     vj_config_set(&config, "bootstrap", "50", NULL);
@@ -582,7 +582,7 @@ static void a_forgotten_part_is_not_overwritten_and_must_match_to_be_resumed(voi
     assert_int_equal(run("forgotten.h5", out, none, &summary, &err), -EEXIST);
     vj_assert_contains(err.text, "Add --resume to go on with it");
 
-    vj_config_defaults(&config);
+    vj_config_defaults(&config, VJ_USE_EVAL);
     vj_config_set(&config, "dataset", "manifest", NULL);
     vj_config_set(&config, "root", in_folder(csv, "all.csv"), NULL);
     const struct vj_run_options resume = {

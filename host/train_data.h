@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Training data: which pairs a step sees and the patches they consist of.
+ *
+ * Pictures come from any labelled data set (datasets/dataset.h). Candidates are synthesised by the
+ * exact JPEG model from the source, or read from the data set's own files; the pixel-JND map is
+ * made as in evaluation. Batch number `step` is a pure function of (configuration, data, step):
+ * nothing depends on threads, on what was asked before, or on what is kept in memory, so that a
+ * resumed run sees the same batches.
+ */
+#ifndef VJ_HOST_TRAIN_DATA_H
+#define VJ_HOST_TRAIN_DATA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "datasets/dataset.h"
+#include "host/error.h"
+#include "host/jnd_map.h"
+#include "host/options.h"
+#include "host/trainer.h"
+#include "host/weights.h"
+
+/* How the quality factor of a pair is drawn, once its picture is. */
+enum vj_pair_sampling {
+    VJ_PAIRS_UNIFORM = 0, /* every quality factor below the anchor is equally likely */
+    VJ_PAIRS_BALANCED,    /* lossy or lossless with equal chance, then uniform on that side */
+    VJ_PAIRS_BOUNDARY,    /* as balanced, the distance to the JND drawn uniformly on a log scale */
+};
+
+struct vj_train_data;
+
+/*
+ * Opens the training part of a data set: items whose number (vj_item.id) is in `ids`, all items
+ * when it is "", that have a label and can be evaluated. config: dataset, root, labels, candidates,
+ * jnd..., patches, seed, the pixel-JND options and the training options (host/options.h); copied
+ * item:   [count] indices into ds of the pictures to train with; copied
+ * ds:     borrowed until vj_train_data_close()
+ * shape:  of the network: patch_size, patches when config->patches is 0
+ * Errors name item and file: no picture, a picture smaller than a patch, an item without a label,
+ * files that are not what the data set says.
+ */
+int vj_train_data_open(struct vj_train_data **data, const struct vj_config *config,
+                       const struct vj_dataset *ds, const size_t *item, size_t count,
+                       const struct vj_net_shape *shape, enum vj_positive_class positive,
+                       struct vj_error *err);
+void vj_train_data_close(struct vj_train_data *data);
+
+/* Patches per picture of every batch. */
+size_t vj_train_data_patches(const struct vj_train_data *data);
+
+/*
+ * Assembles the batch of a step, step >= 1, of config->batch references with config->batch_levels
+ * quality factors each. The arrays that *batch points to are owned by `data` and stay valid until
+ * the next call but one, so that one batch can be made while the one before is worked on.
+ */
+int vj_train_data_batch(struct vj_train_data *data, uint64_t step, struct vj_train_batch *batch,
+                        struct vj_error *err);
+
+/* Bytes held, for the log. */
+size_t vj_train_data_bytes(const struct vj_train_data *data);
+
+#endif
