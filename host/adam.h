@@ -54,9 +54,12 @@ static inline VJ_HD void vj_adam_update(const struct vj_adam_step *s, float grad
 /* The two heads, as dropout masks tell them apart. */
 enum { VJ_DROPOUT_QUALITY = 0, VJ_DROPOUT_WEIGHT = 1 };
 
+/* Patches of a step that masks reach for: pairs * P must stay below it. */
+enum { VJ_DROPOUT_ROWS = 65536 };
+
 /*
  * Factors 1/keep or 0 of four neighbouring hidden units, 4 * group .. 4 * group + 3, of one head.
- * row: number of the patch in the step's batch, pair * P + patch; below 2^23 / 128
+ * row: number of the patch in the step's batch, pair * P + patch; below VJ_DROPOUT_ROWS
  * A function of its arguments alone, so that devices agree on it.
  */
 static inline VJ_HD void vj_dropout4(uint64_t seed, uint64_t step, int head, uint32_t row,

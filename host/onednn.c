@@ -2,16 +2,12 @@
 #include "host/onednn.h"
 
 #include <errno.h>
-#include <oneapi/dnnl/dnnl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "host/checked.h"
-
-struct vj_dnn {
-    dnnl_engine_t engine;
-};
+#include "host/onednn_internal.h"
 
 struct vj_dnn_op {
     const char *name;
@@ -35,43 +31,16 @@ struct vj_dnn_call {
     int count, owned_count;
 };
 
-/*
- * The two generations of the API. 2.x has memory descriptors by value and operation descriptors
- * that are initialised first; 3.x has opaque memory descriptors and makes primitive descriptors in
- * one step. `md` owns a descriptor, `md_view` looks at one.
- */
+/* The two generations of the API; the rest of it stands in host/onednn_internal.h. */
 #if DNNL_VERSION_MAJOR >= 3
-
-typedef const_dnnl_memory_desc_t md_view;
-struct md {
-    dnnl_memory_desc_t desc;
-};
-
-static md_view view(const struct md *md)
-{
-    return md->desc;
-}
-
-static dnnl_status_t md_tagged(struct md *md, int rank, const dnnl_dims_t dims,
-                               dnnl_format_tag_t tag)
-{
-    return dnnl_memory_desc_create_with_tag(&md->desc, rank, dims, dnnl_f32, tag);
-}
-
-static void md_drop(struct md *md)
-{
-    if (md->desc)
-        dnnl_memory_desc_destroy(md->desc);
-    md->desc = NULL;
-}
 
 static dnnl_status_t append_relu(dnnl_post_ops_t ops)
 {
     return dnnl_post_ops_append_eltwise(ops, dnnl_eltwise_relu, 0, 0);
 }
 
-static dnnl_status_t describe_conv(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, md_view src,
-                                   md_view weights, md_view bias, md_view dst,
+static dnnl_status_t describe_conv(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, vj_md_view src,
+                                   vj_md_view weights, vj_md_view bias, vj_md_view dst,
                                    const dnnl_dims_t padding, const_dnnl_primitive_attr_t attr)
 {
     const dnnl_dims_t strides = {1, 1}, dilates = {0, 0};
@@ -80,14 +49,14 @@ static dnnl_status_t describe_conv(dnnl_primitive_desc_t *pd, dnnl_engine_t engi
         strides, dilates, padding, padding, attr);
 }
 
-static dnnl_status_t describe_matmul(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, md_view a,
-                                     md_view b, md_view c, const_dnnl_primitive_attr_t attr)
+static dnnl_status_t describe_matmul(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, vj_md_view a,
+                                     vj_md_view b, vj_md_view c, const_dnnl_primitive_attr_t attr)
 {
     return dnnl_matmul_primitive_desc_create(pd, engine, a, b, NULL, c, attr);
 }
 
-static dnnl_status_t describe_softmax(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, md_view md,
-                                      int axis, const_dnnl_primitive_attr_t attr)
+static dnnl_status_t describe_softmax(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                      vj_md_view md, int axis, const_dnnl_primitive_attr_t attr)
 {
     return dnnl_softmax_forward_primitive_desc_create(pd, engine, dnnl_forward_inference,
                                                       dnnl_softmax_accurate, md, md, axis, attr);
@@ -95,34 +64,13 @@ static dnnl_status_t describe_softmax(dnnl_primitive_desc_t *pd, dnnl_engine_t e
 
 #else
 
-typedef const dnnl_memory_desc_t *md_view;
-struct md {
-    dnnl_memory_desc_t desc;
-};
-
-static md_view view(const struct md *md)
-{
-    return &md->desc;
-}
-
-static dnnl_status_t md_tagged(struct md *md, int rank, const dnnl_dims_t dims,
-                               dnnl_format_tag_t tag)
-{
-    return dnnl_memory_desc_init_by_tag(&md->desc, rank, dims, dnnl_f32, tag);
-}
-
-static void md_drop(struct md *md)
-{
-    memset(md, 0, sizeof(*md));
-}
-
 static dnnl_status_t append_relu(dnnl_post_ops_t ops)
 {
     return dnnl_post_ops_append_eltwise(ops, 1.0f, dnnl_eltwise_relu, 0, 0);
 }
 
-static dnnl_status_t describe_conv(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, md_view src,
-                                   md_view weights, md_view bias, md_view dst,
+static dnnl_status_t describe_conv(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, vj_md_view src,
+                                   vj_md_view weights, vj_md_view bias, vj_md_view dst,
                                    const dnnl_dims_t padding, const_dnnl_primitive_attr_t attr)
 {
     const dnnl_dims_t strides = {1, 1};
@@ -133,16 +81,16 @@ static dnnl_status_t describe_conv(dnnl_primitive_desc_t *pd, dnnl_engine_t engi
     return s ? s : dnnl_primitive_desc_create(pd, &desc, attr, engine, NULL);
 }
 
-static dnnl_status_t describe_matmul(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, md_view a,
-                                     md_view b, md_view c, const_dnnl_primitive_attr_t attr)
+static dnnl_status_t describe_matmul(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, vj_md_view a,
+                                     vj_md_view b, vj_md_view c, const_dnnl_primitive_attr_t attr)
 {
     dnnl_matmul_desc_t desc;
     dnnl_status_t s = dnnl_matmul_desc_init(&desc, a, b, NULL, c);
     return s ? s : dnnl_primitive_desc_create(pd, &desc, attr, engine, NULL);
 }
 
-static dnnl_status_t describe_softmax(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, md_view md,
-                                      int axis, const_dnnl_primitive_attr_t attr)
+static dnnl_status_t describe_softmax(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                      vj_md_view md, int axis, const_dnnl_primitive_attr_t attr)
 {
     dnnl_softmax_desc_t desc;
     dnnl_status_t s = dnnl_softmax_forward_desc_init(&desc, dnnl_forward_inference, md, axis);
@@ -165,7 +113,7 @@ static const char *status_name(dnnl_status_t status)
     }
 }
 
-static int fail(struct vj_error *err, const char *name, const char *what, dnnl_status_t status)
+int vj_dnn_fail(struct vj_error *err, const char *name, const char *what, dnnl_status_t status)
 {
     return vj_fail(err, status == dnnl_out_of_memory ? -ENOMEM : -EIO,
                    "oneDNN: %s: %s failed: %s (status %d)", name, what, status_name(status),
@@ -182,7 +130,7 @@ int vj_dnn_create(struct vj_dnn **dnn, struct vj_error *err)
         return 0;
     free(*dnn);
     *dnn = NULL;
-    return fail(err, "engine", "creation", s);
+    return vj_dnn_fail(err, "engine", "creation", s);
 }
 
 void vj_dnn_free(struct vj_dnn *dnn)
@@ -220,8 +168,7 @@ void vj_dnn_describe(char *text, size_t size)
     snprintf(text, size, "oneDNN %d.%d.%d (%s, %s)", v->major, v->minor, v->patch, threads, name);
 }
 
-/* Attributes: scratch memory comes from the caller; optionally a relu behind the operation. */
-static dnnl_status_t make_attributes(dnnl_primitive_attr_t *attr, bool relu)
+dnnl_status_t vj_dnn_attributes(dnnl_primitive_attr_t *attr, bool relu)
 {
     dnnl_post_ops_t ops = NULL;
     dnnl_status_t s = dnnl_primitive_attr_create(attr);
@@ -239,25 +186,29 @@ static dnnl_status_t make_attributes(dnnl_primitive_attr_t *attr, bool relu)
     return s;
 }
 
-static md_view query(const struct vj_dnn_op *op, dnnl_query_t what)
+static vj_md_view query(const struct vj_dnn_op *op, dnnl_query_t what)
 {
     return dnnl_primitive_desc_query_md(op->desc, what, 0);
 }
 
-static dnnl_format_tag_t map_tag(size_t block, size_t channels)
+/* With 8 or 16 channels NHWC is the blocked layout; backward passes know it by that name alone. */
+dnnl_format_tag_t vj_dnn_map_tag(size_t block, size_t channels)
 {
     switch (block) {
     case VJ_DNN_ANY:
         return dnnl_format_tag_any;
     case 1:
         return dnnl_nchw;
+    case 8:
+        return dnnl_nChw8c;
+    case 16:
+        return dnnl_nChw16c;
     default:
-        return block == channels ? dnnl_nhwc : block == 8 ? dnnl_nChw8c : dnnl_nChw16c;
+        return block == channels ? dnnl_nhwc : dnnl_format_tag_undef;
     }
 }
 
-/* Channel block of a map's descriptor; VJ_DNN_OTHER when the layout has none. */
-static size_t block_of(md_view desc, const dnnl_dims_t dims)
+size_t vj_dnn_block_of(vj_md_view desc, const dnnl_dims_t dims)
 {
     const struct {
         dnnl_format_tag_t tag;
@@ -269,11 +220,11 @@ static size_t block_of(md_view desc, const dnnl_dims_t dims)
         {dnnl_nchw, 1},
     };
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-        struct md md = {0};
-        if (md_tagged(&md, 4, dims, known[i].tag))
+        struct vj_md md = {0};
+        if (vj_md_tagged(&md, 4, dims, known[i].tag))
             continue;
-        int same = dnnl_memory_desc_equal(desc, view(&md));
-        md_drop(&md);
+        int same = dnnl_memory_desc_equal(desc, vj_md_look(&md));
+        vj_md_drop(&md);
         if (same)
             return known[i].block;
     }
@@ -281,8 +232,9 @@ static size_t block_of(md_view desc, const dnnl_dims_t dims)
 }
 
 /* Copies `from`, described by `plain`, into a fresh buffer in the layout `wanted`. */
-static int take_weights(struct vj_dnn_op *op, float **buffer, dnnl_memory_t *memory, md_view plain,
-                        md_view wanted, const float *from, struct vj_error *err)
+static int take_weights(struct vj_dnn_op *op, float **buffer, dnnl_memory_t *memory,
+                        vj_md_view plain, vj_md_view wanted, const float *from,
+                        struct vj_error *err)
 {
     size_t bytes = dnnl_memory_desc_get_size(wanted);
     *buffer = vj_alloc_aligned(bytes, 1);
@@ -315,7 +267,7 @@ static int take_weights(struct vj_dnn_op *op, float **buffer, dnnl_memory_t *mem
     dnnl_primitive_destroy(reorder);
     dnnl_primitive_desc_destroy(desc);
     dnnl_memory_destroy(source);
-    return s ? fail(err, op->name, "reordering of weights", s) : 0;
+    return s ? vj_dnn_fail(err, op->name, "reordering of weights", s) : 0;
 }
 
 static struct vj_dnn_op *new_op(struct vj_dnn *dnn, const char *name)
@@ -335,7 +287,7 @@ static int finish_op(struct vj_dnn_op *op, struct vj_error *err)
     if (!s)
         s = dnnl_primitive_desc_query(op->desc, dnnl_query_impl_info_str, 0, &op->implementation);
     if (s)
-        return fail(err, op->name, "creation", s);
+        return vj_dnn_fail(err, op->name, "creation", s);
     op->scratch_bytes = dnnl_memory_desc_get_size(query(op, dnnl_query_scratchpad_md));
     return 0;
 }
@@ -346,24 +298,24 @@ static dnnl_status_t make_conv(struct vj_dnn_op *op, const struct vj_dnn_conv *c
 {
     const dnnl_dim_t pad = (dnnl_dim_t)conv->kernel / 2;
     const dnnl_dims_t padding = {pad, pad};
-    struct md src = {0}, weights = {0}, bias = {0}, dst = {0};
+    struct vj_md src = {0}, weights = {0}, bias = {0}, dst = {0};
     dnnl_primitive_attr_t attr = NULL;
-    dnnl_status_t s = make_attributes(&attr, conv->relu);
+    dnnl_status_t s = vj_dnn_attributes(&attr, conv->relu);
     if (!s)
-        s = md_tagged(&src, 4, src_dims, map_tag(conv->src_block, conv->in));
+        s = vj_md_tagged(&src, 4, src_dims, vj_dnn_map_tag(conv->src_block, conv->in));
     if (!s)
-        s = md_tagged(&weights, 4, weight_dims, dnnl_format_tag_any);
+        s = vj_md_tagged(&weights, 4, weight_dims, dnnl_format_tag_any);
     if (!s)
-        s = md_tagged(&bias, 1, &weight_dims[0], dnnl_x);
+        s = vj_md_tagged(&bias, 1, &weight_dims[0], dnnl_x);
     if (!s)
-        s = md_tagged(&dst, 4, dst_dims, map_tag(conv->dst_block, conv->out));
+        s = vj_md_tagged(&dst, 4, dst_dims, vj_dnn_map_tag(conv->dst_block, conv->out));
     if (!s)
-        s = describe_conv(&op->desc, op->engine, view(&src), view(&weights),
-                          has_bias ? view(&bias) : NULL, view(&dst), padding, attr);
-    md_drop(&src);
-    md_drop(&weights);
-    md_drop(&bias);
-    md_drop(&dst);
+        s = describe_conv(&op->desc, op->engine, vj_md_look(&src), vj_md_look(&weights),
+                          has_bias ? vj_md_look(&bias) : NULL, vj_md_look(&dst), padding, attr);
+    vj_md_drop(&src);
+    vj_md_drop(&weights);
+    vj_md_drop(&bias);
+    vj_md_drop(&dst);
     dnnl_primitive_attr_destroy(attr);
     return s;
 }
@@ -371,22 +323,22 @@ static dnnl_status_t make_conv(struct vj_dnn_op *op, const struct vj_dnn_conv *c
 static int take_conv_weights(struct vj_dnn_op *op, const dnnl_dims_t weight_dims,
                              const float *kernel, const float *bias, struct vj_error *err)
 {
-    struct md plain = {0}, plain_bias = {0};
+    struct vj_md plain = {0}, plain_bias = {0};
     int r = 0;
-    dnnl_status_t s = md_tagged(&plain, 4, weight_dims, dnnl_hwio);
+    dnnl_status_t s = vj_md_tagged(&plain, 4, weight_dims, dnnl_hwio);
     if (!s)
-        s = md_tagged(&plain_bias, 1, &weight_dims[0], dnnl_x);
+        s = vj_md_tagged(&plain_bias, 1, &weight_dims[0], dnnl_x);
     if (s)
-        r = fail(err, op->name, "description of weights", s);
+        r = vj_dnn_fail(err, op->name, "description of weights", s);
     if (!r)
-        r = take_weights(op, &op->weights, &op->weights_memory, view(&plain),
+        r = take_weights(op, &op->weights, &op->weights_memory, vj_md_look(&plain),
                          query(op, dnnl_query_weights_md), kernel, err);
     if (!r && bias)
-        r = take_weights(op, &op->bias, &op->bias_memory, view(&plain_bias),
+        r = take_weights(op, &op->bias, &op->bias_memory, vj_md_look(&plain_bias),
                          dnnl_primitive_desc_query_md(op->desc, dnnl_query_weights_md, 1), bias,
                          err);
-    md_drop(&plain);
-    md_drop(&plain_bias);
+    vj_md_drop(&plain);
+    vj_md_drop(&plain_bias);
     return r;
 }
 
@@ -402,15 +354,15 @@ int vj_dnn_conv_prepare(struct vj_dnn_op **op, struct vj_dnn *dnn, const struct 
     if (!o)
         return vj_fail(err, -ENOMEM, "out of memory for %s", conv->name);
     dnnl_status_t s = make_conv(o, conv, bias != NULL, src, weights, dst);
-    int r = s ? fail(err, o->name, "description", s) : finish_op(o, err);
+    int r = s ? vj_dnn_fail(err, o->name, "description", s) : finish_op(o, err);
     if (!r)
         r = take_conv_weights(o, weights, kernel, bias, err);
     if (r) {
         vj_dnn_op_free(o);
         return r;
     }
-    o->src_block = block_of(query(o, dnnl_query_src_md), src);
-    o->dst_block = block_of(query(o, dnnl_query_dst_md), dst);
+    o->src_block = vj_dnn_block_of(query(o, dnnl_query_src_md), src);
+    o->dst_block = vj_dnn_block_of(query(o, dnnl_query_dst_md), dst);
     *op = o;
     return 0;
 }
@@ -420,20 +372,21 @@ static dnnl_status_t make_matmul(struct vj_dnn_op *op, const struct vj_dnn_matmu
     const dnnl_dim_t rows = (dnnl_dim_t)m->rows, depth = (dnnl_dim_t)m->depth;
     const dnnl_dim_t columns = (dnnl_dim_t)m->columns;
     const dnnl_dims_t a_dims = {rows, depth}, b_dims = {depth, columns}, c_dims = {rows, columns};
-    struct md a = {0}, b = {0}, c = {0};
+    struct vj_md a = {0}, b = {0}, c = {0};
     dnnl_primitive_attr_t attr = NULL;
-    dnnl_status_t s = make_attributes(&attr, false);
+    dnnl_status_t s = vj_dnn_attributes(&attr, false);
     if (!s)
-        s = md_tagged(&a, 2, a_dims, dnnl_ab);
+        s = vj_md_tagged(&a, 2, a_dims, dnnl_ab);
     if (!s)
-        s = md_tagged(&b, 2, b_dims, m->b_transposed ? dnnl_ba : dnnl_ab);
+        s = vj_md_tagged(&b, 2, b_dims, m->b_transposed ? dnnl_ba : dnnl_ab);
     if (!s)
-        s = md_tagged(&c, 2, c_dims, dnnl_ab);
+        s = vj_md_tagged(&c, 2, c_dims, dnnl_ab);
     if (!s)
-        s = describe_matmul(&op->desc, op->engine, view(&a), view(&b), view(&c), attr);
-    md_drop(&a);
-    md_drop(&b);
-    md_drop(&c);
+        s = describe_matmul(&op->desc, op->engine, vj_md_look(&a), vj_md_look(&b), vj_md_look(&c),
+                            attr);
+    vj_md_drop(&a);
+    vj_md_drop(&b);
+    vj_md_drop(&c);
     dnnl_primitive_attr_destroy(attr);
     return s;
 }
@@ -446,7 +399,7 @@ int vj_dnn_matmul_prepare(struct vj_dnn_op **op, struct vj_dnn *dnn,
     if (!o)
         return vj_fail(err, -ENOMEM, "out of memory for %s", matmul->name);
     dnnl_status_t s = make_matmul(o, matmul);
-    int r = s ? fail(err, o->name, "description", s) : finish_op(o, err);
+    int r = s ? vj_dnn_fail(err, o->name, "description", s) : finish_op(o, err);
     if (r) {
         vj_dnn_op_free(o);
         return r;
@@ -460,19 +413,19 @@ int vj_dnn_softmax_prepare(struct vj_dnn_op **op, struct vj_dnn *dnn, const char
 {
     const dnnl_dims_t dims = {(dnnl_dim_t)rows, (dnnl_dim_t)columns};
     dnnl_primitive_attr_t attr = NULL;
-    struct md md = {0};
+    struct vj_md md = {0};
     struct vj_dnn_op *o = new_op(dnn, name);
     *op = NULL;
     if (!o)
         return vj_fail(err, -ENOMEM, "out of memory for %s", name);
-    dnnl_status_t s = make_attributes(&attr, false);
+    dnnl_status_t s = vj_dnn_attributes(&attr, false);
     if (!s)
-        s = md_tagged(&md, 2, dims, dnnl_ab);
+        s = vj_md_tagged(&md, 2, dims, dnnl_ab);
     if (!s)
-        s = describe_softmax(&o->desc, o->engine, view(&md), 1, attr);
-    md_drop(&md);
+        s = describe_softmax(&o->desc, o->engine, vj_md_look(&md), 1, attr);
+    vj_md_drop(&md);
     dnnl_primitive_attr_destroy(attr);
-    int r = s ? fail(err, o->name, "description", s) : finish_op(o, err);
+    int r = s ? vj_dnn_fail(err, o->name, "description", s) : finish_op(o, err);
     if (r) {
         vj_dnn_op_free(o);
         return r;
@@ -557,7 +510,7 @@ int vj_dnn_bind(struct vj_dnn_call **call, const struct vj_dnn_op *op, float *sr
         s = pass_buffer(c, DNNL_ARG_SCRATCHPAD, dnnl_query_scratchpad_md, scratch);
     if (s) {
         vj_dnn_call_free(c);
-        return fail(err, op->name, "binding of buffers", s);
+        return vj_dnn_fail(err, op->name, "binding of buffers", s);
     }
     if (op->weights_memory)
         pass(c, DNNL_ARG_WEIGHTS, op->weights_memory);
@@ -583,5 +536,5 @@ int vj_dnn_run(struct vj_dnn_call *call, struct vj_error *err)
         dnnl_primitive_execute(call->op->primitive, call->stream, call->count, call->arguments);
     dnnl_status_t waited = dnnl_stream_wait(call->stream);
     s = s ? s : waited;
-    return s ? fail(err, call->op->name, "execution", s) : 0;
+    return s ? vj_dnn_fail(err, call->op->name, "execution", s) : 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The few float32 operations that the network asks of oneDNN, behind one interface for the 2.x
- * and 3.x generations of its C API. Nothing else in the program includes oneDNN's headers.
+ * and 3.x generations of its C API. Only onednn.c and onednn_train.c include oneDNN's headers.
  *
  * An operation is prepared once (layout chosen by oneDNN, constant weights reordered into it),
  * never changes afterwards and is shared by threads. A call binds an operation to one thread's
