@@ -3,8 +3,8 @@
  * What the CUDA module exports. The module is a shared object (vpjnd_cuda.so) that the program
  * loads at run time, so that one program runs with and without a GPU, a driver or CUDA's libraries.
  *
- * The loader (host/device.c) looks the two functions up by name, checks the version first, and only
- * then asks for the table. Nothing in the module refers to symbols of the program.
+ * The loader (host/device_module.c) looks the two functions up by name, checks the version first,
+ * and only then asks for the table. Nothing in the module refers to symbols of the program.
  */
 #ifndef VJ_CUDA_MODULE_H
 #define VJ_CUDA_MODULE_H
@@ -13,6 +13,7 @@
 
 #include "host/device.h"
 #include "host/error.h"
+#include "host/trainer.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -25,6 +26,7 @@ extern "C" {
 struct vj_device_module {
     const char *built; /* "CUDA 13.0, cuDNN 9.19.0, sm_80 sm_90 compute_90" */
     const struct vj_device_ops *ops;
+    const struct vj_trainer_ops *trainer;
 
     /*
      * Number of GPUs that the driver shows, >= 1.
@@ -41,7 +43,7 @@ struct vj_device_module {
     int (*probe)(int ordinal, char *text, size_t size, struct vj_error *err);
 };
 
-/* The version of host/device.h that the module was built with. */
+/* The version of the interface, VJ_DEVICE_API, that the module was built with. */
 int vj_device_module_api(void);
 
 /* The module's table, constant; NULL when `api` is not the version it was built with. */

@@ -22,7 +22,8 @@
 #include "host/weights.h"
 
 enum {
-    VJ_DEVICE_API = 1, /* version of struct vj_device_ops; a module of another version is refused */
+    /* version of struct vj_device_ops and vj_trainer_ops; a module of another one is refused */
+    VJ_DEVICE_API = 2,
     VJ_DEVICE_JND_MAX = 8,  /* pixel-JND maps per picture */
     VJ_DEVICE_GPU_MAX = 16, /* GPUs of one run */
 };

@@ -97,4 +97,19 @@ struct vj_trainer_ops {
 
 extern const struct vj_trainer_ops vj_trainer_cpu;
 
+/* An open trainer: the table and its state. */
+struct vj_trainer {
+    const struct vj_trainer_ops *ops;
+    void *state;
+};
+
+/*
+ * Opens the trainer that `selector` names, in the words of vj_device_open() (host/device.h): "auto"
+ * takes the first GPU, or the CPU with the reason in `note` (empty when there is nothing to say);
+ * "cpu"; "cuda"; "cuda:N". A trainer uses one GPU: several are -EINVAL.
+ */
+int vj_trainer_open(struct vj_trainer *t, const char *selector, const struct vj_trainer_plan *plan,
+                    char note[256], struct vj_error *err);
+void vj_trainer_close(struct vj_trainer *t);
+
 #endif

@@ -130,6 +130,35 @@ static const struct vj_device_ops ops = {
     .wait = fake_wait,
 };
 
+static int fake_trainer_open(void **state, const struct vj_trainer_plan *plan, int ordinal,
+                             struct vj_error *err)
+{
+    *state = NULL;
+#ifdef FAKE_BAD_OPEN
+    return fail(err, -ENOMEM, "training needs 99 MiB more");
+#endif
+    struct fake *fake = calloc(1, sizeof(*fake));
+    if (!fake)
+        return fail(err, -ENOMEM, "out of memory");
+    fake->ordinal = ordinal;
+    fake->slots = (int)plan->max_pairs;
+    *state = fake;
+    return 0;
+}
+
+static void fake_trainer_libraries(const void *state, char *text, size_t size)
+{
+    const struct fake *fake = state;
+    snprintf(text, size, "fake %d for %d pairs", fake->ordinal, fake->slots);
+}
+
+static const struct vj_trainer_ops trainer = {
+    .name = "fake",
+    .open = fake_trainer_open,
+    .close = fake_close,
+    .libraries = fake_trainer_libraries,
+};
+
 static int fake_count(int *count, struct vj_error *err)
 {
 #ifdef FAKE_NO_GPU
@@ -156,6 +185,7 @@ static int fake_probe(int ordinal, char *text, size_t size, struct vj_error *err
 static const struct vj_device_module module = {
     .built = "nothing",
     .ops = &ops,
+    .trainer = &trainer,
     .count = fake_count,
     .probe = fake_probe,
 };
