@@ -20,6 +20,7 @@ int vj_cmd_import(int argc, char **argv);
 int vj_cmd_init(int argc, char **argv);
 int vj_cmd_synth(int argc, char **argv);
 int vj_cmd_devices(int argc, char **argv);
+int vj_cmd_train(int argc, char **argv);
 int vj_cmd_report(int argc, char **argv);
 
 #endif

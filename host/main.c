@@ -19,6 +19,7 @@ static const struct {
     {"import", vj_cmd_import, "turn a TensorFlow checkpoint into a weight file"},
     {"init", vj_cmd_init, "write fresh random weights"},
     {"synth", vj_cmd_synth, "write a procedural data set with a synthetic observer's labels"},
+    {"train", vj_cmd_train, "train VP-JNDnet on the labels of a data set"},
     {"devices", vj_cmd_devices, "list devices: compiled, found, usable, and why not"},
     {"report", vj_cmd_report, "print the tables of a results file"},
 };

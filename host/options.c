@@ -128,7 +128,7 @@ const struct vj_option vj_options[] = {
     BOOL(flip, "true", true, TRAIN, "mirror patches at random, both ways"),
 
     HEADING("Training: optimisation", TRAIN),
-    INT(steps, "70000", 1, 1e9, true, TRAIN, "steps in all"),
+    INT(steps, "70000", 1, 1e9, false, TRAIN, "steps in all; a resumed run may have more"),
     REAL(learning_rate, "1e-4", 0, 1, true, TRAIN, "Adam's learning rate"),
     INT(decay_steps, "7162500", 1, 1e9, true, TRAIN, "every so many steps the rate is multiplied"),
     REAL(decay_rate, "0.1", 0, 1, true, TRAIN, "by this"),
@@ -385,8 +385,11 @@ static int read_setting(struct vj_config *config, const config_setting_t *settin
                         struct vj_error *err)
 {
     const char *key = config_setting_name(setting);
+    const struct vj_option *o = find_option(key);
     char text[4 * VJ_OPTION_TEXT];
     int r = 0;
+    if (o && !(o->use & config->use))
+        return 0;
     switch (config_setting_type(setting)) {
     case CONFIG_TYPE_STRING:
         return vj_config_set(config, key, config_setting_get_string(setting), err);

@@ -122,7 +122,10 @@ int vj_config_set(struct vj_config *config, const char *key, const char *value,
 /* The same from "key=value", the form of --set. */
 int vj_config_set_pair(struct vj_config *config, const char *pair, struct vj_error *err);
 
-/* Reads a libconfig file; the error names file and line. Keys are those of the table, nothing else.
+/*
+ * Reads a libconfig file; the error names file and line. Keys are those of the table, nothing else.
+ * A file describes an experiment, training and evaluation alike: what the other command has is
+ * skipped here, while --set refuses it.
  */
 int vj_config_read(struct vj_config *config, const char *path, struct vj_error *err);
 

@@ -335,12 +335,28 @@ static int check_finite(const struct vj_weights *gradient, uint64_t step, struct
     return 0;
 }
 
+/* Rewriting a layer's weights takes less time than waking threads does: both on one thread. */
 static int load_weights(struct trainer *t, struct vj_error *err)
 {
+    const int threads = omp_get_max_threads();
     int r = 0;
+    omp_set_num_threads(1);
     for (int s = 0; s < t->streams && !r; s++)
         r = vj_train_extractor_load(&t->extractor[s], &t->set[VJ_TRAIN_WEIGHTS], err);
+    omp_set_num_threads(threads);
     return r ? r : vj_train_heads_load(t->heads, &t->set[VJ_TRAIN_WEIGHTS], err);
+}
+
+static int unpack_gradient(struct trainer *t, struct vj_error *err)
+{
+    const int threads = omp_get_max_threads();
+    int r = 0;
+    omp_set_num_threads(1);
+    for (int s = 0; s < t->streams && !r; s++)
+        r = vj_train_extractor_unpack(&t->layout, &t->extractor[s], t->sum[s],
+                                      &t->set[VJ_TRAIN_WEIGHTS], &t->gradient, err);
+    omp_set_num_threads(threads);
+    return r;
 }
 
 /* Fills t->gradient. */
@@ -366,9 +382,8 @@ static int compute_gradient(struct trainer *t, const struct vj_train_batch *batc
     for (int s = 0; s < t->streams; s++)
         memset(t->sum[s], 0, t->layout.gradient.total * sizeof(float));
     r = run_chunks(t, batch, true, err);
-    for (int s = 0; s < t->streams && !r; s++)
-        r = vj_train_extractor_unpack(&t->layout, &t->extractor[s], t->sum[s],
-                                      &t->set[VJ_TRAIN_WEIGHTS], &t->gradient, err);
+    if (!r)
+        r = unpack_gradient(t, err);
     return r ? r : check_finite(&t->gradient, step, err);
 }
 

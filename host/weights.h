@@ -58,6 +58,18 @@ struct vj_tensor {
     float *data;  /* owned; kernels HWIO, dense weights [in, out] */
 };
 
+/* How weights were trained: what a reader must know before judging them. */
+struct vj_trained {
+    char dataset[32];      /* registry name */
+    char fingerprint[65];  /* of the data set, as in results files */
+    char labels[160];      /* label definition, in words */
+    int fold;              /* fold that was left for testing, 0 = none */
+    char *ids;             /* owned; numbers of all items that trained or validated: "1-30,42" */
+    int64_t step;          /* steps that led to these weights */
+    double validation_mad; /* QF, on the validation items; NaN without validation */
+    char *config;          /* owned; the configuration, as text that can be read again */
+};
+
 struct vj_weights {
     struct vj_net_shape shape;
     enum vj_positive_class positive_class;
@@ -66,6 +78,7 @@ struct vj_weights {
     char sha256[65]; /* hex; over the tensors in order: name, NUL, rank, shape (u64 LE), data */
     struct vj_tensor *tensors;
     size_t count;
+    struct vj_trained *trained; /* owned; NULL unless origin is VJ_ORIGIN_TRAINED */
 };
 
 /* The shape of the authors' network: 128-pixel patches, 32 of them, channels 32 64 128 256. */

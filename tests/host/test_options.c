@@ -49,6 +49,12 @@ static void options_of_another_command_are_refused_by_name(void **state)
         fail_msg("%s", err.text);
     assert_true(again.learning_rate == 0.1);
     free(text);
+    /* a file is shared by both commands */
+    if (vj_config_parse(&again, "predictors = \"constant\"; steps = 7;\n", "file", &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(again.steps, 7);
+    assert_int_equal(vj_config_parse(&again, "stepps = 7;\n", "file", &err), -EINVAL);
+    assert_non_null(strstr(err.text, "steps"));
 }
 
 static void text_reads_back_as_the_same_configuration(void **state)

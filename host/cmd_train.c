@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/* vpjnd train: a labelled data set in, a weight file out. */
+#include <argp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "host/commands.h"
+#include "host/options.h"
+#include "host/train.h"
+
+struct arguments {
+    struct vj_config config;
+    const char *output;
+    bool resume, quiet;
+};
+
+enum { KEY_CONFIG = 256, KEY_SET, KEY_RESUME, KEY_DEVICE, KEY_THREADS };
+
+static const struct argp_option options[] = {
+    {"config", KEY_CONFIG, "FILE", 0, "read options from a configuration file", 0},
+    {"set", KEY_SET, "KEY=VALUE", 0, "set one option; wins over what stands before it", 0},
+    {"device", KEY_DEVICE, "NAME", 0, "same as --set device=NAME", 0},
+    {"threads", KEY_THREADS, "N", 0, "same as --set threads=N", 0},
+    {"output", 'o', "FILE.h5", 0, "weight file; FILE.h5.state and FILE.h5.log beside it", 0},
+    {"resume", KEY_RESUME, NULL, 0, "go on with FILE.h5.state of a run that was cut short", 0},
+    {"quiet", 'q', NULL, 0, "no progress", 0},
+    {0},
+};
+
+static void apply(struct argp_state *state, int r, const struct vj_error *err)
+{
+    if (r)
+        argp_error(state, "%s", err->text);
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct arguments *a = state->input;
+    struct vj_error err = {0};
+    switch (key) {
+    case KEY_CONFIG:
+        apply(state, vj_config_read(&a->config, arg, &err), &err);
+        return 0;
+    case KEY_SET:
+        apply(state, vj_config_set_pair(&a->config, arg, &err), &err);
+        return 0;
+    case KEY_DEVICE:
+        apply(state, vj_config_set(&a->config, "device", arg, &err), &err);
+        return 0;
+    case KEY_THREADS:
+        apply(state, vj_config_set(&a->config, "threads", arg, &err), &err);
+        return 0;
+    case KEY_RESUME:
+        a->resume = true;
+        return 0;
+    case 'q':
+        a->quiet = true;
+        return 0;
+    case 'o':
+        a->output = arg;
+        return 0;
+    case ARGP_KEY_ARG:
+        argp_error(state, "unexpected argument '%s'; options are given as --set key=value", arg);
+        return 0;
+    case ARGP_KEY_END:
+        if (!a->output)
+            argp_error(state, "say where to write the weights: -o FILE.h5");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* Appends the option table to --help. */
+static char *help_filter(int key, const char *text, void *input)
+{
+    (void)input;
+    if (key != ARGP_KEY_HELP_POST_DOC)
+        return (char *)text;
+    char *help = NULL;
+    size_t size;
+    FILE *out = open_memstream(&help, &size);
+    if (!out)
+        return (char *)text;
+    vj_config_help(out, VJ_USE_TRAIN);
+    fclose(out);
+    return help;
+}
+
+static const struct argp argp = {
+    .options = options,
+    .parser = parse,
+    .doc = "Trains VP-JNDnet on the labels of a data set. FILE.h5 holds the weights that were best "
+           "on the validation items (the latest, without these); FILE.h5.log holds the learning "
+           "curves.\v",
+    .help_filter = help_filter,
+};
+
+static void print_summary(const char *path, const struct vj_train_summary *s)
+{
+    printf("%s: %lld steps on %zu pictures", path, (long long)s->steps, s->train_items);
+    if (s->stopped)
+        printf(", stopped for want of progress");
+    if (s->best_step > 0)
+        printf("; validation MAD %.2f QF at step %lld (%zu pictures)", s->best_mad,
+               (long long)s->best_step, s->validation_items);
+    if (s->steps > s->resumed)
+        printf("; %.1f pairs/s", s->pairs_per_second);
+    putchar('\n');
+}
+
+int vj_cmd_train(int argc, char **argv)
+{
+    struct arguments a = {0};
+    struct vj_error err = {0};
+    struct vj_train_summary summary;
+    vj_config_defaults(&a.config, VJ_USE_TRAIN);
+    argp_parse(&argp, argc, argv, 0, NULL, &a);
+
+    const struct vj_train_options run = {
+        .config = &a.config, .output = a.output, .resume = a.resume, .quiet = a.quiet};
+    int r = vj_train_run(&run, &summary, &err);
+    if (summary.device_note[0])
+        fprintf(stderr, "vpjnd: %s\n", summary.device_note);
+    if (r) {
+        fprintf(stderr, "%svpjnd: %s\n", isatty(STDERR_FILENO) && !a.quiet ? "\n" : "", err.text);
+        return VJ_EXIT_USAGE;
+    }
+    if (isatty(STDERR_FILENO) && !a.quiet)
+        fputc('\n', stderr);
+    print_summary(a.output, &summary);
+    return VJ_EXIT_OK;
+}

@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/train.h"
+
+#include <errno.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "datasets/dataset.h"
+#include "host/checked.h"
+#include "host/engine.h"
+#include "host/progress.h"
+#include "host/train_data.h"
+#include "host/train_items.h"
+#include "host/train_state.h"
+#include "host/train_validate.h"
+#include "host/trainer.h"
+
+struct run {
+    const struct vj_train_options *options;
+    const struct vj_config *config;
+    struct vj_train_summary *summary;
+    char state_path[4096], log_path[4096];
+    char *config_text; /* what must be the same when the run is resumed */
+    struct vj_dataset *dataset;
+    struct vj_train_items items;
+    struct vj_weights initial; /* also the scratch for sets of tensors */
+    struct vj_train_data *data;
+    struct vj_trainer trainer;
+    struct vj_train_progress progress;
+    struct vj_train_log log;
+    float *logit; /* [pairs] */
+    double start, last_line;
+    int64_t first_step; /* steps that were done when this process began */
+    double validation_seconds;
+};
+
+/* ---- the next batch is made while the trainer works on this one ---- */
+
+struct maker {
+    struct vj_train_data *data;
+    uint64_t step;
+    struct vj_train_batch batch;
+    struct vj_error error;
+    pthread_t thread;
+    bool running;
+};
+
+static void *make_batch(void *arg)
+{
+    struct maker *m = arg;
+    int r = vj_train_data_batch(m->data, m->step, &m->batch, &m->error);
+    if (r && !m->error.code)
+        m->error.code = r;
+    return NULL;
+}
+
+static int maker_start(struct maker *m, uint64_t step, struct vj_error *err)
+{
+    m->step = step;
+    m->error = (struct vj_error){0};
+    int r = pthread_create(&m->thread, NULL, make_batch, m);
+    m->running = r == 0;
+    return r ? vj_fail(err, -r, "cannot start a thread: %s", strerror(r)) : 0;
+}
+
+static int maker_wait(struct maker *m, struct vj_train_batch *batch, struct vj_error *err)
+{
+    if (m->running)
+        pthread_join(m->thread, NULL);
+    m->running = false;
+    *batch = m->batch;
+    return m->error.code ? vj_fail(err, m->error.code, "%s", m->error.text) : 0;
+}
+
+/* ---- opening ---- */
+
+static const char *or_null(const char *text)
+{
+    return text[0] ? text : NULL;
+}
+
+static int open_dataset(struct run *run, struct vj_error *err)
+{
+    const struct vj_config *c = run->config;
+    const struct vj_dataset_options options = {
+        .root = c->root,
+        .labels = or_null(c->labels),
+        .candidates = or_null(c->candidates),
+        .folds = c->folds,
+        .jnd = c->jnd,
+        .qf_first = c->qf_first,
+        .qf_last = c->qf_last,
+        .seed = c->seed,
+    };
+    int r = vj_dataset_open(&run->dataset, c->dataset, &options, err);
+    if (!r)
+        r = vj_train_items_select(&run->items, c, run->dataset, err);
+    run->summary->train_items = run->items.train_count;
+    run->summary->validation_items = run->items.valid_count;
+    return r;
+}
+
+static int open_weights(struct run *run, struct vj_error *err)
+{
+    const struct vj_config *c = run->config;
+    if (c->start[0]) {
+        int r = vj_weights_read(&run->initial, c->start, err);
+        if (!r && run->initial.positive_class == VJ_POSITIVE_AUTO)
+            run->initial.positive_class = VJ_POSITIVE_LOSSY;
+        return r ? vj_fail_prefix(err, "option start") : 0;
+    }
+    struct vj_net_shape shape = vj_net_shape_default((enum vj_variant)c->variant);
+    shape.non_local = (enum vj_non_local)c->non_local;
+    shape.patch_size = c->patch_size;
+    if (c->patches > 0)
+        shape.patches = c->patches;
+    return vj_weights_init(&run->initial, &shape, c->seed, err);
+}
+
+static int open_trainer(struct run *run, struct vj_error *err)
+{
+    const struct vj_config *c = run->config;
+    const struct vj_trainer_plan plan = {
+        .weights = &run->initial,
+        .patches = vj_train_data_patches(run->data),
+        .max_references = (size_t)c->batch,
+        .max_pairs = (size_t)c->batch * (size_t)c->batch_levels,
+        .adam = {.beta_1 = 0.9, .beta_2 = 0.999, .epsilon = 1e-8},
+        .average = c->average,
+        .keep = c->keep,
+        .seed = c->seed,
+        .threads = vj_engine_threads(c->threads),
+    };
+    run->logit = vj_calloc(plan.max_pairs, sizeof(float));
+    if (!run->logit)
+        return vj_fail(err, -ENOMEM, "out of memory");
+    return vj_trainer_open(&run->trainer, c->device, &plan, run->summary->device_note, err);
+}
+
+/* Option `steps` may grow when a run is resumed; everything else that decides a bit may not. */
+static int describe_config(struct run *run, struct vj_error *err)
+{
+    run->config_text = vj_config_text(run->config, false);
+    return run->config_text ? 0 : vj_fail(err, -ENOMEM, "out of memory");
+}
+
+static int resume(struct run *run, struct vj_error *err)
+{
+    const char *fingerprint = vj_dataset_info(run->dataset)->fingerprint;
+    if (access(run->state_path, F_OK) != 0)
+        return 0;
+    if (!run->options->resume)
+        return vj_fail(err, -EEXIST,
+                       "%s is there: a training run. Add --resume to go on with it, or remove it",
+                       run->state_path);
+    int r = vj_train_state_read(run->state_path, &run->trainer, &run->progress, run->config_text,
+                                fingerprint, &run->initial, err);
+    if (!r)
+        r = vj_train_log_read(&run->log, run->log_path, err);
+    if (r)
+        return vj_fail_prefix(err, "cannot resume");
+    vj_train_log_cut(&run->log, run->progress.step);
+    return 0;
+}
+
+static int make_paths(struct run *run, struct vj_error *err)
+{
+    const char *out = run->options->output;
+    int a = snprintf(run->state_path, sizeof(run->state_path), "%s.state", out);
+    int b = snprintf(run->log_path, sizeof(run->log_path), "%s.log", out);
+    if (a < 0 || b < 0 || (size_t)a >= sizeof(run->state_path) - 8)
+        return vj_fail(err, -ENAMETOOLONG, "the path %s is too long", out);
+    if (access(run->state_path, F_OK) == 0 && !run->options->resume)
+        return vj_fail(err, -EEXIST,
+                       "%s is there: a training run. Add --resume to go on with it, or remove it",
+                       run->state_path);
+    return 0;
+}
+
+static int open_run(struct run *run, struct vj_error *err)
+{
+    int r = make_paths(run, err);
+    if (!r)
+        r = vj_config_check(run->config, err);
+    if (!r)
+        r = describe_config(run, err);
+    if (!r)
+        r = open_dataset(run, err);
+    if (!r)
+        r = open_weights(run, err);
+    if (!r)
+        r = vj_train_data_open(&run->data, run->config, run->dataset, run->items.train,
+                               run->items.train_count, &run->initial.shape,
+                               run->initial.positive_class, err);
+    if (!r)
+        r = open_trainer(run, err);
+    return r ? r : resume(run, err);
+}
+
+static void close_run(struct run *run)
+{
+    vj_trainer_close(&run->trainer);
+    vj_train_data_close(run->data);
+    vj_weights_free(&run->initial);
+    vj_train_items_free(&run->items);
+    vj_dataset_close(run->dataset);
+    vj_train_log_free(&run->log);
+    free(run->config_text);
+    free(run->logit);
+}
+
+/* ---- what is kept ---- */
+
+/* Fills in how the weights came about; `w` owns the record. */
+static int record_training(const struct run *run, struct vj_weights *w, int64_t step, double mad,
+                           struct vj_error *err)
+{
+    const struct vj_dataset_info *info = vj_dataset_info(run->dataset);
+    struct vj_trained *t = w->trained;
+    if (!t)
+        t = w->trained = vj_calloc(1, sizeof(*t));
+    if (!t)
+        return vj_fail(err, -ENOMEM, "out of memory");
+    free(t->ids);
+    free(t->config);
+    snprintf(t->dataset, sizeof(t->dataset), "%s", info->dataset);
+    snprintf(t->fingerprint, sizeof(t->fingerprint), "%s", info->fingerprint);
+    snprintf(t->labels, sizeof(t->labels), "%s", info->label_definition);
+    t->fold = run->config->fold;
+    t->ids = strdup(run->items.ids);
+    t->config = strdup(run->config_text);
+    t->step = step;
+    t->validation_mad = mad;
+    if (!t->ids || !t->config)
+        return vj_fail(err, -ENOMEM, "out of memory");
+    w->origin = VJ_ORIGIN_TRAINED;
+    snprintf(w->origin_text, sizeof(w->origin_text),
+             "trained on %s (%s), %zu pictures, step %lld%s", info->dataset,
+             info->human_labels ? "labels of people" : "NOT human labels", run->items.train_count,
+             (long long)step, run->config->start[0] ? ", fine-tuned" : "");
+    return 0;
+}
+
+/* The moving average as OUT. `initial` is the scratch that carries shape and class. */
+static int write_weights(struct run *run, int64_t step, double mad, struct vj_error *err)
+{
+    int r = run->trainer.ops->get(run->trainer.state, VJ_TRAIN_AVERAGE, &run->initial, err);
+    if (!r)
+        r = record_training(run, &run->initial, step, mad, err);
+    return r ? r : vj_weights_write(&run->initial, run->options->output, err);
+}
+
+static int write_checkpoint(struct run *run, struct vj_error *err)
+{
+    const char *fingerprint = vj_dataset_info(run->dataset)->fingerprint;
+    int r = vj_train_log_write(&run->log, run->log_path, run->config_text, err);
+    return r ? r
+             : vj_train_state_write(run->state_path, &run->trainer, &run->progress,
+                                    run->config_text, fingerprint, &run->initial, err);
+}
+
+static void note(const struct run *run, const char *text)
+{
+    if (!run->options->quiet)
+        fprintf(stderr, "%s%s\n", isatty(STDERR_FILENO) ? "\r\033[K" : "", text);
+}
+
+static int validate(struct run *run, struct vj_error *err)
+{
+    struct vj_train_progress *p = &run->progress;
+    struct vj_validation v;
+    const double start = vj_seconds();
+    int r = run->trainer.ops->get(run->trainer.state, VJ_TRAIN_AVERAGE, &run->initial, err);
+    if (!r)
+        r = vj_validate(&v, run->config, run->dataset, run->items.valid, run->items.valid_count,
+                        &run->initial, err);
+    if (!r)
+        r = vj_train_log_validation(&run->log, p->step, v.mad, v.bias, err);
+    if (r)
+        return r;
+    const bool better = p->best_step == 0 || v.mad < p->best_mad;
+    p->since_best = better ? 0 : p->since_best + 1;
+    if (better) {
+        p->best_step = p->step;
+        p->best_mad = v.mad;
+        r = write_weights(run, p->step, v.mad, err);
+    }
+    run->validation_seconds += vj_seconds() - start;
+    char line[256];
+    snprintf(line, sizeof(line), "step %lld: validation MAD %.2f QF, bias %+.2f (%zu pictures)%s",
+             (long long)p->step, v.mad, v.bias, v.images, better ? ", the best so far" : "");
+    note(run, line);
+    return r;
+}
+
+/* ---- the loop ---- */
+
+static double rate_at(const struct vj_config *c, int64_t step)
+{
+    return c->learning_rate * pow(c->decay_rate, (double)((step - 1) / c->decay_steps));
+}
+
+static int log_step(struct run *run, const struct vj_train_batch *batch, double loss, double rate,
+                    struct vj_error *err)
+{
+    struct vj_train_progress *p = &run->progress;
+    p->partial_loss += loss;
+    p->partial_pairs += (int64_t)batch->pairs;
+    for (size_t i = 0; i < batch->pairs; i++)
+        p->partial_right += (run->logit[i] > 0) == (batch->target[i] > 0.5f);
+    if (p->step % VJ_TRAIN_LOG_EVERY != 0)
+        return 0;
+    const double pairs = (double)p->partial_pairs;
+    int r =
+        vj_train_log_add(&run->log, p->step, p->partial_loss / pairs,
+                         (double)p->partial_right / pairs, rate, vj_seconds() - run->start, err);
+    p->partial_loss = 0;
+    p->partial_right = p->partial_pairs = 0;
+    return r;
+}
+
+/* Means over the last rows of the learning curve, for the eye. */
+static void recent(const struct vj_train_log *log, double *loss, double *accuracy)
+{
+    enum { ROWS = 20 };
+    size_t first = log->rows > ROWS ? log->rows - ROWS : 0, count = log->rows - first;
+    *loss = *accuracy = NAN;
+    if (count == 0)
+        return;
+    *loss = *accuracy = 0;
+    for (size_t i = first; i < log->rows; i++) {
+        *loss += log->loss[i] / (double)count;
+        *accuracy += log->accuracy[i] / (double)count;
+    }
+}
+
+static void show_progress(struct run *run, size_t pairs)
+{
+    const struct vj_train_progress *p = &run->progress;
+    const bool terminal = isatty(STDERR_FILENO);
+    const double now = vj_seconds();
+    if (run->options->quiet || now - run->last_line < (terminal ? 0.5 : 20.0))
+        return;
+    double loss, accuracy;
+    recent(&run->log, &loss, &accuracy);
+    const double steps = (double)(p->step - run->first_step), seconds = now - run->start;
+    const long left = (long)((double)(run->config->steps - p->step) * seconds / steps);
+    char mad[64] = "";
+    if (p->best_step > 0)
+        snprintf(mad, sizeof(mad), "  MAD %.2f (best %.2f)", run->log.mad[run->log.validations - 1],
+                 p->best_mad);
+    fprintf(stderr,
+            "%sstep %lld/%d  loss %.4f  right %.1f %%%s  %.1f pairs/s  %ld:%02ld:%02ld left%s",
+            terminal ? "\r\033[K" : "", (long long)p->step, run->config->steps, loss,
+            100 * accuracy, mad, steps * (double)pairs / (seconds - run->validation_seconds),
+            left / 3600, left / 60 % 60, left % 60, terminal ? "" : "\n");
+    fflush(stderr);
+    run->last_line = now;
+}
+
+static bool due(int64_t step, int every)
+{
+    return every > 0 && step % every == 0;
+}
+
+/* What follows a step: validation, weights, checkpoint. *last: set when training ends here. */
+static int after_step(struct run *run, bool *last, struct vj_error *err)
+{
+    const struct vj_config *c = run->config;
+    struct vj_train_progress *p = &run->progress;
+    const bool end = p->step >= c->steps;
+    int r = 0;
+    if (run->items.valid_count > 0 && (due(p->step, c->validate_every) || end))
+        r = validate(run, err);
+    *last = end || (c->patience > 0 && p->since_best >= c->patience);
+    run->summary->stopped = *last && !end;
+    if (!r && run->items.valid_count == 0 && (*last || due(p->step, c->checkpoint_every)))
+        r = write_weights(run, p->step, NAN, err);
+    if (!r && (*last || due(p->step, c->checkpoint_every)))
+        r = write_checkpoint(run, err);
+    return r;
+}
+
+static int train(struct run *run, struct vj_error *err)
+{
+    const struct vj_config *c = run->config;
+    struct vj_train_progress *p = &run->progress;
+    struct maker maker = {.data = run->data};
+    struct vj_train_batch batch;
+    bool last = p->step >= c->steps || (c->patience > 0 && p->since_best >= c->patience);
+    int r = last ? 0 : maker_start(&maker, (uint64_t)p->step + 1, err);
+    while (!r && !last) {
+        double loss;
+        const uint64_t step = (uint64_t)p->step + 1;
+        const double rate = rate_at(c, (int64_t)step);
+        r = maker_wait(&maker, &batch, err);
+        if (!r && step < (uint64_t)c->steps)
+            r = maker_start(&maker, step + 1, err);
+        if (!r)
+            r = run->trainer.ops->step(run->trainer.state, &batch, step, rate, &loss, run->logit,
+                                       err);
+        if (r)
+            break;
+        p->step = (int64_t)step;
+        r = log_step(run, &batch, loss, rate, err);
+        if (!r)
+            r = after_step(run, &last, err);
+        show_progress(run, batch.pairs);
+    }
+    struct vj_error ignored = {0};
+    if (maker.running)
+        maker_wait(&maker, &batch, &ignored);
+    return r;
+}
+
+static void summarise(struct run *run)
+{
+    struct vj_train_summary *s = run->summary;
+    const double pairs = (double)(run->config->batch * run->config->batch_levels);
+    s->steps = run->progress.step;
+    s->resumed = run->first_step;
+    s->best_step = run->progress.best_step;
+    s->best_mad = s->best_step > 0 ? run->progress.best_mad : NAN;
+    s->seconds = vj_seconds() - run->start;
+    s->pairs_per_second =
+        (double)(s->steps - s->resumed) * pairs / (s->seconds - run->validation_seconds);
+}
+
+int vj_train_run(const struct vj_train_options *options, struct vj_train_summary *summary,
+                 struct vj_error *err)
+{
+    struct run run = {.options = options, .config = options->config, .summary = summary};
+    *summary = (struct vj_train_summary){0};
+    int r = open_run(&run, err);
+    run.first_step = run.progress.step;
+    run.start = run.last_line = vj_seconds();
+    if (!r)
+        r = train(&run, err);
+    summarise(&run);
+    close_run(&run);
+    return r;
+}

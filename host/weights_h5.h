@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* Tensors of a network in an open HDF5 file: weight files and training checkpoints. */
+#ifndef VJ_HOST_WEIGHTS_H5_H
+#define VJ_HOST_WEIGHTS_H5_H
+
+#include <hdf5.h>
+#include <stddef.h>
+
+#include "host/error.h"
+#include "host/weights.h"
+
+/* Writes every tensor as a dataset below `at`, at the path that is its name. */
+int vj_weights_write_tensors(hid_t at, const struct vj_weights *w, struct vj_error *err);
+
+/*
+ * Reads them back into w, which has its tensors allocated (vj_weights_alloc). Shapes, types and
+ * `file_size`, the bytes of the whole file, are checked first; values must be finite.
+ */
+int vj_weights_read_tensors(hid_t at, struct vj_weights *w, size_t file_size, struct vj_error *err);
+
+/*
+ * Puts a finished file in place: flushes `part` to the disk and renames it to `path`, so that a
+ * power cut leaves either the old file or the new one whole.
+ */
+int vj_file_put_in_place(const char *part, const char *path, struct vj_error *err);
+
+#endif

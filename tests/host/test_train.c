@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: MIT */
+/* Training runs from the outside: same bits after any cut, what is kept, what is refused. */
+#include "tests/vj_test.h"
+
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "host/image.h"
+#include "host/progress.h"
+#include "host/train.h"
+#include "host/train_items.h"
+#include "host/train_state.h"
+#include "host/weights.h"
+
+enum { PICTURES = 6, WIDTH = 56, HEIGHT = 48, STEPS = 24 };
+
+static char *folder;
+
+static const char *in_folder(char path[4096], const char *name)
+{
+    snprintf(path, 4096, "%s/%s", folder, name);
+    return path;
+}
+
+/* Texture whose contrast falls from picture to picture. */
+static void write_picture(const char *path, int number)
+{
+    struct vj_image img;
+    struct vj_error err = {0};
+    assert_int_equal(vj_image_alloc(&img, WIDTH, HEIGHT, 3, &err), 0);
+    for (size_t i = 0; i < (size_t)WIDTH * HEIGHT * 3; i++) {
+        const size_t x = i / 3 % WIDTH, y = i / 3 / WIDTH;
+        const size_t wave = (x * x / (size_t)(3 + number) + y * 7 + i % 3 * 11) % 128;
+        img.data[i] = (uint8_t)(64 + wave * (size_t)(PICTURES - number) / PICTURES);
+    }
+    if (vj_image_write_png(&img, path, &err))
+        fail_msg("%s", err.text);
+    vj_image_free(&img);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    char path[4096];
+    struct vj_error err = {0};
+    struct vj_weights w = {0};
+    const struct vj_net_shape shape = {
+        .variant = VJ_VARIANT_FIGURE, .patch_size = 16, .patches = 2, .channels = {16, 16, 16, 16}};
+    folder = vj_test_mkdir();
+    FILE *csv = fopen(in_folder(path, "all.csv"), "w");
+    assert_non_null(csv);
+    fputs("image,candidates,qf_true,fold\n", csv);
+    for (int i = 0; i < PICTURES; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "p%d.png", i);
+        write_picture(in_folder(path, name), i);
+        fprintf(csv, "%s,,%d,%d\n", name, 30 + 8 * i, i % 3 + 1);
+    }
+    fclose(csv);
+    if (vj_weights_init(&w, &shape, 5, &err))
+        fail_msg("%s", err.text);
+    if (vj_weights_write(&w, in_folder(path, "start.h5"), &err))
+        fail_msg("%s", err.text);
+    vj_weights_free(&w);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    vj_test_rmdir(folder);
+    return 0;
+}
+
+static void configure(struct vj_config *config, const char *const *pairs)
+{
+    char path[4096];
+    struct vj_error err = {0};
+    static const char *const base[] = {"dataset=manifest",   "device=cpu",         "batch=2",
+                                       "batch_levels=2",     "learning_rate=1e-3", "average=0.9",
+                                       "valid_ids=6",        "validate_every=8",   "steps=24",
+                                       "checkpoint_every=4", "jnd_model=chou95",   NULL};
+    vj_config_defaults(config, VJ_USE_TRAIN);
+    vj_config_set(config, "root", in_folder(path, "all.csv"), NULL);
+    vj_config_set(config, "start", in_folder(path, "start.h5"), NULL);
+    for (const char *const *p = base; *p; p++)
+        if (vj_config_set_pair(config, *p, &err))
+            fail_msg("%s", err.text);
+    for (; pairs && *pairs; pairs++)
+        if (vj_config_set_pair(config, *pairs, &err))
+            fail_msg("%s", err.text);
+}
+
+static int train(const char *output, bool resume, const char *const *pairs,
+                 struct vj_train_summary *summary, struct vj_error *err)
+{
+    char path[4096];
+    struct vj_config config;
+    configure(&config, pairs);
+    const struct vj_train_options options = {
+        .config = &config, .output = in_folder(path, output), .resume = resume, .quiet = true};
+    return vj_train_run(&options, summary, err);
+}
+
+static void must_train(const char *output, bool resume, const char *const *pairs,
+                       struct vj_train_summary *summary)
+{
+    struct vj_error err = {0};
+    if (train(output, resume, pairs, summary, &err))
+        fail_msg("%s", err.text);
+}
+
+/* SHA-256 of the tensors of a weight file, and its record. */
+static void read_file(const char *name, struct vj_weights *w)
+{
+    char path[4096];
+    struct vj_error err = {0};
+    *w = (struct vj_weights){0};
+    if (vj_weights_read(w, in_folder(path, name), &err))
+        fail_msg("%s", err.text);
+}
+
+static void assert_same_weights(const char *a, const char *b)
+{
+    struct vj_weights x, y;
+    read_file(a, &x);
+    read_file(b, &y);
+    assert_string_equal(x.sha256, y.sha256);
+    vj_weights_free(&x);
+    vj_weights_free(&y);
+}
+
+/* Learning curves apart from the seconds. */
+static void assert_same_log(const char *a, const char *b)
+{
+    char path[4096];
+    struct vj_error err = {0};
+    struct vj_train_log x = {0}, y = {0};
+    assert_int_equal(vj_train_log_read(&x, in_folder(path, a), &err), 0);
+    assert_int_equal(vj_train_log_read(&y, in_folder(path, b), &err), 0);
+    assert_int_equal(x.rows, y.rows);
+    assert_int_equal(x.validations, y.validations);
+    assert_memory_equal(x.loss, y.loss, x.rows * sizeof(double));
+    assert_memory_equal(x.accuracy, y.accuracy, x.rows * sizeof(double));
+    assert_memory_equal(x.step, y.step, x.rows * sizeof(int64_t));
+    assert_memory_equal(x.mad, y.mad, x.validations * sizeof(double));
+    vj_train_log_free(&x);
+    vj_train_log_free(&y);
+}
+
+static void a_resumed_run_ends_like_an_unbroken_one(void **state)
+{
+    (void)state;
+    struct vj_train_summary s;
+    /* without validation OUT is the latest average, so that it tells of every step */
+    must_train("whole.h5", false, (const char *const[]){"valid_ids=", "ids=1-5", NULL}, &s);
+    assert_int_equal(s.steps, STEPS);
+    assert_int_equal(s.resumed, 0);
+    assert_int_equal(s.train_items, PICTURES - 1);
+    /* cut where neither a row of the log nor a checkpoint ends */
+    must_train("cut.h5", false, (const char *const[]){"valid_ids=", "ids=1-5", "steps=13", NULL},
+               &s);
+    must_train("cut.h5", true,
+               (const char *const[]){"valid_ids=", "ids=1-5", "steps=17", "threads=3", NULL}, &s);
+    assert_int_equal(s.resumed, 13);
+    must_train("cut.h5", true, (const char *const[]){"valid_ids=", "ids=1-5", NULL}, &s);
+    assert_int_equal(s.resumed, 17);
+    assert_same_weights("whole.h5", "cut.h5");
+    assert_same_log("whole.h5.log", "cut.h5.log");
+    /* nothing left to do is no error */
+    must_train("cut.h5", true, (const char *const[]){"valid_ids=", "ids=1-5", NULL}, &s);
+    assert_int_equal(s.steps, s.resumed);
+}
+
+static void bits_do_not_depend_on_threads(void **state)
+{
+    (void)state;
+    struct vj_train_summary s;
+    must_train("t1.h5", false, (const char *const[]){"threads=1", NULL}, &s);
+    must_train("t3.h5", false, (const char *const[]){"threads=3", NULL}, &s);
+    assert_same_weights("t1.h5", "t3.h5");
+    assert_same_log("t1.h5.log", "t3.h5.log");
+}
+
+static void another_seed_gives_other_weights(void **state)
+{
+    (void)state;
+    struct vj_train_summary s;
+    struct vj_weights a, b;
+    must_train("s1.h5", false, (const char *const[]){"steps=2", NULL}, &s);
+    must_train("s2.h5", false, (const char *const[]){"steps=2", "seed=2", NULL}, &s);
+    read_file("s1.h5", &a);
+    read_file("s2.h5", &b);
+    assert_string_not_equal(a.sha256, b.sha256);
+    vj_weights_free(&a);
+    vj_weights_free(&b);
+}
+
+/* Starts `vpjnd train`; returns its process. */
+static pid_t start_program(const char *output)
+{
+    char root[4096], start[4096], out[4096];
+    snprintf(root, sizeof(root), "root=%.4000s/all.csv", folder);
+    snprintf(start, sizeof(start), "start=%.4000s/start.h5", folder);
+    snprintf(out, sizeof(out), "%.4000s/%s", folder, output);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child > 0)
+        return child;
+    execl(VJ_PROGRAM, VJ_PROGRAM, "train", "-q", "--resume", "--set", "dataset=manifest", "--set",
+          root, "--set", start, "--set", "device=cpu", "--set", "batch=2", "--set",
+          "batch_levels=2", "--set", "learning_rate=1e-3", "--set", "average=0.9", "--set",
+          "valid_ids=6", "--set", "validate_every=8", "--set", "steps=24", "--set",
+          "checkpoint_every=1", "--set", "jnd_model=chou95", "-o", out, (char *)NULL);
+    _exit(127);
+}
+
+static void finish_and_compare(pid_t child)
+{
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_same_weights("unbroken.h5", "killed.h5");
+    assert_same_log("unbroken.h5.log", "killed.h5.log");
+}
+
+static void killed_at_random_points_it_ends_in_the_same_weights(void **state)
+{
+    (void)state;
+    enum { KILLS = 20 };
+    char command[4300];
+    const double start = vj_seconds();
+    must_train("unbroken.h5", false, NULL, &(struct vj_train_summary){0});
+    const double whole = vj_seconds() - start;
+    snprintf(command, sizeof(command), "rm -f '%s'/killed.h5*", folder);
+    for (unsigned kills = 0, round = 0; kills < KILLS; round++) {
+        int status = 0;
+        pid_t child = start_program("killed.h5");
+        usleep((useconds_t)(whole * 1e6 * (double)(round * 7919 % 97) / 97));
+        if (waitpid(child, &status, WNOHANG) ==
+            child) { /* it was through: once more from the start */
+            assert_int_equal(WEXITSTATUS(status), 0);
+            assert_same_weights("unbroken.h5", "killed.h5");
+            assert_int_equal(system(command), 0);
+            continue;
+        }
+        kill(child, SIGKILL);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        kills += WIFSIGNALED(status);
+    }
+    finish_and_compare(start_program("killed.h5"));
+}
+
+static void the_best_validated_weights_are_kept_with_their_record(void **state)
+{
+    (void)state;
+    char path[4096];
+    struct vj_train_summary s;
+    struct vj_error err = {0};
+    struct vj_train_log log = {0};
+    struct vj_weights w;
+    must_train("best.h5", false, NULL, &s);
+    assert_int_equal(vj_train_log_read(&log, in_folder(path, "best.h5.log"), &err), 0);
+    assert_int_equal(log.rows, STEPS / VJ_TRAIN_LOG_EVERY);
+    assert_int_equal(log.validations, 3);
+    double best = INFINITY;
+    int64_t step = 0;
+    for (size_t i = 0; i < log.validations; i++)
+        if (log.mad[i] < best) {
+            best = log.mad[i];
+            step = log.validation_step[i];
+        }
+    read_file("best.h5", &w);
+    assert_int_equal(w.origin, VJ_ORIGIN_TRAINED);
+    assert_non_null(w.trained);
+    assert_int_equal(w.trained->step, step);
+    assert_true(w.trained->validation_mad == best && s.best_mad == best);
+    assert_string_equal(w.trained->dataset, "manifest");
+    assert_string_equal(w.trained->ids, "1-6");
+    vj_assert_contains(w.trained->config, "batch_levels = 2;");
+    vj_weights_free(&w);
+    vj_train_log_free(&log);
+}
+
+static void training_stops_for_want_of_progress(void **state)
+{
+    (void)state;
+    struct vj_train_summary s;
+    /* weights that do not move cannot get better */
+    must_train("still.h5", false,
+               (const char *const[]){"learning_rate=0", "patience=2", "steps=1000", NULL}, &s);
+    assert_true(s.stopped);
+    assert_int_equal(s.steps, 24);
+    assert_int_equal(s.best_step, 8);
+}
+
+static void what_cannot_be_resumed_is_refused_by_name(void **state)
+{
+    (void)state;
+    char path[4096];
+    struct vj_train_summary s;
+    struct vj_error err = {0};
+    must_train("once.h5", false, (const char *const[]){"steps=4", NULL}, &s);
+    assert_int_equal(train("once.h5", false, NULL, &s, &err), -EEXIST);
+    vj_assert_contains(err.text, "--resume");
+    assert_int_equal(
+        train("once.h5", true, (const char *const[]){"learning_rate=0.5", NULL}, &s, &err),
+        -EINVAL);
+    vj_assert_contains(err.text, "learning_rate");
+    assert_int_equal(truncate(in_folder(path, "once.h5.state"), 5000), 0);
+    assert_true(train("once.h5", true, NULL, &s, &err) < 0);
+    vj_assert_contains(err.text, "once.h5.state");
+}
+
+static void bad_choices_of_pictures_are_refused_by_name(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *pairs[4];
+        const char *text;
+    } cases[] = {
+        {{"ids=9", "valid_ids=", NULL}, "no picture with a label"},
+        {{"ids=1,1", NULL}, "option ids"},
+        {{"valid_ids=77", NULL}, "valid_ids = 77"},
+        {{"fold=1", NULL}, "leave ids and valid_ids empty"},
+        {{"fold=4", "valid_ids=", "folds=manifest", NULL}, "3 folds"},
+        {{"patch_size=64", "start=", NULL}, "both sides must be at least 64"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct vj_train_summary s;
+        struct vj_error err = {0};
+        assert_true(train("bad.h5", false, cases[i].pairs, &s, &err) < 0);
+        vj_assert_contains(err.text, cases[i].text);
+    }
+}
+
+static void folds_decide_what_trains_and_what_validates(void **state)
+{
+    (void)state;
+    struct vj_train_summary s;
+    struct vj_weights w;
+    must_train("fold.h5", false,
+               (const char *const[]){"fold=3", "valid_ids=", "folds=manifest", "steps=8", NULL},
+               &s);
+    assert_int_equal(s.train_items, 2);
+    assert_int_equal(s.validation_items, 2);
+    read_file("fold.h5", &w);
+    assert_int_equal(w.trained->fold, 3);
+    assert_string_equal(w.trained->ids, "1-2,4-5"); /* fold 3 holds 3 and 6 */
+    vj_weights_free(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_resumed_run_ends_like_an_unbroken_one),
+        cmocka_unit_test(bits_do_not_depend_on_threads),
+        cmocka_unit_test(another_seed_gives_other_weights),
+        cmocka_unit_test(killed_at_random_points_it_ends_in_the_same_weights),
+        cmocka_unit_test(the_best_validated_weights_are_kept_with_their_record),
+        cmocka_unit_test(training_stops_for_want_of_progress),
+        cmocka_unit_test(what_cannot_be_resumed_is_refused_by_name),
+        cmocka_unit_test(bad_choices_of_pictures_are_refused_by_name),
+        cmocka_unit_test(folds_decide_what_trains_and_what_validates),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
