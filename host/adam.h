@@ -25,16 +25,20 @@ struct vj_adam_step {
     float decay; /* of the moving average: min(average, (1 + t) / (10 + t)), t counted from 0 */
 };
 
-/* step: from 1. */
+/*
+ * step: from 1. The bias corrections are those of the betas as rounded to float, which the moments
+ * are made with: 1 - 0.999 is 1.3e-5 away from what float arithmetic makes of it.
+ */
 static inline struct vj_adam_step vj_adam_at(const struct vj_adam *adam, double average,
                                              uint64_t step, double rate)
 {
     const double t = (double)step;
     const double ramp = t / (9 + t);
+    const float beta_1 = (float)adam->beta_1, beta_2 = (float)adam->beta_2;
     struct vj_adam_step s = {
-        .rate = (float)(rate * sqrt(1 - pow(adam->beta_2, t)) / (1 - pow(adam->beta_1, t))),
-        .beta_1 = (float)adam->beta_1,
-        .beta_2 = (float)adam->beta_2,
+        .rate = (float)(rate * sqrt(1 - pow((double)beta_2, t)) / (1 - pow((double)beta_1, t))),
+        .beta_1 = beta_1,
+        .beta_2 = beta_2,
         .epsilon = (float)adam->epsilon,
         .decay = (float)(ramp < average ? ramp : average),
     };

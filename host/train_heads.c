@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 #include <math.h>
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -166,13 +167,17 @@ static int for_slices(struct vj_train_heads *h, const struct vj_train_batch *bat
                       struct vj_error *err)
 {
     int failed = 0;
-#pragma omp parallel for schedule(dynamic, 1) num_threads(h->threads)
-    for (size_t first = 0; first < total; first += slice) {
-        struct vj_error own = {0};
-        int r = run(h, batch, f, first, total - first < slice ? total - first : slice, &own);
-        if (r)
+#pragma omp parallel num_threads(h->threads)
+    {
+        omp_set_num_threads(1); /* of this task only: a lone thread's products would be cut, too */
+#pragma omp for schedule(dynamic, 1)
+        for (size_t first = 0; first < total; first += slice) {
+            struct vj_error own = {0};
+            int r = run(h, batch, f, first, total - first < slice ? total - first : slice, &own);
+            if (r)
 #pragma omp critical(vj_train_error)
-            failed = vj_fail(err, r, "%s", own.text);
+                failed = vj_fail(err, r, "%s", own.text);
+        }
     }
     return failed;
 }

@@ -80,12 +80,20 @@ static int check_plan(const struct vj_trainer_plan *p, struct vj_error *err)
 {
     if (p->patches < 1 || p->max_references < 1 || p->max_pairs < 1 || p->threads < 1)
         return vj_fail(err, -EINVAL, "a trainer needs patches, references, pairs and threads");
-    if (p->max_pairs * p->patches >= VJ_DROPOUT_ROWS)
-        return vj_fail(err, -EINVAL, "%zu pairs of %zu patches are more than %d in one step",
-                       p->max_pairs, p->patches, VJ_DROPOUT_ROWS);
+    const size_t most = (VJ_DROPOUT_ROWS - 1) / p->patches; /* no product below overflows, either */
+    if (p->max_pairs > most || p->max_references > most)
+        return vj_fail(err, -EINVAL,
+                       "%zu pairs or %zu references of %zu patches are more than %d in one step",
+                       p->max_pairs, p->max_references, p->patches, VJ_DROPOUT_ROWS - 1);
     if (!(p->keep > 0 && p->keep <= 1) || !(p->average >= 0 && p->average <= 1))
         return vj_fail(err, -EINVAL, "keep = %g must be in (0, 1], average = %g in [0, 1]", p->keep,
                        p->average);
+    const struct vj_adam_step s = vj_adam_at(&p->adam, p->average, 1, 1); /* rounded to float */
+    if (!(s.beta_1 >= 0 && s.beta_1 < 1) || !(s.beta_2 >= 0 && s.beta_2 < 1) ||
+        !(s.epsilon > 0 && isfinite(s.epsilon)))
+        return vj_fail(err, -EINVAL,
+                       "Adam's beta_1 = %g and beta_2 = %g must be in [0, 1), epsilon = %g above 0",
+                       p->adam.beta_1, p->adam.beta_2, p->adam.epsilon);
     return vj_net_shape_check(&p->weights->shape, err);
 }
 

@@ -51,20 +51,20 @@ static inline struct plain_map plain_conv(const struct plain_map *in, size_t k, 
     const size_t n = in->side, ci = in->channels, pad = k / 2;
     struct plain_map out = plain_new(n, out_channels);
     for (size_t y = 0; y < n; y++)
-        for (size_t x = 0; x < n; x++)
-            for (size_t o = 0; o < out_channels; o++) {
-                double sum = bias[o];
-                for (size_t ky = 0; ky < k; ky++)
-                    for (size_t kx = 0; kx < k; kx++) {
-                        const size_t sy = y + ky - pad, sx = x + kx - pad; /* wraps when outside */
-                        if (sy >= n || sx >= n)
-                            continue;
-                        for (size_t i = 0; i < ci; i++)
-                            sum += in->v[(sy * n + sx) * ci + i] *
-                                   (double)kernel[((ky * k + kx) * ci + i) * out_channels + o];
-                    }
-                out.v[(y * n + x) * out_channels + o] = sum;
+        for (size_t x = 0; x < n; x++) {
+            double *sum = out.v + (y * n + x) * out_channels;
+            for (size_t o = 0; o < out_channels; o++)
+                sum[o] = bias[o];
+            for (size_t tap = 0; tap < k * k; tap++) {
+                const size_t sy = y + tap / k - pad, sx = x + tap % k - pad; /* wraps outside */
+                if (sy >= n || sx >= n)
+                    continue;
+                for (size_t i = 0; i < ci; i++)
+                    for (size_t o = 0; o < out_channels; o++)
+                        sum[o] += in->v[(sy * n + sx) * ci + i] *
+                                  (double)kernel[(tap * ci + i) * out_channels + o];
             }
+        }
     return out;
 }
 
@@ -182,44 +182,66 @@ static inline size_t plain_feature_count(const struct vj_net_shape *s)
     return s->variant == VJ_VARIANT_RELEASED ? 2 * side * side * c : 2 * c;
 }
 
-/* Unfolded features: `released` has everything twice. patch: [S][S][channels], 1 or 3 channels. */
-static inline double *plain_features(const struct vj_weights *w, const char *scope,
-                                     const uint8_t *patch, size_t channels)
+/* What the first layer sees. patch: [S][S][channels], 1 or 3 channels. */
+static inline struct plain_map plain_input(const struct vj_net_shape *s, const uint8_t *patch,
+                                           size_t channels)
 {
-    const struct vj_net_shape *s = &w->shape;
     struct plain_map h = plain_new((size_t)s->patch_size, 3);
     for (size_t i = 0; i < h.side * h.side; i++)
         for (size_t c = 0; c < 3; c++) {
             float u = (float)patch[i * channels + (channels == 3 ? c : 0)];
             h.v[3 * i + c] = u * (1.0f / 255.0f) - 0.5f;
         }
-    for (int layer = 1; layer <= 4; layer++) {
-        struct plain_map next = plain_conv(&h, 3, (size_t)s->channels[layer - 1],
-                                           plain_tensor(w, "%s/conv%d/weights", scope, layer),
-                                           plain_tensor(w, "%s/conv%d/biases", scope, layer));
-        free(h.v);
-        plain_relu(&next);
-        if (layer < 4)
-            plain_attention(w, scope, layer, &next);
-        else
-            plain_non_local(w, scope, &next);
-        h = plain_max_pool(&next);
-        free(next.v);
-    }
-    const size_t c = h.channels, pixels = h.side * h.side, half = plain_feature_count(s) / 2;
+    return h;
+}
+
+/* Layer 1..4 of the extractor, pooling included. */
+static inline struct plain_map plain_layer(const struct vj_weights *w, const char *scope, int layer,
+                                           const struct plain_map *in)
+{
+    struct plain_map h = plain_conv(in, 3, (size_t)w->shape.channels[layer - 1],
+                                    plain_tensor(w, "%s/conv%d/weights", scope, layer),
+                                    plain_tensor(w, "%s/conv%d/biases", scope, layer));
+    plain_relu(&h);
+    if (layer < 4)
+        plain_attention(w, scope, layer, &h);
+    else
+        plain_non_local(w, scope, &h);
+    struct plain_map out = plain_max_pool(&h);
+    free(h.v);
+    return out;
+}
+
+/* Unfolded features of the last layer's map: `released` has everything twice. */
+static inline double *plain_pooled(const struct vj_net_shape *s, const struct plain_map *h)
+{
+    const size_t c = h->channels, pixels = h->side * h->side, half = plain_feature_count(s) / 2;
     double *f = calloc(2 * half, sizeof(double));
     if (s->variant == VJ_VARIANT_RELEASED) {
-        memcpy(f, h.v, half * sizeof(double));
-        memcpy(f + half, h.v, half * sizeof(double));
-    } else {
-        for (size_t k = 0; k < c; k++) {
-            for (size_t i = 0; i < pixels; i++)
-                f[k] += h.v[i * c + k] / (double)pixels;
-            for (size_t i = 0; i < pixels; i++)
-                f[c + k] += pow(h.v[i * c + k] - f[k], 2) / (double)pixels;
-            f[c + k] = sqrt(f[c + k] + 1e-6);
-        }
+        memcpy(f, h->v, half * sizeof(double));
+        memcpy(f + half, h->v, half * sizeof(double));
+        return f;
     }
+    for (size_t k = 0; k < c; k++) {
+        for (size_t i = 0; i < pixels; i++)
+            f[k] += h->v[i * c + k] / (double)pixels;
+        for (size_t i = 0; i < pixels; i++)
+            f[c + k] += pow(h->v[i * c + k] - f[k], 2) / (double)pixels;
+        f[c + k] = sqrt(f[c + k] + 1e-6);
+    }
+    return f;
+}
+
+static inline double *plain_features(const struct vj_weights *w, const char *scope,
+                                     const uint8_t *patch, size_t channels)
+{
+    struct plain_map h = plain_input(&w->shape, patch, channels);
+    for (int layer = 1; layer <= 4; layer++) {
+        struct plain_map next = plain_layer(w, scope, layer, &h);
+        free(h.v);
+        h = next;
+    }
+    double *f = plain_pooled(&w->shape, &h);
     free(h.v);
     return f;
 }
