@@ -21,7 +21,7 @@
 #include "host/checked.h"
 #include "host/image.h"
 
-#define NOTE_MAX    ((size_t)1 << 20)
+#define NOTE_MAX    ((size_t)1 << 24)
 #define SOURCES_MAX 9999
 
 struct note {
