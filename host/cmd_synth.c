@@ -305,7 +305,7 @@ static void summarise(const struct vj_synth_set *set, int *jnd, size_t count)
     if (set->photos)
         printf("%s%zu windows of photographs", set->procedural ? " and " : "",
                set->photos->windows);
-    printf(" of %zux%zu, seed %llu", set->width, set->height, (unsigned long long)set->seed);
+    printf(", %zux%zu, seed %llu", set->width, set->height, (unsigned long long)set->seed);
     if (none < count)
         printf("; the synthetic observer's JND is at QF %d..%d, median %d", jnd[none],
                jnd[count - 1], jnd[none + (count - none) / 2]);

@@ -13,8 +13,7 @@
 #include "host/synth_observer.h"
 #include "host/version.h"
 
-#define MARKER     VJ_SYNTH_MARKER
-#define MARKER_MAX ((size_t)1 << 24)
+#define MARKER_MAX ((size_t)1 << 27) /* as in datasets/synthetic.c */
 
 size_t vj_synth_count(const struct vj_synth_set *set)
 {
@@ -156,7 +155,8 @@ static int check_marker(const char *folder, const char *path, const char *settin
     size_t size;
     if (vj_file_read(&data, &size, path, MARKER_MAX, NULL) != 0)
         return vj_fail(err, -EEXIST,
-                       "%s: is not empty and has no " MARKER "; name an empty or a new folder",
+                       "%s: is not empty and has no " VJ_SYNTH_MARKER
+                       "; name an empty or a new folder",
                        folder);
     bool same = memmem(data, size, settings, strlen(settings)) != NULL;
     free(data);
@@ -183,7 +183,7 @@ static int make_layout(const struct vj_synth_set *set, struct vj_error *err)
 int vj_synth_prepare(const struct vj_synth_set *set, struct vj_error *err)
 {
     char *marker = NULL, *settings = NULL, *text = NULL;
-    int rc = vj_text(&marker, err, "%s/" MARKER, set->folder);
+    int rc = vj_text(&marker, err, "%s/" VJ_SYNTH_MARKER, set->folder);
     if (!rc)
         rc = settings_text(&settings, set, err);
     if (!rc)

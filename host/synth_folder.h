@@ -15,8 +15,6 @@
 #include "host/image.h"
 #include "host/synth_photos.h"
 
-#define VJ_SYNTH_MARKER "SYNTHETIC.txt"
-
 enum { VJ_SYNTH_COUNT_MAX = 9999 };
 
 /* What decides the content of the files. Pictures 1..procedural are painted, the rest are windows.

@@ -71,6 +71,14 @@ static int add_entry(struct vj_photos *photos, const char *folder, const char *n
     return rc;
 }
 
+static bool holds_name(const struct vj_names *names, const char *name)
+{
+    for (size_t i = 0; i < names->count; i++)
+        if (strcmp(names->name[i], name) == 0)
+            return true;
+    return false;
+}
+
 static int add_folder(struct vj_photos *photos, const char *folder, size_t root_length, int depth,
                       struct vj_error *err)
 {
@@ -79,7 +87,8 @@ static int add_folder(struct vj_photos *photos, const char *folder, size_t root_
                        folder, VJ_PHOTO_DEPTH);
     struct vj_names names;
     int rc = vj_names_list(&names, folder, NULL, err);
-    for (size_t i = 0; i < names.count && !rc; i++)
+    bool ours = holds_name(&names, VJ_SYNTH_MARKER);
+    for (size_t i = 0; i < names.count && !rc && !ours; i++)
         rc = add_entry(photos, folder, names.name[i], root_length, depth, err);
     vj_names_free(&names);
     return rc;
@@ -100,8 +109,9 @@ int vj_photos_add(struct vj_photos *photos, const char *path, struct vj_error *e
     int rc = add_folder(photos, path, strlen(path) + 1, 1, err);
     if (!rc && photos->count == before)
         rc = vj_fail(err, -ENOENT,
-                     "--photos %s: holds no picture (jpg, jpeg, png, bmp, ppm, pgm), nor do the "
-                     "folders in it",
+                     "--photos %s: holds no photograph (jpg, jpeg, png, bmp, ppm, pgm), nor do the "
+                     "folders in it; folders called _* or .* and data sets of this command are "
+                     "not searched",
                      path);
     return rc;
 }
@@ -169,8 +179,8 @@ static int survey_photo(struct vj_photo *photo, const struct vj_window_options *
     struct vj_error cause = {0};
     if (has_control_character(photo->name))
         return vj_text(&photo->refusal, err,
-                       "%s: the name holds a control character, which SYNTHETIC.txt cannot list; "
-                       "rename it",
+                       "%s: the name holds a control character, which " VJ_SYNTH_MARKER
+                       " cannot list; rename it",
                        photo->path);
     int rc = read_photo(&img, photo->sha256, photo->path, &cause);
     if (rc == -ENOMEM)

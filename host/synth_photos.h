@@ -19,6 +19,8 @@
 #include "host/image.h"
 #include "host/sha256.h"
 
+#define VJ_SYNTH_MARKER "SYNTHETIC.txt" /* in the root of every data set of `vpjnd synth` */
+
 enum {
     VJ_SHRINK_MAX = 3,
     VJ_PHOTO_DEPTH = 32, /* folders within folders; ends the search in looping links */
@@ -57,8 +59,9 @@ struct vj_window_options {
 
 /*
  * Adds a file, whatever its name, or the picture files (*.jpg, *.jpeg, *.png, *.bmp, *.ppm, *.pgm
- * in any case) in a folder and the folders below it; hidden files, and folders whose name begins
- * with '_' or '.', are left out. photos is zeroed before the first call.
+ * in any case) in a folder and the folders below it. Left out are hidden files, folders whose name
+ * begins with '_' or '.', and data sets that `vpjnd synth` wrote: pictures cut from pictures of an
+ * earlier run would be no photographs. photos is zeroed before the first call.
  * Errors: -ENOENT (no such file, no picture in the folder), -ELOOP, -ENOMEM, -errno of listing.
  */
 int vj_photos_add(struct vj_photos *photos, const char *path, struct vj_error *err);
