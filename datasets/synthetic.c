@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `synthetic`: procedural pictures with labels from a stated synthetic observer, in the layout of
- * MCL-JCI (see mcl_jci.c) plus SYNTHETIC.txt in the root, with lines `key = value` (# starts a
- * comment line):
+ * `synthetic`: pictures with labels from a stated synthetic observer, in the layout of MCL-JCI (see
+ * mcl_jci.c) plus SYNTHETIC.txt in the root, with lines `key = value` (# starts a comment line):
  *     observer   what made the labels, in words (required; goes into the label definition)
  *     count      number of sources; those that are not there become broken items
  *     subjects   rows of the JND_samples files; any number when it is not said
- * Other keys (seed, size, ...) are for the reader. The items are the sources found, and those that
- * `count` says should be there. Never presented as human data: info.human_labels is false.
+ * and, where pictures are windows of photographs,
+ *     procedural, windows   pictures 1..procedural are painted, the other ones cut; `count` is both
+ *     photograph            WIDTHxHEIGHT sha256 DIGEST NAME: where the windows below it come from
+ *     window                NUMBER x X y Y factor F of NAME, one line per window, in order
+ * These are checked: a list with holes would hide which pictures share a photograph, and splits of
+ * training are made by item numbers. Other keys (seed, size, ...) are for the reader. The items are
+ * the sources found, and those that `count` says should be there. Never presented as human data:
+ * info.human_labels is false.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -21,13 +26,15 @@
 #include "host/checked.h"
 #include "host/image.h"
 
-#define NOTE_MAX    ((size_t)1 << 20)
+#define NOTE_MAX    ((size_t)1 << 27) /* 9999 windows of the longest names */
 #define SOURCES_MAX 9999
 
 struct note {
     char observer[160]; /* cut off when longer */
     int count;          /* 0 = not said */
     int subjects;       /* 0 = not said */
+    int procedural;
+    int windows; /* 0 = no windows of photographs */
 };
 
 /* Cuts blanks off both ends, in place. */
@@ -41,54 +48,125 @@ static char *trim(char *text)
     return text;
 }
 
-static int read_number(int *out, const char *value, int max, const char *key, const char *path,
-                       size_t line, struct vj_error *err)
+/* How far the file has been read. */
+struct reading {
+    const char *path;
+    size_t line;            /* number of the line at hand, from 1 */
+    int windows;            /* lines `window` so far */
+    const char *photograph; /* name on the last such line; NULL before the first */
+};
+
+static int read_number(int *out, const char *value, int min, int max, const char *key,
+                       const struct reading *at, struct vj_error *err)
 {
     double number;
-    if (!vj_parse_number(value, &number) || number < 1 || number > max || number != (int)number)
-        return vj_fail(err, -EINVAL, "%s:%zu: %s '%.40s' is not a whole number 1..%d", path, line,
-                       key, value, max);
+    if (!vj_parse_number(value, &number) || number < min || number > max || number != (int)number)
+        return vj_fail(err, -EINVAL, "%s:%zu: %s '%.40s' is not a whole number %d..%d", at->path,
+                       at->line, key, value, min, max);
     *out = (int)number;
     return 0;
 }
 
-static int read_setting(struct note *note, char *line, const char *path, size_t number,
-                        struct vj_error *err)
+static int read_photograph(const char *value, struct reading *at, struct vj_error *err)
+{
+    int digest = 0, end = 0;
+    sscanf(value, "%*9[0-9]x%*9[0-9] sha256 %n%*64[0-9a-f]%n", &digest, &end);
+    if (end - digest != 64 || value[end] != ' ' || !value[end + 1])
+        return vj_fail(err, -EINVAL,
+                       "%s:%zu: photograph '%.100s' is not of the form WIDTHxHEIGHT sha256 DIGEST "
+                       "NAME",
+                       at->path, at->line, value);
+    at->photograph = value + end + 1;
+    return 0;
+}
+
+static int read_window(const struct note *note, const char *value, struct reading *at,
+                       struct vj_error *err)
+{
+    int number = 0, name = 0;
+    sscanf(value, "%9d x %*9[0-9] y %*9[0-9] factor %*1[123] of%n", &number, &name);
+    if (!name || value[name] != ' ' || !value[++name])
+        return vj_fail(err, -EINVAL,
+                       "%s:%zu: window '%.100s' is not of the form NUMBER x X y Y factor F of NAME",
+                       at->path, at->line, value);
+    if (number != note->procedural + at->windows + 1)
+        return vj_fail(err, -EINVAL, "%s:%zu: window %d stands where %d is expected", at->path,
+                       at->line, number, note->procedural + at->windows + 1);
+    if (!at->photograph || strcmp(value + name, at->photograph) != 0)
+        return vj_fail(
+            err, -EINVAL, "%s:%zu: window %d is of '%.80s', but stands below photograph '%.80s'",
+            at->path, at->line, number, value + name, at->photograph ? at->photograph : "(none)");
+    at->windows++;
+    return 0;
+}
+
+static int read_value(struct note *note, const char *key, const char *value, struct reading *at,
+                      struct vj_error *err)
+{
+    const struct {
+        const char *key;
+        int *out;
+        int min, max;
+    } numbers[] = {
+        {"count", &note->count, 1, SOURCES_MAX},
+        {"subjects", &note->subjects, 1, VJ_SUBJECTS_MAX},
+        {"procedural", &note->procedural, 0, SOURCES_MAX},
+        {"windows", &note->windows, 1, SOURCES_MAX},
+    };
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        if (strcmp(key, numbers[i].key) == 0)
+            return read_number(numbers[i].out, value, numbers[i].min, numbers[i].max, key, at, err);
+    if (strcmp(key, "photograph") == 0)
+        return read_photograph(value, at, err);
+    if (strcmp(key, "window") == 0)
+        return read_window(note, value, at, err);
+    if (strcmp(key, "observer") == 0)
+        snprintf(note->observer, sizeof(note->observer), "%s", value);
+    return 0;
+}
+
+static int read_line(struct note *note, char *line, struct reading *at, struct vj_error *err)
 {
     char *text = trim(line);
     if (*text == '\0' || *text == '#')
         return 0;
     char *equals = strchr(text, '=');
     if (!equals)
-        return vj_fail(err, -EINVAL, "%s:%zu: '%.40s' is not of the form key = value", path, number,
-                       text);
+        return vj_fail(err, -EINVAL, "%s:%zu: '%.40s' is not of the form key = value", at->path,
+                       at->line, text);
     *equals = '\0';
-    const char *key = trim(text), *value = trim(equals + 1);
-    if (strcmp(key, "observer") == 0)
-        snprintf(note->observer, sizeof(note->observer), "%s", value);
-    else if (strcmp(key, "count") == 0)
-        return read_number(&note->count, value, SOURCES_MAX, key, path, number, err);
-    else if (strcmp(key, "subjects") == 0)
-        return read_number(&note->subjects, value, VJ_SUBJECTS_MAX, key, path, number, err);
+    return read_value(note, trim(text), trim(equals + 1), at, err);
+}
+
+static int check_windows(const struct note *note, const struct reading *at, struct vj_error *err)
+{
+    if (at->windows != note->windows)
+        return vj_fail(err, -EINVAL,
+                       "%s: lists %d windows of photographs where windows = %d; was it cut short?",
+                       at->path, at->windows, note->windows);
+    if (note->windows && note->procedural + note->windows != note->count)
+        return vj_fail(err, -EINVAL, "%s: %d procedural pictures and %d windows are not count = %d",
+                       at->path, note->procedural, note->windows, note->count);
     return 0;
 }
 
 /* Reads the settings in `text`, which is cut up. */
 static int read_settings(struct note *note, char *text, const char *path, struct vj_error *err)
 {
-    size_t number = 0;
+    struct reading at = {.path = path};
     for (char *line = text; line;) {
         char *end = strchr(line, '\n');
         if (end)
             *end = '\0';
-        int rc = read_setting(note, line, path, ++number, err);
+        at.line++;
+        int rc = read_line(note, line, &at, err);
         if (rc)
             return rc;
         line = end ? end + 1 : NULL;
     }
     if (!*note->observer)
         return vj_fail(err, -EINVAL, "%s: does not name the observer that made the labels", path);
-    return 0;
+    return check_windows(note, &at, err);
 }
 
 static int read_note(struct note *note, const char *root, struct vj_error *err)
@@ -101,8 +179,8 @@ static int read_note(struct note *note, const char *root, struct vj_error *err)
     int rc = vj_text(&path, err, "%s/" VJ_SYNTHETIC_FILE, root);
     if (!rc && vj_file_size(path, &found) == -ENOENT)
         rc = vj_fail(err, -ENOENT,
-                     "%s: no such file, so this is not a tree of procedural pictures; make one "
-                     "with `vpjnd synth`, or use dataset=mcl-jci",
+                     "%s: no such file, so this is not a tree of procedural pictures or of "
+                     "windows of photographs; make one with `vpjnd synth`, or use dataset=mcl-jci",
                      path);
     if (!rc)
         rc = vj_file_read(&data, &size, path, NOTE_MAX, err);
@@ -185,7 +263,7 @@ static int synthetic_open(void **state, const struct vj_dataset_options *opt,
 
 const struct vj_dataset_ops vj_dataset_synthetic = {
     .name = "synthetic",
-    .description = "procedural pictures of `vpjnd synth`, labels of a stated synthetic observer",
+    .description = "pictures of `vpjnd synth`, labels of a stated synthetic observer",
     .open = synthetic_open,
     .count = vj_mcl_count,
     .item = vj_mcl_item,

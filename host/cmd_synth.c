@@ -1,60 +1,71 @@
 /* SPDX-License-Identifier: MIT */
-/* vpjnd synth: a procedural data set in the layout of MCL-JCI, labelled by a synthetic observer. */
+/*
+ * vpjnd synth: procedural pictures and windows of photographs in the layout of MCL-JCI, labelled by
+ * a synthetic observer.
+ */
 #include <argp.h>
-#include <dirent.h>
 #include <errno.h>
 #include <omp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "datasets/dataset.h"
-#include "datasets/files.h"
 #include "datasets/generator.h"
 #include "host/checked.h"
 #include "host/commands.h"
 #include "host/image.h"
-#include "host/jpeg_plan.h"
 #include "host/progress.h"
-#include "host/quality.h"
 #include "host/quality_math.h"
-#include "host/version.h"
-
-/*
- * The observer sees a difference to the anchor, the QF 100 JPEG, where MS-SSIM on Y is below this.
- * A picture's JND is the largest quality factor at which it sees one. The threshold puts the JNDs
- * of 80 photographs (Kodak, CLIC 2025, CID22, gb82, KonJND-1k) at QF 27 to 78.
- */
-#define THRESHOLD 0.9922
-#define OBSERVER  "largest QF whose MS-SSIM (Y) against the QF 100 JPEG, 4:2:0, is below 0.9922"
-
-#define MARKER "SYNTHETIC.txt"
+#include "host/synth_folder.h"
+#include "host/synth_observer.h"
+#include "host/synth_photos.h"
 
 enum {
-    ANCHOR_QF = VJ_QF_MAX,
-    COUNT_MAX = 9999,
+    COUNT_DEFAULT = 50,
+    COUNT_MAX = VJ_SYNTH_COUNT_MAX,
     SIDE_MAX = 16384,
     THREADS_MAX = 1024,
 };
 
 struct arguments {
     const char *folder;
-    size_t count, width, height;
+    const char **photos; /* argc of them; owned by the command */
+    size_t photos_given;
+    size_t count; /* 0 = not said */
+    size_t procedural, crops, width, height;
     uint64_t seed;
-    bool files;
+    bool files, shrink, window_option; /* window_option: one that means nothing without photos */
     int threads;
 };
 
-enum { KEY_COUNT = 256, KEY_SIZE, KEY_SEED, KEY_FILES, KEY_THREADS };
+enum {
+    KEY_COUNT = 256,
+    KEY_SIZE,
+    KEY_SEED,
+    KEY_PHOTOS,
+    KEY_CROPS,
+    KEY_SHRINK,
+    KEY_PROCEDURAL,
+    KEY_FILES,
+    KEY_THREADS
+};
 
 static const struct argp_option options[] = {
     {"output", 'o', "DIR", 0, "folder of the data set; made when absent", 0},
-    {"count", KEY_COUNT, "N", 0, "number of pictures, 1..9999 [50]", 0},
+    {"count", KEY_COUNT, "N", 0,
+     "number of pictures, 1..9999 [50]; with --photos of windows at most [all]", 0},
     {"size", KEY_SIZE, "WxH", 0, "pixels, both sides 176..16384 [1920x1080]", 0},
     {"seed", KEY_SEED, "N", 0, "which collection of pictures [1]", 0},
+    {"photos", KEY_PHOTOS, "PATH", 0,
+     "windows of this photograph, or of those in this folder and below it; may be repeated", 0},
+    {"crops", KEY_CROPS, "N", 0, "windows of every photograph, 1..9999 [1]", 0},
+    {"shrink", KEY_SHRINK, NULL, 0,
+     "cut windows also from photographs reduced by 2 and 3, where they are large enough", 0},
+    {"procedural", KEY_PROCEDURAL, "N", 0,
+     "with --photos: procedural pictures in front of the windows, 0..9998 [0]", 0},
     {"files", KEY_FILES, NULL, 0, "also write the 100 JPEG candidates of every picture", 0},
     {"threads", KEY_THREADS, "N", 0, "pictures made at the same time [processors]", 0},
     {0},
@@ -89,18 +100,33 @@ static bool parse_size(struct arguments *a, const char *text)
     return true;
 }
 
+static size_t parse_count(struct argp_state *state, const char *option, const char *text,
+                          uint64_t min, uint64_t max)
+{
+    uint64_t n = 0;
+    if (!parse_number(text, min, max, &n, NULL))
+        argp_error(state, "%s: '%s' is not a whole number %d..%d", option, text, (int)min,
+                   (int)max);
+    return (size_t)n;
+}
+
+static void check_arguments(const struct arguments *a, struct argp_state *state)
+{
+    if (!a->folder)
+        argp_error(state, "say where to write the data set: -o DIR");
+    if (a->window_option && !a->photos_given)
+        argp_error(state, "--crops, --shrink and --procedural go with --photos");
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct arguments *a = state->input;
-    uint64_t n = 0;
     switch (key) {
     case 'o':
         a->folder = arg;
         return 0;
     case KEY_COUNT:
-        if (!parse_number(arg, 1, COUNT_MAX, &n, NULL))
-            argp_error(state, "--count: '%s' is not a whole number 1..%d", arg, COUNT_MAX);
-        a->count = (size_t)n;
+        a->count = parse_count(state, "--count", arg, 1, COUNT_MAX);
         return 0;
     case KEY_SIZE:
         if (!parse_size(a, arg))
@@ -113,20 +139,31 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         if (!parse_number(arg, 0, UINT64_MAX, &a->seed, NULL))
             argp_error(state, "--seed: '%s' is not a whole number 0..2^64-1", arg);
         return 0;
+    case KEY_PHOTOS:
+        a->photos[a->photos_given++] = arg;
+        return 0;
+    case KEY_CROPS:
+        a->crops = parse_count(state, "--crops", arg, 1, COUNT_MAX);
+        a->window_option = true;
+        return 0;
+    case KEY_SHRINK:
+        a->shrink = a->window_option = true;
+        return 0;
+    case KEY_PROCEDURAL:
+        a->procedural = parse_count(state, "--procedural", arg, 0, COUNT_MAX - 1);
+        a->window_option = true;
+        return 0;
     case KEY_FILES:
         a->files = true;
         return 0;
     case KEY_THREADS:
-        if (!parse_number(arg, 1, THREADS_MAX, &n, NULL))
-            argp_error(state, "--threads: '%s' is not a whole number 1..%d", arg, THREADS_MAX);
-        a->threads = (int)n;
+        a->threads = (int)parse_count(state, "--threads", arg, 1, THREADS_MAX);
         return 0;
     case ARGP_KEY_ARG:
         argp_error(state, "unexpected argument '%s'", arg);
         return 0;
     case ARGP_KEY_END:
-        if (!a->folder)
-            argp_error(state, "say where to write the data set: -o DIR");
+        check_arguments(a, state);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -136,291 +173,70 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
     .options = options,
     .parser = parse,
-    .doc =
-        "Writes procedural pictures in the layout of MCL-JCI, for data sets `synthetic`: "
-        "source_images/[BMP], SQF_data, with --files distorted_image, and " MARKER ". The labels "
-        "are those of a synthetic observer: the " OBSERVER ". They are not human data. The "
-        "same seed and size give the same files.",
+    .doc = "Writes procedural pictures, or windows of photographs, in the layout of MCL-JCI, for "
+           "data sets `synthetic`: source_images/[BMP], SQF_data, with --files distorted_image, "
+           "and " VJ_SYNTH_MARKER
+           ". The labels are those of a synthetic observer: the " VJ_OBSERVER_RULE
+           ". They are not human data. The same settings and photographs give the same files.",
 };
-
-/* ---- files ---- */
-
-static int make_folder(const char *path, struct vj_error *err)
-{
-    if (mkdir(path, 0777) != 0 && errno != EEXIST)
-        return vj_fail(err, -errno, "cannot make folder %s: %s", path, strerror(errno));
-    return 0;
-}
-
-static int make_folder_in(const char *root, const char *name, struct vj_error *err)
-{
-    char *path;
-    int rc = vj_text(&path, err, "%s/%s", root, name);
-    if (!rc)
-        rc = make_folder(path, err);
-    free(path);
-    return rc;
-}
-
-static int write_stream(FILE *stream, const void *data, size_t size)
-{
-    bool good = fwrite(data, 1, size, stream) == size && fflush(stream) == 0;
-    int code = good ? 0 : errno ? -errno : -EIO;
-    if (fclose(stream) != 0 && !code)
-        code = -errno;
-    return code;
-}
-
-/* Writes beside the target and renames, so that no half-written file bears its name. */
-static int write_file(const char *path, const void *data, size_t size, struct vj_error *err)
-{
-    char *part;
-    int rc = vj_text(&part, err, "%s.part", path);
-    if (rc)
-        return rc;
-    FILE *stream = fopen(part, "wb");
-    rc = stream ? write_stream(stream, data, size) : -errno;
-    if (!rc && rename(part, path) != 0)
-        rc = -errno;
-    if (rc) {
-        vj_fail(err, rc, "%s: cannot be written: %s", path, strerror(-rc));
-        if (stream)
-            remove(part);
-    }
-    free(part);
-    return rc;
-}
-
-static bool is_empty_folder(const char *path)
-{
-    DIR *dir = opendir(path);
-    if (!dir)
-        return false;
-    bool empty = true;
-    for (const struct dirent *e; empty && (e = readdir(dir));)
-        empty = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
-    closedir(dir);
-    return empty;
-}
-
-/* What decides the files' content: a folder may be filled again only with the same. */
-static int marker_settings(char **text, const struct arguments *a, struct vj_error *err)
-{
-    return vj_text(text, err,
-                   "observer = " OBSERVER "\n"
-                   "count = %zu\n"
-                   "size = %zux%zu\n"
-                   "seed = %llu\n",
-                   a->count, a->width, a->height, (unsigned long long)a->seed);
-}
-
-static int marker_text(char **text, const char *settings, struct vj_error *err)
-{
-    return vj_text(text, err,
-                   "# Procedural pictures with labels from a synthetic observer.\n"
-                   "# These are NOT human data: nobody has looked at these pictures.\n"
-                   "%sprogram = vpjnd " VJ_VERSION "\n",
-                   settings);
-}
-
-static int check_marker(const char *folder, const char *path, const char *settings,
-                        struct vj_error *err)
-{
-    uint8_t *data = NULL;
-    size_t size;
-    if (vj_file_read(&data, &size, path, 65536, NULL) != 0)
-        return vj_fail(err, -EEXIST,
-                       "%s: is not empty and has no " MARKER "; name an empty or a new folder",
-                       folder);
-    bool same = memmem(data, size, settings, strlen(settings)) != NULL;
-    free(data);
-    if (!same)
-        return vj_fail(err, -EEXIST,
-                       "%s: holds a procedural data set of other settings (see %s); name another "
-                       "folder, or remove this one",
-                       folder, path);
-    return 0;
-}
-
-static int make_layout(const struct arguments *a, struct vj_error *err)
-{
-    int rc = make_folder_in(a->folder, "source_images", err);
-    if (!rc)
-        rc = make_folder_in(a->folder, "source_images/[BMP]", err);
-    if (!rc)
-        rc = make_folder_in(a->folder, "SQF_data", err);
-    if (!rc && a->files)
-        rc = make_folder_in(a->folder, "distorted_image", err);
-    return rc;
-}
-
-/* Makes or checks the folder, leaves the marker and the empty layout in it. */
-static int prepare_folder(const struct arguments *a, struct vj_error *err)
-{
-    char *marker = NULL, *settings = NULL, *text = NULL;
-    int rc = vj_text(&marker, err, "%s/" MARKER, a->folder);
-    if (!rc)
-        rc = marker_settings(&settings, a, err);
-    if (!rc)
-        rc = marker_text(&text, settings, err);
-    if (!rc)
-        rc = make_folder(a->folder, err);
-    if (!rc && !is_empty_folder(a->folder))
-        rc = check_marker(a->folder, marker, settings, err);
-    if (!rc)
-        rc = write_file(marker, text, strlen(text), err);
-    if (!rc)
-        rc = make_layout(a, err);
-    free(text);
-    free(settings);
-    free(marker);
-    return rc;
-}
 
 /* ---- one picture ---- */
 
-/* What one thread works with; all memory is taken once. */
+/* What one thread works with; all memory but the photograph's is taken once. */
 struct worker {
-    struct vj_image source, decoded;
-    struct vj_jpeg_plan *plan;
-    struct vj_jpeg_scratch *jpeg;
-    struct vj_quality_reference *anchor;
-    struct vj_quality_scratch *quality;
+    struct vj_image picture, photo;
+    size_t photo_index; /* which photograph `photo` is, when it has pixels */
+    struct vj_observer *observer;
 };
 
 static void worker_close(struct worker *w)
 {
-    vj_quality_scratch_free(w->quality);
-    vj_quality_reference_free(w->anchor);
-    vj_jpeg_scratch_free(w->jpeg);
-    vj_jpeg_plan_free(w->plan);
-    vj_image_free(&w->decoded);
-    vj_image_free(&w->source);
+    vj_observer_free(w->observer);
+    vj_image_free(&w->photo);
+    vj_image_free(&w->picture);
 }
 
 static int worker_open(struct worker *w, size_t width, size_t height, struct vj_error *err)
 {
-    const enum vj_subsampling sampling = VJ_SUBSAMPLING_420;
     *w = (struct worker){0};
-    int rc = vj_image_alloc(&w->source, width, height, 3, err);
-    if (!rc)
-        rc = vj_image_alloc(&w->decoded, width, height, 3, err);
-    if (!rc)
-        rc = vj_jpeg_plan_reserve(&w->plan, width, height, 3, sampling, err);
-    if (!rc)
-        rc = vj_jpeg_scratch_create(&w->jpeg, width, height, 3, sampling, err);
-    if (!rc)
-        rc = vj_quality_reference_create(&w->anchor, width, height, VJ_QUALITY_MS_SSIM, err);
-    if (!rc)
-        rc = vj_quality_scratch_create(&w->quality, width, height, VJ_QUALITY_MS_SSIM, err);
-    return rc;
+    int rc = vj_image_alloc(&w->picture, width, height, 3, err);
+    return rc ? rc : vj_observer_create(&w->observer, width, height, err);
 }
 
-/*
- * The observer's JND of w->source, or VJ_QF_UNKNOWN when it sees no difference even at QF 1.
- * MS-SSIM is not quite monotone in QF, so every QF is tried from the top.
- */
-static int observe(struct worker *w, int *jnd, struct vj_error *err)
+/* The photograph stays for the next window, which is most often of the same one. */
+static int cut_window(const struct vj_photos *photos, struct worker *w, size_t index,
+                      struct vj_error *err)
 {
-    int rc = vj_jpeg_plan_load(w->plan, &w->source, VJ_SUBSAMPLING_420, err);
-    if (!rc)
-        rc = vj_jpeg_plan_decode(w->plan, ANCHOR_QF, w->decoded.data, w->jpeg, err);
-    if (!rc)
-        rc = vj_quality_reference_load(w->anchor, &w->decoded, err);
-    *jnd = VJ_QF_UNKNOWN;
-    for (int qf = ANCHOR_QF - 1; qf >= 1 && !rc; qf--) {
-        struct vj_quality_values values;
-        rc = vj_jpeg_plan_decode(w->plan, qf, w->decoded.data, w->jpeg, err);
+    const struct vj_window *window = &photos->window[index];
+    if (!w->photo.data || w->photo_index != window->photo) {
+        vj_image_free(&w->photo);
+        int rc = vj_photo_read(&w->photo, &photos->photo[window->photo], err);
         if (rc)
-            break;
-        rc = vj_quality_compute(w->anchor, w->decoded.data, w->quality, &values);
-        if (rc)
-            return vj_fail(err, rc, "MS-SSIM at quality factor %d failed", qf);
-        if (values.ms_ssim < THRESHOLD) {
-            *jnd = qf;
-            break;
-        }
+            return rc;
+        w->photo_index = window->photo;
     }
-    return rc;
-}
-
-static int write_source(const struct arguments *a, const struct worker *w, size_t id,
-                        struct vj_error *err)
-{
-    char *path;
-    int rc = vj_text(&path, err, "%s/source_images/[BMP]/ImageJND_SRC%02zu.bmp", a->folder, id);
-    if (!rc)
-        rc = vj_image_write_bmp(&w->source, path, err);
-    free(path);
-    return rc;
-}
-
-/* A stair function of one drop, or of none. */
-static int write_label(const struct arguments *a, size_t id, int jnd, struct vj_error *err)
-{
-    char *path, text[64];
-    if (jnd == VJ_QF_UNKNOWN)
-        snprintf(text, sizeof(text), "%d\n1\n", ANCHOR_QF);
-    else
-        snprintf(text, sizeof(text), "%d %d\n1 0\n", ANCHOR_QF, jnd);
-    int rc = vj_text(&path, err, "%s/SQF_data/Image_%zu_l_h.txt", a->folder, id);
-    if (!rc)
-        rc = write_file(path, text, strlen(text), err);
-    free(path);
-    return rc;
-}
-
-static int write_candidate(const struct arguments *a, const struct worker *w, size_t id, int qf,
-                           struct vj_error *err)
-{
-    char *path;
-    uint8_t *data = NULL;
-    size_t size;
-    int rc = vj_text(&path, err, "%s/distorted_image/ImageJND_SRC%02zu/ImageJND_SRC%02zu_%03d.jpg",
-                     a->folder, id, id, qf);
-    if (!rc)
-        rc = vj_jpeg_encode(&data, &size, &w->source, qf, VJ_SUBSAMPLING_420, err);
-    if (!rc)
-        rc = write_file(path, data, size, err);
-    free(data);
-    free(path);
-    return rc;
-}
-
-static int write_candidates(const struct arguments *a, const struct worker *w, size_t id,
-                            struct vj_error *err)
-{
-    char *folder;
-    int rc = vj_text(&folder, err, "%s/distorted_image/ImageJND_SRC%02zu", a->folder, id);
-    if (!rc)
-        rc = make_folder(folder, err);
-    for (int qf = 1; qf <= VJ_QF_MAX && !rc; qf++)
-        rc = write_candidate(a, w, id, qf, err);
-    free(folder);
-    return rc;
+    vj_window_cut(&w->picture, &w->photo, window);
+    return 0;
 }
 
 /* id: from 1; jnd: the label found */
-static int make_picture(const struct arguments *a, struct worker *w, size_t id, int *jnd,
+static int make_picture(const struct vj_synth_set *set, struct worker *w, size_t id, int *jnd,
                         struct vj_error *err)
 {
-    int rc =
-        vj_generate_picture(w->source.data, a->width, a->height, a->seed, (uint32_t)(id - 1), err);
+    int rc = id <= set->procedural ? vj_generate_picture(w->picture.data, set->width, set->height,
+                                                         set->seed, (uint32_t)(id - 1), err)
+                                   : cut_window(set->photos, w, id - set->procedural - 1, err);
     if (!rc)
-        rc = observe(w, jnd, err);
-    if (!rc)
-        rc = write_source(a, w, id, err);
-    if (!rc && a->files)
-        rc = write_candidates(a, w, id, err);
-    if (!rc)
-        rc = write_label(a, id, *jnd, err);
-    return rc;
+        rc = vj_observer_jnd(w->observer, &w->picture, jnd, err);
+    return rc ? rc : vj_synth_write(set, &w->picture, id, *jnd, err);
 }
 
 /* ---- all pictures ---- */
 
 struct run {
-    const struct arguments *arguments;
+    const struct vj_synth_set *set;
+    size_t count; /* pictures in all */
+    int threads;
     struct vj_progress progress;
     bool show;           /* progress goes to a terminal */
     struct vj_error err; /* first failure, code 0 when none; written in a critical section */
@@ -451,19 +267,19 @@ static void one_more(struct run *run)
 
 static void make_pictures(struct run *run)
 {
-    const struct arguments *a = run->arguments;
-    int threads = a->count < (size_t)a->threads ? (int)a->count : a->threads;
+    const struct vj_synth_set *set = run->set;
+    int threads = run->count < (size_t)run->threads ? (int)run->count : run->threads;
 #pragma omp parallel num_threads(threads)
     {
         struct worker w;
         struct vj_error err = {0};
-        if (worker_open(&w, a->width, a->height, &err))
+        if (worker_open(&w, set->width, set->height, &err))
             note_failure(run, &err);
 #pragma omp for schedule(dynamic, 1)
-        for (size_t i = 0; i < a->count; i++) {
+        for (size_t i = 0; i < run->count; i++) {
             if (has_failed(run))
                 continue;
-            if (make_picture(a, &w, i + 1, &run->jnd[i], &err))
+            if (make_picture(set, &w, i + 1, &run->jnd[i], &err))
                 note_failure(run, &err);
             else
                 one_more(run);
@@ -477,52 +293,126 @@ static int by_value(const void *a, const void *b)
     return *(const int *)a - *(const int *)b;
 }
 
-static void summarise(const struct arguments *a, int *jnd)
+static void summarise(const struct vj_synth_set *set, int *jnd, size_t count)
 {
     size_t none = 0;
-    qsort(jnd, a->count, sizeof(*jnd), by_value);
-    while (none < a->count && jnd[none] == VJ_QF_UNKNOWN)
+    qsort(jnd, count, sizeof(*jnd), by_value);
+    while (none < count && jnd[none] == VJ_QF_UNKNOWN)
         none++;
-    printf("%s: %zu procedural pictures of %zux%zu, seed %llu", a->folder, a->count, a->width,
-           a->height, (unsigned long long)a->seed);
-    if (none < a->count)
+    printf("%s: ", set->folder);
+    if (set->procedural)
+        printf("%zu procedural pictures", set->procedural);
+    if (set->photos)
+        printf("%s%zu windows of photographs", set->procedural ? " and " : "",
+               set->photos->windows);
+    printf(", %zux%zu, seed %llu", set->width, set->height, (unsigned long long)set->seed);
+    if (none < count)
         printf("; the synthetic observer's JND is at QF %d..%d, median %d", jnd[none],
-               jnd[a->count - 1], jnd[none + (a->count - none) / 2]);
+               jnd[count - 1], jnd[none + (count - none) / 2]);
     if (none)
         printf("; %zu without one", none);
     putchar('\n');
 }
 
+static int make_set(const struct vj_synth_set *set, int threads, struct vj_error *err)
+{
+    struct run run = {.set = set, .count = vj_synth_count(set), .threads = threads};
+    int rc = vj_synth_prepare(set, err);
+    if (rc)
+        return rc;
+    run.jnd = vj_calloc(run.count, sizeof(*run.jnd));
+    if (!run.jnd)
+        return vj_fail(err, -ENOMEM, "out of memory");
+    run.show = isatty(STDERR_FILENO) == 1;
+    if (run.show)
+        vj_progress_start(&run.progress, stderr, run.count, 0);
+    make_pictures(&run);
+    if (run.show)
+        vj_progress_finish(&run.progress);
+    if (run.err.code)
+        *err = run.err;
+    else
+        summarise(set, run.jnd, run.count);
+    free(run.jnd);
+    return err->code;
+}
+
+/* ---- the command ---- */
+
+static void list_refusals(const struct vj_photos *photos)
+{
+    for (size_t i = 0; i < photos->count; i++)
+        if (photos->photo[i].refusal)
+            fprintf(stderr, "vpjnd: left out: %s\n", photos->photo[i].refusal);
+}
+
+static int plan_photos(struct vj_photos *photos, const struct arguments *a, struct vj_error *err)
+{
+    const struct vj_window_options opt = {
+        .width = a->width,
+        .height = a->height,
+        .crops = a->crops,
+        .limit = a->count,
+        .seed = a->seed,
+        .shrink = a->shrink,
+    };
+    int rc = 0;
+    for (size_t i = 0; i < a->photos_given && !rc; i++)
+        rc = vj_photos_add(photos, a->photos[i], err);
+    if (!rc)
+        rc = vj_photos_plan(photos, &opt, a->threads, err);
+    if (!rc && photos->windows == 0)
+        rc = vj_fail(err, -ENODATA,
+                     "--photos: no window of %zux%zu can be cut from any of the %zu photographs",
+                     a->width, a->height, photos->count);
+    if (!rc && a->procedural + photos->windows > VJ_SYNTH_COUNT_MAX)
+        rc = vj_fail(err, -E2BIG,
+                     "%zu procedural pictures and %zu windows are more than a data set holds, %d; "
+                     "lower --crops, or set --count %zu",
+                     a->procedural, photos->windows, VJ_SYNTH_COUNT_MAX,
+                     VJ_SYNTH_COUNT_MAX - a->procedural);
+    return rc;
+}
+
 int vj_cmd_synth(int argc, char **argv)
 {
     struct arguments a = {
-        .count = 50,
         .width = 1920,
         .height = 1080,
         .seed = 1,
+        .crops = 1,
         .threads = omp_get_num_procs(),
+        .photos = vj_calloc((size_t)argc, sizeof(*a.photos)),
     };
+    if (!a.photos) {
+        fputs("vpjnd: out of memory\n", stderr);
+        return VJ_EXIT_USAGE;
+    }
     argp_parse(&argp, argc, argv, 0, NULL, &a);
 
-    struct run run = {.arguments = &a};
-    int rc = prepare_folder(&a, &run.err);
-    if (!rc) {
-        run.jnd = vj_calloc(a.count, sizeof(*run.jnd));
-        rc = run.jnd ? 0 : vj_fail(&run.err, -ENOMEM, "out of memory");
-    }
-    if (!rc) {
-        run.show = isatty(STDERR_FILENO) == 1;
-        if (run.show)
-            vj_progress_start(&run.progress, stderr, a.count, 0);
-        make_pictures(&run);
-        if (run.show)
-            vj_progress_finish(&run.progress);
-        rc = run.err.code;
-    }
+    struct vj_photos photos = {0};
+    struct vj_error err = {0};
+    struct vj_synth_set set = {
+        .folder = a.folder,
+        .procedural = a.photos_given ? a.procedural
+                      : a.count      ? a.count
+                                     : COUNT_DEFAULT,
+        .width = a.width,
+        .height = a.height,
+        .seed = a.seed,
+        .photos = a.photos_given ? &photos : NULL,
+        .crops = a.crops,
+        .shrink = a.shrink,
+        .files = a.files,
+    };
+    int rc = a.photos_given ? plan_photos(&photos, &a, &err) : 0;
+    if (!rc)
+        rc = make_set(&set, a.threads, &err);
+    list_refusals(&photos);
     if (rc)
-        fprintf(stderr, "vpjnd: %s\n", run.err.text);
-    else
-        summarise(&a, run.jnd);
-    free(run.jnd);
-    return rc ? VJ_EXIT_USAGE : VJ_EXIT_OK;
+        fprintf(stderr, "vpjnd: %s\n", err.text);
+    int status = rc ? VJ_EXIT_USAGE : photos.refused ? VJ_EXIT_SOME_FAILED : VJ_EXIT_OK;
+    vj_photos_free(&photos);
+    free(a.photos);
+    return status;
 }

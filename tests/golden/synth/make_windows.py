@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Writes windows.csv: which windows `vpjnd synth --photos` cuts from stand-in photographs.
+
+A second implementation, with nothing but the standard library, of the random numbers (Philox4x32-10
+keyed by the seed, on the hash of the name and the number of the crop), of the choice of windows and
+of the box average. The pixels of a photograph follow from pixel(); the C test computes the same.
+
+    python3 make_windows.py           write windows.csv beside this script
+"""
+import hashlib
+import os
+
+WIDTH, HEIGHT, CROPS = 208, 177, 6
+PURPOSE = 9  # VJ_RNG_CROPS
+M32 = 0xFFFFFFFF
+
+# name, width, height
+PHOTOS = [
+    ("landscape.ppm", 640, 540),
+    ("just a window.png", 208, 177),
+    ("Zürich.bmp", 417, 355),
+    ("narrow.png", 209, 700),
+    ("wide.ppm", 1000, 360),
+]
+SEEDS = [1, 0x8000000000000005]
+
+
+def pixel(x, y, c):
+    return (3 * x * x + 5 * x * y + y * y + 31 * c + (x ^ y)) & 255
+
+
+def name_hash(name):
+    value = 0xCBF29CE484222325
+    for byte in name.encode():
+        value = (value ^ byte) * 0x100000001B3 % 2**64
+    return value
+
+
+def philox(counter, key):
+    for turn in range(10):
+        k0, k1 = (key[0] + turn * 0x9E3779B9) & M32, (key[1] + turn * 0xBB67AE85) & M32
+        high0, low0 = divmod(0xD2511F53 * counter[0], 2**32)
+        high1, low1 = divmod(0xCD9E8D57 * counter[2], 2**32)
+        counter = [high1 ^ counter[1] ^ k0, low1, high0 ^ counter[3] ^ k1, low0]
+    return counter
+
+
+def windows(name, width, height, seed, shrink):
+    stream = name_hash(name)
+    found = []
+    for crop in range(CROPS):
+        word = philox([stream & M32, stream >> 32, crop, PURPOSE], [seed & M32, seed >> 32])
+        factors = [f for f in (1, 2, 3) if width // f >= WIDTH and height // f >= HEIGHT]
+        factor = factors[word[2] * len(factors) >> 32] if shrink else 1
+        x = word[0] * (width // factor - WIDTH + 1) >> 32
+        y = word[1] * (height // factor - HEIGHT + 1) >> 32
+        if (x, y, factor) not in found:
+            found.append((x, y, factor))
+    return found
+
+
+def cut(x0, y0, f):
+    out = bytearray()
+    for y in range(y0, y0 + HEIGHT):
+        for x in range(x0, x0 + WIDTH):
+            for c in range(3):
+                total = sum(pixel(x * f + i, y * f + j, c) for j in range(f) for i in range(f))
+                out.append((2 * total + f * f) // (2 * f * f))
+    return bytes(out)
+
+
+def main():
+    folder = os.path.dirname(os.path.abspath(__file__))
+    with open(os.path.join(folder, "windows.csv"), "w", encoding="utf-8") as out:
+        out.write("seed,shrink,name,width,height,x,y,factor,sha256\n")
+        for seed in SEEDS:
+            for shrink in (0, 1):
+                for name, width, height in PHOTOS:
+                    for x, y, f in windows(name, width, height, seed, shrink):
+                        digest = hashlib.sha256(cut(x, y, f)).hexdigest()
+                        out.write(f"{seed},{shrink},{name},{width},{height},{x},{y},{f},{digest}\n")
+
+
+if __name__ == "__main__":
+    main()
