@@ -6,7 +6,7 @@
  * exact JPEG model from the source, or read from the data set's own files; the pixel-JND map is
  * made as in evaluation. Batch number `step` is a pure function of (configuration, data, step):
  * nothing depends on threads, on what was asked before, or on what is kept in memory, so that a
- * resumed run sees the same batches.
+ * resumed run sees the same batches. What is drawn, and how: host/train_pairs.h.
  */
 #ifndef VJ_HOST_TRAIN_DATA_H
 #define VJ_HOST_TRAIN_DATA_H
@@ -21,13 +21,6 @@
 #include "host/options.h"
 #include "host/trainer.h"
 #include "host/weights.h"
-
-/* How the quality factor of a pair is drawn, once its picture is. */
-enum vj_pair_sampling {
-    VJ_PAIRS_UNIFORM = 0, /* every quality factor below the anchor is equally likely */
-    VJ_PAIRS_BALANCED,    /* lossy or lossless with equal chance, then uniform on that side */
-    VJ_PAIRS_BOUNDARY,    /* as balanced, the distance to the JND drawn uniformly on a log scale */
-};
 
 struct vj_train_data;
 

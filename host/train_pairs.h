@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which pictures, quality factors and patches a training step sees: pure functions of (seed, step).
+ *
+ * Reference number k of a step is element K = (step - 1) * batch + k of an endless sequence of
+ * epochs, each a permutation of the pictures. Random words are vj_random4(seed, VJ_RNG_PAIRS,
+ * stream, index):
+ *   stream  2^63 | epoch  index i             sort key of picture i in that epoch
+ *   stream  K             index p = 0..4095   patch p: y, x, the two mirrors
+ *   stream  K             index 4096          side of the first quality factor, JND level
+ *   stream  K             index 5000 + l      quality factor l
+ *   stream  K             index 8192 + p      patch p of the map, where it has a place of its own
+ */
+#ifndef VJ_HOST_TRAIN_PAIRS_H
+#define VJ_HOST_TRAIN_PAIRS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "host/error.h"
+
+/* How the quality factor of a pair is drawn, once its picture is (option `pairs`). */
+enum vj_pair_sampling {
+    VJ_PAIRS_UNIFORM = 0, /* every quality factor below the anchor is equally likely */
+    VJ_PAIRS_BALANCED,    /* lossy and lossless in turn, then uniform on that side */
+    VJ_PAIRS_BOUNDARY,    /* as balanced, the distance to the JND drawn uniformly on a log scale */
+};
+
+/* A picture and the random word that it is sorted by. */
+struct vj_pair_key {
+    uint32_t word, picture;
+};
+
+/* The sequence of pictures; remembers the permutation of the epoch asked for last. */
+struct vj_pair_order {
+    uint64_t seed;
+    size_t pictures;
+    uint64_t epoch;
+    struct vj_pair_key *order; /* owned, [pictures] */
+    bool known;
+};
+
+/* pictures >= 1. -ENOMEM. */
+int vj_pair_order_open(struct vj_pair_order *o, uint64_t seed, size_t pictures,
+                       struct vj_error *err);
+void vj_pair_order_close(struct vj_pair_order *o);
+
+/* Picture of element K; every picture comes once in each run of `pictures` elements. */
+size_t vj_pair_picture(struct vj_pair_order *o, uint64_t element);
+
+/* JND level, 0..levels - 1, of element K. */
+int vj_pair_level(uint64_t seed, uint64_t element, int levels);
+
+/*
+ * Quality factor number l of element K.
+ * first, last: range of quality factors; boundary: the JND, lossy where qf <= boundary
+ * A side that is empty gives its turns to the other one.
+ */
+int vj_pair_qf(uint64_t seed, uint64_t element, size_t l, enum vj_pair_sampling sampling, int first,
+               int last, int boundary);
+
+/* Where a patch lies and how it is mirrored. */
+struct vj_pair_patch {
+    int32_t origin[2];     /* (y, x) of its top left corner */
+    int32_t jnd_origin[2]; /* the same of the map's patch */
+    bool mirror_x, mirror_y;
+};
+
+/*
+ * Patch p of element K: uniform in [0, height - side] x [0, width - side], with replacement.
+ * independent: the map's patch has a place of its own; flip: mirrors are drawn
+ */
+struct vj_pair_patch vj_pair_place(uint64_t seed, uint64_t element, size_t p, size_t width,
+                                   size_t height, size_t side, bool independent, bool flip);
+
+#endif
