@@ -378,7 +378,7 @@ static int place_patches(struct vj_passage *t, struct vj_error *err)
     }
     int r = engine->device.ops->positions(engine->device.state, t->loaded->slot,
                                           (const int32_t(*)[2])t->row->origin,
-                                          (const int32_t(*)[2])own, err);
+                                          (const int32_t(*)[2])own, NULL, err);
     free(own);
     return r;
 }
