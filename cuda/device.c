@@ -146,6 +146,7 @@ static void close_slot(struct vj_cuda_slot *s)
     cudaFree(s->gpu_memory);
     cudaFreeHost(s->host_memory);
     free(s->record);
+    free(s->wanted);
 }
 
 static void close_ring(struct vj_cuda_ring *ring)
@@ -259,7 +260,8 @@ static int open_slot(struct vj_cuda_device *dev, struct vj_cuda_slot *s, struct 
     s->results =
         (struct vj_cuda_results){.size = dev->sizes.result_bytes, .most = dev->sizes.results};
     s->record = vj_calloc((size_t)dev->sizes.results, sizeof(*s->record));
-    if (!s->record)
+    s->wanted = vj_calloc(dev->sizes.plan.weights_count, sizeof(*s->wanted));
+    if (!s->record || !s->wanted)
         return vj_fail(err, -ENOMEM, "out of memory");
     return open_objects(dev, s, err);
 }
@@ -495,7 +497,7 @@ static int check_positions(const struct vj_cuda_device *dev, const struct vj_cud
 }
 
 static int cuda_positions(void *state, int slot, const int32_t (*origin)[2],
-                          const int32_t (*jnd_origin)[2], struct vj_error *err)
+                          const int32_t (*jnd_origin)[2], const bool *wanted, struct vj_error *err)
 {
     struct vj_cuda_device *dev = state;
     struct vj_cuda_slot *s = NULL;
@@ -514,6 +516,8 @@ static int cuda_positions(void *state, int slot, const int32_t (*origin)[2],
         r = drain(dev, s, err);
     if (r)
         return r;
+    for (size_t n = 0; n < dev->sizes.plan.weights_count; n++)
+        s->wanted[n] = !wanted || wanted[n];
     r = send(dev, s->gpu.origin, s->host.origin, origin, bytes, err);
     if (!r)
         r = send(dev, s->gpu.jnd_origin, s->host.jnd_origin, jnd_origin, bytes, err);
@@ -522,7 +526,7 @@ static int cuda_positions(void *state, int slot, const int32_t (*origin)[2],
     if (!r)
         r = gather_reference(dev, s, err);
     if (!r)
-        r = vj_cuda_networks_reference(dev->networks, dev->compute, slot, &s->gpu, err);
+        r = vj_cuda_networks_reference(dev->networks, dev->compute, slot, &s->gpu, s->wanted, err);
     s->placed = r == 0;
     return leave(dev, s, r, err);
 }
@@ -789,6 +793,9 @@ static int cuda_scores(void *state, int slot, size_t network, int draw, int coun
     if (count < 1 || count != s->kept)
         return vj_fail(err, -EINVAL, "scores of %d candidates asked for, patches of %d were kept",
                        count, s->kept);
+    if (!s->wanted[network])
+        return vj_fail(err, -EINVAL, "scores of network %zu, which positions() did not want",
+                       network);
     r = add_record(dev, s, vj_cuda_score_result_bytes(&dev->sizes, count), &record, err);
     if (r)
         return r;

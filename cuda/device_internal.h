@@ -49,6 +49,7 @@ struct vj_cuda_slot {
     cudaEvent_t arrived, done;
 
     bool loaded, mapped, placed; /* stages asked for since the last source() */
+    bool *wanted;                /* [weights_count] networks that the last positions() wanted */
     bool map8_unchecked;         /* host.not_finite is on its way */
     size_t width, height;
     int channels;
@@ -88,9 +89,10 @@ void vj_cuda_networks_close(struct vj_cuda_networks *networks);
 /* Bytes on the GPU. NULL gives zeros. */
 void vj_cuda_networks_bytes(const struct vj_cuda_networks *networks, size_t *weights, size_t *work);
 
-/* Reference sides of all networks and draws from the slot's patches. */
+/* Reference sides of all draws from the slot's patches. wanted: [weights_count] which networks' */
 int vj_cuda_networks_reference(struct vj_cuda_networks *networks, cudaStream_t stream, int slot,
-                               const struct vj_cuda_slot_buffers *buffers, struct vj_error *err);
+                               const struct vj_cuda_slot_buffers *buffers, const bool *wanted,
+                               struct vj_error *err);
 
 /* Scores of `count` kept candidates into the slot's score, quality and weight. */
 int vj_cuda_networks_scores(struct vj_cuda_networks *networks, cudaStream_t stream, int slot,

@@ -78,13 +78,14 @@ static size_t side(const struct vj_cuda_networks *n, int slot, int draw)
 }
 
 int vj_cuda_networks_reference(struct vj_cuda_networks *n, cudaStream_t stream, int slot,
-                               const struct vj_cuda_slot_buffers *buffers, struct vj_error *err)
+                               const struct vj_cuda_slot_buffers *buffers, const bool *wanted,
+                               struct vj_error *err)
 {
     const struct vj_device_plan *plan = &n->sizes->plan;
     size_t patches = (size_t)plan->patches, bytes = n->sizes->patch;
     int r = 0;
     for (size_t i = 0; !r && i < plan->weights_count; i++)
-        for (int d = 0; !r && d < plan->draws; d++) {
+        for (int d = 0; !r && wanted[i] && d < plan->draws; d++) {
             size_t first = (size_t)d * patches;
             r = vj_cuda_net_reference(n->work[i], stream, side(n, slot, d),
                                       buffers->patches_reference + first * bytes,

@@ -28,6 +28,7 @@
 #include "datasets/files.h"
 #include "datasets/folds.h"
 #include "datasets/labels.h"
+#include "datasets/pattern.h"
 #include "host/checked.h"
 
 struct manifest_row {
@@ -72,63 +73,14 @@ static void manifest_close(void *state)
     free(m);
 }
 
-/* ---- patterns ---- */
-
-/* Reads the placeholder at `p` ("{qf}" or "{qf:0Wd}"); its length, or 0 when it is none. */
-static size_t placeholder(const char *p, int *width)
-{
-    *width = 1;
-    if (strncmp(p, "{qf}", 4) == 0)
-        return 4;
-    if (strncmp(p, "{qf:0", 5) == 0 && p[5] >= '1' && p[5] <= '9' && p[6] == 'd' && p[7] == '}') {
-        *width = p[5] - '0';
-        return 8;
-    }
-    return 0;
-}
-
-/* Fails on braces that are no placeholder, and without any placeholder. */
-static int check_pattern(const char *pattern, struct vj_error *err)
-{
-    size_t found = 0;
-    for (const char *p = pattern; *p;) {
-        int width;
-        size_t length = placeholder(p, &width);
-        if (!length && (*p == '{' || *p == '}'))
-            return vj_fail(err, -EINVAL,
-                           "candidates '%.200s': unknown placeholder at '%.20s'; use {qf} or "
-                           "{qf:03d}",
-                           pattern, p);
-        found += length != 0;
-        p += length ? length : 1;
-    }
-    if (!found)
-        return vj_fail(err, -EINVAL,
-                       "candidates '%.200s': no {qf} in it, so all quality factors would be one "
-                       "file",
-                       pattern);
-    return 0;
-}
-
-/* The pattern with its placeholders filled in, in fresh memory. */
+/* Path of the candidate at `qf`, in fresh memory. */
 static int expand_pattern(char **out, const char *folder, const char *pattern, int qf,
                           struct vj_error *err)
 {
     char text[PATH_MAX];
-    size_t used = 0;
     *out = NULL;
-    for (const char *p = pattern; *p;) {
-        int width;
-        size_t length = placeholder(p, &width);
-        int wrote = length ? snprintf(text + used, sizeof(text) - used, "%0*d", width, qf)
-                           : snprintf(text + used, sizeof(text) - used, "%c", *p);
-        used += (size_t)wrote;
-        if (used >= sizeof(text))
-            return vj_fail(err, -ENAMETOOLONG, "candidates: a path longer than %d bytes", PATH_MAX);
-        p += length ? length : 1;
-    }
-    text[used] = '\0';
-    return vj_text(out, err, "%s%s", text[0] == '/' ? "" : folder, text);
+    int rc = vj_pattern_expand(text, sizeof(text), pattern, "qf", qf, "candidates", err);
+    return rc ? rc : vj_text(out, err, "%s%s", text[0] == '/' ? "" : folder, text);
 }
 
 /* ---- rows ---- */
@@ -171,7 +123,9 @@ static int check_row(struct manifest_row *row, const struct vj_csv *csv, const s
                        vj_csv_fields(csv), vj_csv_columns(csv));
     if (!*row->image)
         return vj_fail(err, -EINVAL, "no image");
-    int rc = *row->pattern && patterns_count ? check_pattern(row->pattern, err) : 0;
+    int rc = 0;
+    if (*row->pattern && patterns_count)
+        rc = vj_pattern_check(row->pattern, "qf", "candidates", err);
     if (!rc)
         rc = parse_qf(&row->qf_exact, vj_csv_field(csv, at->qf_true), err);
     if (!rc)

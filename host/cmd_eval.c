@@ -13,15 +13,22 @@
 
 struct arguments {
     struct vj_config config;
+    struct vj_text folds; /* ",vpjnd-folds:PATTERN" of every --folds */
     const char *output;
     bool resume, quiet;
 };
 
-enum { KEY_CONFIG = 256, KEY_SET, KEY_DEVICE, KEY_THREADS, KEY_RESUME, KEY_MEMORY };
+enum { KEY_CONFIG = 256, KEY_SET, KEY_FOLDS, KEY_DEVICE, KEY_THREADS, KEY_RESUME, KEY_MEMORY };
 
 static const struct argp_option options[] = {
     {"config", KEY_CONFIG, "FILE", 0, "read options from a configuration file", 0},
     {"set", KEY_SET, "KEY=VALUE", 0, "set one option; wins over what stands before it", 0},
+    {"folds", KEY_FOLDS, "PATTERN", 0,
+     "cross-validated networks: PATTERN with {fold}, as in net-{fold}.h5 or net-{fold:02d}.h5, "
+     "names one weight file for each test fold, trained without it; each image is scored by the "
+     "file of its fold, and all images make one predictor; same as vpjnd-folds:PATTERN at the end "
+     "of the option predictors; needs the option folds",
+     0},
     {"output", 'o', "FILE.h5", 0, "results file; FILE.h5.part while the run goes on", 0},
     {"resume", KEY_RESUME, NULL, 0, "go on with FILE.h5.part of a run that was cut short", 0},
     {"device", KEY_DEVICE, "NAME", 0, "same as --set device=NAME", 0},
@@ -37,6 +44,22 @@ static void check(int r, const struct vj_error *err, struct argp_state *state)
         argp_failure(state, VJ_EXIT_USAGE, 0, "%s", err->text);
 }
 
+/* Last of all, so that it does not matter whether --set predictors comes before or after. */
+static void add_folds(struct arguments *a, struct argp_state *state)
+{
+    struct vj_text list = {0};
+    struct vj_error err = {0};
+    check(vj_text_status(&a->folds, &err), &err, state);
+    if (!a->folds.data)
+        return;
+    bool alone = a->config.predictors[0] == '\0';
+    vj_text_add(&list, "%s%s", a->config.predictors, a->folds.data + alone);
+    check(vj_text_status(&list, &err), &err, state);
+    check(vj_config_set(&a->config, "predictors", list.data, &err), &err, state);
+    vj_text_free(&list);
+    vj_text_free(&a->folds);
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct arguments *a = state->input;
@@ -47,6 +70,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_SET:
         check(vj_config_set_pair(&a->config, arg, &err), &err, state);
+        return 0;
+    case KEY_FOLDS:
+        if (strchr(arg, ','))
+            argp_error(state, "--folds: '%s' has a comma, which separates predictors", arg);
+        if (!strstr(arg, "{fold"))
+            argp_error(state,
+                       "--folds: '%s' has no {fold} in it; the option folds, which says what "
+                       "images are tested together, is given as --set folds=...",
+                       arg);
+        vj_text_add(&a->folds, ",vpjnd-folds:%s", arg);
         return 0;
     case KEY_DEVICE:
         check(vj_config_set(&a->config, "device", arg, &err), &err, state);
@@ -72,6 +105,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case ARGP_KEY_END:
         if (!a->output)
             argp_error(state, "say where to write the results: -o FILE.h5");
+        add_folds(a, state);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

@@ -23,7 +23,7 @@
 
 enum {
     /* version of struct vj_device_ops and vj_trainer_ops; a module of another one is refused */
-    VJ_DEVICE_API = 2,
+    VJ_DEVICE_API = 3,
     VJ_DEVICE_JND_MAX = 8,  /* pixel-JND maps per picture */
     VJ_DEVICE_GPU_MAX = 16, /* GPUs of one run */
 };
@@ -116,15 +116,18 @@ struct vj_device_ops {
     /*
      * Places the patches and computes what does not depend on the quality factor.
      * origin, jnd_origin: [draws][patches][2] (y, x) top left corners; jnd_origin NULL = origin
+     * wanted: [weights_count] networks that will score this picture, the others are not computed;
+     * NULL = all of them
      */
     int (*positions)(void *state, int slot, const int32_t (*origin)[2],
-                     const int32_t (*jnd_origin)[2], struct vj_error *err);
+                     const int32_t (*jnd_origin)[2], const bool *wanted, struct vj_error *err);
 
     int (*candidates)(void *state, int slot, const struct vj_candidate_request *request,
                       const struct vj_candidate_values *out, struct vj_error *err);
 
     /*
-     * Scores of the last candidates() call that kept patches.
+     * Scores of the last candidates() call that kept patches, by a network that the last
+     * positions() call wanted (-EINVAL for any other).
      * score:           [count] logits
      * quality, weight: [count][patches], or both NULL
      */

@@ -52,7 +52,8 @@ struct cpu {
     struct vj_net **net;
     struct vj_net_work **work;
     struct vj_net_reference **net_reference; /* [weights_count][draws] */
-    int kept;                                /* candidates whose patches lie in patches_d */
+    bool *ready; /* [weights_count] whose reference sides are of the picture in work */
+    int kept;    /* candidates whose patches lie in patches_d */
 
     struct cpu_scratch *scratch; /* [threads] */
 };
@@ -103,6 +104,7 @@ static void cpu_close(void *state)
     }
     free(cpu->work);
     free(cpu->net);
+    free(cpu->ready);
     free(cpu->origin);
     free(cpu->patches_r);
     free(cpu->patches_j);
@@ -190,8 +192,9 @@ static int open_networks(struct cpu *cpu, struct vj_error *err)
     cpu->work = vj_calloc(plan->weights_count, sizeof(struct vj_net_work *));
     cpu->net_reference =
         vj_calloc(plan->weights_count * (size_t)plan->draws, sizeof(struct vj_net_reference *));
+    cpu->ready = vj_calloc(plan->weights_count, sizeof(*cpu->ready));
     if (!cpu->origin || !cpu->patches_r || !cpu->patches_j || !cpu->patches_d || !cpu->net ||
-        !cpu->work || !cpu->net_reference)
+        !cpu->work || !cpu->net_reference || !cpu->ready)
         return vj_fail(err, -ENOMEM, "out of memory for %zu patches of %d pixels", kept,
                        plan->patch_size);
     int r = 0;
@@ -292,6 +295,8 @@ static int cpu_source(void *state, int slot, const struct vj_image *source,
     cpu->width = source->width;
     cpu->height = source->height;
     cpu->channels = source->channels;
+    for (size_t n = 0; n < cpu->plan.weights_count; n++)
+        cpu->ready[n] = false;
     copy_picture(&cpu->source, source);
     int r = vj_jpeg_plan_load(cpu->jpeg, &cpu->source, cpu->plan.sampling, err);
     if (!r)
@@ -350,8 +355,22 @@ static void gather_map(const uint8_t *map, size_t width, const int32_t origin[2]
                map + (size_t)(origin[0] + y) * width + (size_t)origin[1], (size_t)size);
 }
 
+static int load_references(struct cpu *cpu, size_t network, struct vj_error *err)
+{
+    const struct vj_device_plan *plan = &cpu->plan;
+    size_t bytes = patch_bytes(cpu);
+    int r = 0;
+    for (int d = 0; !r && d < plan->draws; d++) {
+        size_t first = (size_t)d * (size_t)plan->patches;
+        r = vj_net_reference_load(cpu->net_reference[reference_index(cpu, network, d)],
+                                  cpu->work[network], cpu->patches_r + first * bytes,
+                                  cpu->patches_j + first * (bytes / 3), (size_t)plan->patches, err);
+    }
+    return r;
+}
+
 static int cpu_positions(void *state, int slot, const int32_t (*origin)[2],
-                         const int32_t (*jnd_origin)[2], struct vj_error *err)
+                         const int32_t (*jnd_origin)[2], const bool *wanted, struct vj_error *err)
 {
     (void)slot;
     struct cpu *cpu = state;
@@ -368,14 +387,12 @@ static int cpu_positions(void *state, int slot, const int32_t (*origin)[2],
                    cpu->patches_j + p * (bytes / 3));
     }
     int r = 0;
-    for (size_t n = 0; !r && n < plan->weights_count; n++)
-        for (int d = 0; !r && d < plan->draws; d++) {
-            size_t first = (size_t)d * (size_t)plan->patches;
-            r = vj_net_reference_load(cpu->net_reference[reference_index(cpu, n, d)], cpu->work[n],
-                                      cpu->patches_r + first * bytes,
-                                      cpu->patches_j + first * (bytes / 3), (size_t)plan->patches,
-                                      err);
-        }
+    for (size_t n = 0; !r && n < plan->weights_count; n++) {
+        bool in_use = !wanted || wanted[n];
+        if (in_use)
+            r = load_references(cpu, n, err);
+        cpu->ready[n] = in_use && !r;
+    }
     return r;
 }
 
@@ -529,6 +546,9 @@ static int cpu_scores(void *state, int slot, size_t network, int draw, int count
     if (count != cpu->kept)
         return vj_fail(err, -EINVAL, "scores of %d candidates asked for, patches of %d were kept",
                        count, cpu->kept);
+    if (!cpu->ready[network])
+        return vj_fail(err, -EINVAL, "scores of network %zu, which positions() did not want",
+                       network);
     return vj_net_scores(
         cpu->work[network], cpu->net_reference[reference_index(cpu, network, draw)],
         kept_patch(cpu, draw, count, 0, 0), (size_t)count, score, quality, weight, err);

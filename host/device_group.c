@@ -58,10 +58,10 @@ static int group_jnd_maps(void *state, int slot, struct vj_error *err)
 }
 
 static int group_positions(void *state, int slot, const int32_t (*origin)[2],
-                           const int32_t (*jnd_origin)[2], struct vj_error *err)
+                           const int32_t (*jnd_origin)[2], const bool *wanted, struct vj_error *err)
 {
     struct group *g = state;
-    return g->ops->positions(member(g, slot), slot / g->count, origin, jnd_origin, err);
+    return g->ops->positions(member(g, slot), slot / g->count, origin, jnd_origin, wanted, err);
 }
 
 static int group_candidates(void *state, int slot, const struct vj_candidate_request *request,

@@ -134,7 +134,8 @@ static int alloc_passages(struct vj_engine *engine, struct vj_error *err)
         t->engine = engine;
         t->bytes = vj_calloc(levels, sizeof(*t->bytes));
         t->quality = vj_calloc(levels, sizeof(*t->quality));
-        ok = t->bytes && t->quality;
+        t->wanted = vj_calloc(engine->plan.weights_count, sizeof(*t->wanted));
+        ok = t->bytes && t->quality && t->wanted;
         for (size_t j = 0; ok && j < engine->plan.jnd_count; j++)
             if (engine->plan.jnd_share[j])
                 ok = (t->share[j] = vj_calloc(levels, sizeof(double))) != NULL;
@@ -155,9 +156,10 @@ static int check_memory(struct vj_engine *engine, struct vj_error *err)
         return 0;
     return vj_fail(
         err, -ENOMEM,
-        "the run needs %zu MiB for pictures of %zux%zu, max_memory allows %zu MiB; lower "
-        "patches, threads or slots, or raise it",
-        needed >> 20, engine->plan.max_width, engine->plan.max_height, limit >> 20);
+        "the run needs %zu MiB (pictures of %zux%zu, networks: %zu), max_memory allows %zu MiB; "
+        "lower patches, threads or slots, or raise it",
+        needed >> 20, engine->plan.max_width, engine->plan.max_height, engine->plan.weights_count,
+        limit >> 20);
 }
 
 int vj_engine_open(struct vj_engine *engine, const struct vj_config *config,
@@ -207,6 +209,7 @@ void vj_engine_close(struct vj_engine *engine)
         struct vj_passage *t = &engine->passage[s];
         free(t->bytes);
         free(t->quality);
+        free(t->wanted);
         for (int j = 0; j < VJ_DEVICE_JND_MAX; j++)
             free(t->share[j]);
     }
@@ -219,7 +222,7 @@ void vj_engine_close(struct vj_engine *engine)
 
 static bool is_network(const struct vj_engine *engine, size_t predictor)
 {
-    return engine->predictors->list[predictor].kind == VJ_PREDICTOR_NETWORK;
+    return vj_predictor_is_network(&engine->predictors->list[predictor]);
 }
 
 static bool has_scores(const struct vj_engine *engine, size_t predictor)
@@ -357,6 +360,28 @@ void vj_patch_positions(uint64_t seed, const char *name, int draw, bool aligned,
     }
 }
 
+/* The predictor's network for this picture; VJ_NETWORK_NONE when it is not scored by it. */
+static size_t network_of(const struct vj_passage *t, size_t predictor)
+{
+    const struct vj_predictor *p = &t->engine->predictors->list[predictor];
+    return vj_predictor_is_network(p) ? vj_predictor_network(p, t->loaded->item.fold)
+                                      : VJ_NETWORK_NONE;
+}
+
+static void choose_networks(struct vj_passage *t)
+{
+    t->networks = false;
+    for (size_t n = 0; n < t->engine->plan.weights_count; n++)
+        t->wanted[n] = false;
+    for (size_t p = 0; p < t->engine->predictors->count; p++) {
+        size_t network = network_of(t, p);
+        if (network == VJ_NETWORK_NONE)
+            continue;
+        t->wanted[network] = true;
+        t->networks = true;
+    }
+}
+
 static int place_patches(struct vj_passage *t, struct vj_error *err)
 {
     struct vj_engine *engine = t->engine;
@@ -378,7 +403,7 @@ static int place_patches(struct vj_passage *t, struct vj_error *err)
     }
     int r = engine->device.ops->positions(engine->device.state, t->loaded->slot,
                                           (const int32_t(*)[2])t->row->origin,
-                                          (const int32_t(*)[2])own, err);
+                                          (const int32_t(*)[2])own, t->wanted, err);
     free(own);
     return r;
 }
@@ -405,17 +430,20 @@ static int run_candidates(struct vj_passage *t, int first, int count, bool measu
                                           err);
 }
 
-/* Asks for the scores of the kept candidates by one network, draw by draw. */
+/*
+ * Asks for a predictor's scores of the kept candidates, draw by draw; nothing when no network of it
+ * is for this picture.
+ */
 static int run_network(struct vj_passage *t, size_t predictor, int first, int count,
                        struct vj_error *err)
 {
     struct vj_engine *engine = t->engine;
     struct vj_row *row = t->row;
     size_t patches = (size_t)engine->plan.patches;
-    size_t network = engine->predictors->list[predictor].network;
+    size_t network = network_of(t, predictor);
     float *quality = row->patch_quality[predictor], *weight = row->patch_weight[predictor];
     int r = 0;
-    for (int d = 0; !r && d < engine->plan.draws; d++) {
+    for (int d = 0; !r && network != VJ_NETWORK_NONE && d < engine->plan.draws; d++) {
         size_t at = (size_t)d * (size_t)engine->levels + (size_t)first;
         r = engine->device.ops->scores(engine->device.state, t->loaded->slot, network, d, count,
                                        row->draw_score[predictor] + at,
@@ -501,7 +529,7 @@ static int answer(void *user, int first, int count, float *probability, struct v
 static int run_lazily(struct vj_passage *t, struct vj_error *err)
 {
     for (size_t p = 0; p < t->engine->predictors->count; p++) {
-        if (!is_network(t->engine, p))
+        if (network_of(t, p) == VJ_NETWORK_NONE)
             continue;
         struct question question = {t, p};
         struct vj_search_result found;
@@ -524,8 +552,7 @@ static int run_levels(struct vj_passage *t, bool networks, struct vj_error *err)
         int r = run_candidates(t, first, count, true, networks, err);
         lap(t->row, VJ_STAGE_CANDIDATES, &start);
         for (size_t p = 0; !r && networks && p < engine->predictors->count; p++)
-            if (is_network(engine, p))
-                r = run_network(t, p, first, count, err);
+            r = run_network(t, p, first, count, err);
         lap(t->row, VJ_STAGE_NETWORK, &start);
         if (r)
             return r;
@@ -563,6 +590,7 @@ static void copy_scores(struct vj_passage *t)
                 break;
             case VJ_PREDICTOR_CONSTANT:
             case VJ_PREDICTOR_NETWORK:
+            case VJ_PREDICTOR_FOLDS:
                 break;
             }
         }
@@ -574,7 +602,7 @@ static int ask_everything(struct vj_passage *t, bool full, struct vj_error *err)
     struct vj_engine *engine = t->engine;
     struct vj_loaded *loaded = t->loaded;
     const struct vj_device_ops *ops = engine->device.ops;
-    bool networks = engine->plan.weights_count > 0;
+    bool networks = t->networks;
     bool lazy = engine->config.lazy && !full;
     double start = vj_seconds();
     int r = ops->source(engine->device.state, loaded->slot, &loaded->source,
@@ -612,6 +640,7 @@ void vj_engine_submit(struct vj_engine *engine, struct vj_loaded *loaded, bool f
         return;
     for (int qf = 0; qf <= VJ_LEVELS_MAX; qf++)
         t->files = t->files || loaded->candidate[qf].data;
+    choose_networks(t);
     row->width = loaded->source.width;
     row->height = loaded->source.height;
     int r = ask_everything(t, full, &t->error);

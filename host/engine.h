@@ -55,6 +55,8 @@ struct vj_passage {
     struct vj_loaded *loaded;
     struct vj_row *row;
     bool files;     /* candidates are files, not synthesised */
+    bool *wanted;   /* [plan.weights_count] networks that score it */
+    bool networks;  /* whether any does */
     int64_t *bytes; /* [levels] */
     struct vj_quality_values *quality;
     double *share[VJ_DEVICE_JND_MAX]; /* [levels], or NULL */

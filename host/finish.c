@@ -76,6 +76,23 @@ static int decide(struct vj_engine *engine, struct vj_results *results, struct v
     return r;
 }
 
+/*
+ * The first evaluated images that the predictor scores; one not yet evaluated ends them, so that
+ * order does not matter.
+ */
+static size_t first_images(const struct vj_predictor *p, const int32_t *status, const int32_t *fold,
+                           size_t rows, size_t good[VJ_POSITIVE_IMAGES])
+{
+    size_t images = 0;
+    for (size_t i = 0; i < rows && images < VJ_POSITIVE_IMAGES; i++) {
+        if (status[i] == VJ_STATUS_PENDING)
+            break;
+        if (status[i] == VJ_STATUS_OK && vj_predictor_network(p, fold[i]) != VJ_NETWORK_NONE)
+            good[images++] = i;
+    }
+    return images;
+}
+
 int vj_decide_positive(struct vj_engine *engine, struct vj_results *results, bool final,
                        size_t *open, struct vj_error *err)
 {
@@ -84,30 +101,27 @@ int vj_decide_positive(struct vj_engine *engine, struct vj_results *results, boo
     *open = 0;
     int r = vj_results_shape(results, "/images/status", &rows, &rank, dim, &string_size, err);
     int32_t *status = r ? NULL : vj_calloc(rows, sizeof(*status));
-    if (!r && !status)
+    int32_t *fold = r ? NULL : vj_calloc(rows, sizeof(*fold));
+    if (!r && (!status || !fold))
         r = vj_fail(err, -ENOMEM, "out of memory");
     if (!r)
         r = vj_results_read(results, "/images/status", VJ_COLUMN_I32, 0, rows, status, err);
-    /* The first evaluated images; one not yet evaluated ends them, so that order does not matter.
-     */
-    size_t good[VJ_POSITIVE_IMAGES], images = 0;
-    for (size_t i = 0; !r && i < rows && images < VJ_POSITIVE_IMAGES; i++) {
-        if (status[i] == VJ_STATUS_PENDING)
-            break;
-        if (status[i] == VJ_STATUS_OK)
-            good[images++] = i;
-    }
+    if (!r)
+        r = vj_results_read(results, "/images/fold", VJ_COLUMN_I32, 0, rows, fold, err);
     for (size_t i = 0; !r && i < engine->predictors->count; i++) {
         struct vj_predictor *p = &engine->predictors->list[i];
-        if (p->kind != VJ_PREDICTOR_NETWORK || !p->positive_auto ||
+        size_t good[VJ_POSITIVE_IMAGES];
+        if (!vj_predictor_is_network(p) || !p->positive_auto ||
             (!final && p->positive_class != VJ_POSITIVE_AUTO))
             continue;
+        size_t images = first_images(p, status, fold, rows, good);
         if (images == 0 || (!final && images < VJ_POSITIVE_IMAGES))
             ++*open;
         else
             r = decide(engine, results, p, good, images, final, err);
     }
     free(status);
+    free(fold);
     return r;
 }
 
@@ -332,7 +346,7 @@ static int predict_probabilities(struct work *w, struct vj_error *err)
     for (size_t i = 0; !r && i < w->images->count; i++) {
         if (w->images->status[i] != VJ_STATUS_OK)
             continue;
-        if (w->predictor->kind == VJ_PREDICTOR_NETWORK)
+        if (vj_predictor_is_network(w->predictor))
             vj_lossy_probability(w->score + i * levels, (int)levels, w->predictor->positive_class,
                                  probability);
         else
@@ -434,6 +448,19 @@ static void note_training_images(struct work *w, const struct vj_weights *weight
                     seen, w->images->count);
 }
 
+static void note_folds(struct work *w)
+{
+    const struct vj_predictor *p = w->predictor;
+    size_t without = 0;
+    for (size_t i = 0; i < w->images->count; i++)
+        without += w->images->fold[i] == VJ_FOLD_NONE;
+    vj_text_add(&w->note, "; each image scored by the network of its fold; %zu weight file%s",
+                p->folds, p->folds == 1 ? "" : "s");
+    if (without)
+        vj_text_add(&w->note, "; %zu of %zu images belong to no fold and are not evaluated",
+                    without, w->images->count);
+}
+
 static int predict_network(struct work *w, struct vj_error *err)
 {
     const struct vj_weights *weights = &w->engine->predictors->weights[w->predictor->network];
@@ -441,6 +468,8 @@ static int predict_network(struct work *w, struct vj_error *err)
                 vj_variant_name(weights->shape.variant), vj_weights_origin_name(weights->origin),
                 vj_positive_class_name(w->predictor->positive_class),
                 w->predictor->positive_auto ? " (decided on the first images)" : "");
+    if (w->predictor->kind == VJ_PREDICTOR_FOLDS)
+        note_folds(w);
     note_training_images(w, weights);
     if (w->predictor->positive_class == VJ_POSITIVE_AUTO)
         return 0; /* no image could be evaluated */
@@ -462,6 +491,7 @@ static int predict(struct work *w, struct vj_error *err)
     case VJ_PREDICTOR_EXTERNAL:
         return predict_external(w, err);
     case VJ_PREDICTOR_NETWORK:
+    case VJ_PREDICTOR_FOLDS:
         return predict_network(w, err);
     }
     return vj_fail(err, -EINVAL, "predictor %s has an unknown kind", w->predictor->name);

@@ -2,19 +2,24 @@
 #include "host/predictors.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "datasets/csv.h"
 #include "datasets/dataset.h"
+#include "datasets/folds.h"
+#include "datasets/pattern.h"
+#include "eval/text.h"
 #include "host/checked.h"
 #include "host/image.h"
 
 enum { PREDICTORS_MAX = 64 };
 
-enum argument { ARGUMENT_NONE, ARGUMENT_THRESHOLD, ARGUMENT_FILE };
+enum argument { ARGUMENT_NONE, ARGUMENT_THRESHOLD, ARGUMENT_FILE, ARGUMENT_PATTERN };
 
 /* What may stand before the ':'; pixel-MODEL is handled apart. */
 static const struct kind {
@@ -31,10 +36,12 @@ static const struct kind {
     {"ssim-threshold", VJ_PREDICTOR_SSIM, ARGUMENT_THRESHOLD, NAN},
     {"external", VJ_PREDICTOR_EXTERNAL, ARGUMENT_FILE, 0},
     {"vpjnd", VJ_PREDICTOR_NETWORK, ARGUMENT_FILE, 0},
+    {"vpjnd-folds", VJ_PREDICTOR_FOLDS, ARGUMENT_PATTERN, 0},
 };
 enum { KIND_COUNT = sizeof(kinds) / sizeof(kinds[0]) };
 
 static const char pixel_prefix[] = "pixel-";
+static const char fold_key[] = "fold"; /* in patterns: {fold} */
 
 /* ---- external results ---- */
 
@@ -271,15 +278,61 @@ static int unknown_kind(const char *name, struct vj_error *err)
                    known);
 }
 
-static int parse_file(struct vj_predictor *p, const char *path, struct vj_error *err)
+static int keep_path(struct vj_predictor *p, const char *path, struct vj_error *err)
 {
-    char stem[80];
     if (strlen(path) >= sizeof(p->path))
         return vj_fail(err, -ENAMETOOLONG, "predictor %s: the file name is too long", p->kind_name);
     strcpy(p->path, path);
+    return 0;
+}
+
+static int parse_file(struct vj_predictor *p, const char *path, struct vj_error *err)
+{
+    char stem[80];
+    int r = keep_path(p, path, err);
+    if (r)
+        return r;
     file_stem(path, stem, sizeof(stem));
     snprintf(p->name, sizeof(p->name), "%s-%s", p->kind_name, stem);
     return p->kind == VJ_PREDICTOR_EXTERNAL ? read_external(&p->external, path, err) : 0;
+}
+
+/*
+ * Takes the placeholders out of a pattern's stem, with the separators that then stand at an end or
+ * beside another: "net-{fold}" -> "net", "{fold}-net-{fold}-b" -> "net-b".
+ */
+static void drop_placeholders(char *stem)
+{
+    static const char separators[] = "-_.";
+    char *to = stem;
+    for (const char *p = stem; *p;) {
+        int width;
+        size_t length = vj_pattern_placeholder(p, fold_key, &width);
+        bool bare = to == stem || strchr(separators, to[-1]);
+        if (length)
+            p += length + (bare ? strspn(p + length, separators) : 0);
+        else
+            *to++ = *p++;
+    }
+    while (to > stem && strchr(separators, to[-1]))
+        to--;
+    *to = '\0';
+}
+
+/* One name for all folds; a pattern that is nothing but {fold} is called by the kind alone. */
+static int parse_pattern(struct vj_predictor *p, const char *pattern, struct vj_error *err)
+{
+    char stem[sizeof(p->path)];
+    int r = keep_path(p, pattern, err);
+    if (!r)
+        r = vj_pattern_check(pattern, fold_key, "predictor vpjnd-folds:", err);
+    if (r)
+        return r;
+    file_stem(pattern, stem, sizeof(stem));
+    drop_placeholders(stem);
+    if (stem[0])
+        snprintf(p->name, sizeof(p->name), "vpjnd-%.79s", stem);
+    return 0;
 }
 
 static int parse_one(struct vj_predictor *p, char *text, struct vj_error *err)
@@ -311,11 +364,15 @@ static int parse_one(struct vj_predictor *p, char *text, struct vj_error *err)
     case ARGUMENT_THRESHOLD:
         return argument ? parse_threshold(p, argument, err) : 0;
     case ARGUMENT_FILE:
+    case ARGUMENT_PATTERN:
         break;
     }
+    bool pattern = kind->argument == ARGUMENT_PATTERN;
     if (!argument || !*argument)
-        return vj_fail(err, -EINVAL, "predictor %s needs a file: %s:FILE", text, text);
-    return parse_file(p, argument, err);
+        return vj_fail(err, -EINVAL, "predictor %s needs a %s: %s:%s", text,
+                       pattern ? "pattern of weight files" : "file", text,
+                       pattern ? "net-{fold}.h5" : "FILE");
+    return pattern ? parse_pattern(p, argument, err) : parse_file(p, argument, err);
 }
 
 /* A name used twice gets "-2", a third time "-3". */
@@ -333,6 +390,36 @@ static void make_unique(struct vj_predictors *p, size_t index)
     }
 }
 
+/* 0 for the weight files of folds until these are known. */
+static size_t networks_of(const struct vj_predictor *mine)
+{
+    return mine->kind == VJ_PREDICTOR_NETWORK ? 1 : mine->folds;
+}
+
+static void choose_positive(struct vj_predictor *mine, const struct vj_weights *w,
+                            enum vj_positive_class positive_class)
+{
+    mine->positive_class = positive_class == VJ_POSITIVE_AUTO ? w->positive_class : positive_class;
+    mine->positive_auto = mine->positive_class == VJ_POSITIVE_AUTO;
+}
+
+/* Patches are cut once, for all networks. */
+static int check_patch_sizes(const struct vj_predictors *p, struct vj_error *err)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        const struct vj_predictor *mine = &p->list[i];
+        if (networks_of(mine) == 0)
+            continue;
+        int size = p->weights[mine->network].shape.patch_size;
+        if (size != p->weights[0].shape.patch_size)
+            return vj_fail(err, -EINVAL,
+                           "%s was made for patches of %d pixels, the first network of the run for "
+                           "%d; evaluate them in separate runs",
+                           mine->path, size, p->weights[0].shape.patch_size);
+    }
+    return 0;
+}
+
 static int read_networks(struct vj_predictors *p, enum vj_positive_class positive_class,
                          struct vj_error *err)
 {
@@ -347,16 +434,9 @@ static int read_networks(struct vj_predictors *p, enum vj_positive_class positiv
         int r = vj_weights_read(w, mine->path, err);
         if (r)
             return r;
-        mine->positive_class =
-            positive_class == VJ_POSITIVE_AUTO ? w->positive_class : positive_class;
-        mine->positive_auto = mine->positive_class == VJ_POSITIVE_AUTO;
-        if (w->shape.patch_size != p->weights[0].shape.patch_size)
-            return vj_fail(err, -EINVAL,
-                           "%s was made for patches of %d pixels, the first network of the run for "
-                           "%d; evaluate them in separate runs",
-                           mine->path, w->shape.patch_size, p->weights[0].shape.patch_size);
+        choose_positive(mine, w, positive_class);
     }
-    return 0;
+    return check_patch_sizes(p, err);
 }
 
 int vj_predictors_open(struct vj_predictors *p, const char *list,
@@ -388,6 +468,194 @@ int vj_predictors_open(struct vj_predictors *p, const char *list,
     return r ? r : read_networks(p, positive_class, err);
 }
 
+/* ---- one weight file for each fold ---- */
+
+size_t vj_predictor_network(const struct vj_predictor *p, int fold)
+{
+    if (p->kind == VJ_PREDICTOR_NETWORK)
+        return p->network;
+    for (size_t i = 0; i < p->folds; i++)
+        if (p->fold[i] == fold)
+            return p->network + i;
+    return VJ_NETWORK_NONE;
+}
+
+static int list_folds(struct vj_predictor *mine, const int32_t *fold, size_t images,
+                      struct vj_error *err)
+{
+    bool occurs[VJ_FOLDS_MAX + 1] = {false};
+    for (size_t i = 0; i < images; i++)
+        if (fold[i] != VJ_FOLD_NONE)
+            occurs[fold[i]] = true;
+    mine->fold = vj_calloc(VJ_FOLDS_MAX, sizeof(*mine->fold));
+    if (!mine->fold)
+        return vj_fail(err, -ENOMEM, "out of memory");
+    for (int f = 1; f <= VJ_FOLDS_MAX; f++)
+        if (occurs[f])
+            mine->fold[mine->folds++] = f;
+    if (mine->folds == 0)
+        return vj_fail(err, -EINVAL,
+                       "predictor %s:%s: no image has a test fold, which says what file scores it; "
+                       "set option folds, e.g. to surfeatnet10, random:K or manifest",
+                       mine->kind_name, mine->path);
+    return 0;
+}
+
+static int fold_path(char path[PATH_MAX], const struct vj_predictor *mine, size_t index,
+                     struct vj_error *err)
+{
+    return vj_pattern_expand(path, PATH_MAX, mine->path, fold_key, mine->fold[index],
+                             "predictor vpjnd-folds", err);
+}
+
+/* Looks for all files before the first is read, and names all that are not there. */
+static int check_files(const struct vj_predictor *mine, struct vj_error *err)
+{
+    struct vj_text missing = {0};
+    size_t count = 0;
+    int r = 0;
+    for (size_t i = 0; !r && i < mine->folds; i++) {
+        char path[PATH_MAX];
+        r = fold_path(path, mine, i, err);
+        if (r || access(path, F_OK) == 0)
+            continue;
+        vj_text_add(&missing, "%s%s", count++ ? ", " : "", path);
+    }
+    if (!r)
+        r = vj_text_status(&missing, err);
+    if (!r && count)
+        r = vj_fail(err, -ENOENT,
+                    "predictor %s: %zu of the %zu weight files, one for each fold of the images, "
+                    "are missing: %s",
+                    mine->kind_name, count, mine->folds, missing.data);
+    vj_text_free(&missing);
+    return r;
+}
+
+/* What the files of one predictor must have in common, as text. */
+enum trait { VARIANT, NON_LOCAL, PATCH_SIZE, PATCHES, CHANNELS, POSITIVE_CLASS, ORIGIN, TRAITS };
+static const char *const trait_names[TRAITS] = {
+    "variant", "non_local", "patch_size", "patches", "channels", "positive_class", "origin"};
+
+static void describe(const struct vj_weights *w, enum trait trait, char text[64])
+{
+    const struct vj_net_shape *s = &w->shape;
+    switch (trait) {
+    case VARIANT:
+        snprintf(text, 64, "%s", vj_variant_name(s->variant));
+        break;
+    case NON_LOCAL:
+        snprintf(text, 64, "%s", s->non_local == VJ_NON_LOCAL_RESHAPE ? "reshape" : "transpose");
+        break;
+    case PATCH_SIZE:
+        snprintf(text, 64, "%d", s->patch_size);
+        break;
+    case PATCHES:
+        snprintf(text, 64, "%d", s->patches);
+        break;
+    case CHANNELS:
+        snprintf(text, 64, "%d %d %d %d", s->channels[0], s->channels[1], s->channels[2],
+                 s->channels[3]);
+        break;
+    case POSITIVE_CLASS:
+        snprintf(text, 64, "%s", vj_positive_class_name(w->positive_class));
+        break;
+    case ORIGIN:
+        snprintf(text, 64, "%s", vj_weights_origin_name(w->origin));
+        break;
+    case TRAITS:
+        break;
+    }
+}
+
+static int check_alike(const struct vj_weights *a, const char *a_path, const struct vj_weights *b,
+                       const char *b_path, struct vj_error *err)
+{
+    for (int i = 0; i < TRAITS; i++) {
+        char of_a[64] = "", of_b[64] = "";
+        describe(a, (enum trait)i, of_a);
+        describe(b, (enum trait)i, of_b);
+        if (strcmp(of_a, of_b) != 0)
+            return vj_fail(err, -EINVAL,
+                           "predictor vpjnd-folds: %s is %s in %s, but %s in %s; the weight files "
+                           "of all folds must agree in it",
+                           trait_names[i], of_a, a_path, of_b, b_path);
+    }
+    return 0;
+}
+
+/* w: [folds], zeroed */
+static int read_folds(struct vj_predictor *mine, struct vj_weights *w,
+                      enum vj_positive_class positive_class, struct vj_error *err)
+{
+    char first[PATH_MAX], path[PATH_MAX];
+    int r = check_files(mine, err);
+    if (!r)
+        r = fold_path(first, mine, 0, err);
+    for (size_t i = 0; !r && i < mine->folds; i++) {
+        r = fold_path(path, mine, i, err);
+        if (!r)
+            r = vj_weights_read(&w[i], path, err);
+        if (!r)
+            r = check_alike(&w[0], first, &w[i], path, err);
+    }
+    if (!r)
+        choose_positive(mine, &w[0], positive_class);
+    return r;
+}
+
+/* Numbers all networks in the order of the list; weights that are there already move along. */
+static int number_networks(struct vj_predictors *p, struct vj_error *err)
+{
+    size_t networks = 0;
+    for (size_t i = 0; i < p->count; i++)
+        networks += networks_of(&p->list[i]);
+    struct vj_weights *weights = vj_calloc(networks, sizeof(*weights));
+    if (!weights)
+        return vj_fail(err, -ENOMEM, "out of memory");
+    networks = 0;
+    for (size_t i = 0; i < p->count; i++) {
+        struct vj_predictor *mine = &p->list[i];
+        if (mine->kind == VJ_PREDICTOR_NETWORK)
+            weights[networks] = p->weights[mine->network];
+        mine->network = networks;
+        networks += networks_of(mine);
+    }
+    free(p->weights);
+    p->weights = weights;
+    p->networks = networks;
+    return 0;
+}
+
+int vj_predictors_open_folds(struct vj_predictors *p, const int32_t *fold, size_t images,
+                             enum vj_positive_class positive_class, struct vj_error *err)
+{
+    int r = 0;
+    for (size_t i = 0; !r && i < p->count; i++)
+        if (p->list[i].kind == VJ_PREDICTOR_FOLDS)
+            r = list_folds(&p->list[i], fold, images, err);
+    if (!r)
+        r = number_networks(p, err);
+    for (size_t i = 0; !r && i < p->count; i++) {
+        struct vj_predictor *mine = &p->list[i];
+        if (mine->kind == VJ_PREDICTOR_FOLDS)
+            r = read_folds(mine, &p->weights[mine->network], positive_class, err);
+    }
+    return r ? r : check_patch_sizes(p, err);
+}
+
+void vj_predictors_drop_tensors(struct vj_predictors *p)
+{
+    for (size_t n = 0; n < p->networks; n++) {
+        struct vj_weights *w = &p->weights[n];
+        for (size_t i = 0; i < w->count; i++)
+            free(w->tensors[i].data);
+        free(w->tensors);
+        w->tensors = NULL;
+        w->count = 0;
+    }
+}
+
 int vj_predictors_add_constant(struct vj_predictors *p, struct vj_error *err)
 {
     char text[] = "constant";
@@ -411,6 +679,7 @@ void vj_predictors_free(struct vj_predictors *p)
             free(e->row[j].score);
         }
         free(e->row);
+        free(p->list[i].fold);
     }
     if (p->weights)
         for (size_t i = 0; i < p->networks; i++)

@@ -24,6 +24,7 @@ enum vj_predictor_kind {
     VJ_PREDICTOR_PIXEL,    /* lossy where more than a share of pixels differ by more than the map */
     VJ_PREDICTOR_EXTERNAL, /* someone else's results, from a CSV file */
     VJ_PREDICTOR_NETWORK,  /* VP-JNDnet */
+    VJ_PREDICTOR_FOLDS,    /* the same cross-validated: one weight file for each test fold */
 };
 
 /* One image's results of an external predictor. */
@@ -49,9 +50,11 @@ struct vj_predictor {
     const struct vj_jnd_model *jnd_model; /* VJ_PREDICTOR_PIXEL */
     size_t jnd_variant;
     int jnd;                               /* index of the map in the device plan */
-    char path[1024];                       /* EXTERNAL, NETWORK: the file */
-    size_t network;                        /* NETWORK: index among the networks of the run */
-    enum vj_positive_class positive_class; /* NETWORK: in force; AUTO until it is decided */
+    char path[1024];                       /* EXTERNAL, NETWORK: the file; FOLDS: the pattern */
+    size_t network;                        /* NETWORK, FOLDS: (first) index among all networks */
+    int *fold;                             /* FOLDS: [folds] rising; network + i is fold[i]'s */
+    size_t folds;                          /* FOLDS: those that occur among the images */
+    enum vj_positive_class positive_class; /* networks: in force; AUTO until it is decided */
     bool positive_auto;                    /* it was left to the harness to decide */
     struct vj_external external;
 };
@@ -64,13 +67,40 @@ struct vj_predictors {
 };
 
 /*
- * Parses the list and reads the files it names.
+ * Parses the list and reads the files it names, but for the weight files of folds: these follow
+ * with vj_predictors_open_folds(), once the images are known.
  * positive_class: VJ_POSITIVE_AUTO = as each weight file says, else it wins over the file
  * p: zeroed by the caller; released with vj_predictors_free() whatever the outcome
  */
 int vj_predictors_open(struct vj_predictors *p, const char *list,
                        enum vj_positive_class positive_class, struct vj_error *err);
 void vj_predictors_free(struct vj_predictors *p);
+
+/*
+ * Reads the weight files of every VJ_PREDICTOR_FOLDS in the list, one for each fold that occurs:
+ * its pattern with {fold} filled in. Networks are numbered anew, in the order of the list.
+ * fold: [images] test folds, 1..VJ_FOLDS_MAX, VJ_FOLD_NONE where an image has none
+ * Errors: -EINVAL (no image has a fold; files differ in shape, origin or positive class), -ENOENT
+ * (the text names every file that is missing), what vj_weights_read() gives, -ENOMEM.
+ */
+int vj_predictors_open_folds(struct vj_predictors *p, const int32_t *fold, size_t images,
+                             enum vj_positive_class positive_class, struct vj_error *err);
+
+/*
+ * Frees the tensors of all networks, for when a device has its own copies; what else is known of
+ * the weights stays.
+ */
+void vj_predictors_drop_tensors(struct vj_predictors *p);
+
+/* Whether the scores are those of VP-JNDnet. */
+static inline bool vj_predictor_is_network(const struct vj_predictor *p)
+{
+    return p->kind == VJ_PREDICTOR_NETWORK || p->kind == VJ_PREDICTOR_FOLDS;
+}
+
+/* Index, among the networks of the run, of the one that scores an image of this test fold. */
+#define VJ_NETWORK_NONE SIZE_MAX
+size_t vj_predictor_network(const struct vj_predictor *p, int fold);
 
 /*
  * Appends the constant predictor unless the list has it: what any model must beat is in every

@@ -386,16 +386,19 @@ static int open_engine(struct run *run, struct vj_error *err)
     size_t width = run->images.max_width ? run->images.max_width : 1;
     size_t height = run->images.max_height ? run->images.max_height : 1;
     int r = vj_engine_open(&run->engine, run->config, &run->predictors, width, height, err);
-    if (!r)
-        strcpy(run->summary->device_note, run->engine.device_note);
-    return r;
+    if (r)
+        return r;
+    strcpy(run->summary->device_note, run->engine.device_note);
+    vj_predictors_drop_tensors(&run->predictors);
+    return 0;
 }
 
 int vj_run_eval(const struct vj_run_options *options, struct vj_run_summary *summary,
                 struct vj_error *err)
 {
-    static const enum vj_positive_class positive[] = {VJ_POSITIVE_AUTO, VJ_POSITIVE_LOSSY,
-                                                      VJ_POSITIVE_LOSSLESS};
+    static const enum vj_positive_class positives[] = {VJ_POSITIVE_AUTO, VJ_POSITIVE_LOSSY,
+                                                       VJ_POSITIVE_LOSSLESS};
+    enum vj_positive_class positive = positives[options->config->positive_class];
     struct run run = {.options = options, .config = options->config, .summary = summary};
     bool exists;
     *summary = (struct vj_run_summary){0};
@@ -406,10 +409,12 @@ int vj_run_eval(const struct vj_run_options *options, struct vj_run_summary *sum
     if (!r)
         r = check_part(&run, &exists, err);
     if (!r)
-        r = vj_predictors_open(&run.predictors, run.config->predictors,
-                               positive[run.config->positive_class], err);
+        r = vj_predictors_open(&run.predictors, run.config->predictors, positive, err);
     if (!r)
         r = open_dataset(&run, err);
+    if (!r)
+        r = vj_predictors_open_folds(&run.predictors, run.images.fold, run.images.count, positive,
+                                     err);
     if (!r)
         r = add_constant(&run, err);
     if (!r)

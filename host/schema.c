@@ -11,6 +11,7 @@
 
 #include <jpeglib.h>
 
+#include "eval/text.h"
 #include "host/checked.h"
 #include "host/ranges.h"
 #include "host/version.h"
@@ -268,6 +269,7 @@ static const char *score_description(const struct vj_predictor *p, const char **
         *units = "probability";
         return "probability that the difference is visible, as given";
     case VJ_PREDICTOR_NETWORK:
+    case VJ_PREDICTOR_FOLDS:
         *units = "logit";
         return "score of the picture; sigmoid(score) > 0.5 means the class that positive_class "
                "names; mean of the draws; NaN not evaluated";
@@ -292,7 +294,7 @@ static void add_predictor(struct columns *c, const struct vj_engine *engine,
         "answer at each quality factor: 1 visible, 0 not, 255 not evaluated", NULL);
     add(c, vj_schema_path(path, p->name, "qf_pred"), VJ_COLUMN_I32, 0, 0, NULL,
         "predicted PW-JND: largest quality factor called visible; -1 none", "JPEG quality factor");
-    if (p->kind == VJ_PREDICTOR_NETWORK)
+    if (vj_predictor_is_network(p))
         add_network(c, engine, p);
 }
 
@@ -397,17 +399,51 @@ static int write_root(struct vj_results *results, const struct vj_engine *engine
     return r;
 }
 
+/* Digests of the predictor's weight files, in the order of their folds, with a blank between. */
+static void join_digests(struct vj_text *text, const struct vj_engine *engine,
+                         const struct vj_predictor *p)
+{
+    for (size_t i = 0; i < p->folds; i++)
+        vj_text_add(text, "%s%s", i ? " " : "", engine->predictors->weights[p->network + i].sha256);
+}
+
+/* Which weight files there were; all other facts of them are the same for all. */
+static int write_weights(struct vj_results *results, const struct vj_engine *engine,
+                         const struct vj_predictor *p, const char *group, struct vj_error *err)
+{
+    const struct vj_weights *w = &engine->predictors->weights[p->network];
+    int r;
+    if (p->kind == VJ_PREDICTOR_NETWORK) {
+        r = vj_results_set_text(results, group, "weights_sha256", w->sha256, err);
+        return r ? r
+                 : vj_results_set_text(results, group, "weights_origin_text", w->origin_text, err);
+    }
+    struct vj_text digests = {0};
+    int64_t *fold = vj_calloc(p->folds, sizeof(*fold));
+    for (size_t i = 0; fold && i < p->folds; i++)
+        fold[i] = p->fold[i];
+    join_digests(&digests, engine, p);
+    r = fold ? vj_text_status(&digests, err) : vj_fail(err, -ENOMEM, "out of memory");
+    if (!r)
+        r = vj_results_set_text(results, group, "weights_pattern", p->path, err);
+    if (!r)
+        r = vj_results_set_ints(results, group, "weights_fold", fold, p->folds, err);
+    if (!r)
+        r = vj_results_set_text(results, group, "weights_sha256", digests.data, err);
+    vj_text_free(&digests);
+    free(fold);
+    return r;
+}
+
 static int write_network(struct vj_results *results, const struct vj_engine *engine,
                          const struct vj_predictor *p, const char *group, struct vj_error *err)
 {
     const struct vj_weights *w = &engine->predictors->weights[p->network];
     const struct vj_jnd_choice *jnd = &engine->plan.jnd[engine->plan.net_jnd];
-    int r = vj_results_set_text(results, group, "weights_sha256", w->sha256, err);
+    int r = write_weights(results, engine, p, group, err);
     if (!r)
         r = vj_results_set_text(results, group, "weights_origin", vj_weights_origin_name(w->origin),
                                 err);
-    if (!r)
-        r = vj_results_set_text(results, group, "weights_origin_text", w->origin_text, err);
     if (!r)
         r = vj_results_set_text(results, group, "variant", vj_variant_name(w->shape.variant), err);
     if (!r)
@@ -443,7 +479,7 @@ static int write_predictor(struct vj_results *results, const struct vj_engine *e
                                 err);
     if (!r && p->kind == VJ_PREDICTOR_EXTERNAL)
         r = vj_results_set_text(results, group, "file_sha256", p->external.sha256, err);
-    if (!r && p->kind == VJ_PREDICTOR_NETWORK)
+    if (!r && vj_predictor_is_network(p))
         r = write_network(results, engine, p, group, err);
     return r;
 }
@@ -657,6 +693,31 @@ static int match_device(struct vj_results *results, const struct vj_engine *engi
     return r ? r : match_text(results, "/", "device_library_versions", info.libraries, err);
 }
 
+/* One after the other, so that the error says which fold's weights are others. */
+static int match_fold_weights(struct vj_results *results, const struct vj_engine *engine,
+                              const struct vj_predictor *p, const char *group, struct vj_error *err)
+{
+    char *text;
+    int r = vj_results_get_text(results, group, "weights_sha256", &text, err);
+    if (r)
+        return r;
+    char *rest = text;
+    for (size_t i = 0; !r && i < p->folds; i++) {
+        const char *then = strsep(&rest, " ");
+        const char *now = engine->predictors->weights[p->network + i].sha256;
+        if (!then || strcmp(then, now) != 0)
+            r = vj_fail(err, -EINVAL,
+                        "the unfinished run's weights of fold %d in %s have the SHA-256 %.64s, "
+                        "this one's %s; finish it with the same inputs, or remove it",
+                        p->fold[i], group, then ? then : "(none)", now);
+    }
+    if (!r && rest)
+        r = vj_fail(err, -EINVAL, "the unfinished run's %s has weights of more folds than %zu",
+                    group, p->folds);
+    free(text);
+    return r;
+}
+
 int vj_schema_match(struct vj_results *results, const struct vj_engine *engine,
                     const struct vj_image_list *images, const struct vj_run_facts *facts,
                     struct vj_error *err)
@@ -673,6 +734,8 @@ int vj_schema_match(struct vj_results *results, const struct vj_engine *engine,
         if (p->kind == VJ_PREDICTOR_NETWORK)
             r = match_text(results, group, "weights_sha256",
                            engine->predictors->weights[p->network].sha256, err);
+        if (p->kind == VJ_PREDICTOR_FOLDS)
+            r = match_fold_weights(results, engine, p, group, err);
         if (p->kind == VJ_PREDICTOR_EXTERNAL)
             r = match_text(results, group, "file_sha256", p->external.sha256, err);
     }

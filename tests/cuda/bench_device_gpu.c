@@ -94,7 +94,7 @@ static void ask(struct bench *b, int slot, int picture, enum stage stage)
         must(ops->jnd_maps(state, slot, &err), &err);
         break;
     case POSITIONS:
-        must(ops->positions(state, slot, (const int32_t(*)[2])b->origin, NULL, &err), &err);
+        must(ops->positions(state, slot, (const int32_t(*)[2])b->origin, NULL, NULL, &err), &err);
         break;
     case CANDIDATES:
         must(ops->candidates(state, slot, &request, &out, &err), &err);

@@ -764,22 +764,26 @@ static void run_reference(const void *arguments)
     const struct network_call *a = arguments;
     const struct vj_device_plan *plan = &a->networks->sizes->plan;
     size_t patches = (size_t)plan->patches, bytes = a->networks->sizes->patch;
-    for (size_t i = 0; i < plan->weights_count; i++)
-        for (int d = 0; d < plan->draws; d++) {
-            size_t first = (size_t)d * patches;
-            must(vj_net_reference_load(
-                *reference_of(a->networks, i, a->slot, d), a->networks->work[i],
-                a->buffers.patches_reference + first * bytes,
-                a->buffers.patches_jnd + first * (bytes / 3), patches, NULL));
-        }
+    for (int d = 0; d < plan->draws; d++) {
+        size_t first = (size_t)d * patches;
+        must(vj_net_reference_load(*reference_of(a->networks, a->network, a->slot, d),
+                                   a->networks->work[a->network],
+                                   a->buffers.patches_reference + first * bytes,
+                                   a->buffers.patches_jnd + first * (bytes / 3), patches, NULL));
+    }
 }
 
 int vj_cuda_networks_reference(struct vj_cuda_networks *networks, cudaStream_t stream, int slot,
-                               const struct vj_cuda_slot_buffers *buffers, struct vj_error *err)
+                               const struct vj_cuda_slot_buffers *buffers, const bool *wanted,
+                               struct vj_error *err)
 {
     (void)err;
-    const struct network_call a = {.networks = networks, .buffers = *buffers, .slot = slot};
-    PUSH(stream, run_reference, a);
+    for (size_t i = 0; i < networks->sizes->plan.weights_count; i++) {
+        const struct network_call a = {
+            .networks = networks, .buffers = *buffers, .slot = slot, .network = i};
+        if (wanted[i])
+            PUSH(stream, run_reference, a);
+    }
     return 0;
 }
 

@@ -80,10 +80,11 @@ static int fake_jnd_maps(void *state, int slot, struct vj_error *err)
 }
 
 static int fake_positions(void *state, int slot, const int32_t (*origin)[2],
-                          const int32_t (*jnd_origin)[2], struct vj_error *err)
+                          const int32_t (*jnd_origin)[2], const bool *wanted, struct vj_error *err)
 {
     (void)origin;
     (void)jnd_origin;
+    (void)wanted;
     return tell(state, slot, "positions", err);
 }
 

@@ -136,6 +136,7 @@ struct course {
     uint64_t seed;            /* of the positions */
     int step;                 /* levels per candidates() call */
     bool own_jnd;             /* the map's patches lie elsewhere */
+    const bool *wanted;       /* [NETWORKS] which score it; NULL = all */
     vj_candidate_fetch fetch; /* candidates are files */
     void *user;
 };
@@ -158,7 +159,7 @@ static void ask(const struct vj_device *device, int slot, const struct course *c
     must(ops->source(device->state, slot, c->img, c->reference, c->anchor_qf, &err), &err);
     must(ops->jnd_maps(device->state, slot, &err), &err);
     must(ops->positions(device->state, slot, (const int32_t(*)[2])origin,
-                        c->own_jnd ? (const int32_t(*)[2])jnd_origin : NULL, &err),
+                        c->own_jnd ? (const int32_t(*)[2])jnd_origin : NULL, c->wanted, &err),
          &err);
     memset(origin, 0x7f, sizeof(origin)); /* the caller's arrays are free to be reused */
     memset(jnd_origin, 0x7f, sizeof(jnd_origin));
@@ -177,7 +178,7 @@ static void ask(const struct vj_device *device, int slot, const struct course *c
             .share = {answers->share[0] + first, answers->share[1] + first}};
         must(ops->candidates(device->state, slot, &request, &out, &err), &err);
         for (size_t n = 0; n < NETWORKS; n++)
-            for (int d = 0; d < DRAWS; d++)
+            for (int d = 0; d < DRAWS && (!c->wanted || c->wanted[n]); d++)
                 must(ops->scores(device->state, slot, n, d, count, answers->score[n][d] + first,
                                  answers->patch_quality[n][d][first],
                                  answers->patch_weight[n][d][first], &err),
@@ -348,6 +349,39 @@ static void a_second_run_gives_the_same_bits(void **state)
         free(again[i]);
     }
     free(first);
+    fixture_close(&f);
+}
+
+/* Which networks score a picture is another choice for each, e.g. the one of its test fold. */
+static void networks_that_are_not_wanted_give_no_scores_and_change_none(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_open(&f, 1);
+    struct vj_device gpu = device_open(selector(), &f.s.plan);
+    struct answers *all = run(&gpu, &f.course[0]);
+    for (size_t n = 0; n < NETWORKS; n++) {
+        struct vj_error err = {0};
+        bool wanted[NETWORKS] = {false};
+        float score[LEVELS];
+        size_t other = (n + 1) % NETWORKS;
+        free(run(&gpu, &f.course[1])); /* the other network's reference side is of this picture */
+        wanted[n] = true;
+        f.course[0].wanted = wanted;
+        struct answers *one = run(&gpu, &f.course[0]);
+        assert_memory_equal(all->score[n], one->score[n], sizeof(one->score[n]));
+        assert_memory_equal(all->patch_weight[n], one->patch_weight[n],
+                            sizeof(one->patch_weight[n]));
+        assert_memory_not_equal(all->score[other], one->score[other], sizeof(one->score[other]));
+        assert_int_equal(gpu.ops->scores(gpu.state, 0, other, 0, LEVELS, score, NULL, NULL, &err),
+                         -EINVAL);
+        vj_assert_contains(err.text, other ? "scores of network 1, which positions() did not want"
+                                           : "scores of network 0, which positions() did not want");
+        assert_int_equal(gpu.ops->wait(gpu.state, 0, &err), 0);
+        free(one);
+    }
+    free(all);
+    vj_device_close(&gpu);
     fixture_close(&f);
 }
 
@@ -544,11 +578,11 @@ static void requests_that_do_not_fit_are_refused(void **state)
     vj_assert_contains(err.text, "picture of 201x64 is larger than the planned 200x200");
     assert_int_equal(ops->source(gpu.state, 0, &f.img[0], &f.img[1], 0, &err), -EINVAL);
     must(ops->source(gpu.state, 0, &f.img[0], NULL, 0, &err), &err);
-    assert_int_equal(ops->positions(gpu.state, 0, (const int32_t(*)[2])outside, NULL, &err),
+    assert_int_equal(ops->positions(gpu.state, 0, (const int32_t(*)[2])outside, NULL, NULL, &err),
                      -EINVAL);
     vj_assert_contains(err.text, "before the pixel-JND maps");
     must(ops->jnd_maps(gpu.state, 0, &err), &err);
-    assert_int_equal(ops->positions(gpu.state, 0, (const int32_t(*)[2])outside, NULL, &err),
+    assert_int_equal(ops->positions(gpu.state, 0, (const int32_t(*)[2])outside, NULL, NULL, &err),
                      -EINVAL);
     vj_assert_contains(err.text, "patch 4 of 10");
     request.patches = true;
@@ -594,6 +628,7 @@ int main(void)
         cmocka_unit_test(answers_are_those_of_the_cpu),
         cmocka_unit_test(lower_precisions_stay_within_their_limits),
         cmocka_unit_test(a_second_run_gives_the_same_bits),
+        cmocka_unit_test(networks_that_are_not_wanted_give_no_scores_and_change_none),
         cmocka_unit_test(the_number_of_levels_per_call_changes_nothing),
         cmocka_unit_test(pictures_in_flight_do_not_touch_each_other),
         cmocka_unit_test(two_devices_give_what_one_gives),

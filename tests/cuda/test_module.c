@@ -106,11 +106,11 @@ static void what_is_not_a_module_is_refused(void **state)
     static const struct {
         const char *name, *text;
     } cases[] = {
-        {"wrong_api", "has version 3 of the device interface, this program 2; build both from"},
-        {"other_api", "of the device interface, this program 2; build both from"},
+        {"wrong_api", "has version 4 of the device interface, this program 3; build both from"},
+        {"other_api", "of the device interface, this program 3; build both from"},
         {"no_symbol", "is not a module of vpjnd: it has no vj_device_module()"},
     };
-    assert_int_equal(VJ_DEVICE_API, 2); /* as in the texts above */
+    assert_int_equal(VJ_DEVICE_API, 3); /* as in the texts above */
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         use_fake(cases[i].name);
         expect_unusable(cases[i].text);
@@ -194,7 +194,7 @@ static void expect_asked(const struct vj_device *device, int slot, const char *w
                                          "candidates", "scores",   "wait"};
     assert_int_equal(ops->source(device->state, slot, NULL, NULL, 0, &err[0]), -EXDEV);
     assert_int_equal(ops->jnd_maps(device->state, slot, &err[1]), -EXDEV);
-    assert_int_equal(ops->positions(device->state, slot, NULL, NULL, &err[2]), -EXDEV);
+    assert_int_equal(ops->positions(device->state, slot, NULL, NULL, NULL, &err[2]), -EXDEV);
     assert_int_equal(ops->candidates(device->state, slot, NULL, NULL, &err[3]), -EXDEV);
     assert_int_equal(ops->scores(device->state, slot, 0, 0, 1, NULL, NULL, NULL, &err[4]), -EXDEV);
     assert_int_equal(ops->wait(device->state, slot, &err[5]), -EXDEV);

@@ -116,6 +116,9 @@ static void bad_lists_are_refused(void **state)
         {"pixel-epc17-wrong", "wrong"},
         {"vpjnd", "predictor vpjnd needs a file: vpjnd:FILE"},
         {"external:", "predictor external needs a file"},
+        {"vpjnd-folds", "predictor vpjnd-folds needs a pattern of weight files: vpjnd-folds:net-"},
+        {"vpjnd-folds:w.h5", "predictor vpjnd-folds: 'w.h5': no {fold} in it"},
+        {"vpjnd-folds:w-{fold:2d}.h5", "unknown placeholder at '{fold:2d}.h5'; use {fold} or"},
         {"vpjnd:/nonexistent/w.h5", "/nonexistent/w.h5"},
         {"external:/nonexistent/e.csv", "/nonexistent/e.csv"},
     };
@@ -192,6 +195,31 @@ static void networks_of_different_patch_sizes_are_not_mixed(void **state)
     vj_predictors_free(&p);
 }
 
+static void the_files_of_all_folds_have_one_name(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *pattern, *name;
+    } cases[] = {
+        {"runs/mcl-{fold}.h5", "vpjnd-mcl"},    {"mcl{fold:02d}.h5", "vpjnd-mcl"},
+        {"runs/{fold}/best.h5", "vpjnd-best"},  {"runs/{fold}.h5", "vpjnd-folds"},
+        {"{fold}-net_{fold}-b", "vpjnd-net_b"}, {"a b-{fold}.h5", "vpjnd-a_b"},
+        {"net.{fold}.h5", "vpjnd-net"},         {"f{fold}of10.h5", "vpjnd-fof10"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct vj_predictors p = {0};
+        struct vj_error err = {0};
+        char list[128];
+        snprintf(list, sizeof(list), "vpjnd-folds:%s", cases[i].pattern);
+        if (vj_predictors_open(&p, list, VJ_POSITIVE_AUTO, &err))
+            fail_msg("%s", err.text);
+        assert_string_equal(p.list[0].name, cases[i].name);
+        assert_string_equal(p.list[0].path, cases[i].pattern);
+        assert_int_equal(vj_predictor_network(&p.list[0], 1), VJ_NETWORK_NONE);
+        vj_predictors_free(&p);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -201,6 +229,7 @@ int main(void)
         cmocka_unit_test(bad_lists_are_refused),
         cmocka_unit_test(bad_external_files_are_refused_with_their_line),
         cmocka_unit_test(networks_of_different_patch_sizes_are_not_mixed),
+        cmocka_unit_test(the_files_of_all_folds_have_one_name),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -1,63 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* Whole runs, from a folder of pictures to the columns of a results file. */
-#include "tests/vj_test.h"
+#include "tests/host/run_rig.h"
 
 #include <errno.h>
 #include <math.h>
 #include <sys/stat.h>
 
 #include "eval/rules.h"
-#include "host/options.h"
 #include "host/predictors.h"
-#include "host/results.h"
-#include "host/rng.h"
-#include "host/run.h"
 #include "host/schema.h"
 
-enum { WIDTH = 61, HEIGHT = 50, PICTURES = 5, LEVELS = 100, PATCHES = 3 };
+enum { PICTURES = 5, PATCHES = 3 };
 
-static char *folder;
 static char weights[4096];
-
-static char *in_folder(char path[4096], const char *name)
-{
-    snprintf(path, 4096, "%s/%s", folder, name);
-    return path;
-}
-
-/* Soft shapes with some noise, different for each index; grey when channels is 1. */
-static void paint(struct vj_image *img, int index)
-{
-    size_t samples = (size_t)img->channels;
-    for (size_t y = 0; y < img->height; y++)
-        for (size_t x = 0; x < img->width; x++)
-            for (size_t c = 0; c < samples; c++) {
-                size_t at = (y * img->width + x) * samples + c;
-                uint32_t noise =
-                    vj_random4((uint64_t)index, VJ_RNG_TEST, c, (uint32_t)at).v[0] % 16;
-                size_t wave = (x * (3 + (size_t)index) + y * (5 + c) + (x * y) / 7) % 200;
-                img->data[at] = (uint8_t)(20 + wave + noise);
-            }
-}
-
-static void write_picture(const char *path, int index, int channels, size_t width, size_t height)
-{
-    struct vj_image img;
-    struct vj_error err = {0};
-    assert_int_equal(vj_image_alloc(&img, width, height, channels, &err), 0);
-    paint(&img, index);
-    if (vj_image_write_png(&img, path, &err))
-        fail_msg("%s", err.text);
-    vj_image_free(&img);
-}
-
-static void write_text(const char *path, const char *text)
-{
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fputs(text, file);
-    fclose(file);
-}
 
 /* A folder with pictures, a manifest of them with labels and folds, and small random weights. */
 static int set_up(void **state)
@@ -97,46 +52,19 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* Runs a configuration (pairs, NULL-terminated) over `base`; returns the path of the results file.
- */
 static int run(const char *output, char path[4096], const char *const *pairs,
                struct vj_run_summary *summary, struct vj_error *err)
 {
-    struct vj_config config;
-    char csv[4096], pair[4200];
-    vj_config_defaults(&config, VJ_USE_EVAL);
-    vj_config_set(&config, "dataset", "manifest", NULL);
-    vj_config_set(&config, "root", in_folder(csv, "all.csv"), NULL);
-    vj_config_set(&config, "bootstrap", "50", NULL);
-    snprintf(pair, sizeof(pair), "constant,vpjnd:%s", weights);
-    vj_config_set(&config, "predictors", pair, NULL);
-    for (; *pairs; pairs++)
-        if (vj_config_set_pair(&config, *pairs, err))
-            return err->code;
-    const struct vj_run_options options = {
-        .config = &config, .output = in_folder(path, output), .command_line = "test"};
-    return vj_run_eval(&options, summary, err);
+    char predictors[4200];
+    snprintf(predictors, sizeof(predictors), "constant,vpjnd:%s", weights);
+    return run_as(output, path, predictors, pairs, false, summary, err);
 }
 
 static struct vj_results *run_and_open(const char *output, const char *const *pairs)
 {
-    char path[4096];
-    struct vj_run_summary summary;
-    struct vj_error err = {0};
-    struct vj_results *results;
-    if (run(output, path, pairs, &summary, &err))
-        fail_msg("%s", err.text);
-    if (vj_results_open(&results, path, false, &err))
-        fail_msg("%s", err.text);
-    return results;
-}
-
-static void read_rows(struct vj_results *results, const char *column, enum vj_column_type type,
-                      size_t first, size_t count, void *data)
-{
-    struct vj_error err = {0};
-    if (vj_results_read(results, column, type, first, count, data, &err))
-        fail_msg("%s", err.text);
+    char predictors[4200];
+    snprintf(predictors, sizeof(predictors), "constant,vpjnd:%s", weights);
+    return open_run(output, predictors, pairs);
 }
 
 static void scores_do_not_depend_on_threads(void **state)
