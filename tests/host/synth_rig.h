@@ -86,10 +86,11 @@ static inline int synth_observe(const struct vj_image *source)
     struct vj_image anchor = synth_candidate(source, 100);
     int jnd = VJ_QF_UNKNOWN;
     assert_int_equal(
-        vj_quality_reference_create(&ref, source->width, source->height, VJ_QUALITY_ALL, NULL), 0);
-    assert_int_equal(
-        vj_quality_scratch_create(&scratch, source->width, source->height, VJ_QUALITY_ALL, NULL),
+        vj_quality_reference_create(&ref, source->width, source->height, VJ_QUALITY_MS_SSIM, NULL),
         0);
+    assert_int_equal(vj_quality_scratch_create(&scratch, source->width, source->height,
+                                               VJ_QUALITY_MS_SSIM, NULL),
+                     0);
     assert_int_equal(vj_quality_reference_load(ref, &anchor, NULL), 0);
     for (int qf = 1; qf < 100; qf++) {
         struct vj_image img = synth_candidate(source, qf);
