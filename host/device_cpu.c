@@ -52,7 +52,7 @@ struct cpu {
     struct vj_net **net;
     struct vj_net_work **work;
     struct vj_net_reference **net_reference; /* [weights_count][draws] */
-    bool *ready; /* [weights_count] whose reference sides are of the picture in work */
+    bool *ready; /* [weights_count] reference sides are of the picture in work */
     int kept;    /* candidates whose patches lie in patches_d */
 
     struct cpu_scratch *scratch; /* [threads] */

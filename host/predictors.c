@@ -16,8 +16,9 @@
 #include "eval/text.h"
 #include "host/checked.h"
 #include "host/image.h"
+#include "host/ranges.h"
 
-enum { PREDICTORS_MAX = 64 };
+enum { PREDICTORS_MAX = 64, ID_MAX = 1000000 };
 
 enum argument { ARGUMENT_NONE, ARGUMENT_THRESHOLD, ARGUMENT_FILE, ARGUMENT_PATTERN };
 
@@ -480,13 +481,13 @@ size_t vj_predictor_network(const struct vj_predictor *p, int fold)
     return VJ_NETWORK_NONE;
 }
 
-static int list_folds(struct vj_predictor *mine, const int32_t *fold, size_t images,
+static int list_folds(struct vj_predictor *mine, const struct vj_fold_images *images,
                       struct vj_error *err)
 {
     bool occurs[VJ_FOLDS_MAX + 1] = {false};
-    for (size_t i = 0; i < images; i++)
-        if (fold[i] != VJ_FOLD_NONE)
-            occurs[fold[i]] = true;
+    for (size_t i = 0; i < images->count; i++)
+        if (images->fold[i] != VJ_FOLD_NONE)
+            occurs[images->fold[i]] = true;
     mine->fold = vj_calloc(VJ_FOLDS_MAX, sizeof(*mine->fold));
     if (!mine->fold)
         return vj_fail(err, -ENOMEM, "out of memory");
@@ -584,9 +585,49 @@ static int check_alike(const struct vj_weights *a, const char *a_path, const str
     return 0;
 }
 
+/* Looks for images of the fold among the items that trained or validated. */
+static int check_unseen(const struct vj_trained *trained, const char *path, int fold,
+                        const struct vj_fold_images *images, struct vj_error *err)
+{
+    size_t count;
+    int *seen = vj_calloc(ID_MAX, sizeof(*seen));
+    if (!seen)
+        return vj_fail(err, -ENOMEM, "out of memory");
+    int r = 0;
+    if (!vj_ranges_parse(trained->ids, 1, ID_MAX, seen, &count))
+        r = vj_fail(err, -EINVAL, "%s: trained_ids '%.80s' is not a list of different numbers",
+                    path, trained->ids);
+    for (size_t i = 0; !r && i < images->count; i++)
+        for (size_t k = 0; !r && images->fold[i] == fold && k < count; k++)
+            if (images->id[i] == seen[k])
+                r = vj_fail(err, -EINVAL,
+                            "%s was trained with item %d of %s, which lies in fold %d, whose "
+                            "images it is to score; give the options folds and seed of its "
+                            "training",
+                            path, images->id[i], images->dataset, fold);
+    free(seen);
+    return r;
+}
+
+/* A file may say what it was trained with; of another data set it has seen no image of ours. */
+static int check_fold_of_file(const struct vj_weights *w, const char *path, int fold,
+                              const struct vj_fold_images *images, struct vj_error *err)
+{
+    const struct vj_trained *trained = w->trained;
+    if (!trained || strcmp(trained->dataset, images->dataset) != 0)
+        return 0;
+    if (trained->fold != 0 && trained->fold != fold)
+        return vj_fail(err, -EINVAL,
+                       "%s is to score the images of fold %d, but fold %d was left for testing "
+                       "when it was trained",
+                       path, fold, trained->fold);
+    return check_unseen(trained, path, fold, images, err);
+}
+
 /* w: [folds], zeroed */
 static int read_folds(struct vj_predictor *mine, struct vj_weights *w,
-                      enum vj_positive_class positive_class, struct vj_error *err)
+                      const struct vj_fold_images *images, enum vj_positive_class positive_class,
+                      struct vj_error *err)
 {
     char first[PATH_MAX], path[PATH_MAX];
     int r = check_files(mine, err);
@@ -598,6 +639,8 @@ static int read_folds(struct vj_predictor *mine, struct vj_weights *w,
             r = vj_weights_read(&w[i], path, err);
         if (!r)
             r = check_alike(&w[0], first, &w[i], path, err);
+        if (!r)
+            r = check_fold_of_file(&w[i], path, mine->fold[i], images, err);
     }
     if (!r)
         choose_positive(mine, &w[0], positive_class);
@@ -627,19 +670,19 @@ static int number_networks(struct vj_predictors *p, struct vj_error *err)
     return 0;
 }
 
-int vj_predictors_open_folds(struct vj_predictors *p, const int32_t *fold, size_t images,
+int vj_predictors_open_folds(struct vj_predictors *p, const struct vj_fold_images *images,
                              enum vj_positive_class positive_class, struct vj_error *err)
 {
     int r = 0;
     for (size_t i = 0; !r && i < p->count; i++)
         if (p->list[i].kind == VJ_PREDICTOR_FOLDS)
-            r = list_folds(&p->list[i], fold, images, err);
+            r = list_folds(&p->list[i], images, err);
     if (!r)
         r = number_networks(p, err);
     for (size_t i = 0; !r && i < p->count; i++) {
         struct vj_predictor *mine = &p->list[i];
         if (mine->kind == VJ_PREDICTOR_FOLDS)
-            r = read_folds(mine, &p->weights[mine->network], positive_class, err);
+            r = read_folds(mine, &p->weights[mine->network], images, positive_class, err);
     }
     return r ? r : check_patch_sizes(p, err);
 }

@@ -76,14 +76,22 @@ int vj_predictors_open(struct vj_predictors *p, const char *list,
                        enum vj_positive_class positive_class, struct vj_error *err);
 void vj_predictors_free(struct vj_predictors *p);
 
+/* The images of a run, as weight files of folds are held against them. Borrowed. */
+struct vj_fold_images {
+    const char *dataset; /* registry name */
+    size_t count;
+    const int32_t *fold; /* [count] test fold, 1..VJ_FOLDS_MAX, or VJ_FOLD_NONE */
+    const int32_t *id;   /* [count] number in the data set */
+};
+
 /*
  * Reads the weight files of every VJ_PREDICTOR_FOLDS in the list, one for each fold that occurs:
  * its pattern with {fold} filled in. Networks are numbered anew, in the order of the list.
- * fold: [images] test folds, 1..VJ_FOLDS_MAX, VJ_FOLD_NONE where an image has none
- * Errors: -EINVAL (no image has a fold; files differ in shape, origin or positive class), -ENOENT
- * (the text names every file that is missing), what vj_weights_read() gives, -ENOMEM.
+ * Errors: -EINVAL (no image has a fold; files differ in shape, origin or positive class; a file
+ * says that it was trained with images of its fold), -ENOENT (the text names every file that is
+ * missing), what vj_weights_read() gives, -ENOMEM.
  */
-int vj_predictors_open_folds(struct vj_predictors *p, const int32_t *fold, size_t images,
+int vj_predictors_open_folds(struct vj_predictors *p, const struct vj_fold_images *images,
                              enum vj_positive_class positive_class, struct vj_error *err);
 
 /*

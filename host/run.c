@@ -168,6 +168,15 @@ static int open_dataset(struct run *run, struct vj_error *err)
     return r;
 }
 
+static int open_folds(struct run *run, enum vj_positive_class positive, struct vj_error *err)
+{
+    const struct vj_fold_images images = {.dataset = vj_dataset_info(run->dataset)->dataset,
+                                          .count = run->images.count,
+                                          .fold = run->images.fold,
+                                          .id = run->images.id};
+    return vj_predictors_open_folds(&run->predictors, &images, positive, err);
+}
+
 static int check_part(const struct run *run, bool *exists, struct vj_error *err)
 {
     *exists = access(run->part, F_OK) == 0;
@@ -413,8 +422,7 @@ int vj_run_eval(const struct vj_run_options *options, struct vj_run_summary *sum
     if (!r)
         r = open_dataset(&run, err);
     if (!r)
-        r = vj_predictors_open_folds(&run.predictors, run.images.fold, run.images.count, positive,
-                                     err);
+        r = open_folds(&run, positive, err);
     if (!r)
         r = add_constant(&run, err);
     if (!r)

@@ -460,6 +460,51 @@ static void files_that_disagree_are_refused_by_field_and_name(void **state)
     }
 }
 
+/* Items of fold 1 are 2 and 4. */
+static void a_file_that_has_seen_its_fold_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *dataset;
+        int fold;
+        const char *ids, *text; /* NULL: nothing is wrong */
+    } cases[] = {
+        {"manifest", 1, "1,3,5-6", NULL},
+        {"manifest", 0, "1,3,5-6", NULL},
+        {"mcl-jci", 7, "1-50", NULL},
+        {"manifest", 2, "1,3,5-6", "seen-1.h5 is to score the images of fold 1, but fold 2 was"},
+        {"manifest", 1, "1,3-6",
+         "seen-1.h5 was trained with item 4 of manifest, which lies in "
+         "fold 1, whose images it is to score"},
+        {"manifest", 0, "1-6", "seen-1.h5 was trained with item 2 of manifest"},
+        {"manifest", 1, "all", "seen-1.h5: trained_ids 'all' is not a list of different numbers"},
+    };
+    char path[4096], predictor[4200];
+    const char *pairs[] = {"folds=manifest", "threads=1", "qf_last=3", "ids=2,4", NULL};
+    snprintf(predictor, sizeof(predictor), "vpjnd-folds:%s", in_folder(path, "seen-{fold}.h5"));
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct vj_weights w = {0};
+        struct vj_error err = {0};
+        struct vj_net_shape shape = small_shape();
+        assert_int_equal(vj_weights_init(&w, &shape, 1, &err), 0);
+        w.origin = VJ_ORIGIN_TRAINED;
+        w.trained = calloc(1, sizeof(*w.trained));
+        assert_non_null(w.trained);
+        strcpy(w.trained->dataset, cases[i].dataset);
+        w.trained->fold = cases[i].fold;
+        w.trained->ids = strdup(cases[i].ids);
+        w.trained->config = strdup("");
+        if (vj_weights_write(&w, in_folder(path, "seen-1.h5"), &err))
+            fail_msg("%s", err.text);
+        vj_weights_free(&w);
+        const char *const texts[] = {cases[i].text, NULL};
+        if (cases[i].text)
+            expect_failure(predictor, pairs, -EINVAL, texts);
+        else
+            vj_results_close(open_run("seen.h5", predictor, pairs));
+    }
+}
+
 /* Makes a finished file one that was cut short: the last `pending` rows are not evaluated. */
 static void cut_short(const char *name, size_t pending)
 {
@@ -604,6 +649,7 @@ int main(void)
         cmocka_unit_test(missing_files_are_all_named),
         cmocka_unit_test(folds_there_must_be),
         cmocka_unit_test(files_that_disagree_are_refused_by_field_and_name),
+        cmocka_unit_test(a_file_that_has_seen_its_fold_is_refused),
         cmocka_unit_test(a_run_cut_short_is_resumed_to_the_same_content),
         cmocka_unit_test(a_run_is_not_resumed_with_other_weights),
         cmocka_unit_test(the_device_refuses_scores_of_a_network_that_was_not_wanted),
