@@ -614,7 +614,7 @@ static int check_fold_of_file(const struct vj_weights *w, const char *path, int 
                               const struct vj_fold_images *images, struct vj_error *err)
 {
     const struct vj_trained *trained = w->trained;
-    if (!trained || strcmp(trained->dataset, images->dataset) != 0)
+    if (!trained || !vj_trained_with(trained, images->dataset, images->fingerprint))
         return 0;
     if (trained->fold != 0 && trained->fold != fold)
         return vj_fail(err, -EINVAL,

@@ -78,7 +78,8 @@ void vj_predictors_free(struct vj_predictors *p);
 
 /* The images of a run, as weight files of folds are held against them. Borrowed. */
 struct vj_fold_images {
-    const char *dataset; /* registry name */
+    const char *dataset;     /* registry name */
+    const char *fingerprint; /* of the data set */
     size_t count;
     const int32_t *fold; /* [count] test fold, 1..VJ_FOLDS_MAX, or VJ_FOLD_NONE */
     const int32_t *id;   /* [count] number in the data set */

@@ -170,7 +170,9 @@ static int open_dataset(struct run *run, struct vj_error *err)
 
 static int open_folds(struct run *run, enum vj_positive_class positive, struct vj_error *err)
 {
-    const struct vj_fold_images images = {.dataset = vj_dataset_info(run->dataset)->dataset,
+    const struct vj_dataset_info *info = vj_dataset_info(run->dataset);
+    const struct vj_fold_images images = {.dataset = info->dataset,
+                                          .fingerprint = info->fingerprint,
                                           .count = run->images.count,
                                           .fold = run->images.fold,
                                           .id = run->images.id};

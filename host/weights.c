@@ -455,6 +455,13 @@ static int read_trained(hid_t file, struct vj_weights *w, struct vj_error *err)
     return r;
 }
 
+bool vj_trained_with(const struct vj_trained *t, const char *dataset, const char *fingerprint)
+{
+    const bool collection = strcmp(dataset, "mcl-jci") == 0 || strcmp(dataset, "konjnd-1k") == 0;
+    return strcmp(t->dataset, dataset) == 0 &&
+           (collection || strcmp(t->fingerprint, fingerprint) == 0);
+}
+
 static int write_trained(hid_t file, const struct vj_trained *t, struct vj_error *err)
 {
     int r = vj_h5_write_text(file, "trained_dataset", t->dataset, err);

@@ -10,6 +10,7 @@
 #ifndef VJ_HOST_WEIGHTS_H
 #define VJ_HOST_WEIGHTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -69,6 +70,13 @@ struct vj_trained {
     double validation_mad; /* QF, on the validation items; NaN without validation */
     char *config;          /* owned; the configuration, as text that can be read again */
 };
+
+/*
+ * Whether weights were trained with pictures of this data set. mcl-jci and konjnd-1k name a
+ * collection; other names (manifest, synthetic, folder) only a form, so there the fingerprint
+ * decides.
+ */
+bool vj_trained_with(const struct vj_trained *t, const char *dataset, const char *fingerprint);
 
 struct vj_weights {
     struct vj_net_shape shape;
