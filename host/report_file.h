@@ -14,6 +14,13 @@ enum vj_report_form {
 };
 
 /*
+ * Appends a report in the form asked for.
+ * sections: enum vj_report_sections, for the text form
+ */
+int vj_report_write(struct vj_text *out, const struct vj_report *report, enum vj_report_form form,
+                    unsigned sections, struct vj_error *err);
+
+/*
  * Reads a results file, finished or not, and appends its report.
  * sections: enum vj_report_sections, for the text form
  */
