@@ -56,6 +56,25 @@ struct vj_report_left_out {
     const char *reason;
 };
 
+/* A figure that others published. Empty strings stand for what the source does not say. */
+struct vj_report_published {
+    const char *model;
+    const char *dataset; /* registry name where there is one */
+    const char *codec;
+    const char *metric;  /* as its source calls it; "curve_..." belongs to a rate-damage curve */
+    const char *printed; /* the value, with the digits of its source */
+    const char *spread;  /* its uncertainty likewise; empty = none stated */
+    const char *units;
+    const char *labels; /* label definition */
+    const char *source;
+    const char *note;   /* what the source leaves undefined */
+    double value;       /* the same as a number */
+    double uncertainty; /* as stated; NaN = none */
+    bool below;         /* the true value is smaller than the one given */
+    int jnd;            /* 1..3; 0 = not stated */
+    int point;          /* of a curve, from 1; 0 = not of a curve */
+};
+
 struct vj_report {
     const char *dataset;
     const char *label_definition; /* as in the results file, e.g. "sqf: first drop of ..." */
@@ -93,6 +112,11 @@ struct vj_report {
     size_t differences;
     const struct vj_report_left_out *left_out;
     size_t left_outs;
+
+    /* Others' figures, shown in tables of their own; published_file NULL = not asked for. */
+    const char *published_file;
+    const struct vj_report_published *published;
+    size_t publisheds;
 };
 
 /* Sections of the text report beside header, accuracy table, throughput and failures. */
@@ -144,8 +168,9 @@ int vj_report_csv(struct vj_text *out, const struct vj_report *report, struct vj
 int vj_report_images_csv(struct vj_text *out, const struct vj_report *report, struct vj_error *err);
 
 /*
- * Appends one JSON object (RFC 8259) with everything in *report. Absent metrics are absent keys; no
- * NaN or infinity is ever written.
+ * Appends one JSON object (RFC 8259) with everything in *report. Others' figures stand under the
+ * key "published", never among the predictors. Absent metrics are absent keys; no NaN or infinity
+ * is ever written.
  */
 int vj_report_json(struct vj_text *out, const struct vj_report *report, struct vj_error *err);
 

@@ -461,6 +461,31 @@ static void json_runs(struct json *j, const struct vj_report *report)
     json_close(j, ']');
 }
 
+static void json_published(struct json *j, const struct vj_report *report)
+{
+    json_string(j, "published_file", report->published_file);
+    json_open(j, "published", '[');
+    for (size_t i = 0; i < report->publisheds; i++) {
+        const struct vj_report_published *p = &report->published[i];
+        json_open(j, NULL, '{');
+        json_string(j, "model", p->model);
+        json_string(j, "dataset", p->dataset);
+        json_string(j, "codec", p->codec);
+        json_known(j, "jnd", p->jnd, p->jnd > 0);
+        json_string(j, "metric", p->metric);
+        json_known(j, "point", p->point, p->point > 0);
+        json_number(j, p->below ? "value_below" : "value", p->value);
+        if (isfinite(p->uncertainty))
+            json_number(j, "uncertainty", p->uncertainty);
+        json_string(j, "units", p->units);
+        json_string(j, "label_definition", p->labels);
+        json_string(j, "source", p->source);
+        json_string(j, "note", p->note);
+        json_close(j, '}');
+    }
+    json_close(j, ']');
+}
+
 int vj_report_json(struct vj_text *out, const struct vj_report *report, struct vj_error *err)
 {
     struct json j = {.out = out, .empty = true};
@@ -479,6 +504,8 @@ int vj_report_json(struct vj_text *out, const struct vj_report *report, struct v
     for (size_t i = 0; i < report->comparisons; i++)
         json_comparison(&j, report, &report->comparison[i]);
     json_close(&j, ']');
+    if (report->published_file)
+        json_published(&j, report);
     json_open(&j, "images", '[');
     for (size_t i = 0; i < report->images; i++)
         json_image(&j, report, i);

@@ -564,5 +564,6 @@ int vj_report_text(struct vj_text *out, const struct vj_report *report, unsigned
         add_throughput(out, report, true);
     add_failures(out, report);
     vj_report_left_outs(out, report);
+    vj_report_published(out, report);
     return vj_text_status(out, err);
 }

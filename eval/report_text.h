@@ -23,4 +23,7 @@ void vj_report_paragraph(struct vj_text *out, const char *text, size_t indent);
 void vj_report_runs(struct vj_text *out, const struct vj_report *report);
 void vj_report_left_outs(struct vj_text *out, const struct vj_report *report);
 
+/* Others' figures, where they were asked for (report_published.c). */
+void vj_report_published(struct vj_text *out, const struct vj_report *report);
+
 #endif

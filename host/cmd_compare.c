@@ -8,38 +8,20 @@
 #include "host/checked.h"
 #include "host/commands.h"
 #include "host/compare_file.h"
+#include "host/report_options.h"
 
 struct arguments {
     const char **path; /* [argc] */
     struct vj_compare_options options;
 };
 
-enum {
-    KEY_FORCE = 256,
-    KEY_AGAINST,
-    KEY_CSV,
-    KEY_IMAGES_CSV,
-    KEY_JSON,
-    KEY_METRICS,
-    KEY_FOLDS,
-    KEY_SWEEP,
-    KEY_IMAGES
-};
+enum { KEY_FORCE = 256, KEY_AGAINST };
 
 static const struct argp_option options[] = {
     {"against", KEY_AGAINST, "PREDICTOR", 0,
      "compare all predictors with this one, named as in the table; default: every pair", 0},
     {"force", KEY_FORCE, NULL, 0,
      "compare even where the runs differ in data set, labels, codec, quality factors or images", 0},
-    {NULL, 0, NULL, 0, "Form:", 1},
-    {"csv", KEY_CSV, NULL, 0, "one line per predictor, fold and metric, then per pair and test", 1},
-    {"images-csv", KEY_IMAGES_CSV, NULL, 0, "one line per predictor and image", 1},
-    {"json", KEY_JSON, NULL, 0, "everything, as one JSON object", 1},
-    {NULL, 0, NULL, 0, "More sections of the text:", 2},
-    {"metrics", KEY_METRICS, NULL, 0, "every metric with its interval", 2},
-    {"folds", KEY_FOLDS, NULL, 0, "MAD of every fold", 2},
-    {"sweep", KEY_SWEEP, NULL, 0, "saving against damage over safety offsets", 2},
-    {"images", KEY_IMAGES, NULL, 0, "predictions of every image", 2},
     {0},
 };
 
@@ -48,32 +30,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     struct arguments *a = state->input;
     struct vj_compare_options *o = &a->options;
     switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &o->report;
+        return 0;
     case KEY_FORCE:
         o->force = true;
         return 0;
     case KEY_AGAINST:
         o->against = arg;
-        return 0;
-    case KEY_CSV:
-        o->form = VJ_REPORT_FORM_CSV;
-        return 0;
-    case KEY_IMAGES_CSV:
-        o->form = VJ_REPORT_FORM_IMAGES_CSV;
-        return 0;
-    case KEY_JSON:
-        o->form = VJ_REPORT_FORM_JSON;
-        return 0;
-    case KEY_METRICS:
-        o->sections |= VJ_REPORT_METRICS;
-        return 0;
-    case KEY_FOLDS:
-        o->sections |= VJ_REPORT_FOLDS;
-        return 0;
-    case KEY_SWEEP:
-        o->sections |= VJ_REPORT_SWEEP;
-        return 0;
-    case KEY_IMAGES:
-        o->sections |= VJ_REPORT_IMAGES;
         return 0;
     case ARGP_KEY_ARG:
         a->path[o->count++] = arg;
@@ -87,6 +51,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     }
 }
 
+static const struct argp_child children[] = {{&vj_report_options_argp, 0, NULL, 0}, {0}};
+
 static const struct argp argp = {
     .options = options,
     .parser = parse,
@@ -94,11 +60,12 @@ static const struct argp argp = {
     .doc = "Prints one table of the predictors of several results files, on the images that every "
            "file has evaluated and labelled, with tests of their differences. It says what the "
            "runs differ in, and refuses where that makes their figures incomparable.",
+    .children = children,
 };
 
 int vj_cmd_compare(int argc, char **argv)
 {
-    struct arguments a = {.options = {.form = VJ_REPORT_FORM_TEXT}};
+    struct arguments a = {0};
     struct vj_error err = {0};
     struct vj_text text = {0};
     a.path = vj_calloc((size_t)argc, sizeof(*a.path));

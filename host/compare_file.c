@@ -285,7 +285,7 @@ static int write_comparison(struct vj_text *out, struct comparison *c, struct vj
         if (c->tables.row[i].random_weights)
             c->tables.row[i].images_per_second = c->source[c->run_of[i]].images_per_second;
     fill_report(c, &report);
-    return vj_report_write(out, &report, c->options->form, c->options->sections, err);
+    return vj_report_write(out, &report, &c->options->report, err);
 }
 
 static int compare(struct vj_text *out, struct comparison *c, struct vj_error *err)

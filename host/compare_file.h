@@ -15,8 +15,7 @@ struct vj_compare_options {
     size_t count;            /* 2 or more */
     bool force;              /* compare even where figures are not comparable */
     const char *against;     /* predictor that all others are compared with; NULL = every pair */
-    enum vj_report_form form;
-    unsigned sections; /* enum vj_report_sections, for the text form */
+    struct vj_report_options report;
 };
 
 /*

@@ -5,12 +5,12 @@
 
 #include "host/report_source.h"
 
-int vj_report_write(struct vj_text *out, const struct vj_report *report, enum vj_report_form form,
-                    unsigned sections, struct vj_error *err)
+static int write_form(struct vj_text *out, const struct vj_report *report,
+                      const struct vj_report_options *options, struct vj_error *err)
 {
-    switch (form) {
+    switch (options->form) {
     case VJ_REPORT_FORM_TEXT:
-        return vj_report_text(out, report, sections, err);
+        return vj_report_text(out, report, options->sections, err);
     case VJ_REPORT_FORM_CSV:
         return vj_report_csv(out, report, err);
     case VJ_REPORT_FORM_IMAGES_CSV:
@@ -21,8 +21,30 @@ int vj_report_write(struct vj_text *out, const struct vj_report *report, enum vj
     return vj_fail(err, -EINVAL, "unknown form of report");
 }
 
-int vj_report_file(struct vj_text *out, const char *path, enum vj_report_form form,
-                   unsigned sections, struct vj_error *err)
+int vj_report_write(struct vj_text *out, struct vj_report *report,
+                    const struct vj_report_options *options, struct vj_error *err)
+{
+    struct vj_published published = {0};
+    int r = 0;
+    if (options->published) {
+        bool all = options->published == VJ_PUBLISHED_ALL;
+        r = vj_published_read(&published, options->published_file, all ? NULL : report->dataset,
+                              err);
+        report->published_file = published.file;
+        report->published = published.row;
+        report->publisheds = published.count;
+    }
+    if (!r)
+        r = write_form(out, report, options, err);
+    report->published_file = NULL;
+    report->published = NULL;
+    report->publisheds = 0;
+    vj_published_free(&published);
+    return r;
+}
+
+int vj_report_file(struct vj_text *out, const char *path, const struct vj_report_options *options,
+                   struct vj_error *err)
 {
     struct vj_report_source source = {0};
     struct vj_report_tables tables = {0};
@@ -40,7 +62,7 @@ int vj_report_file(struct vj_text *out, const char *path, enum vj_report_form fo
             tables.row[i].images_per_second = source.images_per_second;
     if (!r) {
         vj_report_fill(&report, &source, &source.analysis, &tables);
-        r = vj_report_write(out, &report, form, sections, err);
+        r = vj_report_write(out, &report, options, err);
     }
     vj_report_tables_free(&tables);
     vj_report_source_close(&source);

@@ -135,7 +135,7 @@ static int compare(struct vj_text *out, const struct vj_compare_options *options
     return vj_compare_files(out, &full, err);
 }
 
-static const struct vj_compare_options plain = {.form = VJ_REPORT_FORM_TEXT};
+static const struct vj_compare_options plain = {.report.form = VJ_REPORT_FORM_TEXT};
 
 static void assert_compared(const char *text, const char *line)
 {
@@ -148,7 +148,7 @@ static void predictors_of_all_files_stand_in_one_table(void **state)
     (void)state;
     struct vj_text t, single = {0};
     struct vj_error err = {0};
-    const struct vj_compare_options csv = {.form = VJ_REPORT_FORM_CSV};
+    const struct vj_compare_options csv = {.report.form = VJ_REPORT_FORM_CSV};
     evaluate("two.h5", "root=*/all.csv predictors=constant,external:*/y.csv");
     if (compare(&t, &csv, &err, "one.h5", "two.h5", NULL))
         fail_msg("%s", err.text);
@@ -169,7 +169,7 @@ static void predictors_of_all_files_stand_in_one_table(void **state)
     assert_true(fabs(strtod(line + strlen("external-y - external-x,,mad_difference,"), NULL) +
                      0.5) < 1e-12);
     /* What a file says of itself it says here too, intervals included. */
-    assert_int_equal(vj_report_file(&single, in_folder("two.h5"), VJ_REPORT_FORM_CSV, 0, &err), 0);
+    assert_int_equal(vj_report_file(&single, in_folder("two.h5"), &csv.report, &err), 0);
     char *mine = strstr(single.data, "external-y,,mad,");
     assert_non_null(mine);
     mine[strcspn(mine, "\r")] = '\0';
@@ -183,7 +183,8 @@ static void one_predictor_can_be_the_measure_of_all(void **state)
     (void)state;
     struct vj_text t;
     struct vj_error err = {0};
-    struct vj_compare_options options = {.form = VJ_REPORT_FORM_TEXT, .against = "external-x"};
+    struct vj_compare_options options = {.report.form = VJ_REPORT_FORM_TEXT,
+                                         .against = "external-x"};
     evaluate("two.h5", "root=*/all.csv predictors=constant,external:*/y.csv");
     assert_int_equal(compare(&t, &options, &err, "one.h5", "two.h5", NULL), 0);
     assert_compared(t.data, "external-y - external-x");
@@ -203,9 +204,9 @@ static void images_are_listed_with_every_prediction(void **state)
     (void)state;
     struct vj_text t;
     struct vj_error err = {0};
-    const struct vj_compare_options images = {.form = VJ_REPORT_FORM_TEXT,
-                                              .sections = VJ_REPORT_IMAGES};
-    const struct vj_compare_options csv = {.form = VJ_REPORT_FORM_IMAGES_CSV};
+    const struct vj_compare_options images = {
+        .report = {.form = VJ_REPORT_FORM_TEXT, .sections = VJ_REPORT_IMAGES}};
+    const struct vj_compare_options csv = {.report.form = VJ_REPORT_FORM_IMAGES_CSV};
     evaluate("two.h5", "root=*/all.csv predictors=constant,external:*/y.csv");
     assert_int_equal(compare(&t, &images, &err, "one.h5", "two.h5", NULL), 0);
     assert_compared(t.data, "\np4.png     1     9");
@@ -330,7 +331,7 @@ static void images_that_some_run_lacks_are_left_out_and_counted(void **state)
     static const int gaps[PICTURES] = {5, 0, 11, 14, 9, 17};
     struct vj_text t;
     struct vj_error err = {0};
-    struct vj_compare_options csv = {.form = VJ_REPORT_FORM_CSV, .force = true};
+    struct vj_compare_options csv = {.report.form = VJ_REPORT_FORM_CSV, .force = true};
     struct vj_compare_options text = plain;
     text.force = true;
     write_manifest("gaps.csv", gaps, PICTURES - 1);
@@ -365,12 +366,11 @@ static void answers_of_another_range_keep_their_quality_factors(void **state)
     (void)state;
     struct vj_text t;
     struct vj_error err = {0};
-    struct vj_compare_options csv = {.form = VJ_REPORT_FORM_CSV, .force = true};
+    struct vj_compare_options csv = {.report.form = VJ_REPORT_FORM_CSV, .force = true};
     struct vj_text single = {0};
     evaluate("narrow.h5", "root=*/all.csv qf_first=3 predictors=external:*/y.csv");
     assert_int_equal(compare(&t, &csv, &err, "narrow.h5", "one.h5", NULL), 0);
-    assert_int_equal(vj_report_file(&single, in_folder("narrow.h5"), VJ_REPORT_FORM_CSV, 0, &err),
-                     0);
+    assert_int_equal(vj_report_file(&single, in_folder("narrow.h5"), &csv.report, &err), 0);
     char *line = strstr(single.data, "external-y,,pair_accuracy,");
     assert_non_null(line);
     line[strcspn(line, "\r")] = '\0';
