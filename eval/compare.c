@@ -121,6 +121,9 @@ static int compare_rows(struct vj_comparison *out, const struct pair_row *row, s
     for (size_t i = 0; i < n; i++) {
         only_a += row[i].only_a;
         only_b += row[i].only_b;
+        out->nearer_a += row[i].error < 0;
+        out->nearer_b += row[i].error > 0;
+        out->tied += row[i].error == 0;
     }
     out->mad = (struct vj_metric_value){.present = true, .value = s.error / (double)n, .n = n};
     if (s.pairs > 0)

@@ -166,6 +166,7 @@ struct vj_comparison {
     size_t images;
     struct vj_metric_value mad; /* MAD(a) - MAD(b) with bootstrap interval; < 0: a is nearer */
     struct vj_metric_value pair_accuracy; /* accuracy(a) - accuracy(b) with bootstrap interval */
+    size_t nearer_a, nearer_b, tied;      /* images where |error| of a is smaller, of b, neither */
     struct vj_wilcoxon wilcoxon;          /* on |error a| - |error b| per image */
     /* On pair answers. Its unit is the pair, yet the pairs of one image stand or fall together: its
      * p is far too small as a statement about images; the interval of pair_accuracy is the honest
@@ -174,7 +175,7 @@ struct vj_comparison {
 };
 
 /*
- * Compares two predictors of the same run. Absent values when no image has both predictions.
+ * Compares two predictors on the same truth. Absent values when no image has both predictions.
  * Errors: as vj_metrics_compute().
  */
 int vj_metrics_compare(struct vj_comparison *out, const struct vj_truth *truth,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reports of a run: a text table for people, CSV and JSON for programs. The caller fills the
- * structs from a results file; every string and array is borrowed.
+ * Reports of a run, or of several side by side: a text table for people, CSV and JSON for programs.
+ * The caller fills the structs from results files; every string and array is borrowed.
  */
 #ifndef VJ_EVAL_REPORT_H
 #define VJ_EVAL_REPORT_H
@@ -32,6 +32,49 @@ struct vj_report_comparison {
     struct vj_comparison result;
 };
 
+/* One of several results files whose predictors stand in one report. */
+struct vj_report_run {
+    const char *name; /* stands for the file in lists and before predictors of equal names */
+    const char *path;
+    const char *program_version;
+    const char *device;
+    uint64_t seed;
+    bool complete;
+    size_t images; /* in the file */
+};
+
+/* A field in which the runs are not all alike. */
+struct vj_report_difference {
+    const char *field;        /* "seed", "label_definition", ... */
+    bool barrier;             /* figures across it are not comparable; --force went over it */
+    const char *const *value; /* [runs] in words; NULL where a file has none */
+};
+
+/* An image that is in some run and in no figure of the report. */
+struct vj_report_left_out {
+    const char *name;
+    const char *reason;
+};
+
+/* A figure that others published. Empty strings stand for what the source does not say. */
+struct vj_report_published {
+    const char *model;
+    const char *dataset; /* registry name where there is one */
+    const char *codec;
+    const char *metric;  /* as its source calls it; "curve_..." belongs to a rate-damage curve */
+    const char *printed; /* the value, with the digits of its source */
+    const char *spread;  /* its uncertainty likewise; empty = none stated */
+    const char *units;
+    const char *labels; /* label definition */
+    const char *source;
+    const char *note;   /* what the source leaves undefined */
+    double value;       /* the same as a number */
+    double uncertainty; /* as stated; NaN = none */
+    bool below;         /* the true value is smaller than the one given */
+    int jnd;            /* 1..3; 0 = not stated */
+    int point;          /* of a curve, from 1; 0 = not of a curve */
+};
+
 struct vj_report {
     const char *dataset;
     const char *label_definition; /* as in the results file, e.g. "sqf: first drop of ..." */
@@ -58,6 +101,22 @@ struct vj_report {
     size_t rows;
     const struct vj_report_comparison *comparison;
     size_t comparisons;
+
+    /*
+     * A comparison of several results files: label, candidates and what follows from them are those
+     * of run[0]. All NULL and 0 in the report of one file.
+     */
+    const struct vj_report_run *run;
+    size_t runs;
+    const struct vj_report_difference *difference;
+    size_t differences;
+    const struct vj_report_left_out *left_out;
+    size_t left_outs;
+
+    /* Others' figures, shown in tables of their own; published_file NULL = not asked for. */
+    const char *published_file;
+    const struct vj_report_published *published;
+    size_t publisheds;
 };
 
 /* Sections of the text report beside header, accuracy table, throughput and failures. */
@@ -88,10 +147,17 @@ int vj_report_text(struct vj_text *out, const struct vj_report *report, unsigned
                    struct vj_error *err);
 
 /*
+ * Appends what the runs of a comparison differ in, field by field with each file's value; nothing
+ * when there is no difference. vj_report_text() has it as one of its sections.
+ */
+void vj_report_differences(struct vj_text *out, const struct vj_report *report);
+
+/*
  * Appends a CSV table (RFC 4180, CRLF), one line per predictor, fold and metric present:
  * predictor,fold,metric,value,ci_low,ci_high,n,units; fold is empty for pooled values, the
  * interval's fields are empty where there is none. Predictors with random weights have one line,
- * images_per_second.
+ * images_per_second. Two predictors that were compared follow as "a - b": mad_difference,
+ * pair_accuracy_difference, wilcoxon_p, mcnemar_p, nearer_a, nearer_b, tied.
  */
 int vj_report_csv(struct vj_text *out, const struct vj_report *report, struct vj_error *err);
 
@@ -102,8 +168,9 @@ int vj_report_csv(struct vj_text *out, const struct vj_report *report, struct vj
 int vj_report_images_csv(struct vj_text *out, const struct vj_report *report, struct vj_error *err);
 
 /*
- * Appends one JSON object (RFC 8259) with everything in *report. Absent metrics are absent keys; no
- * NaN or infinity is ever written.
+ * Appends one JSON object (RFC 8259) with everything in *report. Others' figures stand under the
+ * key "published", never among the predictors. Absent metrics are absent keys; no NaN or infinity
+ * is ever written.
  */
 int vj_report_json(struct vj_text *out, const struct vj_report *report, struct vj_error *err);
 

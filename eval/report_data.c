@@ -61,8 +61,54 @@ static void csv_metrics(struct vj_text *out, const char *name, const struct vj_m
     }
 }
 
+/* One figure of two predictors that were compared. */
+static void csv_compared(struct vj_text *out, const struct vj_report *report,
+                         const struct vj_report_comparison *c, const char *metric,
+                         const struct vj_metric_value *v, const char *units)
+{
+    struct vj_text name = {0};
+    if (!v->present)
+        return;
+    vj_text_add(&name, "%s - %s", or_empty(report->row[c->a].name),
+                or_empty(report->row[c->b].name));
+    vj_text_csv(out, or_empty(name.data));
+    out->failed |= name.failed;
+    vj_text_free(&name);
+    vj_text_add(out, ",,%s,", metric);
+    vj_text_number(out, v->value);
+    vj_text_add(out, ",");
+    vj_text_number(out, v->has_interval ? v->ci_low : NAN);
+    vj_text_add(out, ",");
+    vj_text_number(out, v->has_interval ? v->ci_high : NAN);
+    vj_text_add(out, ",%zu,%s\r\n", v->n, units);
+}
+
+static void csv_comparison(struct vj_text *out, const struct vj_report *report,
+                           const struct vj_report_comparison *c)
+{
+    const struct vj_comparison *r = &c->result;
+    const struct {
+        const char *metric;
+        double value;
+    } plain[] = {
+        {"wilcoxon_p", r->wilcoxon.p},     {"mcnemar_p", r->mcnemar.p},
+        {"nearer_a", (double)r->nearer_a}, {"nearer_b", (double)r->nearer_b},
+        {"tied", (double)r->tied},
+    };
+    csv_compared(out, report, c, "mad_difference", &r->mad, "QF");
+    csv_compared(out, report, c, "pair_accuracy_difference", &r->pair_accuracy, "");
+    for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++) {
+        const struct vj_metric_value v = {
+            .present = r->images > 0, .value = plain[i].value, .n = r->images};
+        csv_compared(out, report, c, plain[i].metric, &v, "");
+    }
+}
+
 int vj_report_csv(struct vj_text *out, const struct vj_report *report, struct vj_error *err)
 {
+    int rc = vj_report_check(report, err);
+    if (rc)
+        return rc;
     vj_text_add(out, "predictor,fold,metric,value,ci_low,ci_high,n,units\r\n");
     for (size_t i = 0; i < report->rows; i++) {
         const struct vj_report_row *row = &report->row[i];
@@ -78,6 +124,8 @@ int vj_report_csv(struct vj_text *out, const struct vj_report *report, struct vj
         vj_text_number(out, row->images_per_second);
         vj_text_add(out, ",,,,1/s\r\n");
     }
+    for (size_t i = 0; i < report->comparisons; i++)
+        csv_comparison(out, report, &report->comparison[i]);
     return vj_text_status(out, err);
 }
 
@@ -297,6 +345,9 @@ static void json_comparison(struct json *j, const struct vj_report *report,
     json_string(j, "a", or_empty(report->row[c->a].name));
     json_string(j, "b", or_empty(report->row[c->b].name));
     json_integer(j, "images", r->images);
+    json_integer(j, "nearer_a", r->nearer_a);
+    json_integer(j, "nearer_b", r->nearer_b);
+    json_integer(j, "tied", r->tied);
     json_value(j, "mad_difference", &r->mad);
     json_value(j, "pair_accuracy_difference", &r->pair_accuracy);
     json_open(j, "wilcoxon", '{');
@@ -344,7 +395,7 @@ static void json_image(struct json *j, const struct vj_report *report, size_t im
 
 static void json_facts(struct json *j, const struct vj_report *report)
 {
-    json_string(j, "schema", "vpjnd-report");
+    json_string(j, "schema", report->runs ? "vpjnd-comparison" : "vpjnd-report");
     json_integer(j, "schema_version", 1);
     json_string(j, "program_version", report->program_version);
     json_string(j, "dataset", report->dataset);
@@ -356,9 +407,11 @@ static void json_facts(struct json *j, const struct vj_report *report)
     json_number(j, "qf_first", report->qf_first);
     json_number(j, "qf_last", report->qf_last);
     json_integer(j, "seed", report->seed);
-    json_string(j, "device", report->device);
-    json_string(j, "results_file", report->results_file);
-    json_bool(j, "complete", report->complete);
+    if (!report->runs) {
+        json_string(j, "device", report->device);
+        json_string(j, "results_file", report->results_file);
+        json_bool(j, "complete", report->complete);
+    }
     if (!report->resamples)
         return;
     json_open(j, "intervals", '{');
@@ -366,6 +419,71 @@ static void json_facts(struct json *j, const struct vj_report *report)
     json_number(j, "confidence", report->confidence);
     json_integer(j, "resamples", report->resamples);
     json_close(j, '}');
+}
+
+/* What only a comparison has: its files, what they differ in, which images are in no figure. */
+static void json_runs(struct json *j, const struct vj_report *report)
+{
+    json_open(j, "runs", '[');
+    for (size_t i = 0; i < report->runs; i++) {
+        const struct vj_report_run *run = &report->run[i];
+        json_open(j, NULL, '{');
+        json_string(j, "name", run->name);
+        json_string(j, "results_file", run->path);
+        json_string(j, "program_version", run->program_version);
+        json_string(j, "device", run->device);
+        json_integer(j, "seed", run->seed);
+        json_bool(j, "complete", run->complete);
+        json_integer(j, "images", run->images);
+        json_close(j, '}');
+    }
+    json_close(j, ']');
+    json_open(j, "differences", '[');
+    for (size_t i = 0; i < report->differences; i++) {
+        const struct vj_report_difference *d = &report->difference[i];
+        json_open(j, NULL, '{');
+        json_string(j, "field", d->field);
+        json_bool(j, "comparable", !d->barrier);
+        json_open(j, "values", '[');
+        for (size_t k = 0; k < report->runs; k++)
+            json_string(j, NULL, d->value[k]);
+        json_close(j, ']');
+        json_close(j, '}');
+    }
+    json_close(j, ']');
+    json_open(j, "left_out", '[');
+    for (size_t i = 0; i < report->left_outs; i++) {
+        json_open(j, NULL, '{');
+        json_string(j, "name", report->left_out[i].name);
+        json_string(j, "reason", report->left_out[i].reason);
+        json_close(j, '}');
+    }
+    json_close(j, ']');
+}
+
+static void json_published(struct json *j, const struct vj_report *report)
+{
+    json_string(j, "published_file", report->published_file);
+    json_open(j, "published", '[');
+    for (size_t i = 0; i < report->publisheds; i++) {
+        const struct vj_report_published *p = &report->published[i];
+        json_open(j, NULL, '{');
+        json_string(j, "model", p->model);
+        json_string(j, "dataset", p->dataset);
+        json_string(j, "codec", p->codec);
+        json_known(j, "jnd", p->jnd, p->jnd > 0);
+        json_string(j, "metric", p->metric);
+        json_known(j, "point", p->point, p->point > 0);
+        json_number(j, p->below ? "value_below" : "value", p->value);
+        if (isfinite(p->uncertainty))
+            json_number(j, "uncertainty", p->uncertainty);
+        json_string(j, "units", p->units);
+        json_string(j, "label_definition", p->labels);
+        json_string(j, "source", p->source);
+        json_string(j, "note", p->note);
+        json_close(j, '}');
+    }
+    json_close(j, ']');
 }
 
 int vj_report_json(struct vj_text *out, const struct vj_report *report, struct vj_error *err)
@@ -376,6 +494,8 @@ int vj_report_json(struct vj_text *out, const struct vj_report *report, struct v
         return rc;
     json_open(&j, NULL, '{');
     json_facts(&j, report);
+    if (report->runs)
+        json_runs(&j, report);
     json_open(&j, "predictors", '[');
     for (size_t i = 0; i < report->rows; i++)
         json_row(&j, &report->row[i]);
@@ -384,6 +504,8 @@ int vj_report_json(struct vj_text *out, const struct vj_report *report, struct v
     for (size_t i = 0; i < report->comparisons; i++)
         json_comparison(&j, report, &report->comparison[i]);
     json_close(&j, ']');
+    if (report->published_file)
+        json_published(&j, report);
     json_open(&j, "images", '[');
     for (size_t i = 0; i < report->images; i++)
         json_image(&j, report, i);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "eval/report.h"
+#include "eval/report_text.h"
 #include "eval/table.h"
 
 enum {
@@ -71,12 +72,12 @@ static void finish(struct vj_text *out, struct vj_table *table)
     vj_table_free(table);
 }
 
-static void heading(struct vj_text *out, const char *title)
+void vj_report_heading(struct vj_text *out, const char *title)
 {
     vj_text_add(out, "\n%s\n\n", title);
 }
 
-static const char *or_dash(const char *text)
+const char *vj_report_or_dash(const char *text)
 {
     return text && *text ? text : "-";
 }
@@ -85,7 +86,7 @@ static const char *or_dash(const char *text)
 static void titled(struct vj_text *out, const char *title, const char *name)
 {
     struct vj_text line = {0};
-    vj_text_add(&line, "%s %s", title, or_dash(name));
+    vj_text_add(&line, "%s %s", title, vj_report_or_dash(name));
     vj_text_add(out, "\n");
     vj_text_wrap(out, line.data ? line.data : title, 0, 4, VJ_REPORT_COLUMNS);
     vj_text_add(out, "\n");
@@ -93,13 +94,13 @@ static void titled(struct vj_text *out, const char *title, const char *name)
     vj_text_free(&line);
 }
 
-static void field(struct vj_text *out, const char *label, const char *value)
+void vj_report_field(struct vj_text *out, const char *label, const char *value)
 {
     vj_text_left(out, label, LABEL_WIDTH);
     vj_text_wrap(out, value, LABEL_WIDTH, LABEL_WIDTH, VJ_REPORT_COLUMNS);
 }
 
-static void paragraph(struct vj_text *out, const char *text, size_t indent)
+void vj_report_paragraph(struct vj_text *out, const char *text, size_t indent)
 {
     vj_text_fill(out, ' ', indent);
     vj_text_wrap(out, text, indent, indent, VJ_REPORT_COLUMNS);
@@ -122,40 +123,58 @@ static bool has_labels(const struct vj_report *r)
     return false;
 }
 
+/* What says of a single run where its figures come from; of several, each says it for itself. */
+static void add_origin(struct vj_text *out, const struct vj_report *r)
+{
+    char line[32];
+    snprintf(line, sizeof(line), "%" PRIu64, r->seed);
+    vj_report_field(out, "seed", line);
+    vj_report_field(out, "device", vj_report_or_dash(r->device));
+    vj_report_field(out, "results", vj_report_or_dash(r->results_file));
+}
+
 static void add_header(struct vj_text *out, const struct vj_report *r)
 {
     char line[512];
     size_t failed = count_failed(r);
-    snprintf(line, sizeof(line), "Picture-wise JND evaluation, vpjnd %s",
-             or_dash(r->program_version));
-    paragraph(out, line, 0);
+    snprintf(line, sizeof(line), "%s, vpjnd %s",
+             r->runs ? "Comparison of picture-wise JND evaluations" : "Picture-wise JND evaluation",
+             vj_report_or_dash(r->program_version));
+    vj_report_paragraph(out, line, 0);
     vj_text_fill(out, '=', vj_text_columns(line));
     vj_text_add(out, "\n\n");
-    field(out, "data set", or_dash(r->dataset));
-    snprintf(line, sizeof(line), "%zu: %zu ok, %zu failed", r->images, r->images - failed, failed);
-    field(out, "images", line);
-    field(out, "labels", has_labels(r) ? or_dash(r->label_definition) : "none: predictions only");
+    vj_report_field(out, "data set", vj_report_or_dash(r->dataset));
+    if (r->runs)
+        snprintf(line, sizeof(line), "%zu in every run with a label, %zu left out", r->images,
+                 r->left_outs);
+    else
+        snprintf(line, sizeof(line), "%zu: %zu ok, %zu failed", r->images, r->images - failed,
+                 failed);
+    vj_report_field(out, "images", line);
+    vj_report_field(out, "labels",
+                    has_labels(r) ? vj_report_or_dash(r->label_definition)
+                                  : "none: predictions only");
     if (has_labels(r) && !r->human_labels)
-        field(out, "",
-              "No person gave these labels: they come from a made-up observer, and figures held "
-              "against them say nothing about human vision.");
-    snprintf(line, sizeof(line), "%s (%s), QF %d to %d", or_dash(r->codec), or_dash(r->candidates),
-             r->qf_first, r->qf_last);
-    field(out, "candidates", line);
-    field(out, "folds", or_dash(r->folds));
-    snprintf(line, sizeof(line), "%" PRIu64, r->seed);
-    field(out, "seed", line);
-    field(out, "device", or_dash(r->device));
-    field(out, "results", or_dash(r->results_file));
+        vj_report_field(
+            out, "",
+            "No person gave these labels: they come from a made-up observer, and figures held "
+            "against them say nothing about human vision.");
+    snprintf(line, sizeof(line), "%s (%s), QF %d to %d", vj_report_or_dash(r->codec),
+             vj_report_or_dash(r->candidates), r->qf_first, r->qf_last);
+    vj_report_field(out, "candidates", line);
+    vj_report_field(out, "folds", vj_report_or_dash(r->folds));
+    if (!r->runs)
+        add_origin(out, r);
     if (r->resamples) {
         snprintf(line, sizeof(line), "%g %%, percentile bootstrap over images, %zu resamples",
                  100 * r->confidence, r->resamples);
-        field(out, "intervals", line);
+        vj_report_field(out, "intervals", line);
     }
-    if (!r->complete)
-        field(out, "INCOMPLETE",
-              "The run was cut short: figures rest on the images done so far. Finish it with "
-              "--resume.");
+    if (!r->complete && !r->runs)
+        vj_report_field(
+            out, "INCOMPLETE",
+            "The run was cut short: figures rest on the images done so far. Finish it with "
+            "--resume.");
 }
 
 static bool any_random(const struct vj_report *r, bool random)
@@ -179,7 +198,7 @@ static void mad_cell(struct vj_table *table, const struct vj_metric_value *v)
 static void accuracy_row(struct vj_table *table, const struct vj_report_row *row)
 {
     const struct vj_metrics *m = pooled_of(row);
-    vj_table_cell(table, "%s", or_dash(row->name));
+    vj_table_cell(table, "%s", vj_report_or_dash(row->name));
     mad_cell(table, value_of(m, VJ_METRIC_MAD));
     number_cell(table, value_of(m, VJ_METRIC_RMSE), false, "", 2);
     number_cell(table, value_of(m, VJ_METRIC_BIAS), false, "+", 2);
@@ -209,7 +228,7 @@ static void add_accuracy(struct vj_text *out, const struct vj_report *r)
                              .own_line = true, .header_rows = 2};
     if (r->resamples)
         snprintf(mad, sizeof(mad), "MAD [%g %%]", 100 * r->confidence);
-    heading(out, "Accuracy");
+    vj_report_heading(out, "Accuracy");
     cells(&table, header, sizeof(header) / sizeof(header[0]));
     for (size_t i = 0; i < r->rows; i++) {
         if (!r->row[i].random_weights)
@@ -217,7 +236,7 @@ static void add_accuracy(struct vj_text *out, const struct vj_report *r)
     }
     finish(out, &table);
     vj_text_add(out, "\n");
-    paragraph(
+    vj_report_paragraph(
         out,
         "MAD, RMSE, bias (predicted - true) and dQF (mean of max(0, true - predicted)) in QF; "
         "the rest in per cent. pair acc.: right decisions on pairs with the highest QF; prec.: "
@@ -229,9 +248,10 @@ static void add_accuracy(struct vj_text *out, const struct vj_report *r)
         const struct vj_report_row *row = &r->row[i];
         if (!row->note || row->random_weights)
             continue;
-        vj_text_plain(out, or_dash(row->name));
+        vj_text_plain(out, vj_report_or_dash(row->name));
         vj_text_add(out, ": ");
-        vj_text_wrap(out, row->note, vj_text_columns(or_dash(row->name)) + 2, 2, VJ_REPORT_COLUMNS);
+        vj_text_wrap(out, row->note, vj_text_columns(vj_report_or_dash(row->name)) + 2, 2,
+                     VJ_REPORT_COLUMNS);
     }
 }
 
@@ -248,14 +268,14 @@ static void add_throughput(struct vj_text *out, const struct vj_report *r, bool 
         if (row->random_weights != random || (!random && !(row->images_per_second > 0)))
             continue;
         any = true;
-        vj_table_cell(&table, "%s", or_dash(row->name));
+        vj_table_cell(&table, "%s", vj_report_or_dash(row->name));
         if (row->images_per_second > 0 && isfinite(row->images_per_second))
             vj_table_cell(&table, "%.3g", row->images_per_second);
         else
             vj_table_cell(&table, "-");
     }
     if (any) {
-        heading(out, random ? "Throughput only (random weights)" : "Throughput");
+        vj_report_heading(out, random ? "Throughput only (random weights)" : "Throughput");
         vj_table_print(out, &table, 0, VJ_REPORT_COLUMNS);
     }
     vj_table_free(&table);
@@ -333,12 +353,12 @@ static void add_folds(struct vj_text *out, const struct vj_report *r)
         return;
     struct vj_table table = {VJ_TABLE_DESCRIPTION(column), .columns = 2 + count_rated(r),
                              .fixed = 1, .header_rows = 1};
-    heading(out, "MAD per fold");
+    vj_report_heading(out, "MAD per fold");
     vj_table_cell(&table, "fold");
     vj_table_cell(&table, "n");
     for (size_t i = 0; i < r->rows; i++) {
         if (pooled_of(&r->row[i]))
-            vj_table_cell(&table, "%s", or_dash(r->row[i].name));
+            vj_table_cell(&table, "%s", vj_report_or_dash(r->row[i].name));
     }
     for (size_t k = 0; k < folds->folds; k++) {
         vj_table_cell(&table, "%d", (int)folds->fold[k].fold);
@@ -402,7 +422,7 @@ static void prediction_cell(struct vj_table *table, const struct vj_report *r, i
 
 static void image_row(struct vj_table *table, const struct vj_report *r, size_t image)
 {
-    vj_table_cell(table, "%s", or_dash(r->image_name[image]));
+    vj_table_cell(table, "%s", vj_report_or_dash(r->image_name[image]));
     if (r->image_fold && r->image_fold[image] >= 0)
         vj_table_cell(table, "%d", (int)r->image_fold[image]);
     else
@@ -422,14 +442,14 @@ static void add_images(struct vj_text *out, const struct vj_report *r)
     static const struct vj_table_column column[] = {{0, true}, {2, false}};
     struct vj_table table = {VJ_TABLE_DESCRIPTION(column), .columns = 3, .fixed = 3,
                              .header_rows = 1};
-    heading(out, "Predictions: PW-JND | lowest lossless QF");
+    vj_report_heading(out, "Predictions: PW-JND | lowest lossless QF");
     vj_table_cell(&table, "image");
     vj_table_cell(&table, "fold");
     vj_table_cell(&table, "true");
     for (size_t i = 0; i < r->rows; i++) {
         if (!shows_images(&r->row[i]))
             continue;
-        vj_table_cell(&table, "%s", or_dash(r->row[i].name));
+        vj_table_cell(&table, "%s", vj_report_or_dash(r->row[i].name));
         table.columns++;
     }
     for (size_t i = 0; i < r->images; i++)
@@ -462,31 +482,44 @@ static void add_comparisons(struct vj_text *out, const struct vj_report *r)
 {
     static const struct vj_table_column column[] = {{0, true}, {2, false}};
     static const char *const header[] = {
-        "",           "MAD,", "pair acc.,", "Wilcoxon", "McNemar", "",
-        "predictors", "QF",   "points",     "p",        "p",       "n",
+        "",           "MAD,", "pair acc.,", "Wilcoxon", "McNemar", "nearer",    "",     "",
+        "predictors", "QF",   "points",     "p",        "p",       "1st : 2nd", "tied", "n",
     };
-    struct vj_table table = {VJ_TABLE_DESCRIPTION(column), .columns = 6, .fixed = 1,
+    struct vj_table table = {VJ_TABLE_DESCRIPTION(column), .columns = 8, .fixed = 1,
                              .own_line = true, .header_rows = 2};
     if (!r->comparisons)
         return;
-    heading(out, "Differences");
-    cells(&table, header, 12);
+    vj_report_heading(out, "Differences");
+    cells(&table, header, 16);
     for (size_t i = 0; i < r->comparisons; i++) {
         const struct vj_report_comparison *c = &r->comparison[i];
-        vj_table_cell(&table, "%s - %s", or_dash(r->row[c->a].name), or_dash(r->row[c->b].name));
+        vj_table_cell(&table, "%s - %s", vj_report_or_dash(r->row[c->a].name),
+                      vj_report_or_dash(r->row[c->b].name));
         difference_cell(&table, &c->result.mad, 1);
         difference_cell(&table, &c->result.pair_accuracy, 100);
         p_cell(&table, c->result.wilcoxon.p, c->result.wilcoxon.method);
         p_cell(&table, c->result.mcnemar.p, c->result.mcnemar.method);
+        vj_table_cell(&table, "%zu : %zu", c->result.nearer_a, c->result.nearer_b);
+        vj_table_cell(&table, "%zu", c->result.tied);
         vj_table_cell(&table, "%zu", c->result.images);
     }
     finish(out, &table);
     vj_text_add(out, "\n");
-    paragraph(out,
-              "Wilcoxon: signed-rank test of |error| per image. McNemar: exact test of pair "
-              "decisions; the pairs of one image are not independent, so its p is far too small: "
-              "trust the interval of the pair accuracy, which resamples whole images.",
-              0);
+    vj_report_paragraph(
+        out,
+        "Of the first less the second predictor. nearer: images where the first (the second) is "
+        "strictly nearer to the truth. "
+        "Wilcoxon: signed-rank test of |error| per image. McNemar: exact test of pair "
+        "decisions; the pairs of one image are not independent, so its p is far too small: "
+        "trust the interval of the pair accuracy, which resamples whole images.",
+        0);
+    if (r->comparisons > 1) {
+        char line[128];
+        snprintf(line, sizeof(line),
+                 "The p are those of single tests, not corrected for their number (%zu).",
+                 r->comparisons);
+        vj_report_paragraph(out, line, 0);
+    }
 }
 
 static void add_failures(struct vj_text *out, const struct vj_report *r)
@@ -498,10 +531,10 @@ static void add_failures(struct vj_text *out, const struct vj_report *r)
     for (size_t i = 0; i < r->images; i++) {
         if (!r->image_error[i])
             continue;
-        const char *name = or_dash(r->image_name[i]);
+        const char *name = vj_report_or_dash(r->image_name[i]);
         vj_text_plain(out, name);
         vj_text_add(out, ": ");
-        vj_text_wrap(out, or_dash(r->image_error[i]), vj_text_columns(name) + 2, 4,
+        vj_text_wrap(out, vj_report_or_dash(r->image_error[i]), vj_text_columns(name) + 2, 4,
                      VJ_REPORT_COLUMNS);
     }
 }
@@ -513,6 +546,8 @@ int vj_report_text(struct vj_text *out, const struct vj_report *report, unsigned
     if (rc)
         return rc;
     add_header(out, report);
+    vj_report_runs(out, report);
+    vj_report_differences(out, report);
     if (any_random(report, false))
         add_accuracy(out, report);
     add_comparisons(out, report);
@@ -528,5 +563,7 @@ int vj_report_text(struct vj_text *out, const struct vj_report *report, unsigned
     if (any_random(report, true))
         add_throughput(out, report, true);
     add_failures(out, report);
+    vj_report_left_outs(out, report);
+    vj_report_published(out, report);
     return vj_text_status(out, err);
 }

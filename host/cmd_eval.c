@@ -166,8 +166,9 @@ static char *join_arguments(int argc, char **argv)
 
 static int print_report(const char *path, struct vj_error *err)
 {
+    const struct vj_report_options short_text = {.form = VJ_REPORT_FORM_TEXT};
     struct vj_text text = {0};
-    int r = vj_report_file(&text, path, VJ_REPORT_FORM_TEXT, 0, err);
+    int r = vj_report_file(&text, path, &short_text, err);
     if (!r)
         fputs(text.data ? text.data : "", stdout);
     vj_text_free(&text);

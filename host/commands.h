@@ -22,5 +22,6 @@ int vj_cmd_synth(int argc, char **argv);
 int vj_cmd_devices(int argc, char **argv);
 int vj_cmd_train(int argc, char **argv);
 int vj_cmd_report(int argc, char **argv);
+int vj_cmd_compare(int argc, char **argv);
 
 #endif

@@ -22,6 +22,7 @@ static const struct {
     {"train", vj_cmd_train, "train VP-JNDnet on the labels of a data set"},
     {"devices", vj_cmd_devices, "list devices: compiled, found, usable, and why not"},
     {"report", vj_cmd_report, "print the tables of a results file"},
+    {"compare", vj_cmd_compare, "print the predictors of several results files in one table"},
 };
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
 

@@ -5,6 +5,7 @@
 
 #include "eval/report.h"
 #include "host/error.h"
+#include "host/published.h"
 
 enum vj_report_form {
     VJ_REPORT_FORM_TEXT,
@@ -13,11 +14,20 @@ enum vj_report_form {
     VJ_REPORT_FORM_JSON,
 };
 
-/*
- * Reads a results file, finished or not, and appends its report.
- * sections: enum vj_report_sections, for the text form
- */
-int vj_report_file(struct vj_text *out, const char *path, enum vj_report_form form,
-                   unsigned sections, struct vj_error *err);
+/* What is printed; all zero is the short text. */
+struct vj_report_options {
+    enum vj_report_form form;
+    unsigned sections;                 /* enum vj_report_sections, for the text form */
+    enum vj_published_scope published; /* others' figures: text and JSON only */
+    const char *published_file;        /* as in vj_published_read() */
+};
+
+/* Appends a report in the form asked for, with others' figures where they are wanted. */
+int vj_report_write(struct vj_text *out, struct vj_report *report,
+                    const struct vj_report_options *options, struct vj_error *err);
+
+/* Reads a results file, finished or not, and appends its report. */
+int vj_report_file(struct vj_text *out, const char *path, const struct vj_report_options *options,
+                   struct vj_error *err);
 
 #endif

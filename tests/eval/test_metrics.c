@@ -451,11 +451,14 @@ static void a_better_predictor_is_told_from_a_worse_one(void **state)
     assert_int_equal(c.images, 59);
     double sum = 0;
     uint64_t only_a = 0, only_b = 0;
+    size_t nearer_a = 0, nearer_b = 0;
     for (int i = 0; i < 60; i++) {
         if (i == 9)
             continue;
         int ea = abs(r.qf_pred[i] - r.qf_true[i]), eb = abs(worse[i] - r.qf_true[i]);
         sum += ea - eb;
+        nearer_a += ea < eb;
+        nearer_b += eb < ea;
         for (int q = 1; q < 100; q++) {
             bool is = q <= r.qf_true[i];
             bool right_a = (q <= r.qf_pred[i]) == is, right_b = (q <= worse[i]) == is;
@@ -466,6 +469,10 @@ static void a_better_predictor_is_told_from_a_worse_one(void **state)
     assert_near("mad", c.mad.value, sum / 59, 1e-14);
     assert_near("accuracy", c.pair_accuracy.value, ((double)only_a - (double)only_b) / (59 * 99),
                 1e-14);
+    assert_true(nearer_a > 0 && nearer_b > 0 && nearer_a + nearer_b < 59);
+    assert_int_equal(c.nearer_a, nearer_a);
+    assert_int_equal(c.nearer_b, nearer_b);
+    assert_int_equal(c.tied, 59 - nearer_a - nearer_b);
     assert_int_equal(c.mcnemar.b, only_a);
     assert_int_equal(c.mcnemar.c, only_b);
     assert_true(c.mad.value < 0 && c.mad.ci_high < 0);

@@ -98,6 +98,8 @@ static void fill_sample(struct sample *s)
             .images = 3,
             .mad = value(-3.57, 2, 3),
             .pair_accuracy = value(0.031, 0.02, 3),
+            .nearer_a = 2,
+            .tied = 1,
             .wilcoxon = {.n = 3, .w_plus = 1, .w_minus = 5, .p = 0.5, .method = VJ_TEST_EXACT},
             .mcnemar = {.b = 20, .c = 3, .p = 0.00048828125, .method = VJ_TEST_EXACT}}};
     s->report = (struct vj_report){.dataset = "mcl-jci",
@@ -497,8 +499,20 @@ static void csv_reads_back_field_by_field_and_number_by_number(void **state)
         }
     }
     assert_int_equal(found, 1);
-    assert_int_equal(records, 1 + 4 * VJ_METRIC_SUR_MAE + 2);
+    assert_int_equal(records, 1 + 4 * VJ_METRIC_SUR_MAE + 2 + 7);
     vj_text_free(&t);
+    s.row[1].name = "psnr-threshold";
+    assert_int_equal(vj_report_csv(&t, &s.report, NULL), 0);
+    vj_assert_contains(t.data, "\r\npsnr-threshold - constant,,mad_difference,-3.57,-5.57,-1.5");
+    vj_assert_contains(t.data,
+                       ",3,QF\r\npsnr-threshold - constant,,pair_accuracy_difference,0.031,");
+    vj_assert_contains(t.data, "\r\npsnr-threshold - constant,,wilcoxon_p,0.5,,,3,\r\n"
+                               "psnr-threshold - constant,,mcnemar_p,0.00048828125,,,3,\r\n"
+                               "psnr-threshold - constant,,nearer_a,2,,,3,\r\n"
+                               "psnr-threshold - constant,,nearer_b,0,,,3,\r\n"
+                               "psnr-threshold - constant,,tied,1,,,3,\r\n");
+    vj_text_free(&t);
+    s.row[1].name = "external-a \"quoted\", odd\r\nname";
 
     assert_int_equal(vj_report_images_csv(&t, &s.report, NULL), 0);
     vj_assert_contains(t.data, "\r\nconstant,SRC01,1,36,36,37,\r\n");
@@ -522,6 +536,80 @@ static void names_from_files_cannot_steer_a_terminal(void **state)
         assert_true((unsigned char)t.data[i] >= 0x20 || t.data[i] == '\n');
     assert_null(strstr(t.data, "\xc2\x9b"));
     vj_assert_contains(t.data, "?[2Jevil?name?: bad? ?]0;title? text? over lines ?");
+    vj_text_free(&t);
+}
+
+/* The sample as a comparison of two files. */
+static void add_runs(struct sample *s)
+{
+    static const struct vj_report_run run[] = {
+        {.name = "good",
+         .path = "results/good.h5",
+         .program_version = "0.1.0",
+         .device = "cpu",
+         .seed = 1,
+         .complete = true,
+         .images = 5},
+        {.name = "cut\x1b",
+         .path = "cut.h5.part",
+         .program_version = "0.2.0",
+         .device = "cuda:0",
+         .seed = 18446744073709551615u,
+         .images = 6},
+    };
+    static const char *const labels[] = {"sqf: first drop", "sur75 \"counted\""};
+    static const char *const axis[] = {"index = QF", NULL};
+    static const struct vj_report_difference difference[] = {
+        {.field = "label_definition", .barrier = true, .value = labels},
+        {.field = "dataset_axis", .value = axis},
+    };
+    static const struct vj_report_left_out left_out[] = {
+        {"SRC09", "failed in good: torn \x07 file"}};
+    s->report.run = run;
+    s->report.runs = 2;
+    s->report.difference = difference;
+    s->report.differences = 2;
+    s->report.left_out = left_out;
+    s->report.left_outs = 1;
+}
+
+static void a_comparison_says_whose_files_and_what_they_differ_in(void **state)
+{
+    (void)state;
+    struct sample s;
+    fill_sample(&s);
+    add_runs(&s);
+    s.report.difference++; /* the allowed one alone */
+    s.report.differences = 1;
+    struct vj_text t = text_report(&s.report, ALL);
+    assert_tidy(t.data);
+    assert_null(strstr(t.data, "NOT COMPARABLE"));
+    vj_text_free(&t);
+    add_runs(&s);
+    t = text_report(&s.report, ALL);
+    assert_tidy(t.data);
+    vj_assert_contains(t.data, "Comparison of picture-wise JND evaluations, vpjnd 0.1.0");
+    vj_assert_contains(t.data, "\nimages        4 in every run with a label, 1 left out\n");
+    vj_assert_contains(t.data, "\ngood: results/good.h5 (5 images, seed 1, vpjnd 0.1.0, cpu)\n"
+                               "cut?: cut.h5.part (6 images, seed 18446744073709551615, vpjnd "
+                               "0.2.0, cuda:0); INCOMPLETE: ");
+    vj_assert_contains(t.data, "\nNOT COMPARABLE: the results files differ in\n\nlabel_definition\n"
+                               "  good: sqf: first drop\n  cut?: sur75 \"counted\"\n");
+    vj_assert_contains(t.data, "\nWhat else the results files differ in\n\ndataset_axis\n"
+                               "  good: index = QF\n  cut?: -\n");
+    vj_assert_contains(t.data, "\nLeft out of every figure (1 images)\n\n"
+                               "SRC09: failed in good: torn ? file\n");
+    assert_null(strstr(t.data, "results/mcl-jci.h5"));
+    vj_text_free(&t);
+
+    assert_int_equal(vj_report_json(&t, &s.report, NULL), 0);
+    int depth = 0;
+    const char *end = json_space(json_value(t.data, &depth));
+    assert_int_equal(*end, '\0');
+    vj_assert_contains(t.data, "\"schema\": \"vpjnd-comparison\"");
+    vj_assert_contains(t.data, "\"seed\": 18446744073709551615");
+    vj_assert_contains(t.data, "\"comparable\": false");
+    vj_assert_contains(t.data, "\"reason\": \"failed in good: torn \\u0007 file\"");
     vj_text_free(&t);
 }
 
@@ -573,6 +661,7 @@ int main(void)
         cmocka_unit_test(what_is_absent_is_a_dash_in_text_and_no_key_in_json),
         cmocka_unit_test(csv_reads_back_field_by_field_and_number_by_number),
         cmocka_unit_test(names_from_files_cannot_steer_a_terminal),
+        cmocka_unit_test(a_comparison_says_whose_files_and_what_they_differ_in),
         cmocka_unit_test(running_out_of_memory_is_an_error_not_half_a_report),
         cmocka_unit_test(text_is_padded_by_columns_not_bytes),
     };

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/compare_file.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/checked.h"
+#include "host/compare_fields.h"
+#include "host/compare_match.h"
+#include "host/report_source.h"
+#include "host/version.h"
+
+struct comparison {
+    const struct vj_compare_options *options;
+    size_t runs;
+    struct vj_report_source *source; /* [runs] */
+    struct vj_report_run *run;       /* [runs] names are owned */
+    struct vj_image_index *index;    /* [runs] */
+    struct vj_differences differences;
+    struct vj_matching matching;
+    struct vj_analysis merged; /* the common images, all predictors */
+    size_t *run_of;            /* [merged.predictors] */
+    struct vj_report_tables tables;
+};
+
+/* ---- files ---- */
+
+/* "b" for "results/b.h5" and "results/b.h5.part". */
+static char *stem_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    size_t length = strlen(name);
+    static const char *const endings[] = {".part", ".h5"};
+    for (int i = 0; i < 2; i++) {
+        size_t n = strlen(endings[i]);
+        if (length > n && strncmp(name + length - n, endings[i], n) == 0)
+            length -= n;
+    }
+    return strndup(name, length);
+}
+
+static int name_runs(struct comparison *c, struct vj_error *err)
+{
+    const char *const *path = c->options->path;
+    for (size_t k = 0; k < c->runs; k++) {
+        for (size_t e = 0; e < k; e++)
+            if (strcmp(path[e], path[k]) == 0)
+                return vj_fail(err, -EINVAL, "%s is given twice", path[k]);
+        c->run[k].name = stem_of(path[k]);
+        if (!c->run[k].name)
+            return vj_fail(err, -ENOMEM, "out of memory");
+    }
+    for (size_t k = 0; k < c->runs; k++) {
+        bool shared = false;
+        char *own = stem_of(path[k]);
+        for (size_t e = 0; own && e < c->runs; e++) {
+            char *other = e == k ? NULL : stem_of(path[e]);
+            shared = shared || (other && strcmp(own, other) == 0);
+            free(other);
+        }
+        free(own);
+        if (!shared)
+            continue;
+        free((char *)c->run[k].name);
+        if (!(c->run[k].name = strdup(path[k])))
+            return vj_fail(err, -ENOMEM, "out of memory");
+    }
+    return 0;
+}
+
+static int open_runs(struct comparison *c, struct vj_error *err)
+{
+    int r = name_runs(c, err);
+    for (size_t k = 0; !r && k < c->runs; k++) {
+        struct vj_report_source *s = &c->source[k];
+        r = vj_report_source_open(s, c->options->path[k], err);
+        if (r)
+            return r;
+        c->run[k].path = s->path;
+        c->run[k].program_version = s->fact[VJ_FACT_VERSION];
+        c->run[k].device = s->fact[VJ_FACT_DEVICE];
+        c->run[k].seed = (uint64_t)s->seed;
+        c->run[k].complete = s->complete != 0;
+        c->run[k].images = s->analysis.count;
+        r = vj_image_index_make(&c->index[k], &s->analysis, err);
+    }
+    return r;
+}
+
+/* ---- the common images ---- */
+
+static size_t row_in(const struct comparison *c, size_t run, size_t image)
+{
+    return c->matching.row[image * c->runs + run];
+}
+
+/* Rows of the common images out of a column, owned by the caller; NULL stays NULL. */
+static void *take_rows(const struct comparison *c, size_t run, const void *from, size_t row_size,
+                       struct vj_error *err)
+{
+    if (!from)
+        return NULL;
+    char *rows = vj_calloc(c->matching.images, row_size);
+    if (!rows) {
+        vj_fail(err, -ENOMEM, "out of memory for %zu images", c->matching.images);
+        return NULL;
+    }
+    for (size_t i = 0; i < c->matching.images; i++)
+        memcpy(rows + i * row_size, (const char *)from + row_in(c, run, i) * row_size, row_size);
+    return rows;
+}
+
+static int merge_truth(struct comparison *c, struct vj_error *err)
+{
+    const struct vj_analysis *first = &c->source[0].analysis;
+    struct vj_analysis *m = &c->merged;
+    size_t levels = (size_t)first->levels;
+    struct vj_error failure = {0};
+    m->count = c->matching.images;
+    m->levels = first->levels;
+    m->qf_first = first->qf_first;
+    m->id = take_rows(c, 0, first->id, sizeof(*m->id), &failure);
+    m->status = take_rows(c, 0, first->status, sizeof(*m->status), &failure);
+    m->qf_true = take_rows(c, 0, first->qf_true, sizeof(*m->qf_true), &failure);
+    m->fold = take_rows(c, 0, first->fold, sizeof(*m->fold), &failure);
+    m->bytes = take_rows(c, 0, first->bytes, levels * sizeof(*m->bytes), &failure);
+    m->psnr_y = take_rows(c, 0, first->psnr_y, levels * sizeof(*m->psnr_y), &failure);
+    m->ms_ssim = take_rows(c, 0, first->ms_ssim, levels * sizeof(*m->ms_ssim), &failure);
+    m->sur = take_rows(c, 0, first->sur, levels * sizeof(*m->sur), &failure);
+    m->name = vj_calloc(m->count, sizeof(*m->name));
+    m->error = vj_calloc(m->count, sizeof(*m->error));
+    if (failure.code || !m->name || !m->error)
+        return vj_fail(err, -ENOMEM, "out of memory for %zu images", m->count);
+    for (size_t i = 0; i < m->count; i++)
+        if (!(m->name[i] = strdup(first->name[row_in(c, 0, i)])))
+            return vj_fail(err, -ENOMEM, "out of memory for %zu names", m->count);
+    return 0;
+}
+
+/* ---- predictors ---- */
+
+static bool in_another_run(const struct comparison *c, size_t run, const char *name)
+{
+    for (size_t k = 0; k < c->runs; k++) {
+        const struct vj_analysis *a = &c->source[k].analysis;
+        for (size_t i = 0; k != run && i < a->predictors; i++)
+            if (strcmp(a->predictor[i].name, name) == 0)
+                return true;
+    }
+    return false;
+}
+
+/* Answers by quality factor: a file of another range leaves levels unanswered. */
+static int merge_answers(struct comparison *c, struct vj_analysed_predictor *to, size_t run,
+                         const uint8_t *lossy, struct vj_error *err)
+{
+    const struct vj_analysis *a = &c->source[run].analysis, *m = &c->merged;
+    size_t levels = (size_t)m->levels;
+    to->lossy = vj_calloc(m->count, levels);
+    if (!to->lossy)
+        return vj_fail(err, -ENOMEM, "out of memory for %zu images", m->count);
+    for (size_t i = 0; i < m->count; i++) {
+        const uint8_t *from = lossy + row_in(c, run, i) * (size_t)a->levels;
+        for (int k = 0; k < m->levels; k++) {
+            int level = m->qf_first + k - a->qf_first;
+            bool has = level >= 0 && level < a->levels;
+            to->lossy[i * levels + (size_t)k] = has ? from[level] : VJ_LOSSY_UNANSWERED;
+        }
+    }
+    return 0;
+}
+
+static int merge_predictor(struct comparison *c, size_t run,
+                           const struct vj_analysed_predictor *from, struct vj_error *err)
+{
+    c->run_of[c->merged.predictors] = run;
+    struct vj_analysed_predictor *to = &c->merged.predictor[c->merged.predictors++];
+    to->random_weights = from->random_weights;
+    to->kind = strdup(from->kind);
+    to->note = from->note ? strdup(from->note) : NULL;
+    int n = in_another_run(c, run, from->name)
+                ? asprintf(&to->name, "%s/%s", c->run[run].name, from->name)
+                : asprintf(&to->name, "%s", from->name);
+    if (n < 0)
+        to->name = NULL;
+    if (!to->name || !to->kind || (from->note && !to->note))
+        return vj_fail(err, -ENOMEM, "out of memory");
+    to->qf_pred = take_rows(c, run, from->qf_pred, sizeof(*to->qf_pred), err);
+    return to->qf_pred ? merge_answers(c, to, run, from->lossy, err) : -ENOMEM;
+}
+
+static int merge_predictors(struct comparison *c, struct vj_error *err)
+{
+    size_t all = 0;
+    for (size_t k = 0; k < c->runs; k++)
+        all += c->source[k].analysis.predictors;
+    c->merged.predictor = vj_calloc(all, sizeof(*c->merged.predictor));
+    c->run_of = vj_calloc(all, sizeof(*c->run_of));
+    int r = c->merged.predictor && c->run_of ? 0 : vj_fail(err, -ENOMEM, "out of memory");
+    for (size_t k = 0; !r && k < c->runs; k++) {
+        const struct vj_analysis *a = &c->source[k].analysis;
+        for (size_t i = 0; !r && i < a->predictors; i++)
+            r = merge_predictor(c, k, &a->predictor[i], err);
+    }
+    return r;
+}
+
+/* ---- the report ---- */
+
+/* *against: index of the predictor of that name, or VJ_AGAINST_ALL */
+static int find_reference(const struct comparison *c, int *against, struct vj_error *err)
+{
+    const char *name = c->options->against;
+    char known[VJ_ERROR_TEXT / 2] = "";
+    *against = VJ_AGAINST_ALL;
+    for (size_t i = 0; name && i < c->merged.predictors; i++) {
+        const struct vj_analysed_predictor *p = &c->merged.predictor[i];
+        if (p->random_weights)
+            continue;
+        if (strcmp(p->name, name) == 0) {
+            *against = (int)i;
+            return 0;
+        }
+        size_t used = strlen(known);
+        snprintf(known + used, sizeof(known) - used, "%s%s", used ? ", " : "", p->name);
+    }
+    return name ? vj_fail(err, -EINVAL, "no predictor '%s' to compare with; there are %s", name,
+                          known)
+                : 0;
+}
+
+static void fill_report(const struct comparison *c, struct vj_report *report)
+{
+    vj_report_fill(report, &c->source[0], &c->merged, &c->tables);
+    report->program_version = VJ_VERSION;
+    report->image_error = NULL;
+    report->run = c->run;
+    report->runs = c->runs;
+    report->difference = c->differences.list;
+    report->differences = c->differences.count;
+    report->left_out = c->matching.left_out;
+    report->left_outs = c->matching.left_outs;
+}
+
+/* Names of the fields that forbid the comparison. */
+static int refuse(struct vj_text *out, const struct comparison *c, struct vj_error *err)
+{
+    struct vj_text fields = {0};
+    const struct vj_report listing = {.run = c->run,
+                                      .runs = c->runs,
+                                      .difference = c->differences.list,
+                                      .differences = c->differences.count};
+    vj_report_differences(out, &listing);
+    for (size_t i = 0; i < c->differences.count; i++)
+        if (c->differences.list[i].barrier)
+            vj_text_add(&fields, "%s%s", fields.size ? ", " : "", c->differences.list[i].field);
+    int r = vj_text_status(&fields, err);
+    if (!r)
+        r = vj_fail(err, -EINVAL,
+                    "the results files are not comparable: they differ in %s. Evaluate them alike, "
+                    "or add --force",
+                    fields.data);
+    vj_text_free(&fields);
+    return r;
+}
+
+static int write_comparison(struct vj_text *out, struct comparison *c, struct vj_error *err)
+{
+    const struct vj_bootstrap boot = vj_report_bootstrap(&c->source[0]);
+    struct vj_report report;
+    int against;
+    int r = merge_truth(c, err);
+    if (!r)
+        r = merge_predictors(c, err);
+    if (!r)
+        r = find_reference(c, &against, err);
+    if (!r)
+        r = vj_report_tables_make(&c->tables, &c->merged, &boot, against, err);
+    if (r)
+        return r;
+    for (size_t i = 0; i < c->tables.rows; i++)
+        if (c->tables.row[i].random_weights)
+            c->tables.row[i].images_per_second = c->source[c->run_of[i]].images_per_second;
+    fill_report(c, &report);
+    return vj_report_write(out, &report, &c->options->report, err);
+}
+
+static int compare(struct vj_text *out, struct comparison *c, struct vj_error *err)
+{
+    c->source = vj_calloc(c->runs, sizeof(*c->source));
+    c->run = vj_calloc(c->runs, sizeof(*c->run));
+    c->index = vj_calloc(c->runs, sizeof(*c->index));
+    if (!c->source || !c->run || !c->index)
+        return vj_fail(err, -ENOMEM, "out of memory");
+    int r = open_runs(c, err);
+    if (!r)
+        r = vj_differences_find(&c->differences, c->source, c->index, c->runs, err);
+    if (!r && c->differences.barriers > 0 && !c->options->force)
+        return refuse(out, c, err);
+    if (!r)
+        r = vj_matching_make(&c->matching, c->index, c->run, c->runs, err);
+    if (!r && c->matching.images == 0)
+        r = c->matching.left_outs
+                ? vj_fail(err, -ENODATA,
+                          "no image is evaluated and labelled in every results file; the first is "
+                          "%s: %s",
+                          c->matching.left_out[0].name, c->matching.left_out[0].reason)
+                : vj_fail(err, -ENODATA, "the results files have no images");
+    return r ? r : write_comparison(out, c, err);
+}
+
+static void release(struct comparison *c)
+{
+    vj_report_tables_free(&c->tables);
+    vj_analysis_free(&c->merged);
+    free(c->run_of);
+    vj_matching_free(&c->matching);
+    vj_differences_free(&c->differences);
+    for (size_t k = 0; k < c->runs; k++) {
+        if (c->index)
+            vj_image_index_free(&c->index[k]);
+        if (c->run)
+            free((char *)c->run[k].name);
+        if (c->source)
+            vj_report_source_close(&c->source[k]);
+    }
+    free(c->index);
+    free(c->run);
+    free(c->source);
+}
+
+int vj_compare_files(struct vj_text *out, const struct vj_compare_options *options,
+                     struct vj_error *err)
+{
+    struct comparison c = {.options = options, .runs = options->count};
+    if (options->count < 2)
+        return vj_fail(err, -EINVAL, "a comparison needs two results files or more");
+    int r = compare(out, &c, err);
+    release(&c);
+    return r;
+}

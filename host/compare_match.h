@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* The images that several results files have in common, found by name. */
+#ifndef VJ_HOST_COMPARE_MATCH_H
+#define VJ_HOST_COMPARE_MATCH_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "eval/report.h"
+#include "host/error.h"
+#include "host/report_source.h"
+
+/* Rows of a results file by the name of their image. */
+struct vj_image_index {
+    const struct vj_analysis *analysis; /* borrowed */
+    size_t *row;                        /* [analysis->count] in the order of the names, owned */
+};
+
+int vj_image_index_make(struct vj_image_index *index, const struct vj_analysis *analysis,
+                        struct vj_error *err);
+void vj_image_index_free(struct vj_image_index *index);
+
+/* Row of an image, or -1. */
+ssize_t vj_image_index_find(const struct vj_image_index *index, const char *name);
+
+/* Released by vj_matching_free(). */
+struct vj_matching {
+    size_t images; /* evaluated and labelled in every run, in the order of the first */
+    size_t *row;   /* [images][runs] the image's row in each run */
+    struct vj_report_left_out *left_out; /* all others, with the first reason; reasons are owned */
+    size_t left_outs;
+};
+
+/* index, run: [runs]; run[k].name stands for the file in reasons. matching zeroed by the caller. */
+int vj_matching_make(struct vj_matching *matching, const struct vj_image_index *index,
+                     const struct vj_report_run *run, size_t runs, struct vj_error *err);
+void vj_matching_free(struct vj_matching *matching);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/report_options.h"
+
+#include <string.h>
+
+enum {
+    KEY_CSV = VJ_REPORT_OPTION_KEYS,
+    KEY_IMAGES_CSV,
+    KEY_JSON,
+    KEY_METRICS,
+    KEY_FOLDS,
+    KEY_SWEEP,
+    KEY_IMAGES,
+    KEY_PUBLISHED,
+    KEY_PUBLISHED_FILE,
+};
+
+static const struct argp_option options[] = {
+    {NULL, 0, NULL, 0, "Form:", 1},
+    {"csv", KEY_CSV, NULL, 0, "one line per predictor, fold and metric, then per pair and test", 1},
+    {"images-csv", KEY_IMAGES_CSV, NULL, 0, "one line per predictor and image", 1},
+    {"json", KEY_JSON, NULL, 0, "everything, as one JSON object", 1},
+    {NULL, 0, NULL, 0, "More sections of the text:", 2},
+    {"metrics", KEY_METRICS, NULL, 0, "every metric with its interval", 2},
+    {"folds", KEY_FOLDS, NULL, 0, "MAD of every fold", 2},
+    {"sweep", KEY_SWEEP, NULL, 0, "saving against damage over safety offsets", 2},
+    {"images", KEY_IMAGES, NULL, 0, "predictions of every image", 2},
+    {NULL, 0, NULL, 0, "Figures of others, in tables of their own (text and JSON):", 3},
+    {"published", KEY_PUBLISHED, "all", OPTION_ARG_OPTIONAL,
+     "published figures of the data set at hand; =all: of every data set", 3},
+    {"published-file", KEY_PUBLISHED_FILE, "FILE", 0,
+     "where they stand; default results/published.csv here or beside the program", 3},
+    {0},
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct vj_report_options *o = state->input;
+    switch (key) {
+    case KEY_CSV:
+        o->form = VJ_REPORT_FORM_CSV;
+        return 0;
+    case KEY_IMAGES_CSV:
+        o->form = VJ_REPORT_FORM_IMAGES_CSV;
+        return 0;
+    case KEY_JSON:
+        o->form = VJ_REPORT_FORM_JSON;
+        return 0;
+    case KEY_METRICS:
+        o->sections |= VJ_REPORT_METRICS;
+        return 0;
+    case KEY_FOLDS:
+        o->sections |= VJ_REPORT_FOLDS;
+        return 0;
+    case KEY_SWEEP:
+        o->sections |= VJ_REPORT_SWEEP;
+        return 0;
+    case KEY_IMAGES:
+        o->sections |= VJ_REPORT_IMAGES;
+        return 0;
+    case KEY_PUBLISHED:
+        if (arg && strcmp(arg, "all") != 0)
+            argp_error(state, "--published takes nothing or =all, not '%s'", arg);
+        o->published = arg ? VJ_PUBLISHED_ALL : VJ_PUBLISHED_DATASET;
+        return 0;
+    case KEY_PUBLISHED_FILE:
+        o->published_file = arg;
+        return 0;
+    case ARGP_KEY_END:
+        if (o->published_file && !o->published)
+            o->published = VJ_PUBLISHED_DATASET;
+        if (o->published && (o->form == VJ_REPORT_FORM_CSV || o->form == VJ_REPORT_FORM_IMAGES_CSV))
+            argp_error(state, "--published goes with the text or with --json: a CSV is ours alone");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+const struct argp vj_report_options_argp = {.options = options, .parser = parse};

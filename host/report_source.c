@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/report_source.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/checked.h"
+#include "host/schema.h"
+
+static const char *const fact_names[VJ_FACTS] = {
+    [VJ_FACT_DATASET] = "dataset",
+    [VJ_FACT_LABELS] = "label_definition",
+    [VJ_FACT_CANDIDATES] = "candidates",
+    [VJ_FACT_CODEC] = "codec",
+    [VJ_FACT_FOLDS] = "folds",
+    [VJ_FACT_DEVICE] = "device",
+    [VJ_FACT_VERSION] = "program_version",
+    [VJ_FACT_CONFIG] = "config",
+};
+
+/* ---- the file ---- */
+
+static int read_facts(struct vj_report_source *s, struct vj_error *err)
+{
+    int r = 0;
+    for (int i = 0; !r && i < VJ_FACTS; i++)
+        r = vj_results_get_text(s->results, "/", fact_names[i], &s->fact[i], err);
+    if (!r)
+        r = vj_results_get_int(s->results, "/", "seed", &s->seed, err);
+    if (!r)
+        r = vj_results_get_int(s->results, "/", "complete", &s->complete, err);
+    if (!r)
+        r = vj_results_get_int(s->results, "/", "human_labels", &s->human_labels, err);
+    if (!r && vj_results_get_double(s->results, "/timing", "images_per_second",
+                                    &s->images_per_second, NULL))
+        s->images_per_second = 0; /* a run that was cut short has none */
+    vj_config_defaults(&s->config, VJ_USE_EVAL);
+    if (!r)
+        r = vj_config_parse(&s->config, s->fact[VJ_FACT_CONFIG], "its configuration", err);
+    return r;
+}
+
+int vj_report_source_open(struct vj_report_source *source, const char *path, struct vj_error *err)
+{
+    source->path = path;
+    int r = vj_results_open(&source->results, path, false, err);
+    if (!r)
+        r = vj_schema_check(source->results, err);
+    if (!r)
+        r = read_facts(source, err);
+    if (!r)
+        r = vj_analysis_load(&source->analysis, source->results, true, err);
+    if (r && err && !strstr(err->text, path))
+        vj_fail_prefix(err, "%s", path);
+    return r;
+}
+
+void vj_report_source_close(struct vj_report_source *source)
+{
+    vj_analysis_free(&source->analysis);
+    for (int i = 0; i < VJ_FACTS; i++)
+        free(source->fact[i]);
+    vj_results_close(source->results);
+    *source = (struct vj_report_source){0};
+}
+
+struct vj_bootstrap vj_report_bootstrap(const struct vj_report_source *source)
+{
+    struct vj_bootstrap boot = vj_bootstrap_default((uint64_t)source->seed);
+    boot.resamples = (size_t)source->config.bootstrap;
+    return boot;
+}
+
+/* ---- rows and comparisons ---- */
+
+static void fill_rows(struct vj_report_tables *t, const struct vj_analysis *a)
+{
+    for (size_t i = 0; i < a->predictors; i++) {
+        const struct vj_analysed_predictor *p = &a->predictor[i];
+        t->row[i] = (struct vj_report_row){
+            .name = p->name,
+            .note = p->note && p->note[0] ? p->note : NULL,
+            .random_weights = p->random_weights,
+            .metrics = p->has_metrics ? &p->metrics : NULL,
+            .qf_pred = p->random_weights ? NULL : p->qf_pred,
+            .sweep = p->has_metrics ? p->sweep : NULL,
+            .sweep_count = p->has_metrics ? VJ_SWEEP_COUNT : 0,
+        };
+    }
+    t->rows = a->predictors;
+}
+
+/* Appends the comparison of predictors i and j, unless no image has both predictions. */
+static int compare(struct vj_report_tables *t, const struct vj_analysis *a, size_t i, size_t j,
+                   const struct vj_bootstrap *boot, struct vj_error *err)
+{
+    const struct vj_truth truth = vj_analysis_truth(a);
+    const struct vj_prediction x = {.qf_pred = a->predictor[i].qf_pred,
+                                    .lossy = a->predictor[i].lossy};
+    const struct vj_prediction y = {.qf_pred = a->predictor[j].qf_pred,
+                                    .lossy = a->predictor[j].lossy};
+    if (!a->predictor[i].has_metrics || !a->predictor[j].has_metrics)
+        return 0;
+    struct vj_report_comparison *c = &t->comparison[t->comparisons];
+    *c = (struct vj_report_comparison){.a = i, .b = j};
+    int r = vj_metrics_compare(&c->result, &truth, &x, &y, boot, err);
+    t->comparisons += !r && c->result.images > 0;
+    return r;
+}
+
+static int compare_all(struct vj_report_tables *t, const struct vj_analysis *a,
+                       const struct vj_bootstrap *boot, int against, struct vj_error *err)
+{
+    size_t n = a->predictors, first = 0;
+    int r = 0;
+    while (first < n && !a->predictor[first].has_metrics)
+        first++;
+    if (against >= 0)
+        first = (size_t)against;
+    for (size_t i = 0; !r && against != VJ_AGAINST_ALL && first < n && i < n; i++)
+        if (i != first)
+            r = compare(t, a, i, first, boot, err);
+    for (size_t i = 0; !r && against == VJ_AGAINST_ALL && i < n; i++)
+        for (size_t j = i + 1; !r && j < n; j++)
+            r = compare(t, a, j, i, boot, err);
+    return r;
+}
+
+int vj_report_tables_make(struct vj_report_tables *tables, struct vj_analysis *analysis,
+                          const struct vj_bootstrap *boot, int against, struct vj_error *err)
+{
+    size_t n = analysis->predictors;
+    size_t pairs = against == VJ_AGAINST_ALL ? n * n / 2 : n;
+    tables->row = vj_calloc(n, sizeof(*tables->row));
+    tables->comparison = vj_calloc(pairs, sizeof(*tables->comparison));
+    if (!tables->row || !tables->comparison)
+        return vj_fail(err, -ENOMEM, "out of memory");
+    int r = vj_analysis_compute(analysis, boot, err);
+    if (!r)
+        r = compare_all(tables, analysis, boot, against, err);
+    if (!r)
+        fill_rows(tables, analysis);
+    return r;
+}
+
+void vj_report_tables_free(struct vj_report_tables *tables)
+{
+    free(tables->row);
+    free(tables->comparison);
+    *tables = (struct vj_report_tables){0};
+}
+
+void vj_report_fill(struct vj_report *report, const struct vj_report_source *source,
+                    const struct vj_analysis *analysis, const struct vj_report_tables *tables)
+{
+    *report = (struct vj_report){
+        .dataset = source->fact[VJ_FACT_DATASET],
+        .label_definition = source->fact[VJ_FACT_LABELS],
+        .human_labels = source->human_labels != 0,
+        .candidates = source->fact[VJ_FACT_CANDIDATES],
+        .codec = source->fact[VJ_FACT_CODEC],
+        .folds = source->fact[VJ_FACT_FOLDS],
+        .qf_first = analysis->qf_first,
+        .qf_last = analysis->qf_first + analysis->levels - 1,
+        .seed = (uint64_t)source->seed,
+        .device = source->fact[VJ_FACT_DEVICE],
+        .results_file = source->path,
+        .program_version = source->fact[VJ_FACT_VERSION],
+        .complete = source->complete != 0,
+        .confidence = 0.95,
+        .resamples = (size_t)source->config.bootstrap,
+        .images = analysis->count,
+        .image_name = (const char *const *)analysis->name,
+        .image_fold = analysis->fold,
+        .qf_true = analysis->qf_true,
+        .image_error = (const char *const *)analysis->error,
+        .row = tables->row,
+        .rows = tables->rows,
+        .comparison = tables->comparison,
+        .comparisons = tables->comparisons,
+    };
+}
