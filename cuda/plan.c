@@ -37,6 +37,10 @@ static int check(const struct vj_device_plan *p, struct vj_error *err)
     if (p->jnd_count > VJ_DEVICE_JND_MAX)
         return vj_fail(err, -EINVAL, "%zu pixel-JND maps: at most %d", p->jnd_count,
                        VJ_DEVICE_JND_MAX);
+    if (p->ssimulacra2 != VJ_SSIMULACRA2_OFF)
+        return vj_fail(err, -ENOTSUP,
+                       "SSIMULACRA2 is computed on the CPU only: leave it out of image_metrics and "
+                       "predictors, or use device cpu");
     if (p->weights_count == 0)
         return 0;
     if (p->patches < 1 || p->draws < 1 || p->patch_size < 1)

@@ -43,7 +43,8 @@ struct vj_cuda_sizes {
 
 /*
  * Checks the plan and fills the sizes.
- * Errors: -EINVAL (names the field), -EOVERFLOW.
+ * Errors: -EINVAL (names the field), -ENOTSUP (SSIMULACRA2, which the CPU alone computes),
+ * -EOVERFLOW.
  */
 int vj_cuda_sizes_make(struct vj_cuda_sizes *sizes, const struct vj_device_plan *plan,
                        struct vj_error *err);

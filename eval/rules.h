@@ -20,11 +20,12 @@
 
 /* Default thresholds without folds: means at the PJND of KonJND-1k, JPEG (CID22 paper, table 4).
  * SSIM has no published figure and so no default. */
-#define VJ_PSNR_Y_THRESHOLD  36.70 /* dB */
-#define VJ_MS_SSIM_THRESHOLD 0.9922
+#define VJ_PSNR_Y_THRESHOLD      36.70 /* dB */
+#define VJ_MS_SSIM_THRESHOLD     0.9922
+#define VJ_SSIMULACRA2_THRESHOLD 63.10 /* 65.38 for BPG */
 
 enum vj_rule {
-    VJ_RULE_BELOW_IS_LOSSY = 0, /* lossy iff value < threshold: PSNR, SSIM, MS-SSIM, PSNR gain */
+    VJ_RULE_BELOW_IS_LOSSY = 0, /* lossy iff value < threshold: quality metrics, PSNR gain */
     VJ_RULE_ABOVE_IS_LOSSY,     /* lossy iff value > threshold: share of pixels, excess energy */
 };
 

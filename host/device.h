@@ -19,11 +19,12 @@
 #include "host/image.h"
 #include "host/jnd_map.h"
 #include "host/quality.h"
+#include "host/ssimulacra2.h"
 #include "host/weights.h"
 
 enum {
     /* version of struct vj_device_ops and vj_trainer_ops; a module of another one is refused */
-    VJ_DEVICE_API = 3,
+    VJ_DEVICE_API = 4,
     VJ_DEVICE_JND_MAX = 8,  /* pixel-JND maps per picture */
     VJ_DEVICE_GPU_MAX = 16, /* GPUs of one run */
 };
@@ -60,6 +61,7 @@ struct vj_device_plan {
     int draws;      /* sets of positions per picture */
     int patch_size; /* pixels; the same for all networks of a run */
     enum vj_precision precision;
+    enum vj_ssimulacra2_mode ssimulacra2; /* of every candidate; the CUDA device has OFF only */
 };
 
 struct vj_device_info {
@@ -82,7 +84,7 @@ struct vj_candidate_request {
     vj_candidate_fetch fetch; /* NULL: candidates are synthesised from the source, exactly */
     void *user;
     bool sizes;   /* fill bytes */
-    bool metrics; /* fill quality and share */
+    bool metrics; /* fill quality, ssimulacra2 and share */
     bool patches; /* keep patches for scores() */
 };
 
@@ -90,6 +92,7 @@ struct vj_candidate_request {
 struct vj_candidate_values {
     int64_t *bytes;
     struct vj_quality_values *quality;
+    double *ssimulacra2; /* where the plan asked for it */
     double
         *share[VJ_DEVICE_JND_MAX]; /* share of pixels with |D - R| > JND, where plan asked for it */
 };

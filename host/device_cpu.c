@@ -26,6 +26,7 @@ enum { QUALITY_REFERENCE_BYTES = 14, QUALITY_SCRATCH_BYTES = 6 };
 struct cpu_scratch {
     struct vj_jpeg_scratch *jpeg;
     struct vj_quality_scratch *quality;
+    struct vj_ssimulacra2_scratch *ssimulacra2;
     uint8_t *picture; /* a whole candidate, 3 bytes per pixel */
     uint8_t *luma;    /* its luma, for shares of pixels */
 };
@@ -41,6 +42,7 @@ struct cpu {
     uint8_t *luma; /* of the reference */
     struct vj_jpeg_plan *jpeg;
     struct vj_quality_reference *quality;
+    struct vj_ssimulacra2_reference *ssimulacra2;
 
     struct vj_jnd_workspace *jnd_workspace;
     uint8_t *jnd_luma;
@@ -88,6 +90,7 @@ static void cpu_close(void *state)
         for (int t = 0; t < cpu->plan.threads; t++) {
             vj_jpeg_scratch_free(cpu->scratch[t].jpeg);
             vj_quality_scratch_free(cpu->scratch[t].quality);
+            vj_ssimulacra2_scratch_free(cpu->scratch[t].ssimulacra2);
             free(cpu->scratch[t].picture);
             free(cpu->scratch[t].luma);
         }
@@ -115,6 +118,7 @@ static void cpu_close(void *state)
     free(cpu->jnd_luma);
     vj_jnd_workspace_free(cpu->jnd_workspace);
     vj_quality_reference_free(cpu->quality);
+    vj_ssimulacra2_reference_free(cpu->ssimulacra2);
     vj_jpeg_plan_free(cpu->jpeg);
     free(cpu->luma);
     free(cpu->source.data);
@@ -142,6 +146,11 @@ static int open_pictures(struct cpu *cpu, struct vj_error *err)
                                         plan->quality, err);
     if (plan->quality)
         cpu->memory += pixels * QUALITY_REFERENCE_BYTES;
+    if (!r && plan->ssimulacra2)
+        r = vj_ssimulacra2_reference_create(&cpu->ssimulacra2, plan->max_width, plan->max_height,
+                                            plan->ssimulacra2, err);
+    cpu->memory +=
+        vj_ssimulacra2_reference_bytes(plan->max_width, plan->max_height, plan->ssimulacra2);
     return r;
 }
 
@@ -236,6 +245,11 @@ static int open_scratch(struct cpu *cpu, struct vj_error *err)
                                           plan->quality, err);
         if (plan->quality)
             cpu->memory += pixels * QUALITY_SCRATCH_BYTES;
+        if (!r && plan->ssimulacra2)
+            r = vj_ssimulacra2_scratch_create(&s->ssimulacra2, plan->max_width, plan->max_height,
+                                              plan->ssimulacra2, err);
+        cpu->memory +=
+            vj_ssimulacra2_scratch_bytes(plan->max_width, plan->max_height, plan->ssimulacra2);
     }
     return r;
 }
@@ -303,6 +317,8 @@ static int cpu_source(void *state, int slot, const struct vj_image *source,
         r = make_reference(cpu, reference, anchor_qf, err);
     if (!r && cpu->quality)
         r = vj_quality_reference_load(cpu->quality, &cpu->reference, err);
+    if (!r && cpu->ssimulacra2)
+        r = vj_ssimulacra2_reference_load(cpu->ssimulacra2, &cpu->reference, err);
     if (!r && wants_share(&cpu->plan))
         vj_jnd_luma(&cpu->reference, cpu->luma);
     return r;
@@ -458,6 +474,11 @@ static int measure(struct cpu *cpu, const uint8_t *picture, int i,
     int r = 0;
     if (plan->quality)
         r = vj_quality_compute(cpu->quality, picture, s->quality, &out->quality[i]);
+    if (!r && plan->ssimulacra2) {
+        struct vj_ssimulacra2_result result;
+        r = vj_ssimulacra2_compute(cpu->ssimulacra2, picture, s->ssimulacra2, &result);
+        out->ssimulacra2[i] = result.score;
+    }
     if (r || !wants_share(plan))
         return r;
     const struct vj_image img = {.width = cpu->width,
@@ -476,7 +497,8 @@ static int one_candidate(struct cpu *cpu, const struct vj_candidate_request *req
 {
     struct cpu_scratch *s = &cpu->scratch[omp_get_thread_num()];
     int qf = request->qf[i];
-    bool measures = request->metrics && (cpu->plan.quality || wants_share(&cpu->plan));
+    bool measures =
+        request->metrics && (cpu->plan.quality || cpu->plan.ssimulacra2 || wants_share(&cpu->plan));
     struct vj_image file = {0};
     const uint8_t *picture = NULL;
     int r = 0;

@@ -73,17 +73,21 @@ static int plan_quality(struct vj_engine *engine, struct vj_error *err)
         {"psnr", VJ_QUALITY_PSNR}, {"ssim", VJ_QUALITY_SSIM}, {"ms_ssim", VJ_QUALITY_MS_SSIM}};
     const char *p = engine->config.image_metrics;
     int which = 0;
+    bool ssimulacra2 = false;
     while (*p && strcmp(p, "none") != 0) {
         size_t n = strcspn(p, ",");
         int flag = 0;
+        bool costly = n == strlen("ssimulacra2") && strncmp(p, "ssimulacra2", n) == 0;
         for (int i = 0; i < 3; i++)
             if (strlen(names[i].name) == n && strncmp(names[i].name, p, n) == 0)
                 flag = names[i].flag;
-        if (!flag)
+        if (!flag && !costly)
             return vj_fail(err, -EINVAL,
-                           "option image_metrics: '%.*s' is not one of psnr, ssim, ms_ssim, none",
+                           "option image_metrics: '%.*s' is not one of psnr, ssim, ms_ssim, "
+                           "ssimulacra2, none",
                            (int)n, p);
         which |= flag;
+        ssimulacra2 |= costly;
         p += n + (p[n] == ',');
     }
     /* A threshold predictor needs its metric whether or not the user wants it reported. */
@@ -93,8 +97,12 @@ static int plan_quality(struct vj_engine *engine, struct vj_error *err)
                  : kind == VJ_PREDICTOR_SSIM    ? VJ_QUALITY_SSIM
                  : kind == VJ_PREDICTOR_MS_SSIM ? VJ_QUALITY_MS_SSIM
                                                 : 0;
+        ssimulacra2 |= kind == VJ_PREDICTOR_SSIMULACRA2;
     }
     engine->plan.quality = which;
+    if (ssimulacra2)
+        engine->plan.ssimulacra2 =
+            engine->config.ssimulacra2_mode == 0 ? VJ_SSIMULACRA2_EXACT : VJ_SSIMULACRA2_PARITY;
     return 0;
 }
 
@@ -135,7 +143,8 @@ static int alloc_passages(struct vj_engine *engine, struct vj_error *err)
         t->bytes = vj_calloc(levels, sizeof(*t->bytes));
         t->quality = vj_calloc(levels, sizeof(*t->quality));
         t->wanted = vj_calloc(engine->plan.weights_count, sizeof(*t->wanted));
-        ok = t->bytes && t->quality && t->wanted;
+        t->ssimulacra2 = vj_calloc(levels, sizeof(*t->ssimulacra2));
+        ok = t->bytes && t->quality && t->wanted && t->ssimulacra2;
         for (size_t j = 0; ok && j < engine->plan.jnd_count; j++)
             if (engine->plan.jnd_share[j])
                 ok = (t->share[j] = vj_calloc(levels, sizeof(double))) != NULL;
@@ -210,6 +219,7 @@ void vj_engine_close(struct vj_engine *engine)
         free(t->bytes);
         free(t->quality);
         free(t->wanted);
+        free(t->ssimulacra2);
         for (int j = 0; j < VJ_DEVICE_JND_MAX; j++)
             free(t->share[j]);
     }
@@ -265,14 +275,15 @@ int vj_row_alloc(struct vj_row *row, const struct vj_engine *engine, struct vj_e
     row->psnr_rgb = vj_calloc(levels, sizeof(double));
     row->ssim = vj_calloc(levels, sizeof(double));
     row->ms_ssim = vj_calloc(levels, sizeof(double));
+    row->ssimulacra2 = vj_calloc(levels, sizeof(double));
     row->origin = vj_calloc(positions, sizeof(*row->origin));
     row->score = vj_calloc(predictors, sizeof(float *));
     row->draw_score = vj_calloc(predictors, sizeof(float *));
     row->patch_quality = vj_calloc(predictors, sizeof(float *));
     row->patch_weight = vj_calloc(predictors, sizeof(float *));
     bool ok = row->bytes && row->psnr_y && row->psnr_rgb && row->ssim && row->ms_ssim &&
-              row->origin && row->score && row->draw_score && row->patch_quality &&
-              row->patch_weight;
+              row->ssimulacra2 && row->origin && row->score && row->draw_score &&
+              row->patch_quality && row->patch_weight;
     for (size_t i = 0; ok && i < predictors; i++)
         ok = alloc_scores(row, engine, i) == 0;
     if (ok)
@@ -296,6 +307,7 @@ void vj_row_free(struct vj_row *row, const struct vj_engine *engine)
     free(row->psnr_rgb);
     free(row->ssim);
     free(row->ms_ssim);
+    free(row->ssimulacra2);
     free(row->origin);
     free_all(row->score, predictors);
     free_all(row->draw_score, predictors);
@@ -321,6 +333,7 @@ static void reset_row(struct vj_row *row, const struct vj_engine *engine)
     for (size_t i = 0; i < levels; i++) {
         row->bytes[i] = -1;
         row->psnr_y[i] = row->psnr_rgb[i] = row->ssim[i] = row->ms_ssim[i] = NAN;
+        row->ssimulacra2[i] = NAN;
     }
     for (size_t i = 0; i < positions; i++)
         row->origin[i][0] = row->origin[i][1] = -1;
@@ -423,7 +436,9 @@ static int run_candidates(struct vj_passage *t, int first, int count, bool measu
                                            .sizes = measure,
                                            .metrics = measure,
                                            .patches = patches};
-    struct vj_candidate_values values = {.bytes = t->bytes + first, .quality = t->quality + first};
+    struct vj_candidate_values values = {.bytes = t->bytes + first,
+                                         .quality = t->quality + first,
+                                         .ssimulacra2 = t->ssimulacra2 + first};
     for (size_t j = 0; j < engine->plan.jnd_count; j++)
         values.share[j] = t->share[j] ? t->share[j] + first : NULL;
     return engine->device.ops->candidates(engine->device.state, t->loaded->slot, &request, &values,
@@ -581,6 +596,9 @@ static void copy_scores(struct vj_passage *t)
             case VJ_PREDICTOR_MS_SSIM:
                 *score = (float)t->row->ms_ssim[i];
                 break;
+            case VJ_PREDICTOR_SSIMULACRA2:
+                *score = (float)t->row->ssimulacra2[i];
+                break;
             case VJ_PREDICTOR_PIXEL:
                 *score = (float)t->share[mine->jnd][i];
                 break;
@@ -635,6 +653,7 @@ void vj_engine_submit(struct vj_engine *engine, struct vj_loaded *loaded, bool f
     for (int i = 0; i < engine->levels; i++) {
         t->bytes[i] = -1;
         t->quality[i] = (struct vj_quality_values){NAN, NAN, NAN, NAN};
+        t->ssimulacra2[i] = NAN;
     }
     if (t->error.code)
         return;
@@ -657,6 +676,7 @@ static void fill_row(struct vj_passage *t)
         row->psnr_rgb[i] = t->quality[i].psnr_rgb;
         row->ssim[i] = t->quality[i].ssim;
         row->ms_ssim[i] = t->quality[i].ms_ssim;
+        row->ssimulacra2[i] = t->ssimulacra2[i];
     }
     for (size_t p = 0; p < t->engine->predictors->count; p++)
         if (is_network(t->engine, p))

@@ -40,7 +40,7 @@ struct vj_row {
     char error[512];
     size_t width, height;
     int64_t *bytes;
-    double *psnr_y, *psnr_rgb, *ssim, *ms_ssim;
+    double *psnr_y, *psnr_rgb, *ssim, *ms_ssim, *ssimulacra2;
     int32_t (*origin)[2];  /* [draws][patches] (y, x); NULL without networks */
     float **score;         /* [predictors]: [levels] or NULL; networks: mean of the draws */
     float **draw_score;    /* [predictors]: [draws][levels], networks with more than one draw */
@@ -59,6 +59,7 @@ struct vj_passage {
     bool networks;  /* whether any does */
     int64_t *bytes; /* [levels] */
     struct vj_quality_values *quality;
+    double *ssimulacra2;              /* [levels] */
     double *share[VJ_DEVICE_JND_MAX]; /* [levels], or NULL */
     struct vj_error error;
 };

@@ -512,6 +512,7 @@ static int predict(struct work *w, struct vj_error *err)
     case VJ_PREDICTOR_PSNR:
     case VJ_PREDICTOR_SSIM:
     case VJ_PREDICTOR_MS_SSIM:
+    case VJ_PREDICTOR_SSIMULACRA2:
         return predict_threshold(w, VJ_RULE_BELOW_IS_LOSSY, err);
     case VJ_PREDICTOR_PIXEL:
         return predict_threshold(w, VJ_RULE_ABOVE_IS_LOSSY, err);
@@ -544,7 +545,8 @@ static void drop_untested(struct work *w)
 static bool has_threshold(const struct vj_predictor *p)
 {
     return p->kind == VJ_PREDICTOR_PSNR || p->kind == VJ_PREDICTOR_SSIM ||
-           p->kind == VJ_PREDICTOR_MS_SSIM || p->kind == VJ_PREDICTOR_PIXEL;
+           p->kind == VJ_PREDICTOR_MS_SSIM || p->kind == VJ_PREDICTOR_SSIMULACRA2 ||
+           p->kind == VJ_PREDICTOR_PIXEL;
 }
 
 static int write_predictions(struct work *w, struct vj_error *err)

@@ -69,7 +69,8 @@ const struct vj_option vj_options[] = {
     HEADING("Prediction", BOTH),
     STRING(predictors, "constant", true, EVAL,
            "list of constant, psnr-threshold[:DB|fit], ssim-threshold[:fit], "
-           "ms-ssim-threshold[:X|fit], pixel-MODEL[:SHARE|fit], external:FILE.csv, vpjnd:W.h5, "
+           "ms-ssim-threshold[:X|fit], ssimulacra2-threshold[:X|fit], pixel-MODEL[:SHARE|fit], "
+           "external:FILE.csv, vpjnd:W.h5, "
            "vpjnd-folds:W-{fold}.h5 (file N scores the images of test fold N); "
            "constant is added where there are labels"),
     INT(qf_first, "1", 1, VJ_QF_MAX, true, BOTH, "lowest quality factor"),
@@ -100,7 +101,10 @@ const struct vj_option vj_options[] = {
 
     HEADING("Output", EVAL),
     STRING(image_metrics, "psnr,ssim,ms_ssim", true, EVAL,
-           "metrics of every candidate: list of psnr, ssim, ms_ssim, or none"),
+           "metrics of every candidate: list of psnr, ssim, ms_ssim, ssimulacra2 (costs more than "
+           "the others together), or none"),
+    CHOICE(ssimulacra2_mode, "exact", "exact,parity", true, EVAL,
+           "SSIMULACRA2 as defined, or with the rounding noise of the reference program"),
     BOOL(store_patches, "false", true, EVAL,
          "keep quality and weight of every patch in the results"),
     INT(bootstrap, "2000", 0, 1e6, true, EVAL,

@@ -55,6 +55,7 @@ struct vj_config {
     int positive_class;
     /* what is measured and kept */
     char image_metrics[64];
+    int ssimulacra2_mode;
     bool store_patches;
     int bootstrap;
     /* training: network and data */

@@ -33,6 +33,7 @@ static const struct kind {
     /* means at the PJND over KonJND-1k's JPEG pictures, CID22 paper, table 4 */
     {"psnr-threshold", VJ_PREDICTOR_PSNR, ARGUMENT_THRESHOLD, 36.70},
     {"ms-ssim-threshold", VJ_PREDICTOR_MS_SSIM, ARGUMENT_THRESHOLD, 0.9922},
+    {"ssimulacra2-threshold", VJ_PREDICTOR_SSIMULACRA2, ARGUMENT_THRESHOLD, 63.10},
     /* no published figure */
     {"ssim-threshold", VJ_PREDICTOR_SSIM, ARGUMENT_THRESHOLD, NAN},
     {"external", VJ_PREDICTOR_EXTERNAL, ARGUMENT_FILE, 0},
@@ -235,6 +236,26 @@ static void file_stem(const char *path, char *stem, size_t size)
             *c = '_';
 }
 
+/* Values that a threshold may have, and how an error names them. */
+struct threshold_range {
+    double low, high;
+    const char *text;
+};
+
+static struct threshold_range threshold_range(enum vj_predictor_kind kind)
+{
+    switch (kind) {
+    case VJ_PREDICTOR_PSNR:
+        return (struct threshold_range){0, 200, "a PSNR in dB from 0 to 200"};
+    case VJ_PREDICTOR_PIXEL:
+        return (struct threshold_range){0, 1, "a share of pixels from 0 to 1"};
+    case VJ_PREDICTOR_SSIMULACRA2:
+        return (struct threshold_range){-1e6, 100, "a score of at most 100"};
+    default:
+        return (struct threshold_range){-1, 1, "a similarity from -1 to 1"};
+    }
+}
+
 static int parse_threshold(struct vj_predictor *p, const char *text, struct vj_error *err)
 {
     if (strcmp(text, "fit") == 0) {
@@ -243,14 +264,10 @@ static int parse_threshold(struct vj_predictor *p, const char *text, struct vj_e
     }
     char *end;
     double value = strtod(text, &end);
-    bool share = p->kind == VJ_PREDICTOR_PIXEL;
-    bool db = p->kind == VJ_PREDICTOR_PSNR;
-    if (end == text || *end || !isfinite(value) || value < (share || db ? 0 : -1) ||
-        value > (db ? 200 : 1))
+    const struct threshold_range range = threshold_range(p->kind);
+    if (end == text || *end || !(value >= range.low && value <= range.high))
         return vj_fail(err, -EINVAL, "predictor %s: '%s' is neither fit nor %s", p->kind_name, text,
-                       db      ? "a PSNR in dB from 0 to 200"
-                       : share ? "a share of pixels from 0 to 1"
-                               : "a similarity from -1 to 1");
+                       range.text);
     p->threshold = value;
     return 0;
 }

@@ -21,6 +21,7 @@ enum vj_predictor_kind {
     VJ_PREDICTOR_PSNR,     /* lossy where PSNR-Y is below a threshold */
     VJ_PREDICTOR_SSIM,
     VJ_PREDICTOR_MS_SSIM,
+    VJ_PREDICTOR_SSIMULACRA2,
     VJ_PREDICTOR_PIXEL,    /* lossy where more than a share of pixels differ by more than the map */
     VJ_PREDICTOR_EXTERNAL, /* someone else's results, from a CSV file */
     VJ_PREDICTOR_NETWORK,  /* VP-JNDnet */

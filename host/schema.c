@@ -222,6 +222,14 @@ static void add_candidates(struct columns *c, const struct vj_engine *engine)
     if (quality & VJ_QUALITY_MS_SSIM)
         add(c, "/candidates/ms_ssim", VJ_COLUMN_F64, 0, 1, dim,
             "MS-SSIM of Y, five scales; NaN when the smaller side is below 176 pixels", NULL);
+    if (engine->plan.ssimulacra2)
+        add(c, "/candidates/ssimulacra2", VJ_COLUMN_F64, 0, 1, dim,
+            engine->plan.ssimulacra2 == VJ_SSIMULACRA2_EXACT
+                ? "SSIMULACRA2 2.1 in exact arithmetic, 100 = identical; NaN when the smaller side "
+                  "is below 8 pixels"
+                : "SSIMULACRA2 2.1 with the rounding of the reference program, 100 = identical; "
+                  "NaN when the smaller side is below 8 pixels",
+            "point");
     add(c, "/candidates/lossy_true", VJ_COLUMN_U8, 0, 1, dim,
         "1 where the difference is visible (QF <= qf_true), 0 where not, 255 unknown", NULL);
 }
@@ -262,6 +270,9 @@ static const char *score_description(const struct vj_predictor *p, const char **
         return "SSIM of Y";
     case VJ_PREDICTOR_MS_SSIM:
         return "MS-SSIM of Y";
+    case VJ_PREDICTOR_SSIMULACRA2:
+        *units = "point";
+        return "SSIMULACRA2 2.1";
     case VJ_PREDICTOR_PIXEL:
         *units = "share";
         return "share of pixels whose luma differs from the reference by more than the map";
@@ -788,6 +799,9 @@ static int write_measures(struct vj_results *results, const struct vj_engine *en
         if (engine->plan.quality & measures[i].flag)
             r = vj_results_write(results, measures[i].path, VJ_COLUMN_F64, row->index, 1,
                                  measures[i].values, err);
+    if (!r && engine->plan.ssimulacra2)
+        r = vj_results_write(results, "/candidates/ssimulacra2", VJ_COLUMN_F64, row->index, 1,
+                             row->ssimulacra2, err);
     return r;
 }
 

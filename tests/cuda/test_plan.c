@@ -304,6 +304,10 @@ static void plans_that_cannot_be_are_refused(void **state)
     p.net_jnd = 2;
     assert_int_equal(vj_cuda_sizes_make(&s, &p, &err), -EINVAL);
     vj_assert_contains(err.text, "number 2 of 2");
+    p = full_plan();
+    p.ssimulacra2 = VJ_SSIMULACRA2_EXACT;
+    assert_int_equal(vj_cuda_sizes_make(&s, &p, &err), -ENOTSUP);
+    vj_assert_contains(err.text, "SSIMULACRA2 is computed on the CPU only");
 }
 
 static void numbers_beyond_the_address_space_are_refused(void **state)

@@ -41,10 +41,11 @@ static void defaults_and_arguments_of_thresholds(void **state)
     struct vj_error err = {0};
     const char *list = "constant, psnr-threshold ,psnr-threshold:fit,ssim-threshold,"
                        "ms-ssim-threshold,ms-ssim-threshold:0.99,pixel-epc17,"
-                       "pixel-chou95-paper:0.1,constant,constant";
+                       "pixel-chou95-paper:0.1,constant,constant,ssimulacra2-threshold,"
+                       "ssimulacra2-threshold:-12.5,ssimulacra2-threshold:fit";
     if (vj_predictors_open(&p, list, VJ_POSITIVE_AUTO, &err))
         fail_msg("%s", err.text);
-    assert_int_equal(p.count, 10);
+    assert_int_equal(p.count, 13);
     assert_string_equal(p.list[1].name, "psnr-threshold");
     assert_float_equal(p.list[1].threshold, 36.70, 0);
     assert_false(p.list[1].fit);
@@ -58,6 +59,12 @@ static void defaults_and_arguments_of_thresholds(void **state)
     assert_string_equal(p.list[7].name, "pixel-chou95-paper");
     assert_string_equal(p.list[8].name, "constant-2");
     assert_string_equal(p.list[9].name, "constant-3");
+    assert_string_equal(p.list[10].name, "ssimulacra2-threshold");
+    assert_float_equal(p.list[10].threshold, 63.10, 0);
+    assert_false(p.list[10].fit);
+    assert_float_equal(p.list[11].threshold, -12.5, 0);
+    assert_string_equal(p.list[12].name, "ssimulacra2-threshold-3");
+    assert_true(p.list[12].fit);
     vj_predictors_free(&p);
 }
 
@@ -111,6 +118,8 @@ static void bad_lists_are_refused(void **state)
         {"psnr-threshold:-3", "'-3' is neither fit nor a PSNR in dB from 0 to 200"},
         {"psnr-threshold:nan", "'nan' is neither fit nor a PSNR"},
         {"ms-ssim-threshold:1.5", "'1.5' is neither fit nor a similarity from -1 to 1"},
+        {"ssimulacra2-threshold:101", "'101' is neither fit nor a score of at most 100"},
+        {"ssimulacra2-threshold:-inf", "'-inf' is neither fit nor a score"},
         {"pixel-epc17:2", "predictor pixel-epc17: '2' is neither fit nor a share of pixels"},
         {"pixel-eye", "eye"},
         {"pixel-epc17-wrong", "wrong"},

@@ -7,8 +7,10 @@
 #include <sys/stat.h>
 
 #include "eval/rules.h"
+#include "host/jpeg_plan.h"
 #include "host/predictors.h"
 #include "host/schema.h"
+#include "host/ssimulacra2.h"
 
 enum { PICTURES = 5, PATCHES = 3 };
 
@@ -466,6 +468,84 @@ static void external_results_stand_beside_ours(void **state)
     assert_float_equal(mad, (1 + 1 + 0 + 2) / 4.0, 1e-12);
 }
 
+/* Score of a picture's JPEG at one quality factor, by hand. */
+static double score_by_hand(const char *name, int qf, enum vj_ssimulacra2_mode mode)
+{
+    char path[4096];
+    struct vj_image img;
+    struct vj_jpeg_plan *plan;
+    struct vj_jpeg_scratch *jpeg;
+    struct vj_ssimulacra2_reference *ref;
+    struct vj_ssimulacra2_scratch *scratch;
+    struct vj_ssimulacra2_result result;
+    const enum vj_subsampling sampling = VJ_SUBSAMPLING_420;
+    static uint8_t candidate[WIDTH * HEIGHT * 3];
+    assert_int_equal(vj_image_read(&img, in_folder(path, name), NULL, NULL), 0);
+    assert_int_equal(vj_jpeg_plan_create(&plan, &img, sampling, NULL), 0);
+    assert_int_equal(vj_jpeg_scratch_create(&jpeg, WIDTH, HEIGHT, 3, sampling, NULL), 0);
+    assert_int_equal(vj_jpeg_plan_decode(plan, qf, candidate, jpeg, NULL), 0);
+    assert_int_equal(vj_ssimulacra2_reference_create(&ref, WIDTH, HEIGHT, mode, NULL), 0);
+    assert_int_equal(vj_ssimulacra2_scratch_create(&scratch, WIDTH, HEIGHT, mode, NULL), 0);
+    assert_int_equal(vj_ssimulacra2_reference_load(ref, &img, NULL), 0);
+    assert_int_equal(vj_ssimulacra2_compute(ref, candidate, scratch, &result), 0);
+    vj_ssimulacra2_reference_free(ref);
+    vj_ssimulacra2_scratch_free(scratch);
+    vj_jpeg_scratch_free(jpeg);
+    vj_jpeg_plan_free(plan);
+    vj_image_free(&img);
+    return result.score;
+}
+
+static void ssimulacra2_is_a_column_and_a_predictor_when_asked_for(void **state)
+{
+    (void)state;
+    static double score[3][PICTURES * LEVELS];
+    static uint8_t lossy[PICTURES * LEVELS];
+    static float copy[PICTURES * LEVELS];
+    static const char *const pairs[][6] = {
+        {"image_metrics=ssimulacra2", "predictors=constant", "threads=1", NULL},
+        {"image_metrics=psnr", "folds=manifest", "threads=3",
+         "predictors=ssimulacra2-threshold,ssimulacra2-threshold:fit", NULL},
+        {"image_metrics=ssimulacra2,ssim", "predictors=constant", "ssimulacra2_mode=parity", NULL},
+        {"predictors=constant", NULL},
+    };
+    for (int i = 0; i < 3; i++) {
+        struct vj_results *r = run_and_open("ssimulacra2.h5", pairs[i]);
+        read_rows(r, "/candidates/ssimulacra2", VJ_COLUMN_F64, 0, PICTURES, score[i]);
+        if (i == 1) {
+            int32_t fitted[PICTURES];
+            read_rows(r, "/predictors/ssimulacra2-threshold/lossy", VJ_COLUMN_U8, 0, PICTURES,
+                      lossy);
+            read_rows(r, "/predictors/ssimulacra2-threshold/score", VJ_COLUMN_F32, 0, PICTURES,
+                      copy);
+            read_rows(r, "/predictors/ssimulacra2-threshold-2/qf_pred", VJ_COLUMN_I32, 0, PICTURES,
+                      fitted);
+            for (int k = 0; k < PICTURES; k++)
+                assert_in_range(fitted[k], 1, 100);
+        }
+        vj_results_close(r);
+    }
+    struct vj_results *r = run_and_open("without.h5", pairs[3]);
+    assert_false(vj_results_has(r, "/candidates/ssimulacra2"));
+    vj_results_close(r);
+
+    assert_memory_equal(score[0], score[1], sizeof(score[0]));
+    for (int i = 0; i < PICTURES * LEVELS; i++) {
+        assert_int_equal(lossy[i], copy[i] < 63.10f);
+        assert_true(copy[i] == (float)score[0][i]);
+    }
+    static const int rows[] = {2, 4}; /* grey, colour */
+    for (int i = 0; i < 2; i++) {
+        char name[32];
+        const double *exact = score[0] + rows[i] * LEVELS, *parity = score[2] + rows[i] * LEVELS;
+        snprintf(name, sizeof(name), "p%d.png", rows[i]);
+        assert_true(exact[29] == score_by_hand(name, 30, VJ_SSIMULACRA2_EXACT));
+        assert_true(exact[99] == score_by_hand(name, 100, VJ_SSIMULACRA2_EXACT));
+        assert_true(parity[29] == score_by_hand(name, 30, VJ_SSIMULACRA2_PARITY));
+        assert_true(exact[29] < exact[99] && exact[29] != parity[29]);
+    }
+}
+
 static void set_up_errors_name_what_is_wrong(void **state)
 {
     (void)state;
@@ -479,6 +559,8 @@ static void set_up_errors_name_what_is_wrong(void **state)
         {"device=cpu:3", "device cpu:3: there is one CPU device"},
         {"max_memory=1M", "max_memory allows 1 MiB"},
         {"image_metrics=psnr,vmaf", "option image_metrics: 'vmaf' is not one of"},
+        {"image_metrics=ssimulacra", "option image_metrics: 'ssimulacra' is not one of"},
+        {"ssimulacra2_mode=fast", "option ssimulacra2_mode: 'fast' is not one of exact,parity"},
         {"jnd_model=eye", "option jnd_model"},
         {"jnd_variant=sketch", "option jnd_variant"},
         {"folds=surfeatnet10", "surfeatnet10"},
@@ -562,6 +644,7 @@ int main(void)
         cmocka_unit_test(ladder_files_are_checked_by_their_tables),
         cmocka_unit_test(files_and_synthesised_candidates_agree),
         cmocka_unit_test(external_results_stand_beside_ours),
+        cmocka_unit_test(ssimulacra2_is_a_column_and_a_predictor_when_asked_for),
         cmocka_unit_test(set_up_errors_name_what_is_wrong),
         cmocka_unit_test(a_forgotten_part_is_not_overwritten_and_must_match_to_be_resumed),
         cmocka_unit_test(positions_are_uniform_and_reach_both_ends),
