@@ -177,7 +177,7 @@ static const struct argp argp = {
     .args_doc = "IMAGE",
     .doc =
         "Writes the pixel-wise just noticeable difference of a picture's luma, one threshold per "
-        "pixel in grey levels: as float32 dataset /jnd of an HDF5 file, or scaled to an 8-bit PNG.",
+        "pixel in grey levels: as float32 dataset /map of an HDF5 file, or scaled to an 8-bit PNG.",
 };
 
 static void list_models(void)
@@ -187,10 +187,16 @@ static void list_models(void)
         for (size_t v = 0; vj_jnd_models[m]->variants[v]; v++)
             printf(" %s%s", vj_jnd_models[m]->variants[v], v ? "" : " (default)");
         printf("\n  stages:");
-        for (size_t s = 0; vj_jnd_models[m]->stages[s]; s++)
-            printf(" %s", vj_jnd_models[m]->stages[s]);
+        for (size_t s = 0; vj_jnd_models[m]->stages[s].name; s++)
+            printf(" %s", vj_jnd_models[m]->stages[s].name);
         printf("\n");
     }
+}
+
+/* Whether stage number s is to be computed and written. */
+static bool wants_stage(const struct arguments *a, size_t s)
+{
+    return a->stages && !(a->model->stages[s].absent >> a->variant & 1);
 }
 
 /* --- computing -------------------------------------------------------------------------------- */
@@ -201,8 +207,11 @@ static int take_memory(const struct arguments *a, struct work *w, struct vj_erro
     bool complete = true;
     w->luma = vj_alloc_aligned(pixels, 1);
     w->map = vj_alloc_aligned(pixels, sizeof(*w->map));
-    for (size_t s = 0; a->stages && a->model->stages[s] && s < STAGES_MAX; s++) {
-        w->stages[s] = vj_alloc_aligned(pixels, sizeof(float));
+    for (size_t s = 0; a->model->stages[s].name && s < STAGES_MAX; s++) {
+        struct vj_jnd_size size = vj_jnd_stage_size(&a->model->stages[s], width, height);
+        if (!wants_stage(a, s))
+            continue;
+        w->stages[s] = vj_alloc_aligned(size.rows * size.columns, sizeof(float));
         complete = complete && w->stages[s];
     }
     if (!w->luma || !w->map || !complete)
@@ -267,11 +276,11 @@ static hid_t packed_properties(const hsize_t dims[2])
     return properties;
 }
 
-/* Dataset `name`, height x width, with its description. */
-static int write_plane(hid_t at, const char *name, const struct work *w, const float *plane,
+/* Dataset `name` with its description and, unless NULL, units. */
+static int write_plane(hid_t at, const char *name, struct vj_jnd_size size, const float *plane,
                        const char *description, const char *units, struct vj_error *err)
 {
-    const hsize_t dims[2] = {w->img.height, w->img.width};
+    const hsize_t dims[2] = {size.rows, size.columns};
     hid_t space = H5Screate_simple(2, dims, NULL), properties = packed_properties(dims);
     hid_t set = space < 0 || properties < 0 ? H5I_INVALID_HID
                                             : H5Dcreate2(at, name, H5T_IEEE_F32LE, space,
@@ -299,9 +308,13 @@ static int write_stages(hid_t file, const struct arguments *a, const struct work
     if (group < 0)
         return vj_h5_fail(err, "group stages cannot be made");
     int r = 0;
-    for (size_t s = 0; !r && a->model->stages[s] && s < STAGES_MAX; s++)
-        r = write_plane(group, a->model->stages[s], w, w->stages[s],
-                        "intermediate result of the model, height x width", NULL, err);
+    for (size_t s = 0; !r && a->model->stages[s].name && s < STAGES_MAX; s++) {
+        const struct vj_jnd_stage_info *stage = &a->model->stages[s];
+        struct vj_jnd_size size = vj_jnd_stage_size(stage, w->img.width, w->img.height);
+        if (wants_stage(a, s))
+            r = write_plane(group, stage->name, size, w->stages[s], stage->description,
+                            stage->units, err);
+    }
     H5Gclose(group);
     return r;
 }
@@ -324,7 +337,7 @@ static int write_attributes(hid_t file, const struct arguments *a, const struct 
     for (size_t i = 0; !r && i < sizeof(texts) / sizeof(texts[0]); i++)
         r = vj_h5_write_text(file, texts[i].name, texts[i].text, err);
     if (!r)
-        r = vj_h5_write_int(file, "schema_version", 1, err);
+        r = vj_h5_write_int(file, "schema_version", 2, err);
     if (!r)
         r = vj_h5_write_int(file, "width", (int64_t)w->img.width, err);
     if (!r)
@@ -346,7 +359,7 @@ static int write_hdf5(const struct arguments *a, const struct work *w, struct vj
     }
     r = write_attributes(file, a, w, err);
     if (!r)
-        r = write_plane(file, "jnd", w, w->map,
+        r = write_plane(file, "map", (struct vj_jnd_size){w->img.height, w->img.width}, w->map,
                         "just noticeable difference of the luma, height x width", "grey level",
                         err);
     if (!r && a->stages)

@@ -50,7 +50,7 @@ static inline bool vj_jnd_wants(const struct vj_jnd_job *job, size_t stage)
     return job->stages && job->stages[stage];
 }
 
-/* Copies n values of a stage to row y, column x, if the caller wants that stage. */
+/* Copies n values of a stage of the picture's size to row y, column x, if the caller wants it. */
 void vj_jnd_stage(const struct vj_jnd_job *job, size_t stage, size_t y, size_t x,
                   const float *values, size_t n);
 

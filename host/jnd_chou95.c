@@ -15,7 +15,13 @@ enum { AUTHORS, PAPER };
 enum { STAGE_BACKGROUND, STAGE_GRADIENT, STAGE_SPATIAL, STAGE_LUMINANCE };
 
 static const char *const variants[] = {"authors", "paper", NULL};
-static const char *const stages[] = {"background", "gradient", "spatial", "luminance", NULL};
+static const struct vj_jnd_stage_info stages[] = {
+    {"background", "weighted mean of the 5x5 neighbourhood", "grey level", VJ_JND_PLANE, 0},
+    {"gradient", "largest of four directional 5x5 gradients", "grey level", VJ_JND_PLANE, 0},
+    {"spatial", "threshold of spatial masking", "grey level", VJ_JND_PLANE, 0},
+    {"luminance", "threshold of luminance adaptation", "grey level", VJ_JND_PLANE, 0},
+    {0},
+};
 
 static size_t workspace(size_t width, size_t height, int threads)
 {

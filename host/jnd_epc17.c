@@ -39,8 +39,19 @@ enum {
 };
 
 static const char *const variants[] = {"authors", NULL};
-static const char *const stages[] = {"luminance",  "deviation", "contrast", "bin",     "count",
-                                     "complexity", "edge",      "weight",   "pattern", NULL};
+static const struct vj_jnd_stage_info stages[] = {
+    {"luminance", "threshold of luminance adaptation", "grey level", VJ_JND_PLANE, 0},
+    {"deviation", "standard deviation over 5x5", "grey level", VJ_JND_PLANE, 0},
+    {"contrast", "threshold of luminance contrast", "grey level", VJ_JND_PLANE, 0},
+    {"bin", "orientation in steps of 12 degrees, 0..15; 16 without structure", NULL, VJ_JND_PLANE,
+     0},
+    {"count", "different orientations over 3x3", NULL, VJ_JND_PLANE, 0},
+    {"complexity", "pattern complexity: the smoothed count", NULL, VJ_JND_PLANE, 0},
+    {"edge", "Canny edges, 1 on an edge", NULL, VJ_JND_PLANE, 0},
+    {"weight", "edge weight", NULL, VJ_JND_PLANE, 0},
+    {"pattern", "threshold of pattern masking", "grey level", VJ_JND_PLANE, 0},
+    {0},
+};
 
 struct epc {
     const struct vj_jnd_job *job;

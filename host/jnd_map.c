@@ -77,6 +77,21 @@ int vj_jnd_scale_parse(enum vj_jnd_scale *scale, const char *name, struct vj_err
     return 0;
 }
 
+struct vj_jnd_size vj_jnd_stage_size(const struct vj_jnd_stage_info *stage, size_t width,
+                                     size_t height)
+{
+    switch (stage->extent) {
+    case VJ_JND_HALF:
+        return (struct vj_jnd_size){height / 2 + height % 2, width / 2 + width % 2};
+    case VJ_JND_LIST64:
+        return (struct vj_jnd_size){1, 64};
+    case VJ_JND_ONE:
+        return (struct vj_jnd_size){1, 1};
+    default:
+        return (struct vj_jnd_size){height, width};
+    }
+}
+
 /* --- luma ------------------------------------------------------------------------------------- */
 
 VJ_SIMD static void luma_of_rgb(const uint8_t *rgb, size_t pixels, uint8_t *luma)
@@ -150,9 +165,11 @@ static size_t count_names(const char *const *names)
 
 static void clear_stages(const struct vj_jnd_model *model, const struct vj_jnd_job *job)
 {
-    for (size_t i = 0; job->stages && model->stages[i]; i++)
+    for (size_t i = 0; job->stages && model->stages[i].name; i++) {
+        struct vj_jnd_size size = vj_jnd_stage_size(&model->stages[i], job->width, job->height);
         if (job->stages[i])
-            memset(job->stages[i], 0, job->width * job->height * sizeof(float));
+            memset(job->stages[i], 0, size.rows * size.columns * sizeof(float));
+    }
 }
 
 int vj_jnd_run(const struct vj_jnd_model *model, const struct vj_jnd_job *job,

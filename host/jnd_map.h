@@ -29,18 +29,34 @@ struct vj_jnd_job {
     float *map;           /* out: height x width, grey levels */
     /*
      * Intermediate results: NULL, or one pointer for each of the model's `stages`, in that order,
-     * each NULL (not wanted) or height x width floats to be filled. A stage that the variant does
+     * each NULL (not wanted) or room for vj_jnd_stage_size() floats. A stage that the variant does
      * not have is filled with zeros.
      */
     float *const *stages;
 };
 
+/* Size of an intermediate result, for a picture of height x width. */
+enum vj_jnd_extent {
+    VJ_JND_PLANE = 0, /* height x width */
+    VJ_JND_HALF,      /* ceil(height / 2) x ceil(width / 2), as chroma of 4:2:0 */
+    VJ_JND_LIST64,    /* 1 x 64 */
+    VJ_JND_ONE,       /* 1 x 1 */
+};
+
+struct vj_jnd_stage_info {
+    const char *name;
+    const char *description;
+    const char *units; /* NULL: a number without one */
+    enum vj_jnd_extent extent;
+    unsigned absent; /* bit v is set when variant number v has no such stage */
+};
+
 struct vj_jnd_model {
-    const char *name;            /* as on the command line, e.g. "epc17" */
-    const char *reference;       /* the paper */
-    const char *const *variants; /* NULL-terminated; the first is the default */
-    const char *const *stages;   /* NULL-terminated names of the intermediate results */
-    size_t min_side;             /* smallest width and height, >= 1 */
+    const char *name;                       /* as on the command line, e.g. "epc17" */
+    const char *reference;                  /* the paper */
+    const char *const *variants;            /* NULL-terminated; the first is the default */
+    const struct vj_jnd_stage_info *stages; /* intermediate results; the last has no name */
+    size_t min_side;                        /* smallest width and height, >= 1 */
     /* Bytes of scratch memory for one picture; 0 when the number does not fit a size_t. */
     size_t (*workspace)(size_t width, size_t height, int threads);
     /* Called through vj_jnd_run(), which has checked the job. */
@@ -59,6 +75,13 @@ const struct vj_jnd_model *vj_jnd_find(const char *name, struct vj_error *err);
  */
 int vj_jnd_variant_find(size_t *variant, const struct vj_jnd_model *model, const char *name,
                         struct vj_error *err);
+
+/* Rows and columns of a stage, for a picture of height x width. */
+struct vj_jnd_size {
+    size_t rows, columns;
+};
+struct vj_jnd_size vj_jnd_stage_size(const struct vj_jnd_stage_info *stage, size_t width,
+                                     size_t height);
 
 /*
  * Luma as MATLAB's rgb2gray: 0.2989 R + 0.5870 G + 0.1140 B, rounded half away from zero, computed

@@ -121,6 +121,13 @@ static void golden_load_picture(struct golden *g, const char *picture, size_t wi
     vj_image_free(&img);
 }
 
+/* Values of stage number `stage`; the map stands behind the last stage. */
+static size_t golden_stage_values(const struct golden *g, size_t stage)
+{
+    struct vj_jnd_size size = vj_jnd_stage_size(&g->model->stages[stage], g->width, g->height);
+    return size.rows * size.columns;
+}
+
 static void golden_compute(struct golden *g, const char *model, const char *variant)
 {
     struct vj_error err = {0};
@@ -130,20 +137,25 @@ static void golden_compute(struct golden *g, const char *model, const char *vari
     assert_non_null(g->model);
     assert_int_equal(vj_jnd_variant_find(&index, g->model, variant, &err), 0);
     size_t count = 0;
-    while (g->model->stages[count])
-        count++;
-    for (size_t i = 0; i <= count; i++)
-        g->planes[i] = take(g->width * g->height, sizeof(float));
+    for (; g->model->stages[count].name; count++) {
+        assert_true(count + 1 < sizeof(g->planes) / sizeof(g->planes[0]));
+        g->planes[count] = take(golden_stage_values(g, count), sizeof(float));
+    }
+    g->planes[count] = take(g->width * g->height, sizeof(float));
     g->plane_count = count + 1;
     run(g->model, index, g->luma, g->width, g->height, 2, g->planes[count], g->planes);
 }
 
-static const float *golden_stage(const struct golden *g, const char *stage)
+/* The result of that name, and how many values it has. */
+static const float *golden_stage(const struct golden *g, const char *stage, size_t *count)
 {
-    for (size_t i = 0; g->model->stages[i]; i++)
-        if (strcmp(g->model->stages[i], stage) == 0)
+    for (size_t i = 0; g->model->stages[i].name; i++) {
+        *count = golden_stage_values(g, i);
+        if (strcmp(g->model->stages[i].name, stage) == 0)
             return g->planes[i];
+    }
     assert_string_equal(stage, "map");
+    *count = g->width * g->height;
     return g->planes[g->plane_count - 1];
 }
 
@@ -157,10 +169,8 @@ static void golden_compare(struct golden *g, const char *line, size_t at, double
         fail_msg("%.100s: value %zu is %.9g, not %.9g", line, at, got, wanted);
 }
 
-static void golden_digest(const struct golden *g, const float *plane, const char *line,
-                          const char *digest)
+static void golden_digest(const float *plane, size_t n, const char *line, const char *digest)
 {
-    size_t n = g->width * g->height;
     uint8_t *bytes = take(n, 1);
     for (size_t i = 0; i < n; i++)
         bytes[i] = (uint8_t)plane[i];
@@ -188,20 +198,23 @@ static void golden_line(struct golden *g, const char *line)
     const char *rest = line + used;
     assert_int_equal(sscanf(rest, " %31s %15s %n", stage, form, &used), 2);
     rest += used;
-    const float *plane = golden_stage(g, stage);
+    size_t count;
+    const float *plane = golden_stage(g, stage, &count);
     if (strcmp(form, "digest") == 0) {
-        golden_digest(g, plane, line, rest);
+        golden_digest(plane, count, line, rest);
     } else if (strcmp(form, "full") == 0) {
         size_t first = strtoul(rest, NULL, 10) / sizeof(float);
-        assert_true(first + width * height <= g->value_count);
-        for (size_t i = 0; i < width * height; i++)
+        assert_true(first + count <= g->value_count);
+        for (size_t i = 0; i < count; i++)
             golden_compare(g, line, i, plane[i], g->values[first + i]);
     } else {
         assert_string_equal(form, "samples");
         size_t at;
         double wanted;
-        for (; sscanf(rest, "%zu %lf %n", &at, &wanted, &used) == 2; rest += used)
+        for (; sscanf(rest, "%zu %lf %n", &at, &wanted, &used) == 2; rest += used) {
+            assert_true(at < count);
             golden_compare(g, line, at, plane[at], wanted);
+        }
         assert_string_equal(rest, "");
     }
 }

@@ -662,8 +662,8 @@ static void the_edge_weight_of_epc17_is_one_inside_and_falls_towards_the_border(
     float map[SIDE * SIDE], weight[SIDE * SIDE];
     memset(luma, 60, sizeof(luma));
     float *stages[STAGES] = {NULL};
-    assert_string_equal(vj_jnd_epc17.stages[WEIGHT], "weight");
-    assert_null(vj_jnd_epc17.stages[STAGES]);
+    assert_string_equal(vj_jnd_epc17.stages[WEIGHT].name, "weight");
+    assert_null(vj_jnd_epc17.stages[STAGES].name);
     stages[WEIGHT] = weight;
     run(&vj_jnd_epc17, 0, luma, SIDE, SIDE, 1, map, stages);
     double e1 = exp(-1 / 1.28), e2 = exp(-4 / 1.28), sum = 1 + 2 * e1 + 2 * e2;
