@@ -366,8 +366,9 @@ static void the_report_has_one_row_and_says_how_it_came_about(void **state)
     struct vj_text text = {0};
     char path[4096];
     vj_results_close(open_run("report.h5", pattern, plain));
-    if (vj_report_file(&text, in_folder(path, "report.h5"), VJ_REPORT_FORM_TEXT, VJ_REPORT_FOLDS,
-                       &err))
+    const struct vj_report_options by_fold = {.form = VJ_REPORT_FORM_TEXT,
+                                              .sections = VJ_REPORT_FOLDS};
+    if (vj_report_file(&text, in_folder(path, "report.h5"), &by_fold, &err))
         fail_msg("%s", err.text);
     vj_assert_contains(text.data, "\nvpjnd-net ");
     vj_assert_contains(text.data, "vpjnd-net: figure, trained weights, positive = lossy; each "
@@ -469,9 +470,9 @@ static void a_file_that_has_seen_its_fold_is_refused(void **state)
         int fold;
         const char *ids, *text; /* NULL: nothing is wrong */
     } cases[] = {
+        {"mcl-jci", 7, "1-50", NULL},
         {"manifest", 1, "1,3,5-6", NULL},
         {"manifest", 0, "1,3,5-6", NULL},
-        {"mcl-jci", 7, "1-50", NULL},
         {"manifest", 2, "1,3,5-6", "seen-1.h5 is to score the images of fold 1, but fold 2 was"},
         {"manifest", 1, "1,3-6",
          "seen-1.h5 was trained with item 4 of manifest, which lies in "
@@ -480,6 +481,7 @@ static void a_file_that_has_seen_its_fold_is_refused(void **state)
         {"manifest", 1, "all", "seen-1.h5: trained_ids 'all' is not a list of different numbers"},
     };
     char path[4096], predictor[4200];
+    char *fingerprint = strdup("0"); /* that of the data set once a run has told it */
     const char *pairs[] = {"folds=manifest", "threads=1", "qf_last=3", "ids=2,4", NULL};
     snprintf(predictor, sizeof(predictor), "vpjnd-folds:%s", in_folder(path, "seen-{fold}.h5"));
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -491,6 +493,7 @@ static void a_file_that_has_seen_its_fold_is_refused(void **state)
         w.trained = calloc(1, sizeof(*w.trained));
         assert_non_null(w.trained);
         strcpy(w.trained->dataset, cases[i].dataset);
+        strcpy(w.trained->fingerprint, fingerprint);
         w.trained->fold = cases[i].fold;
         w.trained->ids = strdup(cases[i].ids);
         w.trained->config = strdup("");
@@ -500,9 +503,15 @@ static void a_file_that_has_seen_its_fold_is_refused(void **state)
         const char *const texts[] = {cases[i].text, NULL};
         if (cases[i].text)
             expect_failure(predictor, pairs, -EINVAL, texts);
-        else
-            vj_results_close(open_run("seen.h5", predictor, pairs));
+        else {
+            struct vj_results *r = open_run("seen.h5", predictor, pairs);
+            free(fingerprint);
+            assert_int_equal(vj_results_get_text(r, "/", "dataset_fingerprint", &fingerprint, &err),
+                             0);
+            vj_results_close(r);
+        }
     }
+    free(fingerprint);
 }
 
 /* Makes a finished file one that was cut short: the last `pending` rows are not evaluated. */
