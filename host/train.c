@@ -235,6 +235,8 @@ static int record_training(const struct run *run, struct vj_weights *w, int64_t 
     t->config = strdup(run->config_text);
     t->step = step;
     t->validation_mad = mad;
+    if (run->config->validate_patches > 0) /* evaluation's default: what they were chosen with */
+        w->shape.patches = run->config->validate_patches;
     if (!t->ids || !t->config)
         return vj_fail(err, -ENOMEM, "out of memory");
     w->origin = VJ_ORIGIN_TRAINED;

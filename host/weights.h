@@ -45,8 +45,9 @@ enum vj_non_local {
 struct vj_net_shape {
     enum vj_variant variant;
     enum vj_non_local non_local;
-    int patch_size;  /* multiple of 16, 16..256; patches are patch_size x patch_size x 3 */
-    int patches;     /* patches per picture the weights were trained with: default of `patches` */
+    int patch_size; /* multiple of 16, 16..256; patches are patch_size x patch_size x 3 */
+    int patches; /* default of `patches`: as many as the weights were validated, else trained, with
+                  */
     int channels[4]; /* output channels of conv1..conv4; the first three multiples of 16 */
 };
 
