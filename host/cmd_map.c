@@ -40,6 +40,7 @@ struct arguments {
 struct work {
     struct vj_image img;
     uint8_t *luma;
+    uint8_t *cb, *cr; /* with stages only */
     float *map;
     float *stages[STAGES_MAX];
     struct vj_jnd_workspace *ws;
@@ -205,6 +206,11 @@ static int take_memory(const struct arguments *a, struct work *w, struct vj_erro
 {
     size_t width = w->img.width, height = w->img.height, pixels = width * height;
     bool complete = true;
+    if (a->stages) {
+        w->cb = vj_alloc_aligned(pixels, 1);
+        w->cr = vj_alloc_aligned(pixels, 1);
+        complete = w->cb && w->cr;
+    }
     w->luma = vj_alloc_aligned(pixels, 1);
     w->map = vj_alloc_aligned(pixels, sizeof(*w->map));
     for (size_t s = 0; a->model->stages[s].name && s < STAGES_MAX; s++) {
@@ -226,10 +232,14 @@ static int compute(const struct arguments *a, struct work *w, struct vj_error *e
     if (r)
         return r;
     vj_jnd_luma(&w->img, w->luma);
+    if (a->stages)
+        vj_jnd_chroma(&w->img, w->cb, w->cr);
     struct vj_jnd_job job = {
         .luma = w->luma,
         .width = w->img.width,
         .height = w->img.height,
+        .cb = w->cb,
+        .cr = w->cr,
         .variant = a->variant,
         .map = w->map,
         .stages = a->stages ? w->stages : NULL,
@@ -243,6 +253,8 @@ static void release(struct work *w)
     for (size_t s = 0; s < STAGES_MAX; s++)
         free(w->stages[s]);
     free(w->map);
+    free(w->cb);
+    free(w->cr);
     free(w->luma);
     vj_image_free(&w->img);
 }

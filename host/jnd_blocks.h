@@ -181,6 +181,7 @@ double vj_jnd_edge_threshold(unsigned inner_gradient);
 /* --- the models, each in its own file --------------------------------------------------------- */
 
 extern const struct vj_jnd_model vj_jnd_chou95;
+extern const struct vj_jnd_model vj_jnd_yang05;
 extern const struct vj_jnd_model vj_jnd_epc17;
 
 #endif

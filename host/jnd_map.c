@@ -10,9 +10,11 @@
 
 #include "host/checked.h"
 #include "host/jnd_blocks.h"
+#include "host/jpeg_model.h"
 #include "host/simd.h"
 
-const struct vj_jnd_model *const vj_jnd_models[] = {&vj_jnd_chou95, &vj_jnd_epc17, NULL};
+const struct vj_jnd_model *const vj_jnd_models[] = {&vj_jnd_chou95, &vj_jnd_yang05, &vj_jnd_epc17,
+                                                    NULL};
 
 static const char *const scale_names[] = {"minmax", "max", "none", NULL};
 
@@ -92,7 +94,8 @@ struct vj_jnd_size vj_jnd_stage_size(const struct vj_jnd_stage_info *stage, size
     }
 }
 
-/* --- luma ------------------------------------------------------------------------------------- */
+/* --- luma and chroma
+ * ------------------------------------------------------------------------------------- */
 
 VJ_SIMD static void luma_of_rgb(const uint8_t *rgb, size_t pixels, uint8_t *luma)
 {
@@ -109,6 +112,39 @@ void vj_jnd_luma(const struct vj_image *img, uint8_t *luma)
         memcpy(luma, img->data, pixels);
     else
         luma_of_rgb(img->data, pixels, luma);
+}
+
+/* One row of chroma from the two rows of colours that it lies between. */
+static void chroma_row(const uint8_t *upper, const uint8_t *lower, size_t width, uint8_t *cb,
+                       uint8_t *cr)
+{
+    for (size_t x = 0; x < width / 2 + width % 2; x++) {
+        size_t left = 2 * x, right = left + 1 < width ? left + 1 : left;
+        const uint8_t *four[4] = {upper + 3 * left, upper + 3 * right, lower + 3 * left,
+                                  lower + 3 * right};
+        int blue = 0, red = 0;
+        for (int k = 0; k < 4; k++) {
+            blue += vj_jpeg_cb(four[k][0], four[k][1], four[k][2]);
+            red += vj_jpeg_cr(four[k][0], four[k][1], four[k][2]);
+        }
+        cb[x] = (uint8_t)vj_jpeg_box(blue, x);
+        cr[x] = (uint8_t)vj_jpeg_box(red, x);
+    }
+}
+
+void vj_jnd_chroma(const struct vj_image *img, uint8_t *cb, uint8_t *cr)
+{
+    size_t columns = img->width / 2 + img->width % 2, rows = img->height / 2 + img->height % 2;
+    if (img->channels == 1) {
+        memset(cb, 128, rows * columns);
+        memset(cr, 128, rows * columns);
+        return;
+    }
+    for (size_t y = 0; y < rows; y++) {
+        const uint8_t *upper = img->data + 2 * y * img->width * 3;
+        const uint8_t *lower = 2 * y + 1 < img->height ? upper + img->width * 3 : upper;
+        chroma_row(upper, lower, img->width, cb + y * columns, cr + y * columns);
+    }
 }
 
 /* --- workspaces and running ------------------------------------------------------------------- */

@@ -2,8 +2,9 @@
 /*
  * Pixel-wise just noticeable difference: one visibility threshold per pixel, in grey levels.
  *
- * A model is one entry of a registry: chou95, epc17. Where a paper and its authors' public code
- * part, the model has two variants, `authors` and `paper`; the first one listed is the default.
+ * A model is one entry of a registry: chou95, yang05, epc17. Where a paper and its authors' public
+ * code part, the model has two variants, `authors` and `paper`; the first one listed is the
+ * default.
  *
  * Precision: sums over pixels, gradients, orientation bins and counts are exact integers; the edge
  * detector runs in double; everything else in float32. Maps are within 1e-4 grey levels of the same
@@ -25,8 +26,13 @@ struct vj_jnd_workspace;
 struct vj_jnd_job {
     const uint8_t *luma;  /* height x width, 0..255; see vj_jnd_luma() */
     size_t width, height; /* each >= the model's min_side */
-    size_t variant;       /* index into the model's `variants` */
-    float *map;           /* out: height x width, grey levels */
+    /*
+     * Chroma of vj_jnd_chroma(), or both NULL. No map needs it; stages that do (thresholds of
+     * chroma) are all zeros without.
+     */
+    const uint8_t *cb, *cr;
+    size_t variant; /* index into the model's `variants` */
+    float *map;     /* out: height x width, grey levels */
     /*
      * Intermediate results: NULL, or one pointer for each of the model's `stages`, in that order,
      * each NULL (not wanted) or room for vj_jnd_stage_size() floats. A stage that the variant does
@@ -89,6 +95,14 @@ struct vj_jnd_size vj_jnd_stage_size(const struct vj_jnd_stage_info *stage, size
  * luma: out, img->height x img->width
  */
 void vj_jnd_luma(const struct vj_image *img, uint8_t *luma);
+
+/*
+ * Chroma of the picture as 4:2:0 video and JPEG carry it (the arithmetic of host/jpeg_model.h: JFIF
+ * colours, means of 2x2 pixels, the last row and column repeated where a side is odd), neutral 128;
+ * all 128 for a grey picture.
+ * cb, cr: out, ceil(img->height / 2) x ceil(img->width / 2)
+ */
+void vj_jnd_chroma(const struct vj_image *img, uint8_t *cb, uint8_t *cr);
 
 /*
  * Bytes that a workspace needs for one picture of this size; grows with width, height and threads,

@@ -40,16 +40,37 @@ static inline VJ_HD int vj_jnd_lift(int b)
     return b <= 127 ? (2 * (32 * 127 + 95 * b) + 127) / 254 : b;
 }
 
-/* Nonlinear additivity model for masking: both thresholds less 0.3 of the smaller (overlap). */
+/*
+ * Nonlinear additivity model for masking: both thresholds less a share of the smaller (overlap).
+ * Yang et al., "Just noticeable distortion model and its applications in video coding", Signal
+ * Processing: Image Communication 20(7), 2005.
+ */
+static inline VJ_HD float vj_jnd_join(float a, float b, float overlap)
+{
+    return a + b - overlap * vj_jnd_minf(a, b);
+}
+
+/* The same for luma, where the share is 0.3. */
 static inline VJ_HD float vj_jnd_namm(float a, float b)
 {
-    return a + b - 0.3f * vj_jnd_minf(a, b);
+    return vj_jnd_join(a, b, 0.3f);
+}
+
+/* Slope and offset of Chou and Li's spatial masking, for background b in grey levels. */
+static inline VJ_HD float vj_jnd_alpha(float b)
+{
+    return 0.0001f * b + 0.115f;
+}
+
+static inline VJ_HD float vj_jnd_beta(float b)
+{
+    return 0.5f - 0.01f * b;
 }
 
 /* Spatial masking of Chou and Li: gradient g, background b, both in grey levels. */
 static inline VJ_HD float vj_jnd_spatial(float g, float b)
 {
-    return g * (0.0001f * b + 0.115f) + (0.5f - 0.01f * b);
+    return g * vj_jnd_alpha(b) + vj_jnd_beta(b);
 }
 
 /*

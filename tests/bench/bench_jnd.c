@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench_jnd [WIDTH HEIGHT [SECONDS]]: time per pixel-JND map for every model and variant, with one
- * and two threads; the median and the best over as many maps as fit into SECONDS (default 1). The
- * picture is procedural: flat areas, edges and texture side by side.
+ * bench_jnd [WIDTH HEIGHT [SECONDS [MODEL]]]: time per pixel-JND map for every variant of the
+ * model, or of all models, with one and two threads; the median and the best over as many maps as
+ * fit into SECONDS (default 1), but at least 3. The picture is procedural: flat areas, edges and
+ * texture side by side.
  */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "host/checked.h"
 #include "host/jnd_map.h"
 #include "host/rng.h"
 
-enum { MAX_RUNS = 1000 };
+enum { MIN_RUNS = 3, MAX_RUNS = 1000 };
 
 static double now(void)
 {
@@ -54,8 +56,8 @@ static int measure(const struct vj_jnd_model *model, size_t variant, const uint8
         .luma = luma, .width = width, .height = height, .variant = variant, .map = map};
     rc = vj_jnd_run(model, &job, ws, err); /* touches the memory, starts the threads */
     size_t runs = 0;
-    for (double start = now(); !rc && runs < MAX_RUNS && (runs < 5 || now() - start < seconds);
-         runs++) {
+    for (double start = now();
+         !rc && runs < MAX_RUNS && (runs < MIN_RUNS || now() - start < seconds); runs++) {
         double before = now();
         rc = vj_jnd_run(model, &job, ws, err);
         times[runs] = now() - before;
@@ -78,13 +80,30 @@ static size_t number(const char *text, size_t fallback)
     return text && (*end || value == 0 || value > 100000) ? 0 : value;
 }
 
+/* All variants of one model, with one and two threads. */
+static int measure_model(const struct vj_jnd_model *model, const uint8_t *luma, size_t width,
+                         size_t height, double seconds, float *map, struct vj_error *err)
+{
+    int rc = 0;
+    for (size_t v = 0; !rc && model->variants[v]; v++)
+        for (int threads = 1; !rc && threads <= 2; threads++)
+            rc = measure(model, v, luma, width, height, threads, seconds, map, err);
+    return rc;
+}
+
 int main(int argc, char **argv)
 {
     size_t width = number(argc > 1 ? argv[1] : NULL, 1920);
     size_t height = number(argc > 2 ? argv[2] : NULL, 1080);
     size_t seconds = number(argc > 3 ? argv[3] : NULL, 1);
-    if (argc > 4 || argc == 2 || !width || !height || !seconds) {
-        fprintf(stderr, "Usage: bench_jnd [WIDTH HEIGHT [SECONDS]]\n");
+    const char *only = argc > 4 ? argv[4] : NULL;
+    struct vj_error err = {0};
+    if (argc > 5 || argc == 2 || !width || !height || !seconds) {
+        fprintf(stderr, "Usage: bench_jnd [WIDTH HEIGHT [SECONDS [MODEL]]]\n");
+        return 2;
+    }
+    if (only && !vj_jnd_find(only, &err)) {
+        fprintf(stderr, "bench_jnd: %s\n", err.text);
         return 2;
     }
     int rc = 1;
@@ -93,18 +112,14 @@ int main(int argc, char **argv)
     if (!luma || !map)
         goto out;
     draw(luma, width, height);
-    struct vj_error err = {0};
     printf("%zux%zu\n%-8s %-8s %7s %10s %8s %9s %10s %8s\n", width, height, "model", "variant",
            "threads", "median ms", "best ms", "maps/s", "ns/pixel", "MiB");
     for (size_t m = 0; vj_jnd_models[m]; m++) {
-        for (size_t v = 0; vj_jnd_models[m]->variants[v]; v++) {
-            for (int threads = 1; threads <= 2; threads++) {
-                if (measure(vj_jnd_models[m], v, luma, width, height, threads, (double)seconds, map,
-                            &err)) {
-                    fprintf(stderr, "bench_jnd: %s\n", err.text);
-                    goto out;
-                }
-            }
+        if (only && strcmp(only, vj_jnd_models[m]->name) != 0)
+            continue;
+        if (measure_model(vj_jnd_models[m], luma, width, height, (double)seconds, map, &err)) {
+            fprintf(stderr, "bench_jnd: %s\n", err.text);
+            goto out;
         }
     }
     rc = 0;

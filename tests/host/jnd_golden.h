@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Comparison of pixel-JND maps and their stages with the second implementation's golden files
- * (tests/golden/jnd/make.py says what they hold), for test_jnd.c.
+ * (tests/golden/jnd/make.py says what they hold), for test_jnd.c and test_jnd_family.c.
  */
 #ifndef VJ_TESTS_HOST_JND_GOLDEN_H
 #define VJ_TESTS_HOST_JND_GOLDEN_H
@@ -22,23 +22,28 @@ static void *take(size_t count, size_t size)
     return p;
 }
 
-static void run(const struct vj_jnd_model *model, size_t variant, const uint8_t *luma, size_t width,
-                size_t height, int threads, float *map, float *const *stages)
+static void run_job(const struct vj_jnd_model *model, const struct vj_jnd_job *job, int threads)
 {
     struct vj_error err = {0};
     struct vj_jnd_workspace *ws;
-    size_t bytes = vj_jnd_workspace_bytes(model, width, height, threads);
+    size_t bytes = vj_jnd_workspace_bytes(model, job->width, job->height, threads);
     assert_int_equal(vj_jnd_workspace_create(&ws, bytes, threads, &err), 0);
     memset(ws->arena.base, 0xFF, bytes); /* whatever was there before must not matter */
+    if (vj_jnd_run(model, job, ws, &err))
+        fail_msg("%s", err.text);
+    vj_jnd_workspace_free(ws);
+}
+
+static void run(const struct vj_jnd_model *model, size_t variant, const uint8_t *luma, size_t width,
+                size_t height, int threads, float *map, float *const *stages)
+{
     struct vj_jnd_job job = {.luma = luma,
                              .width = width,
                              .height = height,
                              .variant = variant,
                              .map = map,
                              .stages = stages};
-    if (vj_jnd_run(model, &job, ws, &err))
-        fail_msg("%s", err.text);
-    vj_jnd_workspace_free(ws);
+    run_job(model, &job, threads);
 }
 
 static uint32_t hash_noise(size_t x, size_t y)
@@ -82,11 +87,11 @@ struct golden {
     char key[512]; /* "picture width height model variant" */
     char picture[256];
     size_t width, height;
-    uint8_t *luma;
+    uint8_t *luma, *cb, *cr;
     const struct vj_jnd_model *model;
     float *planes[16]; /* stages, then the map */
     size_t plane_count;
-    float *values; /* golden.f32 */
+    float *values; /* the whole of FILE.f32 */
     size_t value_count;
     double worst;
     size_t checked;
@@ -99,16 +104,33 @@ static void golden_forget_results(struct golden *g)
     g->plane_count = 0;
 }
 
-static void golden_load_picture(struct golden *g, const char *picture, size_t width, size_t height)
+static void draw_picture(const char *kind, size_t width, size_t height, uint8_t *plane)
+{
+    for (size_t i = 0; i < width * height; i++)
+        plane[i] = (uint8_t)picture_value(kind, i % width, i / width, width, height);
+}
+
+static void golden_forget_picture(struct golden *g)
 {
     free(g->luma);
+    free(g->cb);
+    free(g->cr);
+}
+
+static void golden_load_picture(struct golden *g, const char *picture, size_t width, size_t height)
+{
+    size_t half_width = (width + 1) / 2, half_height = (height + 1) / 2;
+    golden_forget_picture(g);
     g->luma = take(width, height);
+    g->cb = take(half_width, half_height);
+    g->cr = take(half_width, half_height);
     snprintf(g->picture, sizeof(g->picture), "%s", picture);
     g->width = width;
     g->height = height;
     if (picture[0] != '@') {
-        for (size_t i = 0; i < width * height; i++)
-            g->luma[i] = (uint8_t)picture_value(picture, i % width, i / width, width, height);
+        draw_picture(picture, width, height, g->luma);
+        draw_picture("steps", half_width, half_height, g->cb);
+        draw_picture("ramp", half_width, half_height, g->cr);
         return;
     }
     struct vj_error err = {0};
@@ -118,6 +140,7 @@ static void golden_load_picture(struct golden *g, const char *picture, size_t wi
     assert_int_equal(img.width, width);
     assert_int_equal(img.height, height);
     vj_jnd_luma(&img, g->luma);
+    vj_jnd_chroma(&img, g->cb, g->cr);
     vj_image_free(&img);
 }
 
@@ -143,7 +166,15 @@ static void golden_compute(struct golden *g, const char *model, const char *vari
     }
     g->planes[count] = take(g->width * g->height, sizeof(float));
     g->plane_count = count + 1;
-    run(g->model, index, g->luma, g->width, g->height, 2, g->planes[count], g->planes);
+    struct vj_jnd_job job = {.luma = g->luma,
+                             .width = g->width,
+                             .height = g->height,
+                             .cb = g->cb,
+                             .cr = g->cr,
+                             .variant = index,
+                             .map = g->planes[count],
+                             .stages = g->planes};
+    run_job(g->model, &job, 2);
 }
 
 /* The result of that name, and how many values it has. */
@@ -219,10 +250,17 @@ static void golden_line(struct golden *g, const char *line)
     }
 }
 
-static void golden_read_values(struct golden *g)
+static FILE *golden_open(const char *name, const char *ending)
 {
-    FILE *file = fopen(VJ_TEST_GOLDEN "/jnd/golden.f32", "rb");
+    char path[4096];
+    snprintf(path, sizeof(path), "%s/jnd/%s.%s", VJ_TEST_GOLDEN, name, ending);
+    FILE *file = fopen(path, "rb");
     assert_non_null(file);
+    return file;
+}
+
+static void golden_read_values(struct golden *g, FILE *file)
+{
     assert_int_equal(fseek(file, 0, SEEK_END), 0);
     g->value_count = (size_t)ftell(file) / sizeof(float);
     rewind(file);
@@ -231,13 +269,22 @@ static void golden_read_values(struct golden *g)
     fclose(file);
 }
 
-/* Goes through the lines about photographs, or through all others. */
-static void golden_check(bool photographs)
+/* Skips the running test when a photograph of the golden files is not there. */
+static void golden_require_photographs(void)
+{
+    vj_require_data("photos/scikit-image/camera.png");
+    vj_require_data("photos/scikit-image/coffee.png");
+    vj_require_data("photos/konjnd-1k/Quiz_SRC01.png");
+    vj_require_data("konjnd/gui/Study_SRC0366.png");
+    vj_require_data("photos/_screens/gb82-sc/graph.png");
+}
+
+/* Goes through the lines of NAME.txt about photographs, or through all others. */
+static void golden_check(const char *name, bool photographs)
 {
     struct golden g = {0};
-    golden_read_values(&g);
-    FILE *file = fopen(VJ_TEST_GOLDEN "/jnd/golden.txt", "r");
-    assert_non_null(file);
+    golden_read_values(&g, golden_open(name, "f32"));
+    FILE *file = golden_open(name, "txt");
     char *line = NULL;
     size_t room = 0, lines = 0;
     ssize_t length;
@@ -253,7 +300,7 @@ static void golden_check(bool photographs)
     print_message("%zu results, %zu values, largest difference %.2g grey levels\n", lines,
                   g.checked, g.worst);
     golden_forget_results(&g);
-    free(g.luma);
+    golden_forget_picture(&g);
     free(g.values);
     free(line);
     fclose(file);

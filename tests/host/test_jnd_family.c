@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+/* Pixel-JND models after Chou's, chroma, and what all models of the registry have in common. */
+#include "tests/vj_test.h"
+
+#include <errno.h>
+#include <math.h>
+
+#include "host/jnd_blocks.h"
+#include "host/jnd_map.h"
+#include "host/jnd_math.h"
+#include "host/jpeg_plan.h"
+#include "host/rng.h"
+#include "tests/host/jnd_golden.h"
+
+static void fill_random(uint8_t *data, size_t n, uint64_t stream)
+{
+    for (size_t i = 0; i < n; i++)
+        data[i] = (uint8_t)vj_random4(1, VJ_RNG_TEST, stream, (uint32_t)i).v[0];
+}
+
+/* --- chroma ----------------------------------------------------------------------------------- */
+
+/* Sum of (sample - 128) over 8x8 samples; beyond the plane its last row and column go on. */
+static int block_sum(const uint8_t *plane, size_t width, size_t height, size_t y, size_t x)
+{
+    int sum = 0;
+    for (size_t k = 0; k < 64; k++) {
+        size_t row = y + k / 8 < height ? y + k / 8 : height - 1;
+        size_t column = x + k % 8 < width ? x + k % 8 : width - 1;
+        sum += plane[row * width + column] - 128;
+    }
+    return sum;
+}
+
+static void chroma_is_what_the_jpeg_model_transforms(void **state)
+{
+    (void)state;
+    static const size_t sizes[][2] = {{16, 16}, {64, 32}, {32, 48}};
+    uint8_t rgb[64 * 48 * 3], cb[32 * 24], cr[32 * 24];
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        size_t width = sizes[i][0], height = sizes[i][1];
+        struct vj_image img = {.width = width, .height = height, .channels = 3, .data = rgb};
+        struct vj_error err = {0};
+        struct vj_jpeg_plan *plan;
+        fill_random(rgb, sizeof(rgb), i);
+        vj_jnd_chroma(&img, cb, cr);
+        assert_int_equal(vj_jpeg_plan_create(&plan, &img, VJ_SUBSAMPLING_420, &err), 0);
+        const struct vj_jpeg_geometry *g = vj_jpeg_plan_geometry(plan);
+        for (int c = 1; c <= 2; c++) {
+            const int16_t *t = vj_jpeg_plan_coefficients(plan) + 64 * g->component[c].first;
+            for (size_t y = 0; y < height / 2; y += 8)
+                for (size_t x = 0; x < width / 2; x += 8, t += 64)
+                    assert_int_equal(t[0],
+                                     block_sum(c == 1 ? cb : cr, width / 2, height / 2, y, x));
+        }
+        vj_jpeg_plan_free(plan);
+    }
+}
+
+static void chroma_repeats_the_last_row_and_column_of_an_odd_picture(void **state)
+{
+    (void)state;
+    enum { WIDTH = 5, HEIGHT = 3 };
+    uint8_t rgb[WIDTH * HEIGHT * 3], wide[(WIDTH + 1) * (HEIGHT + 1) * 3];
+    uint8_t cb[6], cr[6], wide_cb[6], wide_cr[6];
+    fill_random(rgb, sizeof(rgb), 21);
+    for (size_t y = 0; y <= HEIGHT; y++)
+        for (size_t x = 0; x <= WIDTH; x++)
+            memcpy(wide + 3 * (y * (WIDTH + 1) + x),
+                   rgb + 3 * ((y < HEIGHT ? y : HEIGHT - 1) * WIDTH + (x < WIDTH ? x : WIDTH - 1)),
+                   3);
+    vj_jnd_chroma(&(struct vj_image){.width = WIDTH, .height = HEIGHT, .channels = 3, .data = rgb},
+                  cb, cr);
+    vj_jnd_chroma(
+        &(struct vj_image){.width = WIDTH + 1, .height = HEIGHT + 1, .channels = 3, .data = wide},
+        wide_cb, wide_cr);
+    assert_memory_equal(cb, wide_cb, 6);
+    assert_memory_equal(cr, wide_cr, 6);
+}
+
+static void a_grey_picture_has_neutral_chroma_in_one_channel_and_in_three(void **state)
+{
+    (void)state;
+    uint8_t grey[6] = {0, 255, 17, 80, 81, 200}, rgb[18], cb[2], cr[2];
+    for (size_t i = 0; i < 18; i++)
+        rgb[i] = grey[i / 3];
+    struct vj_image img = {.width = 3, .height = 2, .channels = 1, .data = grey};
+    for (int channels = 1; channels <= 3; channels += 2) {
+        img.channels = channels;
+        img.data = channels == 1 ? grey : rgb;
+        memset(cb, 1, 2);
+        memset(cr, 1, 2);
+        vj_jnd_chroma(&img, cb, cr);
+        for (size_t i = 0; i < 2; i++) {
+            assert_int_equal(cb[i], 128);
+            assert_int_equal(cr[i], 128);
+        }
+    }
+}
+
+/* --- all models ------------------------------------------------------------------------------- */
+
+static void every_stage_has_a_name_of_its_own_and_a_description(void **state)
+{
+    (void)state;
+    for (size_t m = 0; vj_jnd_models[m]; m++) {
+        const struct vj_jnd_stage_info *stages = vj_jnd_models[m]->stages;
+        size_t variants = 0;
+        while (vj_jnd_models[m]->variants[variants])
+            variants++;
+        for (size_t s = 0; stages[s].name; s++) {
+            assert_non_null(stages[s].description);
+            assert_true(strlen(stages[s].description) > 5);
+            assert_true(stages[s].absent != (1u << variants) - 1); /* some variant has it */
+            assert_string_not_equal(stages[s].name, "map");
+            for (size_t k = 0; k < s; k++)
+                assert_string_not_equal(stages[s].name, stages[k].name);
+        }
+    }
+}
+
+static void stages_have_the_size_that_their_extent_says(void **state)
+{
+    (void)state;
+    static const struct {
+        enum vj_jnd_extent extent;
+        size_t rows, columns;
+    } cases[] = {
+        {VJ_JND_PLANE, 7, 10}, {VJ_JND_HALF, 4, 5}, {VJ_JND_LIST64, 1, 64}, {VJ_JND_ONE, 1, 1}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct vj_jnd_stage_info stage = {.extent = cases[i].extent};
+        struct vj_jnd_size size = vj_jnd_stage_size(&stage, 10, 7);
+        assert_int_equal(size.rows, cases[i].rows);
+        assert_int_equal(size.columns, cases[i].columns);
+    }
+}
+
+static void a_map_is_the_same_with_stages_and_without_and_absent_stages_are_zero(void **state)
+{
+    (void)state;
+    enum { WIDTH = 75, HEIGHT = 66 };
+    struct golden g = {0};
+    float map[WIDTH * HEIGHT];
+    golden_load_picture(&g, "scene", WIDTH, HEIGHT);
+    for (size_t m = 0; vj_jnd_models[m]; m++) {
+        for (size_t v = 0; vj_jnd_models[m]->variants[v]; v++) {
+            golden_compute(&g, vj_jnd_models[m]->name, vj_jnd_models[m]->variants[v]);
+            run(vj_jnd_models[m], v, g.luma, WIDTH, HEIGHT, 1, map, NULL);
+            assert_memory_equal(map, g.planes[g.plane_count - 1], sizeof(map));
+            for (size_t s = 0; vj_jnd_models[m]->stages[s].name; s++) {
+                bool all_zero = true;
+                for (size_t i = 0; i < golden_stage_values(&g, s); i++)
+                    all_zero = all_zero && g.planes[s][i] == 0;
+                bool absent = vj_jnd_models[m]->stages[s].absent >> v & 1;
+                if (all_zero != absent)
+                    fail_msg("%s %s: stage %s is %s", vj_jnd_models[m]->name,
+                             vj_jnd_models[m]->variants[v], vj_jnd_models[m]->stages[s].name,
+                             all_zero ? "all zeros" : "there");
+            }
+        }
+    }
+    golden_forget_results(&g);
+    golden_forget_picture(&g);
+}
+
+/* --- yang05 ----------------------------------------------------------------------------------- */
+
+static float *stage_of(const struct golden *g, const char *name)
+{
+    size_t count;
+    return (float *)golden_stage(g, name, &count);
+}
+
+static void yang05_takes_masking_back_on_edges_by_the_shares_of_its_variants(void **state)
+{
+    (void)state;
+    enum { WIDTH = 60, HEIGHT = 40, ROW = 20, EDGE = 29, FAR = 12 };
+    struct golden g = {0};
+    golden_load_picture(&g, "ramp", WIDTH, HEIGHT);
+    for (size_t i = 0; i < WIDTH * HEIGHT; i++)
+        g.luma[i] = i % WIDTH <= EDGE ? 40 : 190;
+    golden_compute(&g, "yang05", "authors");
+    assert_float_equal(stage_of(&g, "edge")[ROW * WIDTH + EDGE], 1, 0);
+    assert_float_equal(stage_of(&g, "weight")[ROW * WIDTH + EDGE], 0.05, 1e-6);
+    assert_float_equal(stage_of(&g, "weight")[ROW * WIDTH + EDGE - 2], 0.05, 1e-6); /* dilated */
+    assert_float_equal(stage_of(&g, "weight")[ROW * WIDTH + FAR], 1, 1e-6);
+    golden_compute(&g, "yang05", "paper");
+    double sum = 0, taps[4];
+    for (int k = 0; k < 4; k++) {
+        taps[k] = exp(-k * k / 1.28);
+        sum += k ? 2 * taps[k] : taps[k];
+    }
+    double covered = (taps[0] + taps[1]) / sum; /* this column of edges and the one beside it */
+    assert_float_equal(stage_of(&g, "weight")[ROW * WIDTH + EDGE], 1 - 0.9 * covered, 1e-6);
+    golden_forget_results(&g);
+    golden_forget_picture(&g);
+}
+
+static void yang05_leaves_chroma_stages_zero_where_no_chroma_is_given(void **state)
+{
+    (void)state;
+    enum { WIDTH = 9, HEIGHT = 7, STAGES = 12 };
+    uint8_t luma[WIDTH * HEIGHT];
+    float map[WIDTH * HEIGHT], planes[STAGES][WIDTH * HEIGHT];
+    float *stages[STAGES];
+    fill_random(luma, sizeof(luma), 4);
+    assert_null(vj_jnd_yang05.stages[STAGES].name);
+    for (size_t s = 0; s < STAGES; s++)
+        stages[s] = planes[s];
+    run(&vj_jnd_yang05, 1, luma, WIDTH, HEIGHT, 1, map, stages);
+    for (size_t s = 0; s < STAGES; s++)
+        if (vj_jnd_yang05.stages[s].extent == VJ_JND_HALF)
+            for (size_t i = 0; i < 5 * 4; i++)
+                assert_float_equal(planes[s][i], 0, 0);
+}
+
+/* --- second implementation -------------------------------------------------------------------- */
+
+static void procedural_pictures_match_the_second_implementation(void **state)
+{
+    (void)state;
+    golden_check("family", false);
+}
+
+static void photographs_match_the_second_implementation(void **state)
+{
+    (void)state;
+    golden_require_photographs();
+    golden_check("family", true);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(chroma_is_what_the_jpeg_model_transforms),
+        cmocka_unit_test(chroma_repeats_the_last_row_and_column_of_an_odd_picture),
+        cmocka_unit_test(a_grey_picture_has_neutral_chroma_in_one_channel_and_in_three),
+        cmocka_unit_test(every_stage_has_a_name_of_its_own_and_a_description),
+        cmocka_unit_test(stages_have_the_size_that_their_extent_says),
+        cmocka_unit_test(a_map_is_the_same_with_stages_and_without_and_absent_stages_are_zero),
+        cmocka_unit_test(yang05_takes_masking_back_on_edges_by_the_shares_of_its_variants),
+        cmocka_unit_test(yang05_leaves_chroma_stages_zero_where_no_chroma_is_given),
+        cmocka_unit_test(procedural_pictures_match_the_second_implementation),
+        cmocka_unit_test(photographs_match_the_second_implementation),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
