@@ -116,16 +116,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static char *help_filter(int key, const char *text, void *input)
 {
     (void)input;
-    if (key != ARGP_KEY_HELP_POST_DOC)
-        return (char *)text;
-    char *help = NULL;
-    size_t size;
-    FILE *out = open_memstream(&help, &size);
-    if (!out)
-        return (char *)text;
-    vj_config_help(out, VJ_USE_EVAL);
-    fclose(out);
-    return help;
+    char *help = key == ARGP_KEY_HELP_POST_DOC ? vj_config_help(VJ_USE_EVAL) : NULL;
+    return help ? help : (char *)text;
 }
 
 static const struct argp argp = {

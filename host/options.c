@@ -11,8 +11,6 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-#include "datasets/dataset.h"
-
 enum {
     EVAL = VJ_USE_EVAL,
     TRAIN = VJ_USE_TRAIN,
@@ -578,7 +576,7 @@ static void print_wrapped(FILE *out, const char *text, int indent, int width)
     fputc('\n', out);
 }
 
-void vj_config_help(FILE *out, enum vj_config_use use)
+static void print_help(FILE *out, enum vj_config_use use)
 {
     fputs("Options, for --set key=value and configuration files (default in brackets):\n", out);
     for (size_t i = 0; i < vj_option_count; i++) {
@@ -597,4 +595,40 @@ void vj_config_help(FILE *out, enum vj_config_use use)
         fprintf(out, "  %-17s ", o->key);
         print_wrapped(out, line, 20, 78); /* argp wraps at 79 */
     }
+}
+
+char *vj_config_help(enum vj_config_use use)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        return NULL;
+    print_help(out, use);
+    if (fclose(out) != 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+static const char *or_null(const char *text)
+{
+    return text[0] ? text : NULL;
+}
+
+int vj_config_dataset(struct vj_dataset **ds, const struct vj_config *c, int jnd,
+                      struct vj_error *err)
+{
+    const struct vj_dataset_options options = {
+        .root = c->root,
+        .labels = or_null(c->labels),
+        .candidates = or_null(c->candidates),
+        .folds = c->folds,
+        .jnd = jnd,
+        .qf_first = c->qf_first,
+        .qf_last = c->qf_last,
+        .seed = c->seed,
+    };
+    return vj_dataset_open(ds, c->dataset, &options, err);
 }

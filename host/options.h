@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "datasets/dataset.h"
 #include "host/error.h"
 
 enum { VJ_OPTION_TEXT = 1024 };
@@ -147,7 +148,17 @@ int vj_config_check_search(const struct vj_config *config, struct vj_error *err)
  */
 char *vj_config_text(const struct vj_config *config, bool all);
 
-/* Prints the table for --help. */
-void vj_config_help(FILE *out, enum vj_config_use use);
+/*
+ * The table for --help, as a string owned by the caller; NULL when out of memory. What argp's
+ * help_filter returns for ARGP_KEY_HELP_POST_DOC.
+ */
+char *vj_config_help(enum vj_config_use use);
+
+/*
+ * Opens the data set that a configuration names, for JND `jnd` (1, 2, 3), as evaluation and
+ * training see it. *ds is owned by the caller (vj_dataset_close).
+ */
+int vj_config_dataset(struct vj_dataset **ds, const struct vj_config *config, int jnd,
+                      struct vj_error *err);
 
 #endif

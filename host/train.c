@@ -78,25 +78,10 @@ static int maker_wait(struct maker *m, struct vj_train_batch *batch, struct vj_e
 
 /* ---- opening ---- */
 
-static const char *or_null(const char *text)
-{
-    return text[0] ? text : NULL;
-}
-
 static int open_dataset(struct run *run, struct vj_error *err)
 {
     const struct vj_config *c = run->config;
-    const struct vj_dataset_options options = {
-        .root = c->root,
-        .labels = or_null(c->labels),
-        .candidates = or_null(c->candidates),
-        .folds = c->folds,
-        .jnd = c->jnd,
-        .qf_first = c->qf_first,
-        .qf_last = c->qf_last,
-        .seed = c->seed,
-    };
-    int r = vj_dataset_open(&run->dataset, c->dataset, &options, err);
+    int r = vj_config_dataset(&run->dataset, c, c->jnd, err);
     if (!r)
         r = vj_train_items_select(&run->items, c, run->dataset, err);
     run->summary->train_items = run->items.train_count;
