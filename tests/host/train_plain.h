@@ -213,8 +213,8 @@ static inline bool plain_slope(struct vj_weights *w, struct vj_tensor *tensor, s
                                double tolerance, const struct plain_batch *base,
                                const struct plain_training *t, double *slope)
 {
-    double h = 1.0 / 1024, wide = plain_quotient(w, tensor, at, h, base, t);
-    for (int i = 0; i < 5; i++) {
+    double h = 1.0 / 8192, wide = plain_quotient(w, tensor, at, h, base, t);
+    for (int i = 0; i < 4; i++) {
         h /= 4;
         *slope = plain_quotient(w, tensor, at, h, base, t);
         if (fabs(*slope - wide) <= tolerance)
