@@ -3,89 +3,108 @@
 
 #include <errno.h>
 #include <math.h>
-#include <omp.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "host/checked.h"
 #include "host/engine.h"
+#include "host/parallel.h"
+#include "host/train_list.h"
 #include "host/train_pairs.h"
 #include "host/train_pictures.h"
 
+enum { LOSS_VISUAL_IMPORTANCE = 1 }; /* option loss */
+
 /* The arrays of one batch. */
-struct arrays {
+struct buffers {
     uint8_t *r, *j, *d;
     uint32_t *reference;
     float *target, *importance;
 };
 
-struct vj_train_data {
-    struct vj_config config;
-    struct vj_train_pictures *pictures;
-    struct vj_pair_order order;
-    enum vj_positive_class positive;
-    size_t patches, side;
-    int threads;
-    struct vj_jpeg_scratch **scratch; /* [threads] */
-    uint8_t **grey;                   /* [threads]: [patches][side][side] */
-    struct vj_pair_patch **patch;     /* [threads]: [patches] */
-    int32_t (**origin)[2];            /* [threads]: [patches] */
-    size_t *wanted;                   /* [batch] pictures of the batch in work */
-    struct arrays arrays[2];          /* one is made while the other is worked on */
-    int next;
-    size_t bytes;
+/* A reference of the batch in work: a picture and one of its anchors. */
+struct reference {
+    uint64_t element; /* of the sequence of all references, host/train_pairs.h */
+    size_t picture, anchor;
 };
 
-static bool take_arrays(struct vj_train_data *t, struct arrays *a)
+/* SSIM of a picture's candidates to the one at an anchor's boundary; NaN: not yet known. */
+struct similarities {
+    double of[VJ_TRAIN_ANCHORS_MAX][VJ_QF_MAX + 1];
+};
+
+struct vj_train_data {
+    struct vj_config config;
+    bool positive_lossless;
+    bool weighs; /* pairs have an importance */
+    int threads;
+    size_t patches, patch_size;
+    struct vj_train_list list;
+    struct vj_train_pictures *pictures;
+    struct vj_pair_order order;
+    struct buffers buffers[2];
+    unsigned turn; /* buffers of the next batch */
+
+    /* Of the batch in work; references first..end-1 have their pictures in memory. */
+    struct buffers *out;
+    size_t first, end;
+    struct reference *reference; /* [batch] */
+    size_t *which;               /* [batch] their pictures */
+    int *qf;                     /* [batch][batch_levels] */
+    struct vj_pair_patch *place; /* [batch][patches] */
+    int32_t (*origin)[2];        /* [batch][patches] */
+    int32_t (*jnd_origin)[2];    /* [batch][patches] */
+    double *pair_ssim;           /* [batch][batch_levels] */
+    struct similarities *known;  /* [pictures] */
+    size_t bytes;                /* of all of these and the buffers */
+};
+
+/* ---- opening ---- */
+
+/* count x size bytes, noted; NULL when out of memory. */
+static void *take(struct vj_train_data *t, size_t count, size_t size)
 {
-    const size_t references = (size_t)t->config.batch;
-    const size_t pairs = references * (size_t)t->config.batch_levels;
-    const size_t samples = t->patches * t->side * t->side;
-    a->r = vj_alloc_aligned(references, samples * 3);
-    a->j = vj_alloc_aligned(references, samples);
-    a->d = vj_alloc_aligned(pairs, samples * 3);
-    a->reference = vj_calloc(pairs, sizeof(*a->reference));
-    a->target = vj_calloc(pairs, sizeof(*a->target));
-    a->importance = vj_calloc(pairs, sizeof(*a->importance));
-    t->bytes += samples * (4 * references + 3 * pairs);
-    return a->r && a->j && a->d && a->reference && a->target && a->importance;
+    void *p = vj_alloc_aligned(count, size);
+    if (p)
+        t->bytes += count * size;
+    return p;
 }
 
-static int take_threads(struct vj_train_data *t, struct vj_error *err)
+static int open_buffers(struct vj_train_data *t, struct vj_error *err)
 {
-    size_t width, height;
-    const size_t threads = (size_t)t->threads;
-    vj_train_pictures_sides(t->pictures, &width, &height);
-    t->scratch = vj_calloc(threads, sizeof(*t->scratch));
-    t->grey = vj_calloc(threads, sizeof(*t->grey));
-    t->patch = vj_calloc(threads, sizeof(*t->patch));
-    t->origin = vj_calloc(threads, sizeof(*t->origin));
-    bool ok = t->scratch && t->grey && t->patch && t->origin;
-    int r = 0;
-    for (size_t i = 0; i < threads && ok && !r; i++) {
-        t->grey[i] = vj_alloc_aligned(t->patches, t->side * t->side);
-        t->patch[i] = vj_calloc(t->patches, sizeof(**t->patch));
-        t->origin[i] = vj_calloc(t->patches, sizeof(**t->origin));
-        ok = t->grey[i] && t->patch[i] && t->origin[i];
-        r = vj_jpeg_scratch_create(&t->scratch[i], width, height, 3, VJ_SUBSAMPLING_444, err);
+    size_t references = (size_t)t->config.batch, levels = (size_t)t->config.batch_levels;
+    size_t pairs = references * levels; /* at most 1024 x 100 */
+    size_t patch = t->patch_size * t->patch_size * 3;
+    size_t positions = references * t->patches;
+    bool ok = true;
+    for (int b = 0; ok && b < 2; b++) {
+        struct buffers *to = &t->buffers[b];
+        to->r = take(t, positions, patch);
+        to->j = take(t, positions, patch / 3);
+        to->d = take(t, positions * levels, patch);
+        to->reference = take(t, pairs, sizeof(*to->reference));
+        to->target = take(t, pairs, sizeof(*to->target));
+        to->importance = take(t, pairs, sizeof(*to->importance));
+        ok = to->r && to->j && to->d && to->reference && to->target && to->importance;
     }
-    return ok ? r : vj_fail(err, -ENOMEM, "out of memory for the patches of a step");
-}
-
-static int open_data(struct vj_train_data *t, const struct vj_dataset *ds, const size_t *item,
-                     size_t count, struct vj_error *err)
-{
-    int r = vj_train_pictures_open(&t->pictures, &t->config, ds, item, count, t->side, err);
-    if (!r)
-        r = vj_pair_order_open(&t->order, t->config.seed, count, err);
-    if (!r)
-        r = take_threads(t, err);
-    if (r)
-        return r;
-    t->wanted = vj_calloc((size_t)t->config.batch, sizeof(*t->wanted));
-    if (!t->wanted || !take_arrays(t, &t->arrays[0]) || !take_arrays(t, &t->arrays[1]))
-        return vj_fail(err, -ENOMEM, "out of memory for the patches of a step (%zu MiB)",
-                       t->bytes >> 20);
+    t->reference = take(t, references, sizeof(*t->reference));
+    t->qf = take(t, pairs, sizeof(*t->qf));
+    t->pair_ssim = take(t, pairs, sizeof(*t->pair_ssim));
+    t->origin = take(t, positions, sizeof(*t->origin));
+    t->jnd_origin = take(t, positions, sizeof(*t->jnd_origin));
+    t->place = take(t, positions, sizeof(*t->place));
+    t->which = take(t, references, sizeof(*t->which));
+    if (t->weighs)
+        t->known = take(t, t->list.count, sizeof(*t->known));
+    if (!ok || !t->reference || !t->qf || !t->pair_ssim || !t->origin || !t->jnd_origin ||
+        !t->place || !t->which || (t->weighs && !t->known))
+        return vj_fail(err, -ENOMEM,
+                       "out of memory for batches of %zu pairs of %zu patches of %zu pixels; lower "
+                       "batch, batch_levels or patches",
+                       pairs, t->patches, t->patch_size);
+    for (size_t i = 0; t->weighs && i < t->list.count; i++)
+        for (int a = 0; a < VJ_TRAIN_ANCHORS_MAX; a++)
+            for (int q = 0; q <= VJ_QF_MAX; q++)
+                t->known[i].of[a][q] = NAN;
     return 0;
 }
 
@@ -94,16 +113,25 @@ int vj_train_data_open(struct vj_train_data **data, const struct vj_config *conf
                        const struct vj_net_shape *shape, enum vj_positive_class positive,
                        struct vj_error *err)
 {
-    struct vj_train_data *t = vj_calloc(1, sizeof(*t));
     *data = NULL;
+    struct vj_train_data *t = vj_calloc(1, sizeof(*t));
     if (!t)
         return vj_fail(err, -ENOMEM, "out of memory");
     t->config = *config;
-    t->positive = positive;
-    t->side = (size_t)shape->patch_size;
-    t->patches = (size_t)(config->patches > 0 ? config->patches : shape->patches);
+    t->positive_lossless = positive == VJ_POSITIVE_LOSSLESS;
+    t->weighs = config->loss == LOSS_VISUAL_IMPORTANCE;
     t->threads = vj_engine_threads(config->threads);
-    int r = open_data(t, ds, item, count, err);
+    t->patches = (size_t)(config->patches ? config->patches : shape->patches);
+    t->patch_size = (size_t)shape->patch_size;
+    int r =
+        vj_train_list_read(&t->list, &t->config, ds, item, count, t->patch_size, t->threads, err);
+    if (!r)
+        r = vj_pair_order_open(&t->order, config->seed, count, err);
+    if (!r)
+        r = open_buffers(t, err);
+    if (!r)
+        r = vj_train_pictures_open(&t->pictures, &t->config, ds, &t->list, t->patches,
+                                   t->patch_size, t->threads, err);
     if (r) {
         vj_train_data_close(t);
         return r;
@@ -116,32 +144,25 @@ void vj_train_data_close(struct vj_train_data *t)
 {
     if (!t)
         return;
-    for (int i = 0; i < t->threads; i++) {
-        if (t->scratch)
-            vj_jpeg_scratch_free(t->scratch[i]);
-        if (t->grey)
-            free(t->grey[i]);
-        if (t->patch)
-            free(t->patch[i]);
-        if (t->origin)
-            free(t->origin[i]);
-    }
-    free(t->scratch);
-    free(t->grey);
-    free(t->patch);
-    free(t->origin);
-    for (int i = 0; i < 2; i++) {
-        struct arrays *a = &t->arrays[i];
-        free(a->r);
-        free(a->j);
-        free(a->d);
-        free(a->reference);
-        free(a->target);
-        free(a->importance);
-    }
-    free(t->wanted);
-    vj_pair_order_close(&t->order);
     vj_train_pictures_close(t->pictures);
+    for (int b = 0; b < 2; b++) {
+        free(t->buffers[b].r);
+        free(t->buffers[b].j);
+        free(t->buffers[b].d);
+        free(t->buffers[b].reference);
+        free(t->buffers[b].target);
+        free(t->buffers[b].importance);
+    }
+    vj_pair_order_close(&t->order);
+    vj_train_list_free(&t->list);
+    free(t->reference);
+    free(t->which);
+    free(t->qf);
+    free(t->place);
+    free(t->origin);
+    free(t->jnd_origin);
+    free(t->pair_ssim);
+    free(t->known);
     free(t);
 }
 
@@ -155,173 +176,207 @@ size_t vj_train_data_bytes(const struct vj_train_data *t)
     return t->bytes + vj_train_pictures_bytes(t->pictures);
 }
 
-/* ---- patches ---- */
+/* ---- a batch: what is in it ---- */
 
+static const struct vj_train_anchor *anchor_of(const struct vj_train_data *t,
+                                               const struct reference *ref)
+{
+    return &t->list.picture[ref->picture].anchor[ref->anchor];
+}
+
+static void draw_patches(struct vj_train_data *t, size_t k)
+{
+    const struct vj_config *c = &t->config;
+    const struct reference *ref = &t->reference[k];
+    const struct vj_train_picture *picture = &t->list.picture[ref->picture];
+    for (size_t p = 0; p < t->patches; p++) {
+        size_t at = k * t->patches + p;
+        t->place[at] = vj_pair_place(c->seed, ref->element, p, picture->width, picture->height,
+                                     t->patch_size, c->jnd_patches == 1, c->flip);
+        for (int axis = 0; axis < 2; axis++) {
+            t->origin[at][axis] = t->place[at].origin[axis];
+            t->jnd_origin[at][axis] = t->place[at].jnd_origin[axis];
+        }
+    }
+}
+
+static void draw_reference(struct vj_train_data *t, uint64_t element, size_t k)
+{
+    const struct vj_config *c = &t->config;
+    size_t levels = (size_t)c->batch_levels;
+    struct reference *ref = &t->reference[k];
+    ref->element = element;
+    ref->picture = t->which[k] = vj_pair_picture(&t->order, element);
+    ref->anchor =
+        (size_t)vj_pair_level(c->seed, element, (int)t->list.picture[ref->picture].anchors);
+    const struct vj_train_anchor *anchor = anchor_of(t, ref);
+    for (size_t l = 0; l < levels; l++) {
+        size_t pair = k * levels + l;
+        int qf = vj_pair_qf(c->seed, element, l, (enum vj_pair_sampling)c->pairs, anchor->first,
+                            anchor->last, anchor->boundary);
+        bool lossy = qf <= anchor->boundary;
+        t->qf[pair] = qf;
+        t->out->reference[pair] = (uint32_t)k;
+        t->out->target[pair] = lossy != t->positive_lossless ? 1.0f : 0.0f;
+        t->out->importance[pair] = 1.0f;
+    }
+    draw_patches(t, k);
+}
+
+/* ---- a batch: its patches ---- */
+
+static void swap_bytes(uint8_t *a, uint8_t *b, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint8_t value = a[i];
+        a[i] = b[i];
+        b[i] = value;
+    }
+}
+
+/* Mirrors one patch of side x side x channels in place. */
 static void mirror(uint8_t *patch, size_t side, size_t channels, const struct vj_pair_patch *how)
 {
-    const size_t row = side * channels;
+    size_t row = side * channels;
     for (size_t y = 0; how->mirror_x && y < side; y++)
         for (size_t x = 0; x < side / 2; x++)
-            for (size_t c = 0; c < channels; c++) {
-                uint8_t *a = patch + y * row + x * channels + c;
-                uint8_t *b = patch + y * row + (side - 1 - x) * channels + c;
-                const uint8_t v = *a;
-                *a = *b;
-                *b = v;
-            }
+            swap_bytes(patch + y * row + x * channels, patch + y * row + (side - 1 - x) * channels,
+                       channels);
     for (size_t y = 0; how->mirror_y && y < side / 2; y++)
-        for (size_t i = 0; i < row; i++) {
-            uint8_t *a = patch + y * row + i, *b = patch + (side - 1 - y) * row + i;
-            const uint8_t v = *a;
-            *a = *b;
-            *b = v;
-        }
+        swap_bytes(patch + y * row, patch + (side - 1 - y) * row, row);
 }
 
-/* Cuts a patch of `to_channels`; a grey picture is seen in all of them. */
-static void gather(const uint8_t *picture, size_t width, size_t channels, const int32_t origin[2],
-                   size_t side, uint8_t *to, size_t to_channels)
+/* All patches of reference k. */
+static void mirror_all(const struct vj_train_data *t, size_t k, uint8_t *patches, size_t channels)
 {
-    for (size_t y = 0; y < side; y++) {
-        const uint8_t *row =
-            picture + (((size_t)origin[0] + y) * width + (size_t)origin[1]) * channels;
-        uint8_t *out = to + y * side * to_channels;
-        if (channels == to_channels) {
-            memcpy(out, row, side * channels);
-            continue;
-        }
-        for (size_t x = 0; x < side; x++)
-            for (size_t c = 0; c < to_channels; c++)
-                out[x * to_channels + c] = row[x * channels];
-    }
+    size_t bytes = t->patch_size * t->patch_size * channels;
+    for (size_t p = 0; p < t->patches; p++)
+        mirror(patches + p * bytes, t->patch_size, channels, &t->place[k * t->patches + p]);
 }
 
-/* Patches of one candidate, before mirroring. */
-static int cut_candidate(struct vj_train_data *t, const struct vj_train_picture *p, int qf,
-                         int thread, uint8_t *to, struct vj_error *err)
+static int cut_reference(struct vj_train_data *t, size_t k, struct vj_error *err)
 {
-    const size_t samples = t->side * t->side;
-    struct vj_jpeg_scratch *scratch = t->scratch[thread];
-    if (p->plan) {
-        uint8_t *grey = t->grey[thread];
-        int r =
-            vj_jpeg_plan_patches(p->plan, qf, (const int32_t(*)[2])t->origin[thread], t->patches,
-                                 t->side, p->channels == 3 ? to : grey, scratch, err);
-        for (size_t i = 0; p->channels == 1 && i < t->patches * samples; i++)
-            to[3 * i] = to[3 * i + 1] = to[3 * i + 2] = grey[i];
+    const struct reference *ref = &t->reference[k];
+    size_t pixels = t->patches * t->patch_size * t->patch_size;
+    uint8_t *to_r = t->out->r + k * pixels * 3, *to_j = t->out->j + k * pixels;
+    int r =
+        vj_train_reference_patches(t->pictures, ref->picture, ref->anchor,
+                                   (const int32_t(*)[2])(t->origin + k * t->patches), to_r, err);
+    if (r)
         return r;
+    vj_train_map_patches(t->pictures, ref->picture, ref->anchor,
+                         (const int32_t(*)[2])(t->jnd_origin + k * t->patches), to_j);
+    mirror_all(t, k, to_r, 3);
+    mirror_all(t, k, to_j, 1);
+    return 0;
+}
+
+static int cut_candidate(struct vj_train_data *t, size_t k, size_t pair, struct vj_error *err)
+{
+    size_t pixels = t->patches * t->patch_size * t->patch_size;
+    uint8_t *to = t->out->d + pair * pixels * 3;
+    int r = vj_train_candidate_patches(t->pictures, t->reference[k].picture, t->qf[pair],
+                                       (const int32_t(*)[2])(t->origin + k * t->patches), to, err);
+    if (!r)
+        mirror_all(t, k, to, 3);
+    return r;
+}
+
+/* Every reference has 1 + batch_levels parts: itself with its map, and its pairs. */
+static int cut_part(void *user, size_t i, struct vj_error *err)
+{
+    struct vj_train_data *t = user;
+    size_t levels = (size_t)t->config.batch_levels;
+    size_t k = t->first + i / (1 + levels), part = i % (1 + levels);
+    int r = part == 0 ? cut_reference(t, k, err) : cut_candidate(t, k, k * levels + part - 1, err);
+    return r ? vj_fail_prefix(err, "training picture %s",
+                              t->list.picture[t->reference[k].picture].name)
+             : 0;
+}
+
+/* ---- a batch: importance of its pairs ---- */
+
+/*
+ * SSIM of the pairs of a reference. What is known is looked up but not added to here: another
+ * reference may show the same picture.
+ */
+static int measure_reference(void *user, size_t i, struct vj_error *err)
+{
+    struct vj_train_data *t = user;
+    size_t k = t->first + i, levels = (size_t)t->config.batch_levels, missing = 0;
+    const struct reference *ref = &t->reference[k];
+    const double *known = t->known[ref->picture].of[ref->anchor];
+    const int *qf = t->qf + k * levels;
+    double *ssim = t->pair_ssim + k * levels, fresh[VJ_QF_MAX];
+    int ask[VJ_QF_MAX];
+    for (size_t l = 0; l < levels; l++)
+        if (isnan(known[qf[l]]))
+            ask[missing++] = qf[l];
+    int r = missing ? vj_train_boundary_ssim(t->pictures, ref->picture, ref->anchor, ask, missing,
+                                             fresh, err)
+                    : 0;
+    if (r)
+        return vj_fail_prefix(err, "training picture %s", t->list.picture[ref->picture].name);
+    for (size_t l = 0, next = 0; l < levels; l++)
+        ssim[l] = isnan(known[qf[l]]) ? fresh[next++] : known[qf[l]];
+    return 0;
+}
+
+static int weigh_pairs(struct vj_train_data *t, struct vj_error *err)
+{
+    size_t levels = (size_t)t->config.batch_levels;
+    int r = vj_parallel(t->end - t->first, t->threads, measure_reference, t, err);
+    for (size_t pair = t->first * levels; !r && pair < t->end * levels; pair++) {
+        const struct reference *ref = &t->reference[pair / levels];
+        double ssim = t->pair_ssim[pair];
+        t->known[ref->picture].of[ref->anchor][t->qf[pair]] = ssim;
+        t->out->importance[pair] = (float)(1 + t->config.importance * (1 - ssim));
     }
-    struct vj_image img = {0};
-    int r = vj_train_picture_candidate(p, qf, scratch, &img, err);
-    for (size_t i = 0; i < t->patches && !r; i++)
-        gather(img.data, p->width, (size_t)img.channels, t->origin[thread][i], t->side,
-               to + i * samples * 3, 3);
-    vj_image_free(&img);
     return r;
 }
 
 /* ---- a batch ---- */
 
-static enum vj_pair_sampling sampling_of(const struct vj_train_data *t)
+/* References first..end-1. */
+static int fill_references(struct vj_train_data *t, struct vj_error *err)
 {
-    return (enum vj_pair_sampling)t->config.pairs;
-}
-
-/* Pair l of reference k: its quality factor, patches, target and importance. */
-static int make_pair(struct vj_train_data *t, const struct arrays *a, uint64_t element, size_t k,
-                     size_t l, int level_index, int thread, struct vj_error *err)
-{
-    const struct vj_train_picture *p = vj_train_picture_at(t->pictures, t->wanted[k]);
-    const struct vj_train_level *level = &p->level[level_index];
-    const size_t samples = t->side * t->side * 3;
-    const size_t pair = k * (size_t)t->config.batch_levels + l;
-    uint8_t *to = a->d + pair * t->patches * samples;
-    int last = t->config.qf_last;
-    if (level->anchor_qf > 0 && last > level->anchor_qf - 1)
-        last = level->anchor_qf - 1;
-    const int qf = vj_pair_qf(t->config.seed, element, l, sampling_of(t), t->config.qf_first, last,
-                              level->boundary);
-    const bool lossy = qf <= level->boundary;
-    int r = cut_candidate(t, p, qf, thread, to, err);
-    for (size_t i = 0; i < t->patches && !r; i++)
-        mirror(to + i * samples, t->side, 3, &t->patch[thread][i]);
-    a->reference[pair] = (uint32_t)k;
-    a->target[pair] = lossy == (t->positive != VJ_POSITIVE_LOSSLESS) ? 1 : 0;
-    a->importance[pair] = 1;
-    if (!r && t->config.loss == 1) {
-        double ssim;
-        r = vj_train_picture_ssim(t->pictures, t->wanted[k], level_index, qf, t->scratch[thread],
-                                  &ssim, err);
-        a->importance[pair] = (float)(1 + t->config.importance * (1 - ssim));
-    }
-    return r ? vj_fail_prefix(err, "%s at quality factor %d", p->name, qf) : 0;
-}
-
-static int make_reference(struct vj_train_data *t, const struct arrays *a, uint64_t element,
-                          size_t k, struct vj_error *err)
-{
-    const int thread = omp_get_thread_num();
-    const struct vj_train_picture *p = vj_train_picture_at(t->pictures, t->wanted[k]);
-    const int level = vj_pair_level(t->config.seed, element, p->levels);
-    const size_t samples = t->side * t->side;
-    int r = 0;
-    for (size_t i = 0; i < t->patches; i++) {
-        struct vj_pair_patch *patch = &t->patch[thread][i];
-        uint8_t *to_r = a->r + (k * t->patches + i) * samples * 3;
-        uint8_t *to_j = a->j + (k * t->patches + i) * samples;
-        *patch = vj_pair_place(t->config.seed, element, i, p->width, p->height, t->side,
-                               t->config.jnd_patches == 1, t->config.flip);
-        memcpy(t->origin[thread][i], patch->origin, sizeof(patch->origin));
-        gather(p->reference[level], p->width, (size_t)p->channels, patch->origin, t->side, to_r, 3);
-        gather(p->map, p->width, 1, patch->jnd_origin, t->side, to_j, 1);
-        mirror(to_r, t->side, 3, patch);
-        mirror(to_j, t->side, 1, patch);
-    }
-    for (size_t l = 0; l < (size_t)t->config.batch_levels && !r; l++)
-        r = make_pair(t, a, element, k, l, level, thread, err);
+    size_t count = t->end - t->first, parts = 1 + (size_t)t->config.batch_levels;
+    int r = vj_train_pictures_hold(t->pictures, t->which + t->first, count, err);
+    if (r)
+        return r;
+    r = vj_parallel(count * parts, t->threads, cut_part, t, err);
+    if (!r && t->weighs)
+        r = weigh_pairs(t, err);
+    vj_train_pictures_drop(t->pictures);
     return r;
-}
-
-/* References of one picture share what is remembered of it: one thread makes them all. */
-static bool is_first_of_picture(const struct vj_train_data *t, size_t k)
-{
-    for (size_t i = 0; i < k; i++)
-        if (t->wanted[i] == t->wanted[k])
-            return false;
-    return true;
 }
 
 int vj_train_data_batch(struct vj_train_data *t, uint64_t step, struct vj_train_batch *batch,
                         struct vj_error *err)
 {
-    const size_t references = (size_t)t->config.batch;
-    const struct arrays *a = &t->arrays[t->next];
-    const uint64_t first = (step - 1) * references;
-    int failed = 0;
-    t->next = !t->next;
+    size_t references = (size_t)t->config.batch, at_once = (size_t)t->threads;
+    int r = 0;
+    if (step == 0)
+        return vj_fail(err, -EINVAL, "training step 0: steps count from 1");
+    t->out = &t->buffers[t->turn++ % 2];
     for (size_t k = 0; k < references; k++)
-        t->wanted[k] = vj_pair_picture(&t->order, first + k);
-    int r = vj_train_pictures_load(t->pictures, t->wanted, references, err);
+        draw_reference(t, (step - 1) * references + k, k);
+    /* No more pictures at a time than can be worked on: all of them must be in memory. */
+    for (t->first = 0; !r && t->first < references; t->first = t->end) {
+        t->end = at_once < references - t->first ? t->first + at_once : references;
+        r = fill_references(t, err);
+    }
     if (r)
         return r;
-#pragma omp parallel for schedule(dynamic, 1) num_threads(t->threads)
-    for (size_t k = 0; k < references; k++) {
-        struct vj_error own = {0};
-        int mine = 0;
-        for (size_t i = k; i < references && !mine && is_first_of_picture(t, k); i++)
-            if (t->wanted[i] == t->wanted[k])
-                mine = make_reference(t, a, first + i, i, &own);
-        if (mine)
-#pragma omp critical(vj_train_data_error)
-            failed = vj_fail(err, mine, "%s", own.text);
-    }
-    *batch = (struct vj_train_batch){.references = references,
-                                     .pairs = references * (size_t)t->config.batch_levels,
-                                     .r = a->r,
-                                     .j = a->j,
-                                     .d = a->d,
-                                     .reference = a->reference,
-                                     .target = a->target,
-                                     .importance = a->importance};
-    return failed;
+    *batch = (struct vj_train_batch){
+        .references = references,
+        .pairs = references * (size_t)t->config.batch_levels,
+        .r = t->out->r,
+        .j = t->out->j,
+        .d = t->out->d,
+        .reference = t->out->reference,
+        .target = t->out->target,
+        .importance = t->out->importance,
+    };
+    return 0;
 }

@@ -25,12 +25,14 @@
 struct vj_train_data;
 
 /*
- * Opens the training part of a data set: items whose number (vj_item.id) is in `ids`, all items
- * when it is "", that have a label and can be evaluated. config: dataset, root, labels, candidates,
- * jnd..., patches, seed, the pixel-JND options and the training options (host/options.h); copied
- * item:   [count] indices into ds of the pictures to train with; copied
- * ds:     borrowed until vj_train_data_close()
+ * Lists the pictures and looks at the headers of their files (host/train_list.h); none is decoded.
+ * config: dataset, root, labels, candidates, jnd..., patches, seed, the pixel-JND options and the
+ *         training options (host/options.h); copied
+ * ds:     opened with these options; borrowed until vj_train_data_close()
+ * item:   [count] indices into ds of the pictures to train with; copied. Batches depend on their
+ *         order
  * shape:  of the network: patch_size, patches when config->patches is 0
+ * positive: AUTO counts as LOSSY
  * Errors name item and file: no picture, a picture smaller than a patch, an item without a label,
  * files that are not what the data set says.
  */
@@ -46,12 +48,15 @@ size_t vj_train_data_patches(const struct vj_train_data *data);
 /*
  * Assembles the batch of a step, step >= 1, of config->batch references with config->batch_levels
  * quality factors each. The arrays that *batch points to are owned by `data` and stay valid until
- * the next call but one, so that one batch can be made while the one before is worked on.
+ * the next call but one, so that one batch can be made while the one before is worked on. One call
+ * at a time, but not always from the same thread.
+ * Errors name picture and file, e.g. one that has changed since it was opened. The next call may
+ * succeed.
  */
 int vj_train_data_batch(struct vj_train_data *data, uint64_t step, struct vj_train_batch *batch,
                         struct vj_error *err);
 
-/* Bytes held, for the log. */
+/* Bytes held, for the log; may be asked at any time from any thread. */
 size_t vj_train_data_bytes(const struct vj_train_data *data);
 
 #endif

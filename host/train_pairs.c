@@ -76,7 +76,7 @@ int vj_pair_qf(uint64_t seed, uint64_t element, size_t l, enum vj_pair_sampling 
     const struct vj_u32x4 word = vj_random4(seed, VJ_RNG_PAIRS, element, INDEX_QF + (uint32_t)l);
     if (sampling == VJ_PAIRS_UNIFORM)
         return first + (int)vj_random_below(word.v[0], (uint32_t)(last - first + 1));
-    const int at = boundary < last ? boundary : last;
+    const int at = boundary < first ? first - 1 : boundary < last ? boundary : last;
     const int lossy = at - first + 1, lossless = last - at;
     const struct vj_u32x4 side = vj_random4(seed, VJ_RNG_PAIRS, element, INDEX_SIDE);
     bool low = ((side.v[0] >> 31) ^ (uint32_t)(l & 1)) != 0;

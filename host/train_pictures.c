@@ -2,418 +2,515 @@
 #include "host/train_pictures.h"
 
 #include <errno.h>
-#include <math.h>
 #include <omp.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "host/checked.h"
-#include "host/engine.h"
 #include "host/image.h"
 #include "host/jnd_map.h"
+#include "host/jpeg_plan.h"
+#include "host/parallel.h"
 #include "host/quality.h"
+#include "host/stream.h"
 
-struct vj_train_pictures {
-    struct vj_config config;
-    const struct vj_dataset *ds;
-    const struct vj_jnd_model *model;
-    size_t variant;
-    int threads;
-    bool files; /* candidates are files */
-    struct vj_train_picture *list;
-    size_t count, width, height;
-    uint64_t clock;
+/* One picture in memory. */
+struct entry {
+    bool there, held;
+    uint64_t used; /* when it was last held */
     size_t bytes;
+    struct vj_loaded loaded;                      /* of its source only the size stays */
+    struct vj_jpeg_plan *plan;                    /* NULL: candidates are files */
+    struct vj_image anchor[VJ_TRAIN_ANCHORS_MAX]; /* data NULL: the plan gives it */
+    uint8_t *map[VJ_TRAIN_ANCHORS_MAX];           /* NULL: as map[0] */
+    bool files;
 };
 
-/* ---- what the data set says ---- */
+/* What one thread needs. */
+struct scratch {
+    struct vj_jpeg_scratch *jpeg;
+    uint8_t *grey; /* patches of one channel; NULL until a grey picture comes */
+};
 
-static void free_pixels(struct vj_train_picture *p)
+struct vj_train_pictures {
+    const struct vj_dataset *ds;
+    const struct vj_train_list *list;
+    size_t patches, patch_size;
+    int threads;
+    size_t limit; /* bytes of pictures kept */
+    enum vj_subsampling sampling;
+    bool map_from_anchor;
+    const struct vj_jnd_model *model;
+    size_t variant;
+    enum vj_jnd_scale scale;
+    int jnd; /* of the data set's own labels */
+    struct vj_stream_options reading;
+    struct entry *entry;     /* [count] */
+    struct scratch *scratch; /* [threads] */
+    uint64_t clock;
+    size_t kept;         /* bytes of all entries */
+    size_t fixed;        /* bytes of everything else */
+    atomic_size_t total; /* both, for other threads */
+};
+
+/* ---- opening ---- */
+
+static int find_model(struct vj_train_pictures *p, const struct vj_config *c, struct vj_error *err)
 {
-    vj_loaded_free(&p->file);
-    p->file = (struct vj_loaded){0};
-    vj_jpeg_plan_free(p->plan);
-    p->plan = NULL;
-    for (int l = 0; l < VJ_TRAIN_LEVELS_MAX; l++) {
-        free(p->reference[l]);
-        p->reference[l] = NULL;
+    p->model = vj_jnd_find(c->jnd_model, err);
+    if (!p->model)
+        return vj_fail_prefix(err, "option jnd_model");
+    const char *variant = c->jnd_variant[0] ? c->jnd_variant : NULL;
+    int r = vj_jnd_variant_find(&p->variant, p->model, variant, err);
+    if (r)
+        return vj_fail_prefix(err, "option jnd_variant");
+    for (size_t i = 0; i < p->list->count; i++) {
+        const struct vj_train_picture *picture = &p->list->picture[i];
+        size_t side = picture->width < picture->height ? picture->width : picture->height;
+        if (side < p->model->min_side)
+            return vj_fail(err, -EINVAL,
+                           "%s is %zux%zu; the pixel-JND model %s needs at least %zu pixels on "
+                           "both sides",
+                           picture->name, picture->width, picture->height, p->model->name,
+                           p->model->min_side);
     }
-    free(p->map);
-    p->map = NULL;
-    p->loaded = false;
-}
-
-/* Takes a level from an item of the data set opened for that JND; strings move over. */
-static int add_level(struct vj_train_pictures *t, struct vj_train_picture *p, struct vj_item *item,
-                     struct vj_error *err)
-{
-    struct vj_train_level *level = &p->level[p->levels];
-    *level = (struct vj_train_level){
-        .anchor_qf = item->anchor_qf, .path = item->reference, .boundary = item->qf_true};
-    item->reference = NULL;
-    p->levels++;
-    if (t->config.loss == 0)
-        return 0;
-    level->ssim = vj_calloc(VJ_QF_MAX + 1, sizeof(double));
-    if (!level->ssim)
-        return vj_fail(err, -ENOMEM, "out of memory");
-    for (int q = 0; q <= VJ_QF_MAX; q++)
-        level->ssim[q] = NAN;
     return 0;
 }
 
-static int list_picture(struct vj_train_pictures *t, struct vj_train_picture *p, size_t index,
-                        size_t side, struct vj_error *err)
+static int open_scratch(struct vj_train_pictures *p, struct vj_error *err)
 {
-    struct vj_item item = {0};
-    struct vj_image_info info = {0};
-    int r = vj_dataset_item(t->ds, index, &item, err);
-    if (r)
-        return r;
-    p->item = index;
-    p->name = strdup(item.name);
-    if (!p->name)
-        r = vj_fail(err, -ENOMEM, "out of memory");
-    else if (item.status)
-        r = vj_fail(err, item.status, "%s", item.error);
-    else if (item.qf_true == VJ_QF_UNKNOWN)
-        r = vj_fail(err, -ENODATA, "%s has no label to train with", item.name);
-    if (!r)
-        r = vj_image_probe(&info, item.source, err);
-    if (!r && (info.width < side || info.height < side))
-        r = vj_fail(err, -EINVAL,
-                    "%s is %zux%zu; both sides must be at least %zu pixels (the "
-                    "patch size)",
-                    item.source, info.width, info.height, side);
-    if (!r)
-        r = add_level(t, p, &item, err);
-    t->width = info.width > t->width ? info.width : t->width;
-    t->height = info.height > t->height ? info.height : t->height;
-    vj_item_free(&item);
-    return r;
-}
-
-/* Adds what JND `jnd` says of the pictures; a data set that knows no such JND adds nothing. */
-static int list_level(struct vj_train_pictures *t, int jnd, struct vj_error *err)
-{
-    const struct vj_config *c = &t->config;
-    const struct vj_dataset_options options = {
-        .root = c->root,
-        .labels = c->labels[0] ? c->labels : NULL,
-        .candidates = c->candidates[0] ? c->candidates : NULL,
-        .folds = c->folds,
-        .jnd = jnd,
-        .qf_first = c->qf_first,
-        .qf_last = c->qf_last,
-        .seed = c->seed,
-    };
-    struct vj_dataset *ds;
-    struct vj_error ignored = {0};
-    if (vj_dataset_open(&ds, c->dataset, &options, &ignored))
-        return 0;
-    int r = 0;
-    for (size_t i = 0; i < t->count && !r; i++) {
-        struct vj_item item = {0};
-        r = vj_dataset_item(ds, t->list[i].item, &item, err);
-        const bool known = !r && item.status == 0 && item.qf_true != VJ_QF_UNKNOWN &&
-                           item.qf_true >= c->qf_first && item.anchor_qf > item.qf_true;
-        if (known && t->list[i].levels == jnd - c->jnd)
-            r = add_level(t, &t->list[i], &item, err);
-        vj_item_free(&item);
+    size_t width = p->reading.max_width, height = p->reading.max_height;
+    size_t grey = p->patches * p->patch_size * p->patch_size;
+    for (int t = 0; t < p->threads; t++) {
+        struct scratch *s = &p->scratch[t];
+        int r = vj_jpeg_scratch_create(&s->jpeg, width, height, 3, p->sampling, err);
+        if (r)
+            return r;
+        s->grey = vj_alloc_aligned(grey, 1);
+        if (!s->grey)
+            return vj_fail(err, -ENOMEM, "out of memory for %zu patches", p->patches);
+        p->fixed += vj_jpeg_scratch_bytes(width, height, 3, p->sampling) + grey;
     }
-    vj_dataset_close(ds);
-    return r;
-}
-
-static int open_model(struct vj_train_pictures *t, struct vj_error *err)
-{
-    t->model = vj_jnd_find(t->config.jnd_model, err);
-    if (!t->model)
-        return vj_fail_prefix(err, "option jnd_model");
-    const char *variant = t->config.jnd_variant[0] ? t->config.jnd_variant : NULL;
-    int r = vj_jnd_variant_find(&t->variant, t->model, variant, err);
-    return r ? vj_fail_prefix(err, "option jnd_variant") : 0;
+    return 0;
 }
 
 int vj_train_pictures_open(struct vj_train_pictures **pictures, const struct vj_config *config,
-                           const struct vj_dataset *ds, const size_t *item, size_t count,
-                           size_t side, struct vj_error *err)
+                           const struct vj_dataset *ds, const struct vj_train_list *list,
+                           size_t patches, size_t patch_size, int threads, struct vj_error *err)
 {
-    struct vj_train_pictures *t = vj_calloc(1, sizeof(*t));
-    *pictures = t;
-    if (!t)
+    struct vj_train_pictures *p = vj_calloc(1, sizeof(*p));
+    *pictures = NULL;
+    if (!p)
         return vj_fail(err, -ENOMEM, "out of memory");
-    t->config = *config;
-    t->ds = ds;
-    t->threads = vj_engine_threads(config->threads);
-    t->files = strcmp(vj_dataset_info(ds)->candidates, "files") == 0;
-    t->list = vj_calloc(count, sizeof(*t->list));
-    t->count = count;
-    int r = t->list ? open_model(t, err) : vj_fail(err, -ENOMEM, "out of memory");
-    for (size_t i = 0; i < count && !r; i++)
-        r = list_picture(t, &t->list[i], item[i], side, err);
-    const bool all_levels = config->anchors == 0;
-    for (int jnd = config->jnd + 1; all_levels && jnd <= VJ_TRAIN_LEVELS_MAX && !r; jnd++)
-        r = list_level(t, jnd, err);
-    return r;
+    p->ds = ds;
+    p->list = list;
+    p->patches = patches;
+    p->patch_size = patch_size;
+    p->threads = threads;
+    p->limit = config->cache;
+    p->sampling = config->sampling == 0 ? VJ_SUBSAMPLING_420 : VJ_SUBSAMPLING_444;
+    p->map_from_anchor = config->jnd_source == 1;
+    p->scale = (enum vj_jnd_scale)config->jnd_scale;
+    p->jnd = config->jnd;
+    p->reading = (struct vj_stream_options){
+        .threads = 1,
+        .slots = 1,
+        .image = {.alpha = (enum vj_alpha_mode)config->alpha, .max_pixels = config->max_pixels},
+        .min_side = patch_size,
+    };
+    for (size_t i = 0; i < list->count; i++) {
+        if (list->picture[i].width > p->reading.max_width)
+            p->reading.max_width = list->picture[i].width;
+        if (list->picture[i].height > p->reading.max_height)
+            p->reading.max_height = list->picture[i].height;
+    }
+    p->entry = vj_calloc(list->count, sizeof(*p->entry));
+    p->scratch = vj_calloc((size_t)threads, sizeof(*p->scratch));
+    p->fixed = list->count * sizeof(*p->entry);
+    int r = p->entry && p->scratch
+                ? 0
+                : vj_fail(err, -ENOMEM, "out of memory for %zu pictures", list->count);
+    if (!r)
+        r = find_model(p, config, err);
+    if (!r)
+        r = open_scratch(p, err);
+    if (r) {
+        vj_train_pictures_close(p);
+        return r;
+    }
+    atomic_store(&p->total, p->fixed);
+    *pictures = p;
+    return 0;
 }
 
-void vj_train_pictures_close(struct vj_train_pictures *t)
+static void give_up(struct entry *e)
 {
-    if (!t)
+    vj_loaded_free(&e->loaded);
+    vj_jpeg_plan_free(e->plan);
+    for (int a = 0; a < VJ_TRAIN_ANCHORS_MAX; a++) {
+        vj_image_free(&e->anchor[a]);
+        free(e->map[a]);
+    }
+    *e = (struct entry){0};
+}
+
+void vj_train_pictures_close(struct vj_train_pictures *p)
+{
+    if (!p)
         return;
-    for (size_t i = 0; t->list && i < t->count; i++) {
-        struct vj_train_picture *p = &t->list[i];
-        free_pixels(p);
-        free(p->name);
-        for (int l = 0; l < p->levels; l++) {
-            free(p->level[l].path);
-            free(p->level[l].ssim);
-        }
+    for (size_t i = 0; p->entry && i < p->list->count; i++)
+        give_up(&p->entry[i]);
+    for (int t = 0; p->scratch && t < p->threads; t++) {
+        vj_jpeg_scratch_free(p->scratch[t].jpeg);
+        free(p->scratch[t].grey);
     }
-    free(t->list);
-    free(t);
+    free(p->entry);
+    free(p->scratch);
+    free(p);
 }
 
-const struct vj_train_picture *vj_train_picture_at(const struct vj_train_pictures *t, size_t i)
+size_t vj_train_pictures_bytes(const struct vj_train_pictures *p)
 {
-    return &t->list[i];
+    return atomic_load(&p->total);
 }
 
-void vj_train_pictures_sides(const struct vj_train_pictures *t, size_t *width, size_t *height)
+/* ---- reading one picture ---- */
+
+static size_t image_bytes(const struct vj_image *img)
 {
-    *width = t->width;
-    *height = t->height;
+    return img->data ? img->width * img->height * (size_t)img->channels : 0;
 }
 
-size_t vj_train_pictures_bytes(const struct vj_train_pictures *t)
+static int check_size(const struct vj_train_picture *picture, const struct vj_image *img,
+                      const char *path, struct vj_error *err)
 {
-    return t->bytes;
+    if (img->width == picture->width && img->height == picture->height)
+        return 0;
+    return vj_fail(err, -ESTALE,
+                   "%s is %zux%zu, but it was %zux%zu when training began; was it replaced?", path,
+                   img->width, img->height, picture->width, picture->height);
 }
 
-/* ---- pixels ---- */
-
-static enum vj_subsampling sampling_of(const struct vj_config *config)
+/* The anchor's pixels, unless they are synthesised. Takes the loaded item's reference over. */
+static int load_anchor(struct vj_train_pictures *p, const struct vj_train_picture *picture,
+                       size_t a, struct entry *e, struct vj_error *err)
 {
-    return config->sampling == 0 ? VJ_SUBSAMPLING_420 : VJ_SUBSAMPLING_444;
-}
-
-int vj_train_picture_candidate(const struct vj_train_picture *p, int qf,
-                               struct vj_jpeg_scratch *scratch, struct vj_image *img,
-                               struct vj_error *err)
-{
-    int64_t bytes;
-    if (!p->plan)
-        return vj_loaded_fetch((void *)&p->file, qf, img, &bytes, err);
-    int r = vj_image_alloc(img, p->width, p->height, p->channels, err);
+    const struct vj_train_anchor *anchor = &picture->anchor[a];
+    if (!anchor->reference)
+        return 0;
+    if (anchor->jnd == p->jnd) {
+        e->anchor[a] = e->loaded.reference;
+        e->loaded.reference = (struct vj_image){0};
+        return check_size(picture, &e->anchor[a], anchor->reference, err);
+    }
+    int r = vj_image_read(&e->anchor[a], anchor->reference, &p->reading.image, err);
     if (!r)
-        r = vj_jpeg_plan_decode(p->plan, qf, img->data, scratch, err);
-    if (r)
-        vj_image_free(img);
+        r = check_size(picture, &e->anchor[a], anchor->reference, err);
+    return r ? r : vj_image_to_rgb(&e->anchor[a], err);
+}
+
+/* The picture that a map is made from; *made is filled, and to be freed, when it is synthesised. */
+static int map_picture(struct vj_train_pictures *p, const struct vj_train_picture *picture,
+                       size_t a, const struct entry *e, const struct vj_image **img,
+                       struct vj_image *made, struct scratch *s, struct vj_error *err)
+{
+    *img = &e->loaded.source;
+    if (!p->map_from_anchor)
+        return 0;
+    if (e->anchor[a].data)
+        *img = &e->anchor[a];
+    if (e->anchor[a].data || picture->anchor[a].qf == 0)
+        return 0;
+    *img = made;
+    int r = vj_image_alloc(made, picture->width, picture->height, e->loaded.source.channels, err);
+    return r ? r : vj_jpeg_plan_decode(e->plan, picture->anchor[a].qf, made->data, s->jpeg, err);
+}
+
+static int make_map(const struct vj_train_pictures *p, const struct vj_image *img, uint8_t **map8,
+                    struct vj_error *err)
+{
+    struct vj_jnd_workspace *ws = NULL;
+    size_t pixels = img->width * img->height;
+    uint8_t *luma = vj_alloc_aligned(pixels, 1);
+    float *map = vj_alloc_aligned(pixels, sizeof(*map));
+    *map8 = vj_alloc_aligned(pixels, 1);
+    int r = luma && map && *map8 ? 0
+                                 : vj_fail(err, -ENOMEM, "out of memory for a map of %zux%zu",
+                                           img->width, img->height);
+    if (!r)
+        r = vj_jnd_workspace_create(
+            &ws, vj_jnd_workspace_bytes(p->model, img->width, img->height, 1), 1, err);
+    if (!r) {
+        const struct vj_jnd_job job = {.luma = luma,
+                                       .width = img->width,
+                                       .height = img->height,
+                                       .variant = p->variant,
+                                       .map = map};
+        vj_jnd_luma(img, luma);
+        r = vj_jnd_run(p->model, &job, ws, err);
+    }
+    if (!r)
+        r = vj_jnd_to_u8(map, pixels, p->scale, *map8, err);
+    vj_jnd_workspace_free(ws);
+    free(luma);
+    free(map);
     return r;
 }
 
-/* What candidates of a level are compared with. */
-static int load_reference(const struct vj_train_pictures *t, struct vj_train_picture *p, int l,
-                          struct vj_jpeg_scratch *scratch, struct vj_error *err)
+static int make_maps(struct vj_train_pictures *p, const struct vj_train_picture *picture,
+                     struct entry *e, struct scratch *s, struct vj_error *err)
 {
-    const struct vj_train_level *level = &p->level[l];
-    const size_t bytes = p->width * p->height * (size_t)p->channels;
-    const struct vj_image_options options = {.max_pixels = t->config.max_pixels};
-    struct vj_image img = {0};
     int r = 0;
-    p->reference[l] = vj_alloc_aligned(bytes, 1);
-    if (!p->reference[l])
-        return vj_fail(err, -ENOMEM, "out of memory for a picture of %zu bytes", bytes);
-    if (level->anchor_qf == 0) {
-        memcpy(p->reference[l], p->file.source.data, bytes);
-        return 0;
-    }
-    if (p->plan)
-        return vj_jpeg_plan_decode(p->plan, level->anchor_qf, p->reference[l], scratch, err);
-    if (level->path) {
-        r = vj_image_read(&img, level->path, &options, err);
+    for (size_t a = 0; !r && a < (p->map_from_anchor ? picture->anchors : 1); a++) {
+        const struct vj_image *img;
+        struct vj_image made = {0};
+        r = map_picture(p, picture, a, e, &img, &made, s, err);
         if (!r)
-            r = vj_image_to_rgb(&img, err);
-    } else {
-        r = vj_train_picture_candidate(p, level->anchor_qf, scratch, &img, err);
+            r = make_map(p, img, &e->map[a], err);
+        vj_image_free(&made);
     }
-    if (!r && (img.width != p->width || img.height != p->height))
-        r = vj_fail(err, -EINVAL, "%s is %zux%zu, but its source is %zux%zu",
-                    level->path ? level->path : p->name, img.width, img.height, p->width,
-                    p->height);
+    return r;
+}
+
+/* The source serves as anchor where an anchor is the source itself; else its pixels may go. */
+static void place_source(const struct vj_train_picture *picture, struct entry *e)
+{
+    for (size_t a = 0; a < picture->anchors; a++)
+        if (picture->anchor[a].qf == 0 && !picture->anchor[a].reference) {
+            e->anchor[a] = e->loaded.source;
+            e->loaded.source.data = NULL;
+            return; /* only the first anchor can be the source */
+        }
+    free(e->loaded.source.data);
+    e->loaded.source.data = NULL;
+}
+
+static size_t entry_bytes(const struct vj_train_pictures *p, const struct vj_train_picture *picture,
+                          const struct entry *e)
+{
+    size_t bytes = 0;
+    for (int q = 0; q <= VJ_LEVELS_MAX; q++)
+        bytes += e->loaded.candidate[q].size;
+    for (size_t a = 0; a < picture->anchors; a++)
+        bytes += image_bytes(&e->anchor[a]) + (e->map[a] ? picture->width * picture->height : 0);
+    if (e->plan)
+        bytes += vj_jpeg_plan_bytes(picture->width, picture->height, e->loaded.source.channels,
+                                    p->sampling);
+    return bytes;
+}
+
+static int load_parts(struct vj_train_pictures *p, size_t i, struct scratch *s,
+                      struct vj_error *err)
+{
+    const struct vj_train_picture *picture = &p->list->picture[i];
+    struct entry *e = &p->entry[i];
+    e->loaded.index = picture->item;
+    vj_load_item(&e->loaded, p->ds, &p->reading);
+    if (e->loaded.error.code)
+        return vj_fail(err, e->loaded.error.code, "%s", e->loaded.error.text);
+    int r = check_size(picture, &e->loaded.source, e->loaded.item.source, err);
+    for (int q = 0; q <= VJ_LEVELS_MAX; q++)
+        e->files |= e->loaded.candidate[q].data != NULL;
+    if (!r && !e->files)
+        r = vj_jpeg_plan_create(&e->plan, &e->loaded.source, p->sampling, err);
+    for (size_t a = 0; !r && a < picture->anchors; a++)
+        r = load_anchor(p, picture, a, e, err);
     if (!r)
-        memcpy(p->reference[l], img.data, bytes);
+        r = make_maps(p, picture, e, s, err);
+    if (r)
+        return r;
+    place_source(picture, e);
+    e->bytes = entry_bytes(p, picture, e);
+    e->there = true;
+    return 0;
+}
+
+static int load(struct vj_train_pictures *p, size_t i, struct vj_error *err)
+{
+    int r = load_parts(p, i, &p->scratch[omp_get_thread_num()], err);
+    if (!r)
+        return 0;
+    give_up(&p->entry[i]);
+    if (err->code == 0)
+        vj_fail(err, r, "%s", strerror(-r));
+    return vj_fail_prefix(err, "training picture %s", p->list->picture[i].name);
+}
+
+/* ---- the cache ---- */
+
+/* Gives up pictures that are not held, the least recently used first, until the rest fits. */
+static void trim(struct vj_train_pictures *p)
+{
+    while (p->kept > p->limit) {
+        struct entry *oldest = NULL;
+        for (size_t i = 0; i < p->list->count; i++) {
+            struct entry *e = &p->entry[i];
+            if (e->there && !e->held && (!oldest || e->used < oldest->used))
+                oldest = e;
+        }
+        if (!oldest)
+            break;
+        p->kept -= oldest->bytes;
+        give_up(oldest);
+    }
+    atomic_store(&p->total, p->fixed + p->kept);
+}
+
+void vj_train_pictures_drop(struct vj_train_pictures *p)
+{
+    for (size_t i = 0; i < p->list->count; i++)
+        p->entry[i].held = false;
+    trim(p);
+}
+
+/* Pictures to be read. */
+struct missing {
+    struct vj_train_pictures *pictures;
+    size_t *index, count;
+};
+
+static int load_missing(void *user, size_t i, struct vj_error *err)
+{
+    const struct missing *missing = user;
+    return load(missing->pictures, missing->index[i], err);
+}
+
+int vj_train_pictures_hold(struct vj_train_pictures *p, const size_t *which, size_t count,
+                           struct vj_error *err)
+{
+    struct missing missing = {.pictures = p, .index = vj_calloc(count, sizeof(size_t))};
+    if (!missing.index)
+        return vj_fail(err, -ENOMEM, "out of memory for %zu pictures", count);
+    for (size_t k = 0; k < count; k++) {
+        struct entry *e = &p->entry[which[k]];
+        if (!e->there && !e->held)
+            missing.index[missing.count++] = which[k];
+        e->held = true;
+        e->used = ++p->clock;
+    }
+    int r = vj_parallel(missing.count, p->threads, load_missing, &missing, err);
+    for (size_t i = 0; i < missing.count; i++)
+        p->kept += p->entry[missing.index[i]].bytes;
+    free(missing.index);
+    atomic_store(&p->total, p->fixed + p->kept);
+    if (r)
+        vj_train_pictures_drop(p);
+    return r;
+}
+
+/* ---- patches ---- */
+
+/* Cuts patches out of a picture; grey ones are replicated to three channels. */
+static void crop(const struct vj_train_pictures *p, const struct vj_image *img,
+                 const int32_t (*origin)[2], uint8_t *out)
+{
+    size_t size = p->patch_size;
+    for (size_t k = 0; k < p->patches; k++)
+        for (size_t y = 0; y < size; y++, out += size * 3) {
+            size_t at = ((size_t)origin[k][0] + y) * img->width + (size_t)origin[k][1];
+            if (img->channels == 3) {
+                memcpy(out, img->data + at * 3, size * 3);
+                continue;
+            }
+            for (size_t x = 0; x < size; x++)
+                out[3 * x] = out[3 * x + 1] = out[3 * x + 2] = img->data[at + x];
+        }
+}
+
+static int synthesize(const struct vj_train_pictures *p, const struct entry *e, int qf,
+                      const int32_t (*origin)[2], uint8_t *out, struct vj_error *err)
+{
+    struct scratch *s = &p->scratch[omp_get_thread_num()];
+    size_t pixels = p->patches * p->patch_size * p->patch_size;
+    bool grey = e->loaded.source.channels == 1;
+    int r = vj_jpeg_plan_patches(e->plan, qf, origin, p->patches, p->patch_size,
+                                 grey ? s->grey : out, s->jpeg, err);
+    for (size_t k = 0; grey && k < pixels; k++)
+        out[3 * k] = out[3 * k + 1] = out[3 * k + 2] = s->grey[k];
+    return r;
+}
+
+int vj_train_reference_patches(struct vj_train_pictures *p, size_t index, size_t anchor,
+                               const int32_t (*origin)[2], uint8_t *out, struct vj_error *err)
+{
+    const struct vj_image *pixels = &p->entry[index].anchor[anchor];
+    if (!pixels->data)
+        return vj_train_candidate_patches(p, index, p->list->picture[index].anchor[anchor].qf,
+                                          origin, out, err);
+    crop(p, pixels, origin, out);
+    return 0;
+}
+
+/* A whole candidate. img: zeroed by the caller, who frees it */
+static int candidate(struct vj_train_pictures *p, size_t index, int qf, struct vj_image *img,
+                     struct vj_error *err)
+{
+    struct entry *e = &p->entry[index];
+    int64_t bytes;
+    if (e->files)
+        return vj_loaded_fetch(&e->loaded, qf, img, &bytes, err);
+    const struct vj_train_picture *picture = &p->list->picture[index];
+    int r = vj_image_alloc(img, picture->width, picture->height, e->loaded.source.channels, err);
+    return r ? r
+             : vj_jpeg_plan_decode(e->plan, qf, img->data, p->scratch[omp_get_thread_num()].jpeg,
+                                   err);
+}
+
+int vj_train_candidate_patches(struct vj_train_pictures *p, size_t index, int qf,
+                               const int32_t (*origin)[2], uint8_t *out, struct vj_error *err)
+{
+    const struct entry *e = &p->entry[index];
+    if (!e->files)
+        return synthesize(p, e, qf, origin, out, err);
+    struct vj_image img = {0};
+    int r = candidate(p, index, qf, &img, err);
+    if (!r)
+        crop(p, &img, origin, out);
     vj_image_free(&img);
     return r;
 }
 
-/* The pixel-JND map as the network sees it. */
-static int load_map(const struct vj_train_pictures *t, struct vj_train_picture *p,
-                    struct vj_error *err)
+void vj_train_map_patches(struct vj_train_pictures *p, size_t index, size_t anchor,
+                          const int32_t (*origin)[2], uint8_t *out)
 {
-    const size_t n = p->width * p->height;
-    const struct vj_image anchor = {p->width, p->height, p->channels, p->reference[0]};
-    uint8_t *luma = vj_alloc_aligned(n, 1);
-    float *map = vj_alloc_aligned(n, sizeof(float));
-    struct vj_jnd_workspace *ws = NULL;
-    p->map = vj_alloc_aligned(n, 1);
-    int r = luma && map && p->map ? 0 : vj_fail(err, -ENOMEM, "out of memory for a map");
-    if (!r)
-        r = vj_jnd_workspace_create(&ws, vj_jnd_workspace_bytes(t->model, p->width, p->height, 1),
-                                    1, err);
-    if (!r) {
-        const struct vj_jnd_job job = {.luma = luma,
-                                       .width = p->width,
-                                       .height = p->height,
-                                       .variant = t->variant,
-                                       .map = map};
-        vj_jnd_luma(t->config.jnd_source == 1 ? &anchor : &p->file.source, luma);
-        r = vj_jnd_run(t->model, &job, ws, err);
-    }
-    if (!r)
-        r = vj_jnd_to_u8(map, n, (enum vj_jnd_scale)t->config.jnd_scale, p->map, err);
-    vj_jnd_workspace_free(ws);
-    free(map);
-    free(luma);
-    return r;
+    const struct entry *e = &p->entry[index];
+    const uint8_t *map = e->map[anchor] ? e->map[anchor] : e->map[0];
+    size_t width = p->list->picture[index].width, size = p->patch_size;
+    for (size_t k = 0; k < p->patches; k++)
+        for (size_t y = 0; y < size; y++, out += size)
+            memcpy(out, map + ((size_t)origin[k][0] + y) * width + (size_t)origin[k][1], size);
 }
 
-static size_t bytes_of(const struct vj_train_pictures *t, const struct vj_train_picture *p)
-{
-    const size_t pixels = p->width * p->height, picture = pixels * (size_t)p->channels;
-    size_t bytes = picture * (size_t)(1 + p->levels) + pixels;
-    if (p->plan)
-        bytes += vj_jpeg_plan_bytes(p->width, p->height, p->channels, sampling_of(&t->config));
-    for (int q = 0; q <= VJ_LEVELS_MAX; q++)
-        bytes += p->file.candidate[q].size;
-    return bytes;
-}
+/* ---- SSIM to the picture at the boundary ---- */
 
-static int load_picture(const struct vj_train_pictures *t, struct vj_train_picture *p,
-                        struct vj_error *err)
+int vj_train_boundary_ssim(struct vj_train_pictures *p, size_t index, size_t anchor, const int *qf,
+                           size_t count, double *ssim, struct vj_error *err)
 {
-    const struct vj_stream_options options = {
-        .threads = 1,
-        .slots = 1,
-        .image = {.alpha = (enum vj_alpha_mode)t->config.alpha, .max_pixels = t->config.max_pixels},
-        .max_width = t->width,
-        .max_height = t->height,
-        .min_side = 1,
-    };
-    struct vj_jpeg_scratch *scratch = NULL;
-    p->file = (struct vj_loaded){.index = p->item};
-    vj_load_item(&p->file, t->ds, &options);
-    if (p->file.error.code)
-        return vj_fail(err, p->file.error.code, "%s", p->file.error.text);
-    p->width = p->file.source.width;
-    p->height = p->file.source.height;
-    p->channels = p->file.source.channels;
-    int r = 0;
-    if (!t->files) {
-        r = vj_jpeg_plan_create(&p->plan, &p->file.source, sampling_of(&t->config), err);
+    const struct vj_train_picture *picture = &p->list->picture[index];
+    struct vj_quality_reference *boundary = NULL;
+    struct vj_quality_scratch *scratch = NULL;
+    struct vj_image img = {0};
+    int r = vj_quality_reference_create(&boundary, picture->width, picture->height, VJ_QUALITY_SSIM,
+                                        err);
+    if (!r)
+        r = vj_quality_scratch_create(&scratch, picture->width, picture->height, VJ_QUALITY_SSIM,
+                                      err);
+    if (!r)
+        r = candidate(p, index, picture->anchor[anchor].boundary, &img, err);
+    if (!r)
+        r = vj_quality_reference_load(boundary, &img, err);
+    for (size_t k = 0; !r && k < count; k++) {
+        struct vj_quality_values values;
+        vj_image_free(&img);
+        r = candidate(p, index, qf[k], &img, err);
         if (!r)
-            r = vj_jpeg_scratch_create(&scratch, p->width, p->height, p->channels,
-                                       sampling_of(&t->config), err);
+            r = vj_quality_compute(boundary, img.data, scratch, &values);
+        if (!r)
+            ssim[k] = values.ssim;
     }
-    for (int l = 0; l < p->levels && !r; l++)
-        r = load_reference(t, p, l, scratch, err);
-    vj_jpeg_scratch_free(scratch);
-    if (!r)
-        r = load_map(t, p, err);
-    if (r)
-        return vj_fail_prefix(err, "%s", p->name);
-    p->bytes = bytes_of(t, p);
-    p->loaded = true;
-    return 0;
-}
-
-/* Makes room for what was just loaded; what this call wants (used == clock) stays. */
-static void evict(struct vj_train_pictures *t)
-{
-    while (t->config.cache > 0 && t->bytes > t->config.cache) {
-        struct vj_train_picture *oldest = NULL;
-        for (size_t i = 0; i < t->count; i++) {
-            struct vj_train_picture *p = &t->list[i];
-            if (p->loaded && p->used != t->clock && (!oldest || p->used < oldest->used))
-                oldest = p;
-        }
-        if (!oldest)
-            return;
-        t->bytes -= oldest->bytes;
-        free_pixels(oldest);
-    }
-}
-
-int vj_train_pictures_load(struct vj_train_pictures *t, const size_t *wanted, size_t count,
-                           struct vj_error *err)
-{
-    struct vj_train_picture **missing = vj_calloc(count, sizeof(*missing));
-    size_t missing_count = 0;
-    int failed = 0;
-    if (!missing)
-        return vj_fail(err, -ENOMEM, "out of memory");
-    t->clock++;
-    for (size_t i = 0; i < count; i++) {
-        struct vj_train_picture *p = &t->list[wanted[i]];
-        if (!p->loaded && p->used != t->clock)
-            missing[missing_count++] = p;
-        p->used = t->clock;
-    }
-#pragma omp parallel for schedule(dynamic, 1) num_threads(t->threads)
-    for (size_t i = 0; i < missing_count; i++) {
-        struct vj_error own = {0};
-        int r = load_picture(t, missing[i], &own);
-        if (r)
-#pragma omp critical(vj_train_pictures_error)
-            failed = vj_fail(err, r, "%s", own.text);
-    }
-    for (size_t i = 0; i < missing_count; i++) {
-        if (missing[i]->loaded)
-            t->bytes += missing[i]->bytes;
-        else
-            free_pixels(missing[i]);
-    }
-    free(missing);
-    evict(t);
-    return failed;
-}
-
-/* ---- importance ---- */
-
-static int compute_ssim(const struct vj_train_picture *p, int a, int b,
-                        struct vj_jpeg_scratch *scratch, double *ssim, struct vj_error *err)
-{
-    struct vj_image at_a = {0}, at_b = {0};
-    struct vj_quality_reference *reference = NULL;
-    struct vj_quality_scratch *work = NULL;
-    struct vj_quality_values values;
-    int r = vj_train_picture_candidate(p, a, scratch, &at_a, err);
-    if (!r)
-        r = vj_train_picture_candidate(p, b, scratch, &at_b, err);
-    if (!r)
-        r = vj_quality_reference_create(&reference, p->width, p->height, VJ_QUALITY_SSIM, err);
-    if (!r)
-        r = vj_quality_scratch_create(&work, p->width, p->height, VJ_QUALITY_SSIM, err);
-    if (!r)
-        r = vj_quality_reference_load(reference, &at_b, err);
-    if (!r && vj_quality_compute(reference, at_a.data, work, &values))
-        r = vj_fail(err, -EINVAL, "%s: SSIM cannot be computed", p->name);
-    if (!r)
-        *ssim = values.ssim;
-    vj_quality_scratch_free(work);
-    vj_quality_reference_free(reference);
-    vj_image_free(&at_a);
-    vj_image_free(&at_b);
-    return r;
-}
-
-int vj_train_picture_ssim(struct vj_train_pictures *t, size_t i, int level, int qf,
-                          struct vj_jpeg_scratch *scratch, double *ssim, struct vj_error *err)
-{
-    struct vj_train_picture *p = &t->list[i];
-    double *kept = &p->level[level].ssim[qf];
-    int r = isnan(*kept) ? compute_ssim(p, qf, p->level[level].boundary, scratch, kept, err) : 0;
-    *ssim = *kept;
+    vj_image_free(&img);
+    vj_quality_scratch_free(scratch);
+    vj_quality_reference_free(boundary);
     return r;
 }

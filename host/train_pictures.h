@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The pictures of a training run in memory: source, references, candidates, pixel-JND map. As many
- * are kept as a number of bytes allows, the least recently used go first; what is kept changes no
- * number.
+ * The pictures of training in memory: whatever patches are cut from, of as many pictures as the
+ * option `cache` allows, the least recently used given up first. A picture that is not there is
+ * read again; what comes out never depends on it.
+ *
+ * Per picture of W x H pixels:
+ *     candidates = synthesize   transform coefficients (vj_jpeg_plan_bytes) and, where an anchor is
+ *                               the source itself, 3 W H (grey: W H)
+ *     candidates = files        the bytes of all candidate files, and 3 W H for each anchor
+ *     pixel-JND map             W H; with jnd_source = anchor, for each anchor
  */
 #ifndef VJ_HOST_TRAIN_PICTURES_H
 #define VJ_HOST_TRAIN_PICTURES_H
@@ -13,75 +19,53 @@
 
 #include "datasets/dataset.h"
 #include "host/error.h"
-#include "host/jpeg_plan.h"
 #include "host/options.h"
-#include "host/stream.h"
-
-enum { VJ_TRAIN_LEVELS_MAX = 3 }; /* JND levels that can be anchors */
-
-/* What the candidates of a picture are compared with at one JND level. */
-struct vj_train_level {
-    int anchor_qf; /* 0: the source itself */
-    char *path;    /* owned; file of the reference, or NULL: made from the source */
-    int boundary;  /* the JND: lossy where qf <= boundary */
-    /* importance factor's SSIM of candidate qf to the candidate at the boundary; NaN: not yet */
-    double *ssim; /* owned, [VJ_QF_MAX + 1]; NULL unless the loss wants it */
-};
-
-/* One picture; loaded == false: only what the data set says of it. */
-struct vj_train_picture {
-    size_t item; /* index in the data set */
-    char *name;  /* owned, for error texts */
-    struct vj_train_level level[VJ_TRAIN_LEVELS_MAX];
-    int levels; /* >= 1 */
-    bool loaded;
-    uint64_t used; /* when it was last asked for */
-    size_t bytes;  /* held while loaded */
-    size_t width, height;
-    int channels;                            /* of sources and candidates: 1 or 3 */
-    struct vj_loaded file;                   /* source; candidate files in `files` mode */
-    struct vj_jpeg_plan *plan;               /* synthesised candidates, or NULL */
-    uint8_t *reference[VJ_TRAIN_LEVELS_MAX]; /* [height][width][channels] */
-    uint8_t *map;                            /* [height][width] */
-};
+#include "host/train_list.h"
 
 struct vj_train_pictures;
 
 /*
- * Lists the pictures and checks their headers; nothing is decoded.
- * config, ds, item, count: as for vj_train_data_open(); side: smallest side a picture may have
+ * Nothing is read yet.
+ * ds, list: borrowed until vj_train_pictures_close()
+ * patches, patch_size: of every call that cuts patches
+ * threads: pictures read at the same time; number of threads that may cut patches
  */
-int vj_train_pictures_open(struct vj_train_pictures **p, const struct vj_config *config,
-                           const struct vj_dataset *ds, const size_t *item, size_t count,
-                           size_t side, struct vj_error *err);
-void vj_train_pictures_close(struct vj_train_pictures *p);
+int vj_train_pictures_open(struct vj_train_pictures **pictures, const struct vj_config *config,
+                           const struct vj_dataset *ds, const struct vj_train_list *list,
+                           size_t patches, size_t patch_size, int threads, struct vj_error *err);
+void vj_train_pictures_close(struct vj_train_pictures *pictures); /* NULL is harmless */
 
-/* Picture i; its pixels are there only after vj_train_pictures_load(). */
-const struct vj_train_picture *vj_train_picture_at(const struct vj_train_pictures *p, size_t i);
-
-/* Largest sides of all pictures. */
-void vj_train_pictures_sides(const struct vj_train_pictures *p, size_t *width, size_t *height);
-
-/* Loads the pictures wanted[0..count-1], on several threads, and keeps them until the next call. */
-int vj_train_pictures_load(struct vj_train_pictures *p, const size_t *wanted, size_t count,
+/*
+ * Makes sure that the pictures which[0..count-1] are in memory until vj_train_pictures_drop(); the
+ * same picture may be named twice. Not while another thread is in any of these functions.
+ * On failure none is held.
+ */
+int vj_train_pictures_hold(struct vj_train_pictures *pictures, const size_t *which, size_t count,
                            struct vj_error *err);
-
-/* Bytes held now. */
-size_t vj_train_pictures_bytes(const struct vj_train_pictures *p);
+void vj_train_pictures_drop(struct vj_train_pictures *pictures);
 
 /*
- * Pixels of a whole candidate of a loaded picture, [height][width][channels]; owned by the caller
- * (vj_image_free).
+ * Patches of a held picture. Threads of an OpenMP team of at most `threads` may call these at the
+ * same time.
+ * origin: [patches] (y, x), within the picture
+ * out:    reference, candidate: [patches][patch_size][patch_size][3]; map: [patches][S][S]; written
  */
-int vj_train_picture_candidate(const struct vj_train_picture *picture, int qf,
-                               struct vj_jpeg_scratch *scratch, struct vj_image *img,
-                               struct vj_error *err);
+int vj_train_reference_patches(struct vj_train_pictures *pictures, size_t index, size_t anchor,
+                               const int32_t (*origin)[2], uint8_t *out, struct vj_error *err);
+int vj_train_candidate_patches(struct vj_train_pictures *pictures, size_t index, int qf,
+                               const int32_t (*origin)[2], uint8_t *out, struct vj_error *err);
+void vj_train_map_patches(struct vj_train_pictures *pictures, size_t index, size_t anchor,
+                          const int32_t (*origin)[2], uint8_t *out);
 
 /*
- * SSIM on Y of the candidates at qf and at the level's boundary, remembered (host/quality.h).
- * Calls for one picture must not overlap.
+ * SSIM (host/quality.h) of whole candidates of a held picture against the candidate at the anchor's
+ * boundary. Threads: as above.
+ * qf, ssim: [count]
  */
-int vj_train_picture_ssim(struct vj_train_pictures *p, size_t i, int level, int qf,
-                          struct vj_jpeg_scratch *scratch, double *ssim, struct vj_error *err);
+int vj_train_boundary_ssim(struct vj_train_pictures *pictures, size_t index, size_t anchor,
+                           const int *qf, size_t count, double *ssim, struct vj_error *err);
+
+/* Bytes held now; may be asked at any time from any thread. */
+size_t vj_train_pictures_bytes(const struct vj_train_pictures *pictures);
 
 #endif
