@@ -161,18 +161,9 @@ static int read_level(void *user, size_t i, struct vj_error *err)
 static int read_levels(struct reading *reading, int threads, struct vj_error *err)
 {
     const struct vj_config *c = reading->config;
-    const struct vj_dataset_options options = {
-        .root = c->root,
-        .labels = c->labels[0] ? c->labels : NULL,
-        .candidates = c->candidates[0] ? c->candidates : NULL,
-        .jnd = reading->jnd,
-        .qf_first = c->qf_first,
-        .qf_last = c->qf_last,
-        .seed = c->seed,
-    };
     struct vj_dataset *ds;
     struct vj_error why = {0};
-    int r = vj_dataset_open(&ds, c->dataset, &options, &why);
+    int r = vj_config_dataset(&ds, c, reading->jnd, &why);
     if (r == -EINVAL)
         return 0;
     if (r)
