@@ -10,6 +10,8 @@
 
 #include "host/image.h"
 #include "host/progress.h"
+#include "host/results.h"
+#include "host/run.h"
 #include "host/train.h"
 #include "host/train_items.h"
 #include "host/train_state.h"
@@ -286,6 +288,35 @@ static void the_best_validated_weights_are_kept_with_their_record(void **state)
     vj_train_log_free(&log);
 }
 
+static void a_run_that_judges_weights_on_their_own_pictures_says_so(void **state)
+{
+    (void)state;
+    char path[4096], pair[4200], *note = NULL;
+    struct vj_train_summary s;
+    struct vj_run_summary run;
+    struct vj_error err = {0};
+    struct vj_config config;
+    struct vj_results *results;
+    must_train("judged.h5", false, (const char *const[]){"steps=4", "ids=1-2", NULL}, &s);
+    vj_config_defaults(&config, VJ_USE_EVAL);
+    snprintf(pair, sizeof(pair), "vpjnd:%s", in_folder(path, "judged.h5"));
+    vj_config_set(&config, "predictors", pair, NULL);
+    vj_config_set(&config, "dataset", "manifest", NULL);
+    vj_config_set(&config, "root", in_folder(path, "all.csv"), NULL);
+    vj_config_set(&config, "jnd_model", "chou95", NULL);
+    vj_config_set(&config, "image_metrics", "none", NULL);
+    vj_config_set(&config, "bootstrap", "0", NULL);
+    const struct vj_run_options options = {
+        .config = &config, .output = in_folder(path, "results.h5"), .command_line = "test"};
+    if (vj_run_eval(&options, &run, &err) || vj_results_open(&results, path, false, &err))
+        fail_msg("%s", err.text);
+    if (vj_results_get_text(results, "/predictors/vpjnd-judged", "note", &note, &err))
+        fail_msg("%s", err.text);
+    vj_assert_contains(note, "NOT A TEST: 3 of 6 images trained or validated these weights");
+    free(note);
+    vj_results_close(results);
+}
+
 static void training_stops_for_want_of_progress(void **state)
 {
     (void)state;
@@ -362,6 +393,7 @@ int main(void)
         cmocka_unit_test(another_seed_gives_other_weights),
         cmocka_unit_test(killed_at_random_points_it_ends_in_the_same_weights),
         cmocka_unit_test(the_best_validated_weights_are_kept_with_their_record),
+        cmocka_unit_test(a_run_that_judges_weights_on_their_own_pictures_says_so),
         cmocka_unit_test(training_stops_for_want_of_progress),
         cmocka_unit_test(what_cannot_be_resumed_is_refused_by_name),
         cmocka_unit_test(bad_choices_of_pictures_are_refused_by_name),
