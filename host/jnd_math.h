@@ -98,6 +98,62 @@ static inline VJ_HD float vj_jnd_fifth_root(float x)
 }
 
 /*
+ * Binary logarithm, absolute error below 2e-7 plus 1e-7 of the result, for x >= 1e-30.
+ *
+ * x = m 2^e with m within sqrt(1/2)..sqrt(2), read off the bits; log2 m is the series
+ * 2 / ln 2 (s + s^3 / 3 + s^5 / 5 + ...) of s = (m - 1) / (m + 1).
+ */
+static inline VJ_HD float vj_jnd_log2(float x)
+{
+    int32_t bits;
+    memcpy(&bits, &x, sizeof(bits));
+    int32_t exponent = (bits - 0x3F3504F3) >> 23; /* the bits of sqrt(1/2) */
+    bits -= exponent * (1 << 23);
+    float m;
+    memcpy(&m, &bits, sizeof(m));
+    float s = (m - 1.0f) / (m + 1.0f), s2 = s * s;
+    float series = 0.412198583f + s2 * 0.320598898f;
+    series = 0.577078016f + s2 * series;
+    series = 0.961796694f + s2 * series;
+    series = 2.88539008f + s2 * series;
+    return (float)exponent + s * series;
+}
+
+/*
+ * Exponential in double, relative error below 1e-14, for x <= 0; the limit below is -700, where the
+ * result is 1e-304.
+ *
+ * x = n ln 2 + r with |r| <= ln(2) / 2. Adding 1.5 * 2^52 rounds x / ln 2 to the whole number n and
+ * leaves n in the lowest bits, from where it moves into the exponent of the Taylor sum of e^r.
+ */
+static inline VJ_HD double vj_jnd_exp(double x)
+{
+    const double rounder = 6755399441055744.0;
+    x = x > -700.0 ? x : -700.0;
+    double shifted = x * 1.4426950408889634 + rounder;
+    double n = shifted - rounder;
+    double r = (x - n * 0.693147180369123816490) - n * 1.90821492927058770002e-10;
+    double sum = 1.0 / 39916800.0;
+    sum = sum * r + 1.0 / 3628800.0;
+    sum = sum * r + 1.0 / 362880.0;
+    sum = sum * r + 1.0 / 40320.0;
+    sum = sum * r + 1.0 / 5040.0;
+    sum = sum * r + 1.0 / 720.0;
+    sum = sum * r + 1.0 / 120.0;
+    sum = sum * r + 1.0 / 24.0;
+    sum = sum * r + 1.0 / 6.0;
+    sum = sum * r + 0.5;
+    sum = sum * r + 1.0;
+    sum = sum * r + 1.0;
+    uint64_t bits, power;
+    memcpy(&power, &shifted, sizeof(power));
+    memcpy(&bits, &sum, sizeof(bits));
+    bits += power << 52;
+    memcpy(&sum, &bits, sizeof(sum));
+    return sum;
+}
+
+/*
  * Wu et al. 2017 (epc17): luminance contrast Lc^2.4 / (Lc^2 + 676) times a gain, from Lc^2. The
  * paper calls it contrast masking; 676 = 26^2.
  */

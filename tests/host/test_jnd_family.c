@@ -98,6 +98,31 @@ static void a_grey_picture_has_neutral_chroma_in_one_channel_and_in_three(void *
     }
 }
 
+/* --- arithmetic ------------------------------------------------------------------------------- */
+
+static void the_logarithm_matches_that_of_the_library(void **state)
+{
+    (void)state;
+    assert_float_equal(vj_jnd_log2(1), 0, 0);
+    for (int step = -20000; step < 40000; step++) {
+        float x = (float)pow(1.0005, step);
+        double expected = log2((double)x);
+        assert_float_equal(vj_jnd_log2(x), expected, 2e-7 + 1e-7 * fabs(expected));
+    }
+}
+
+static void the_exponential_matches_that_of_the_library_down_to_its_limit(void **state)
+{
+    (void)state;
+    assert_true(vj_jnd_exp(0) == 1.0);
+    for (int step = 0; step < 70000; step++) {
+        double x = -step * 0.00999;
+        assert_true(fabs(vj_jnd_exp(x) / exp(x) - 1) < 1e-14);
+    }
+    assert_true(vj_jnd_exp(-1e300) == vj_jnd_exp(-700));
+    assert_true(vj_jnd_exp(-1e300) < 1.1e-304);
+}
+
 /* --- all models ------------------------------------------------------------------------------- */
 
 static void every_stage_has_a_name_of_its_own_and_a_description(void **state)
@@ -214,6 +239,56 @@ static void yang05_leaves_chroma_stages_zero_where_no_chroma_is_given(void **sta
                 assert_float_equal(planes[s][i], 0, 0);
 }
 
+/* --- fep13 ------------------------------------------------------------------------------------ */
+
+static void fep13_predicts_what_repeats_and_leaves_a_frame_of_zeros(void **state)
+{
+    (void)state;
+    enum { WIDTH = 40, HEIGHT = 33 };
+    struct golden g = {0};
+    golden_load_picture(&g, "steps", WIDTH, HEIGHT);
+    for (size_t i = 0; i < WIDTH * HEIGHT; i++) /* stripes so strong that plain weights underflow */
+        g.luma[i] = i % WIDTH / 2 % 2 ? 255 : 0;
+    golden_compute(&g, "fep13", "authors");
+    const float *prediction = stage_of(&g, "prediction"), *map = g.planes[g.plane_count - 1];
+    for (size_t y = 0; y < HEIGHT; y++) {
+        for (size_t x = 0; x < WIDTH; x++) {
+            size_t i = y * WIDTH + x;
+            bool inside = y >= 2 && y <= HEIGHT - 4 && x >= 2 && x <= WIDTH - 4;
+            assert_float_equal(prediction[i], g.luma[i], 0);
+            assert_true((map[i] > 0) == inside);
+        }
+    }
+    assert_float_equal(stage_of(&g, "residual")[WIDTH + 1], 0, 0);
+    golden_forget_results(&g);
+    golden_forget_picture(&g);
+}
+
+static void fep13_sees_an_outlier_as_disorder_smoothed_where_it_is_calm(void **state)
+{
+    (void)state;
+    enum { SIDE = 31, MIDDLE = 15 * SIDE + 15 };
+    struct golden g = {0};
+    golden_load_picture(&g, "ramp", SIDE, SIDE);
+    memset(g.luma, 120, SIDE * SIDE);
+    g.luma[MIDDLE] = 160;
+    golden_compute(&g, "fep13", "authors");
+    /* 440 neighbours of weight exp(-d / h^2); d: two patches differ by 40 in one or two pixels */
+    float predicted = stage_of(&g, "prediction")[MIDDLE];
+    assert_true(predicted >= 120 && predicted < 125);
+    assert_float_equal(stage_of(&g, "residual")[MIDDLE], 160 - predicted, 0);
+    assert_true(stage_of(&g, "deviation")[MIDDLE] < 10);
+    double sum = 1, tap;
+    for (int k = 1; k <= 3; k++)
+        sum += 2 * exp(-k * k * 9 / 98.0);
+    tap = 1 / (sum * sum);
+    assert_float_equal(stage_of(&g, "disorder")[MIDDLE],
+                       stage_of(&g, "weight")[MIDDLE] * tap * (160 - predicted), 1e-5);
+    assert_float_equal(stage_of(&g, "disorder")[MIDDLE + 9], 0, 0);
+    golden_forget_results(&g);
+    golden_forget_picture(&g);
+}
+
 /* --- second implementation -------------------------------------------------------------------- */
 
 static void procedural_pictures_match_the_second_implementation(void **state)
@@ -235,11 +310,15 @@ int main(void)
         cmocka_unit_test(chroma_is_what_the_jpeg_model_transforms),
         cmocka_unit_test(chroma_repeats_the_last_row_and_column_of_an_odd_picture),
         cmocka_unit_test(a_grey_picture_has_neutral_chroma_in_one_channel_and_in_three),
+        cmocka_unit_test(the_logarithm_matches_that_of_the_library),
+        cmocka_unit_test(the_exponential_matches_that_of_the_library_down_to_its_limit),
         cmocka_unit_test(every_stage_has_a_name_of_its_own_and_a_description),
         cmocka_unit_test(stages_have_the_size_that_their_extent_says),
         cmocka_unit_test(a_map_is_the_same_with_stages_and_without_and_absent_stages_are_zero),
         cmocka_unit_test(yang05_takes_masking_back_on_edges_by_the_shares_of_its_variants),
         cmocka_unit_test(yang05_leaves_chroma_stages_zero_where_no_chroma_is_given),
+        cmocka_unit_test(fep13_predicts_what_repeats_and_leaves_a_frame_of_zeros),
+        cmocka_unit_test(fep13_sees_an_outlier_as_disorder_smoothed_where_it_is_calm),
         cmocka_unit_test(procedural_pictures_match_the_second_implementation),
         cmocka_unit_test(photographs_match_the_second_implementation),
     };
