@@ -447,6 +447,7 @@ static void note_own_training(struct work *w, const struct vj_trained *trained)
         for (size_t i = 0; i < w->images->count; i++)
             for (size_t k = 0; k < count; k++)
                 seen += w->images->id[i] == id[k];
+    free(fingerprint);
     free(id);
     if (seen)
         vj_text_add(&w->note, "; NOT A TEST: %zu of %zu images trained or validated these weights",
