@@ -2,12 +2,14 @@
 #include "cuda/module.h"
 
 #include "cuda/device_internal.h"
+#include "cuda/train.h"
 
 #define EXPORTED __attribute__((visibility("default")))
 
 static const struct vj_device_module module = {
     .built = VJ_CUDA_BUILT,
     .ops = &vj_device_cuda,
+    .trainer = &vj_trainer_cuda,
     .count = vj_cuda_count,
     .probe = vj_cuda_probe,
 };

@@ -214,16 +214,19 @@ static int set_desc(cublasLtMatmulDesc_t desc, cublasLtMatmulDescAttributes_t wh
     return VJ_CUBLAS(cublasLtMatmulDescSetAttribute(desc, what, value, size), err);
 }
 
-static int make_desc(struct vj_cuda_net_matmul_op *op, bool a_transposed,
+static int make_desc(struct vj_cuda_net_matmul_op *op, const struct vj_cuda_net_column_matmul *c,
                      enum vj_cuda_precision precision, const void *bias, struct vj_error *err)
 {
-    const cublasOperation_t op_a = a_transposed ? CUBLAS_OP_T : CUBLAS_OP_N;
+    const cublasOperation_t op_a = c->a_transposed ? CUBLAS_OP_T : CUBLAS_OP_N;
+    const cublasOperation_t op_b = c->b_transposed ? CUBLAS_OP_T : CUBLAS_OP_N;
     const cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_BIAS;
     const cudaDataType_t bias_type = element_type(precision);
     int r =
         VJ_CUBLAS(cublasLtMatmulDescCreate(&op->desc, compute_type(precision), CUDA_R_32F), err);
     if (!r)
         r = set_desc(op->desc, CUBLASLT_MATMUL_DESC_TRANSA, &op_a, sizeof(op_a), err);
+    if (!r)
+        r = set_desc(op->desc, CUBLASLT_MATMUL_DESC_TRANSB, &op_b, sizeof(op_b), err);
     if (r || !bias)
         return r;
     r = set_desc(op->desc, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof(epilogue), err);
@@ -309,8 +312,9 @@ int vj_cuda_net_matmul_prepare(struct vj_cuda_net_matmul_op *op, cublasLtHandle_
     const cudaDataType_t type_d = matmul->single_out ? CUDA_R_32F : type;
     memset(op, 0, sizeof(*op));
     op->name = matmul->name;
+    op->accumulate = matmul->accumulate;
     vj_cuda_net_matmul_by_columns(matmul, &c);
-    int r = make_desc(op, c.a_transposed, precision, bias, err);
+    int r = make_desc(op, &c, precision, bias, err);
     if (!r)
         r = make_layout(&op->a, type, &c.a, matmul->batch, err);
     if (!r)
@@ -341,8 +345,9 @@ int vj_cuda_net_matmul_run(const struct vj_cuda_net_matmul_op *op, cublasLtHandl
                            void *workspace, struct vj_error *err)
 {
     /* By columns: the library's A is our B. */
-    return VJ_CUBLAS(cublasLtMatmul(lt, op->desc, &one, b, op->a, a, op->b, &zero, d, op->d, d,
-                                    op->d, &op->algo, workspace, op->workspace, stream),
+    return VJ_CUBLAS(cublasLtMatmul(lt, op->desc, &one, b, op->a, a, op->b,
+                                    op->accumulate ? &one : &zero, d, op->d, d, op->d, &op->algo,
+                                    workspace, op->workspace, stream),
                      err);
 }
 

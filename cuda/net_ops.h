@@ -11,10 +11,12 @@
 #include <cublasLt.h>
 #include <cudnn.h>
 
+#ifdef __cplusplus
 extern "C" {
+#endif
+
 #include "cuda/net_plan.h"
 #include "host/error.h"
-}
 
 /* A convolution of one shape; weights are given with each run. */
 struct vj_cuda_net_conv_op {
@@ -59,6 +61,7 @@ struct vj_cuda_net_matmul_op {
     cublasLtMatmulDesc_t desc;
     cublasLtMatrixLayout_t a, b, d; /* by columns: a is the plan's B, b its A */
     cublasLtMatmulAlgo_t algo;
+    bool accumulate;
     size_t workspace; /* bytes */
 };
 
@@ -72,7 +75,7 @@ int vj_cuda_net_matmul_prepare(struct vj_cuda_net_matmul_op *op, cublasLtHandle_
                                struct vj_error *err);
 void vj_cuda_net_matmul_free(struct vj_cuda_net_matmul_op *op);
 
-/* D = A B (+ bias), row-major as in the plan. */
+/* D = A B (+ bias), or D += A B, row-major as in the plan. */
 int vj_cuda_net_matmul_run(const struct vj_cuda_net_matmul_op *op, cublasLtHandle_t lt,
                            cudaStream_t stream, const void *a, const void *b, void *d,
                            void *workspace, struct vj_error *err);
@@ -80,5 +83,9 @@ int vj_cuda_net_matmul_run(const struct vj_cuda_net_matmul_op *op, cublasLtHandl
 /* "conv1 IMPLICIT_PRECOMP_GEMM fused workspace 0", "affinity algorithm 67 tile 20 ..." */
 int vj_cuda_net_conv_describe(const struct vj_cuda_net_conv_op *op, char *text, size_t size);
 int vj_cuda_net_matmul_describe(const struct vj_cuda_net_matmul_op *op, char *text, size_t size);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -332,7 +332,11 @@ void vj_cuda_net_matmul_by_columns(const struct vj_cuda_net_matmul *rows,
     out->a.cols = rows->b_transposed ? rows->n : rows->k;
     out->a.ld = rows->ld_b;
     out->a.stride = rows->stride_b;
-    out->b = (struct vj_cuda_net_columns){rows->k, rows->m, rows->ld_a, rows->stride_a};
+    out->b_transposed = rows->a_transposed;
+    out->b.rows = rows->a_transposed ? rows->m : rows->k;
+    out->b.cols = rows->a_transposed ? rows->k : rows->m;
+    out->b.ld = rows->ld_a;
+    out->b.stride = rows->stride_a;
     out->d = (struct vj_cuda_net_columns){rows->n, rows->m, rows->ld_d, rows->stride_d};
 }
 

@@ -74,7 +74,7 @@ struct vj_cuda_net_pool_shape {
 
 /*
  * Row-major products D[m][n] = A[m][k] B[k][n], `batch` of them; ld_* are elements between rows,
- * stride_* between products. b_transposed: B is stored as [n][k].
+ * stride_* between products. a_transposed: A is stored as [k][m]; b_transposed: B as [n][k].
  */
 struct vj_cuda_net_matmul {
     const char *name;
@@ -84,19 +84,21 @@ struct vj_cuda_net_matmul {
     bool b_transposed;
     bool bias;       /* a vector of n is added to every row of D */
     bool single_out; /* D is single precision even when A and B are half */
+    bool a_transposed;
+    bool accumulate; /* the product is added to what D holds */
 };
 
 /*
  * The same for a library that stores matrices by columns: its A is our B, its B our A, its D our D
- * transposed, and nothing moves in memory. Its product is D'[m][n] = op(A')[m][k] B'[k][n], with
- * m, n exchanged.
+ * transposed, and nothing moves in memory. Its product is D'[m][n] = op(A')[m][k] op(B')[k][n],
+ * with m, n exchanged.
  */
 struct vj_cuda_net_columns {
     size_t rows, cols, ld, stride; /* as stored, before op */
 };
 struct vj_cuda_net_column_matmul {
     size_t m, n, k;
-    bool a_transposed;
+    bool a_transposed, b_transposed;
     struct vj_cuda_net_columns a, b, d;
 };
 

@@ -16,8 +16,6 @@ static int open_cuda(struct vj_trainer *t, const struct vj_device_selection *sel
         return r;
     if (s.count > 1)
         return vj_fail(err, -EINVAL, "%d GPUs, training uses one; name it as cuda:N", s.count);
-    if (!module->trainer)
-        return vj_fail(err, -ENODEV, "the CUDA module cannot train");
     r = module->trainer->open(&t->state, plan, s.ordinal[0], err);
     if (!r)
         t->ops = module->trainer;

@@ -82,8 +82,10 @@ static void *device_noise(enum vj_cuda_precision precision, size_t count)
 static double ceiling(enum vj_cuda_precision precision, cudaStream_t stream)
 {
     const size_t n = 8192;
-    const struct vj_cuda_net_matmul matmul = {"ceiling", n, n, n, n,     n,     n,
-                                              1,         0, 0, 0, false, false, false};
+    struct vj_cuda_net_matmul matmul = {};
+    matmul.name = "ceiling";
+    matmul.m = matmul.n = matmul.k = matmul.ld_a = matmul.ld_b = matmul.ld_d = n;
+    matmul.batch = 1;
     struct vj_cuda_net_matmul_op op;
     cublasLtHandle_t lt;
     cudaEvent_t from, to;

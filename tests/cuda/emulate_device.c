@@ -22,6 +22,7 @@
 #include "cuda/jpeg.h"
 #include "cuda/patch.h"
 #include "cuda/quality.h"
+#include "cuda/train.h"
 #include "host/checked.h"
 #include "host/jpeg_plan.h"
 #include "host/net.h"
@@ -817,3 +818,6 @@ void vj_cuda_networks_libraries(char *text, size_t size)
 {
     snprintf(text, size, "emulated");
 }
+
+/* Training has its own emulation, emulate_train.c; the module's table must name something. */
+const struct vj_trainer_ops vj_trainer_cuda = {.name = "cuda"};

@@ -119,7 +119,7 @@ static void channels_in_memory_are_whole_16_byte_groups_and_cover_the_weights(vo
 
 /* ---- products: rows and columns ---- */
 
-/* What BLAS documents: matrices by columns, D[i + j ld] = sum_l op(A)[i, l] B[l, j]. */
+/* What BLAS documents: matrices by columns, D[i + j ld] = sum_l op(A)[i, l] op(B)[l, j]. */
 static void product_by_columns(const struct vj_cuda_net_column_matmul *c, size_t batch,
                                const double *a, const double *b, double *d)
 {
@@ -129,10 +129,11 @@ static void product_by_columns(const struct vj_cuda_net_column_matmul *c, size_t
                 double sum = 0;
                 for (size_t l = 0; l < c->k; l++) {
                     const size_t row = c->a_transposed ? l : i, col = c->a_transposed ? i : l;
+                    const size_t row_b = c->b_transposed ? j : l, col_b = c->b_transposed ? l : j;
                     assert_true(row < c->a.rows && col < c->a.cols);
-                    assert_true(l < c->b.rows && j < c->b.cols);
+                    assert_true(row_b < c->b.rows && col_b < c->b.cols);
                     sum += a[p * c->a.stride + row + col * c->a.ld] *
-                           b[p * c->b.stride + l + j * c->b.ld];
+                           b[p * c->b.stride + row_b + col_b * c->b.ld];
                 }
                 assert_true(i < c->d.rows && j < c->d.cols);
                 d[p * c->d.stride + i + j * c->d.ld] = sum;
@@ -145,14 +146,15 @@ static double element_by_rows(const struct vj_cuda_net_matmul *m, size_t p, size
 {
     double sum = 0;
     for (size_t l = 0; l < m->k; l++)
-        sum += a[p * m->stride_a + row * m->ld_a + l] *
+        sum += a[p * m->stride_a + (m->a_transposed ? l * m->ld_a + row : row * m->ld_a + l)] *
                b[p * m->stride_b + (m->b_transposed ? col * m->ld_b + l : l * m->ld_b + col)];
     return sum;
 }
 
 static void compare_products(const struct vj_cuda_net_matmul *m)
 {
-    const size_t size_a = (m->batch - 1) * m->stride_a + m->m * m->ld_a;
+    const size_t rows_a = m->a_transposed ? m->k : m->m;
+    const size_t size_a = (m->batch - 1) * m->stride_a + rows_a * m->ld_a;
     const size_t rows_b = m->b_transposed ? m->n : m->k;
     const size_t size_b = (m->batch - 1) * m->stride_b + rows_b * m->ld_b;
     const size_t size_d = (m->batch - 1) * m->stride_d + m->m * m->ld_d;
@@ -175,14 +177,17 @@ static void products_by_columns_are_the_products_by_rows(void **state)
 {
     (void)state;
     const struct vj_cuda_net_matmul list[] = {
-        {"square", 4, 4, 4, 4, 4, 4, 1, 0, 0, 0, false, false, false},
-        {"wide", 2, 7, 3, 3, 7, 7, 1, 0, 0, 0, false, false, false},
-        {"padded rows", 5, 3, 4, 9, 6, 8, 1, 0, 0, 0, false, true, false},
-        {"transposed", 5, 3, 4, 4, 4, 3, 1, 0, 0, 0, true, false, false},
-        {"batch", 3, 5, 2, 2, 5, 5, 4, 6, 10, 15, false, false, true},
-        {"transposed batch", 3, 5, 2, 4, 3, 7, 3, 17, 19, 23, true, false, true},
-        {"one B for all", 3, 2, 6, 6, 2, 2, 5, 18, 0, 6, false, false, false},
-        {"single row", 1, 9, 5, 5, 9, 9, 2, 5, 45, 9, false, false, false},
+        {"square", 4, 4, 4, 4, 4, 4, 1, 0, 0, 0, false, false, false, false, false},
+        {"wide", 2, 7, 3, 3, 7, 7, 1, 0, 0, 0, false, false, false, false, false},
+        {"padded rows", 5, 3, 4, 9, 6, 8, 1, 0, 0, 0, false, true, false, false, false},
+        {"transposed", 5, 3, 4, 4, 4, 3, 1, 0, 0, 0, true, false, false, false, false},
+        {"batch", 3, 5, 2, 2, 5, 5, 4, 6, 10, 15, false, false, true, false, false},
+        {"transposed batch", 3, 5, 2, 4, 3, 7, 3, 17, 19, 23, true, false, true, false, false},
+        {"one B for all", 3, 2, 6, 6, 2, 2, 5, 18, 0, 6, false, false, false, false, false},
+        {"single row", 1, 9, 5, 5, 9, 9, 2, 5, 45, 9, false, false, false, false, false},
+        {"A transposed", 5, 3, 4, 5, 3, 3, 1, 0, 0, 0, false, false, false, true, false},
+        {"both", 5, 3, 4, 9, 6, 8, 1, 0, 0, 0, true, false, false, true, false},
+        {"A in a batch", 3, 5, 2, 4, 6, 7, 3, 17, 19, 23, false, false, true, true, false},
     };
     for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
         compare_products(&list[i]);

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* What the stand-ins for NVIDIA's libraries share. */
+#ifndef VJ_TESTS_CUDA_EMULATE_NUMBERS_H
+#define VJ_TESTS_CUDA_EMULATE_NUMBERS_H
+
+#include "tests/cuda/emulate.h"
+
+#include "cuda/net_body.h"
+
+/* Elements as floats; the caller frees. */
+static inline float *emulate_widen(const void *from, size_t count, bool half)
+{
+    float *wide = malloc(count * sizeof(float));
+#pragma omp parallel for
+    for (size_t i = 0; i < count; i++)
+        wide[i] = vj_cuda_net_get(from, i, half);
+    return wide;
+}
+
+#endif
