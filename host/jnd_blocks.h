@@ -184,5 +184,6 @@ extern const struct vj_jnd_model vj_jnd_chou95;
 extern const struct vj_jnd_model vj_jnd_yang05;
 extern const struct vj_jnd_model vj_jnd_fep13;
 extern const struct vj_jnd_model vj_jnd_epc17;
+extern const struct vj_jnd_model vj_jnd_klt22;
 
 #endif

@@ -14,7 +14,7 @@
 #include "host/simd.h"
 
 const struct vj_jnd_model *const vj_jnd_models[] = {&vj_jnd_chou95, &vj_jnd_yang05, &vj_jnd_fep13,
-                                                    &vj_jnd_epc17, NULL};
+                                                    &vj_jnd_epc17,  &vj_jnd_klt22,  NULL};
 
 static const char *const scale_names[] = {"minmax", "max", "none", NULL};
 

@@ -93,7 +93,8 @@ struct golden {
     size_t plane_count;
     float *values; /* the whole of FILE.f32 */
     size_t value_count;
-    double worst;
+    bool of_map;  /* the line being read is about a map, not a stage */
+    double worst; /* of maps */
     size_t checked;
 };
 
@@ -194,7 +195,8 @@ static const float *golden_stage(const struct golden *g, const char *stage, size
 static void golden_compare(struct golden *g, const char *line, size_t at, double got, double wanted)
 {
     double off = fabs(got - wanted), limit = 1e-4 + 1e-5 * fabs(wanted);
-    g->worst = off > g->worst ? off : g->worst;
+    if (g->of_map && off > g->worst)
+        g->worst = off;
     g->checked++;
     if (!(off <= limit))
         fail_msg("%.100s: value %zu is %.9g, not %.9g", line, at, got, wanted);
@@ -231,6 +233,7 @@ static void golden_line(struct golden *g, const char *line)
     rest += used;
     size_t count;
     const float *plane = golden_stage(g, stage, &count);
+    g->of_map = strcmp(stage, "map") == 0;
     if (strcmp(form, "digest") == 0) {
         golden_digest(plane, count, line, rest);
     } else if (strcmp(form, "full") == 0) {
@@ -297,7 +300,7 @@ static void golden_check(const char *name, bool photographs)
     }
     assert_true(lines > 50);
     assert_true(g.checked > 500);
-    print_message("%zu results, %zu values, largest difference %.2g grey levels\n", lines,
+    print_message("%zu results, %zu values, maps differ by at most %.2g grey levels\n", lines,
                   g.checked, g.worst);
     golden_forget_results(&g);
     golden_forget_picture(&g);

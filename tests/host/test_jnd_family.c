@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <math.h>
 
+#include "host/eigen.h"
 #include "host/jnd_blocks.h"
 #include "host/jnd_map.h"
 #include "host/jnd_math.h"
@@ -289,6 +290,101 @@ static void fep13_sees_an_outlier_as_disorder_smoothed_where_it_is_calm(void **s
     golden_forget_picture(&g);
 }
 
+/* --- klt22 ------------------------------------------------------------------------------------ */
+
+static void eigenvectors_rebuild_the_matrix_and_are_orthonormal(void **state)
+{
+    (void)state;
+    enum { MOST = 64 };
+    static double a[MOST * MOST], work[MOST * MOST], vector[MOST * MOST], value[MOST];
+    static const size_t orders[] = {1, 2, 3, 17, 64};
+    for (size_t o = 0; o < sizeof(orders) / sizeof(orders[0]); o++) {
+        size_t n = orders[o];
+        for (size_t i = 0; i < n * n; i++) { /* eigenvalues of both signs, over ten decades */
+            size_t row = i / n, column = i % n, low = row < column ? row : column;
+            size_t high = row + column - low;
+            double random = vj_random4(3, VJ_RNG_TEST, low, (uint32_t)high).v[0] / 4294967296.0;
+            a[i] = work[i] = (random - 0.4) * pow(10, -0.15 * (double)(row + column));
+        }
+        vj_eigen_symmetric(n, work, value, vector);
+        for (size_t i = 0; i < n; i++) {
+            assert_true(i == 0 || value[i] <= value[i - 1]);
+            for (size_t j = 0; j < n; j++) {
+                double rebuilt = 0, product = 0;
+                for (size_t k = 0; k < n; k++) {
+                    rebuilt += value[k] * vector[k * n + i] * vector[k * n + j];
+                    product += vector[i * n + k] * vector[j * n + k];
+                }
+                assert_true(fabs(rebuilt - a[i * n + j]) < 1e-14);
+                assert_true(fabs(product - (i == j)) < 1e-13);
+            }
+        }
+    }
+}
+
+static void eigenvalues_are_those_that_are_known_in_closed_form(void **state)
+{
+    (void)state;
+    enum { N = 30 };
+    double a[N * N] = {0}, value[N], vector[N * N];
+    for (size_t i = 0; i < N; i++) { /* second difference: 2 - 2 cos(k pi / (N + 1)) */
+        a[i * N + i] = 2;
+        if (i)
+            a[i * N + i - 1] = a[(i - 1) * N + i] = -1;
+    }
+    vj_eigen_symmetric(N, a, value, vector);
+    for (size_t i = 0; i < N; i++)
+        assert_true(fabs(value[i] - 2 + 2 * cos((double)(N - i) * M_PI / (N + 1))) < 1e-13);
+    double zero[9] = {0};
+    vj_eigen_symmetric(3, zero, value, vector);
+    for (size_t i = 0; i < 9; i++)
+        assert_true(vector[i] == (i % 4 == 0));
+}
+
+static void klt22_refuses_fewer_than_65_blocks_with_their_number(void **state)
+{
+    (void)state;
+    enum { WIDTH = 71, HEIGHT = 79 };
+    uint8_t luma[WIDTH * HEIGHT] = {0};
+    float map[WIDTH * HEIGHT];
+    struct vj_error err = {0};
+    struct vj_jnd_workspace *ws;
+    size_t bytes = vj_jnd_workspace_bytes(&vj_jnd_klt22, WIDTH + 1, HEIGHT + 1, 1);
+    assert_int_equal(vj_jnd_workspace_create(&ws, bytes, 1, &err), 0);
+    struct vj_jnd_job job = {.luma = luma, .width = WIDTH, .height = HEIGHT - 8, .map = map};
+    assert_int_equal(vj_jnd_run(&vj_jnd_klt22, &job, ws, &err), -EINVAL);
+    vj_assert_contains(err.text, "71x71");
+    vj_assert_contains(err.text, "at least 65 whole blocks of 8x8 pixels, these are 64");
+    job.height = HEIGHT;
+    assert_int_equal(vj_jnd_run(&vj_jnd_klt22, &job, ws, &err), 0); /* 72 */
+    for (size_t i = 0; i < WIDTH * HEIGHT; i++)
+        assert_float_equal(map[i], 0, 0); /* black: nothing is missing */
+    job.width = 7;
+    assert_int_equal(vj_jnd_run(&vj_jnd_klt22, &job, ws, &err), -EINVAL);
+    vj_jnd_workspace_free(ws);
+}
+
+static void klt22_rebuilds_a_picture_of_few_patterns_exactly(void **state)
+{
+    (void)state;
+    enum { SIDE = 80 };
+    struct golden g = {0};
+    golden_load_picture(&g, "ramp", SIDE, SIDE);
+    for (size_t i = 0; i < SIDE * SIDE; i++) { /* every block is one of two, or a mixture */
+        size_t x = i % SIDE, y = i / SIDE, block = x / 8 + y / 8 * 10;
+        g.luma[i] = (uint8_t)(100 + block % 7 * 9 * (x % 8 < 4) + block % 5 * 12 * (y % 8 < 3));
+    }
+    golden_compute(&g, "klt22", "raw");
+    const float *variance = stage_of(&g, "variance"), *map = g.planes[g.plane_count - 1];
+    assert_true(variance[1] > 10);
+    assert_float_equal(variance[3], 0, 1e-9);
+    for (size_t i = 0; i < SIDE * SIDE; i++)
+        assert_float_equal(map[i], 0, 1e-6);
+    assert_true(stage_of(&g, "psnr")[0] > 200);
+    golden_forget_results(&g);
+    golden_forget_picture(&g);
+}
+
 /* --- second implementation -------------------------------------------------------------------- */
 
 static void procedural_pictures_match_the_second_implementation(void **state)
@@ -319,6 +415,10 @@ int main(void)
         cmocka_unit_test(yang05_leaves_chroma_stages_zero_where_no_chroma_is_given),
         cmocka_unit_test(fep13_predicts_what_repeats_and_leaves_a_frame_of_zeros),
         cmocka_unit_test(fep13_sees_an_outlier_as_disorder_smoothed_where_it_is_calm),
+        cmocka_unit_test(eigenvectors_rebuild_the_matrix_and_are_orthonormal),
+        cmocka_unit_test(eigenvalues_are_those_that_are_known_in_closed_form),
+        cmocka_unit_test(klt22_refuses_fewer_than_65_blocks_with_their_number),
+        cmocka_unit_test(klt22_rebuilds_a_picture_of_few_patterns_exactly),
         cmocka_unit_test(procedural_pictures_match_the_second_implementation),
         cmocka_unit_test(photographs_match_the_second_implementation),
     };
