@@ -309,9 +309,9 @@ static void the_taps_are_those_of_the_recursion(void **state)
 }
 
 /*
- * Zeros lie outside the plane, and a pixel at the edge has half of its window there. On constant
- * planes nothing but the border makes variance, so the sub-scores follow from the one-dimensional
- * sums of the taps within a side: here of 8 pixels, where every pixel but none is free of it.
+ * Zeros lie outside the plane, and a pixel at the edge has nearly half of its window there. On
+ * constant planes nothing but the border makes variance, so the sub-scores follow from the sums of
+ * those taps that lie within a side; of 8 pixels, so that the border reaches every one of them.
  */
 static void the_border_is_zero_and_not_renormalised(void **state)
 {
