@@ -30,7 +30,7 @@ struct entry {
 /* What one thread needs. */
 struct scratch {
     struct vj_jpeg_scratch *jpeg;
-    uint8_t *grey; /* patches of one channel; NULL until a grey picture comes */
+    uint8_t *grey; /* patches of one channel, before they are replicated */
 };
 
 struct vj_train_pictures {
