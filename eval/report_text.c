@@ -133,6 +133,20 @@ static void add_origin(struct vj_text *out, const struct vj_report *r)
     vj_report_field(out, "results", vj_report_or_dash(r->results_file));
 }
 
+/* What the data set's loader found: shown where there is something to say. */
+static void add_findings(struct vj_text *out, const struct vj_report *r)
+{
+    enum { SHOWN = 300 };
+    if (r->axis && *r->axis)
+        vj_report_field(out, "axis", r->axis);
+    if (!r->excluded || !*r->excluded)
+        return;
+    char line[SHOWN + 80];
+    snprintf(line, sizeof(line), "%.*s%s", SHOWN, r->excluded,
+             strlen(r->excluded) > SHOWN ? "... (all in the attribute dataset_excluded)" : "");
+    vj_report_field(out, "not used", line);
+}
+
 static void add_header(struct vj_text *out, const struct vj_report *r)
 {
     char line[512];
@@ -163,6 +177,7 @@ static void add_header(struct vj_text *out, const struct vj_report *r)
              vj_report_or_dash(r->candidates), r->qf_first, r->qf_last);
     vj_report_field(out, "candidates", line);
     vj_report_field(out, "folds", vj_report_or_dash(r->folds));
+    add_findings(out, r);
     if (!r->runs)
         add_origin(out, r);
     if (r->resamples) {
