@@ -307,7 +307,8 @@ static void add_metrics_of(struct vj_text *out, const struct vj_report_row *row)
     for (int m = 0; m < VJ_METRIC_COUNT; m++) {
         const struct vj_metric_info *info = vj_metric_info((enum vj_metric)m);
         const struct vj_metric_value *v = value_of(pooled_of(row), (enum vj_metric)m);
-        int decimals = info->is_share ? 2 : m == VJ_METRIC_DMS_SSIM ? 5 : 3;
+        bool small = m == VJ_METRIC_SUR_MAE || m == VJ_METRIC_BHATTACHARYYA;
+        int decimals = info->is_share ? 2 : m == VJ_METRIC_DMS_SSIM ? 5 : small ? 4 : 3;
         const char *units = info->is_share ? "%" : info->units;
         vj_table_cell(&table, "%s", info->name);
         number_cell(&table, v, info->is_share, "", decimals);
