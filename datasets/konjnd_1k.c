@@ -4,8 +4,9 @@
  * assessment of picturewise just noticeable difference", 2022): 504 sources of 640x480. `root` is
  * the folder KonJND-1k as unpacked: subjective_ratings.csv         image_id,Compression type,No. of
  * ratings,mean,std,ratings source_image/SRC0001.png jpeg/SRC0001_JPEG_001.jpg      .. _100.jpg
- * Which sources are JPEG is said by the CSV's column, not by their numbers; BPG rows are passed
- * over.
+ * Which sources are JPEG is said by the CSV's column, not by their numbers. Rows of BPG, whose
+ * candidates are no JPEG files, and of any other type are no items; info.excluded counts and names
+ * them.
  *
  * Labels: mean by default; median, sur50, sur75. All are computed from the row's list of ratings,
  * each rating being one subject's JND (1..100, in file-index units). Ratings are of the flicker
@@ -20,6 +21,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +45,12 @@ struct konjnd_row {
     int id;
 };
 
+/* Numbers of sources, in the order of the file. */
+struct numbers {
+    int *id;
+    size_t count, capacity;
+};
+
 struct konjnd {
     char *root;
     char *file; /* the CSV */
@@ -52,6 +60,7 @@ struct konjnd {
     bool reversed; /* file index = 101 - QF */
     struct konjnd_row *rows;
     size_t count;
+    struct numbers bpg, other; /* rows that are no items */
 };
 
 struct columns {
@@ -67,6 +76,8 @@ static void konjnd_close(void *state)
         free(k->rows[i].ratings);
     }
     free(k->rows);
+    free(k->bpg.id);
+    free(k->other.id);
     free(k->root);
     free(k->file);
     free(k);
@@ -166,6 +177,69 @@ static int add_row(struct konjnd *k, size_t *room, const struct vj_csv *csv,
     return rc;
 }
 
+/* ---- rows that are no items ---- */
+
+/* Keeps the number of the row's source; 0 where its name is none. */
+static int exclude_row(struct konjnd *k, struct numbers *list, const struct vj_csv *csv,
+                       const struct columns *at, struct vj_error *err)
+{
+    if (list->count == list->capacity) {
+        size_t more = list->capacity ? 2 * list->capacity : 512;
+        int *grown = reallocarray(list->id, more, sizeof(*grown));
+        if (!grown)
+            return vj_fail(err, -ENOMEM, "%s: out of memory", k->file);
+        list->id = grown;
+        list->capacity = more;
+    }
+    list->id[list->count++] = vj_numbered_name(vj_csv_field(csv, at->image), "SRC", 4, ".png");
+    return 0;
+}
+
+static int compare_ints(const void *a, const void *b)
+{
+    int x = *(const int *)a, y = *(const int *)b;
+    return (x > y) - (x < y);
+}
+
+/* Appends to a text of `size` bytes; what does not fit is cut off and ends in "...". */
+__attribute__((format(printf, 3, 4))) static void append(char *text, size_t size,
+                                                         const char *format, ...)
+{
+    size_t used = strlen(text);
+    va_list args;
+    va_start(args, format);
+    int wanted = vsnprintf(text + used, size - used, format, args);
+    va_end(args);
+    if (wanted >= (int)(size - used))
+        memcpy(text + size - 4, "...", 4);
+}
+
+/* "504 rows of type BPG: SRC0505-SRC1008" */
+static void describe_excluded(char *text, size_t size, const struct numbers *list, const char *type)
+{
+    size_t nameless = 0;
+    const char *separator = ": ";
+    if (!list->count)
+        return;
+    qsort(list->id, list->count, sizeof(*list->id), compare_ints);
+    append(text, size, "%s%zu row%s of %s", *text ? "; " : "", list->count,
+           list->count == 1 ? "" : "s", type);
+    while (nameless < list->count && list->id[nameless] == 0)
+        nameless++;
+    for (size_t i = nameless; i < list->count;) {
+        size_t end = i + 1;
+        while (end < list->count && list->id[end] <= list->id[end - 1] + 1)
+            end++;
+        append(text, size, "%sSRC%04d", separator, list->id[i]);
+        if (list->id[end - 1] != list->id[i])
+            append(text, size, "-SRC%04d", list->id[end - 1]);
+        separator = ", ";
+        i = end;
+    }
+    if (nameless)
+        append(text, size, "%s%zu without such a name", separator, nameless);
+}
+
 static int find_columns(struct columns *at, const struct vj_csv *csv, struct vj_error *err)
 {
     int rc = vj_csv_column(csv, "image_id", true, &at->image, err);
@@ -189,8 +263,14 @@ static int read_rows(struct konjnd *k, struct vj_error *err)
     rc = find_columns(&at, csv, err);
     for (bool more = true; !rc && more;) {
         rc = vj_csv_next(csv, &more, err);
-        if (!rc && more && strcasecmp(vj_csv_field(csv, at.type), "JPEG") == 0)
+        if (rc || !more)
+            break;
+        if (strcasecmp(vj_csv_field(csv, at.type), "JPEG") == 0)
             rc = add_row(k, &room, csv, &at, err);
+        else if (strcasecmp(vj_csv_field(csv, at.type), "BPG") == 0)
+            rc = exclude_row(k, &k->bpg, csv, &at, err);
+        else
+            rc = exclude_row(k, &k->other, csv, &at, err);
     }
     vj_csv_close(csv);
     if (!rc && k->count == 0)
@@ -421,6 +501,8 @@ static int konjnd_open(void **state, const struct vj_dataset_options *opt,
     }
     vj_label_describe(info->label_definition, sizeof(info->label_definition), k->label, 1);
     vj_candidates_record(info, k->candidates);
+    describe_excluded(info->excluded, sizeof(info->excluded), &k->bpg, "type BPG");
+    describe_excluded(info->excluded, sizeof(info->excluded), &k->other, "no known type");
     info->human_labels = k->label != VJ_LABEL_NONE;
     *state = k;
     return 0;

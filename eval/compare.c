@@ -12,7 +12,7 @@
 struct pair_row {
     double error;    /* |error a| - |error b| */
     double right;    /* pairs a has right less pairs b has right */
-    double pairs;    /* pairs, 0 when there is one level only */
+    double pairs;    /* pairs, 0 when no level is below the anchor */
     uint64_t only_a; /* pairs only a has right */
     uint64_t only_b; /* pairs only b has right */
 };
@@ -28,9 +28,9 @@ static struct pair_row compare_image(const struct vj_truth *truth, const struct 
     int32_t qf = truth->qf_true[image];
     struct pair_row row = {
         .error = abs(a->qf_pred[image] - qf) - abs(b->qf_pred[image] - qf),
-        .pairs = truth->levels - 1,
+        .pairs = vj_pair_levels(truth, image),
     };
-    for (int level = 0; level < truth->levels - 1; level++) {
+    for (int level = 0; level < row.pairs; level++) {
         bool is = truth->qf_first + level <= qf;
         bool right_a = vj_calls_lossy(truth, a, pairs_a, image, level) == is;
         bool right_b = vj_calls_lossy(truth, b, pairs_b, image, level) == is;

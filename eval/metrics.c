@@ -45,6 +45,10 @@ static const struct vj_metric_info infos[VJ_METRIC_COUNT] = {
     [VJ_METRIC_SUR_MAE] = {"sur_mae", "mean absolute error of the satisfied user ratio", "", false},
     [VJ_METRIC_BHATTACHARYYA] = {"bhattacharyya",
                                  "mean Bhattacharyya distance of the JND distributions", "", false},
+    [VJ_METRIC_ABS_DPSNR_Y_SUR50] = {"abs_dpsnr_y_sur50",
+                                     "mean absolute difference of PSNR-Y at the median JND, where "
+                                     "the curves reach 50 %",
+                                     "dB", false},
 };
 
 const struct vj_metric_info *vj_metric_info(enum vj_metric metric)
@@ -95,6 +99,7 @@ static const struct rule {
     [VJ_METRIC_PAST_JND_SHARE] = {MEAN, VJ_SUM_ERROR_N, VJ_SUM_PAST, 0, 0, 0},
     [VJ_METRIC_SUR_MAE] = {MEAN, VJ_SUM_SUR_N, VJ_SUM_SUR, 0, 0, 0},
     [VJ_METRIC_BHATTACHARYYA] = {MEAN, VJ_SUM_BHATTACHARYYA_N, VJ_SUM_BHATTACHARYYA, 0, 0, 0},
+    [VJ_METRIC_ABS_DPSNR_Y_SUR50] = {MEAN, VJ_SUM_SUR_DPSNR_N, VJ_SUM_SUR_DPSNR, 0, 0, 0},
 };
 
 static double quotient(double a, double b)

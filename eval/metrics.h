@@ -8,8 +8,8 @@
  * never 0 or NaN. Names are those of /metrics/<name> in the results file.
  *
  * Rates and quality of a prediction are those of the candidate at the quality factor named. Pairs
- * are every level but the highest against the highest, the anchor; an image at its true PW-JND is
- * lossy.
+ * are every level below the anchor, or below the highest level where the anchor lies above them
+ * all, against the anchor; an image at its true PW-JND is lossy.
  */
 #ifndef VJ_EVAL_METRICS_H
 #define VJ_EVAL_METRICS_H
@@ -45,6 +45,7 @@ enum vj_metric {
     VJ_METRIC_PAST_JND_SHARE,  /* share of images with pred < true */
     VJ_METRIC_SUR_MAE,       /* mean over images and levels |SUR predicted - SUR of the subjects| */
     VJ_METRIC_BHATTACHARYYA, /* mean Bhattacharyya distance of the JND distributions, see below */
+    VJ_METRIC_ABS_DPSNR_Y_SUR50, /* mean |PSNR-Y at the predicted SUR 50 % - at the subjects'| */
     VJ_METRIC_COUNT,
 };
 
@@ -68,10 +69,13 @@ struct vj_truth {
     int qf_first;           /* quality factor of level 0, >= 0 */
     const int32_t *qf_true; /* [count] 0 .. 1023, or -1 unknown */
     const int32_t *fold;    /* [count] >= 0, or -1 none */
-    const uint32_t *bytes;  /* [count, levels]; 0 = unknown */
-    const float *psnr_y;  /* [count, levels] dB; NaN = unknown, +infinity for identical pictures */
-    const float *ms_ssim; /* [count, levels]; NaN = unknown */
-    const float *sur;     /* [count, levels] share who see no difference; NaN = no subjects */
+    /* [count] quality factor of the picture that candidates are compared with: JND 1 of MCL-JCI
+     * 100, JND 2 the image's JND 1; 0 = the source itself, above all candidates; NULL = all 0 */
+    const int32_t *anchor;
+    const uint32_t *bytes; /* [count, levels]; 0 = unknown */
+    const float *psnr_y;   /* [count, levels] dB; NaN = unknown, +infinity for identical pictures */
+    const float *ms_ssim;  /* [count, levels]; NaN = unknown */
+    const float *sur;      /* [count, levels] share who see no difference; NaN = no subjects */
 };
 
 /* What one predictor says of them. */
@@ -134,7 +138,8 @@ struct vj_metrics_table {
  * is that of normal distributions with the same means and variances (our reading of SUR-Net, QoMEX
  * 2019, whose formula is not in public text),
  *     (m1 - m2)^2 / (4 (v1 + v2)) + ln((v1 + v2) / (2 sqrt(v1 v2))) / 2.
- * An image where a variance is 0 is left out.
+ * An image where a variance is 0 is left out. abs_dpsnr_y_sur50 compares the candidates at the
+ * lowest levels where the curves reach 1/2, the median JNDs; an image without one is left out.
  *
  * boot:  NULL = no intervals
  * out:   zeroed on failure

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "eval/sur.h"
 #include "host/checked.h"
 
 enum {
@@ -61,6 +62,8 @@ static int check_image(const struct vj_truth *truth, const struct vj_prediction 
         check_qf("qf_true", truth->qf_true ? truth->qf_true[image] : VJ_EVAL_UNKNOWN, image, err);
     if (!rc)
         rc = check_qf("qf_pred", prediction->qf_pred[image], image, err);
+    if (!rc && truth->anchor)
+        rc = check_qf("the anchor", truth->anchor[image], image, err);
     if (!rc)
         rc = check_sur(row_of(truth->sur, truth, image), truth->levels, "sur", image, err);
     if (!rc)
@@ -90,6 +93,14 @@ static int level_of(const struct vj_truth *truth, int32_t qf)
     return qf >= 0 && level >= 0 && level < truth->levels ? level : -1;
 }
 
+int vj_pair_levels(const struct vj_truth *truth, size_t image)
+{
+    int most = truth->levels - 1;
+    int below =
+        truth->anchor && truth->anchor[image] > 0 ? truth->anchor[image] - truth->qf_first : most;
+    return below < 0 ? 0 : below < most ? below : most;
+}
+
 static enum vj_pair_source find_pair_source(const struct vj_truth *truth,
                                             const struct vj_prediction *prediction)
 {
@@ -99,7 +110,7 @@ static enum vj_pair_source find_pair_source(const struct vj_truth *truth,
         if (prediction->qf_pred[i] < 0 || true_qf(truth, i) < 0)
             continue;
         const uint8_t *lossy = prediction->lossy + i * (size_t)truth->levels;
-        for (int level = 0; level < truth->levels - 1; level++) {
+        for (int level = 0; level < vj_pair_levels(truth, i); level++) {
             if (lossy[level] == VJ_LOSSY_UNANSWERED)
                 return VJ_PAIRS_FROM_STEP;
         }
@@ -130,10 +141,9 @@ static void add_pairs(double *row, const struct vj_truth *truth,
                       const struct vj_prediction *prediction, enum vj_pair_source pairs,
                       size_t image)
 {
-    if (truth->levels < 2)
-        return;
-    row[VJ_SUM_PAIRS_N] = 1;
-    for (int level = 0; level < truth->levels - 1; level++) {
+    int levels = vj_pair_levels(truth, image);
+    row[VJ_SUM_PAIRS_N] = levels > 0;
+    for (int level = 0; level < levels; level++) {
         bool is = truth->qf_first + level <= truth->qf_true[image];
         bool called = vj_calls_lossy(truth, prediction, pairs, image, level);
         if (called)
@@ -221,17 +231,26 @@ static double bhattacharyya(const float *a, const float *b, int levels)
     return (ma - mb) * (ma - mb) / (4 * (va + vb)) + log((va + vb) / (2 * sqrt(va * vb))) / 2;
 }
 
-static void add_sur(double *row, const float *subjects, const float *predicted, int levels)
+static void add_sur(double *row, const struct vj_truth *truth,
+                    const struct vj_prediction *prediction, size_t image)
 {
+    const float *subjects = row_of(truth->sur, truth, image);
+    const float *predicted = row_of(prediction->sur, truth, image);
+    const float *psnr_y = row_of(truth->psnr_y, truth, image);
+    int levels = truth->levels;
+    double sum = 0;
     if (!subjects || !predicted)
         return;
-    double sum = 0;
     for (int i = 0; i < levels; i++)
         sum += fabs((double)subjects[i] - (double)predicted[i]);
     if (isnan(sum))
         return;
     add_if_finite(row, VJ_SUM_SUR_N, sum / levels);
     add_if_finite(row, VJ_SUM_BHATTACHARYYA_N, bhattacharyya(subjects, predicted, levels));
+    int median = vj_sur_median_level(subjects, levels);
+    int median_pred = vj_sur_median_level(predicted, levels);
+    if (psnr_y && median >= 0 && median_pred >= 0)
+        add_if_finite(row, VJ_SUM_SUR_DPSNR_N, fabs(loss(psnr_y, median, median_pred)));
 }
 
 static void fill_row(struct vj_rows *rows, const struct vj_truth *truth,
@@ -256,8 +275,7 @@ static void fill_row(struct vj_rows *rows, const struct vj_truth *truth,
     if (level_true >= 0 && level_pred >= 0)
         add_quality(row, truth, image, level_true, level_pred);
     add_rates(row, truth, image, level_true, level_pred);
-    add_sur(row, row_of(truth->sur, truth, image), row_of(prediction->sur, truth, image),
-            truth->levels);
+    add_sur(row, truth, prediction, image);
 }
 
 int vj_rows_init(struct vj_rows *rows, const struct vj_truth *truth,

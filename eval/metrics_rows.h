@@ -42,8 +42,9 @@ enum vj_sum {
     VJ_SUM_SUR,
     VJ_SUM_BHATTACHARYYA_N,
     VJ_SUM_BHATTACHARYYA,
-    VJ_SUM_PADDING, /* rows of 28 doubles: seven AVX registers */
-    VJ_SUMS,
+    VJ_SUM_SUR_DPSNR_N,
+    VJ_SUM_SUR_DPSNR,
+    VJ_SUMS = 32, /* rows of 32 doubles: eight AVX registers */
 };
 
 /* Rows of all images, released by vj_rows_free(). */
@@ -62,6 +63,9 @@ int vj_rows_init(struct vj_rows *rows, const struct vj_truth *truth,
                  const struct vj_prediction *prediction, struct vj_error *err);
 
 void vj_rows_free(struct vj_rows *rows);
+
+/* Levels of an image that are pairs with its anchor: 0 .. result - 1. */
+int vj_pair_levels(const struct vj_truth *truth, size_t image);
 
 /*
  * Does the predictor call this level lossy? In the run's pair source; the image must be evaluated

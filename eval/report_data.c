@@ -404,6 +404,10 @@ static void json_facts(struct json *j, const struct vj_report *report)
     json_string(j, "codec", report->codec);
     json_string(j, "candidates", report->candidates);
     json_string(j, "folds", report->folds);
+    if (report->axis && *report->axis)
+        json_string(j, "axis", report->axis);
+    if (report->excluded && *report->excluded)
+        json_string(j, "excluded", report->excluded);
     json_number(j, "qf_first", report->qf_first);
     json_number(j, "qf_last", report->qf_last);
     json_integer(j, "seed", report->seed);

@@ -133,6 +133,20 @@ static void add_origin(struct vj_text *out, const struct vj_report *r)
     vj_report_field(out, "results", vj_report_or_dash(r->results_file));
 }
 
+/* What the data set's loader found: shown where there is something to say. */
+static void add_findings(struct vj_text *out, const struct vj_report *r)
+{
+    enum { SHOWN = 300 };
+    if (r->axis && *r->axis)
+        vj_report_field(out, "axis", r->axis);
+    if (!r->excluded || !*r->excluded)
+        return;
+    char line[SHOWN + 80];
+    snprintf(line, sizeof(line), "%.*s%s", SHOWN, r->excluded,
+             strlen(r->excluded) > SHOWN ? "... (all in the attribute dataset_excluded)" : "");
+    vj_report_field(out, "not used", line);
+}
+
 static void add_header(struct vj_text *out, const struct vj_report *r)
 {
     char line[512];
@@ -163,6 +177,7 @@ static void add_header(struct vj_text *out, const struct vj_report *r)
              vj_report_or_dash(r->candidates), r->qf_first, r->qf_last);
     vj_report_field(out, "candidates", line);
     vj_report_field(out, "folds", vj_report_or_dash(r->folds));
+    add_findings(out, r);
     if (!r->runs)
         add_origin(out, r);
     if (r->resamples) {
@@ -292,7 +307,8 @@ static void add_metrics_of(struct vj_text *out, const struct vj_report_row *row)
     for (int m = 0; m < VJ_METRIC_COUNT; m++) {
         const struct vj_metric_info *info = vj_metric_info((enum vj_metric)m);
         const struct vj_metric_value *v = value_of(pooled_of(row), (enum vj_metric)m);
-        int decimals = info->is_share ? 2 : m == VJ_METRIC_DMS_SSIM ? 5 : 3;
+        bool small = m == VJ_METRIC_SUR_MAE || m == VJ_METRIC_BHATTACHARYYA;
+        int decimals = info->is_share ? 2 : m == VJ_METRIC_DMS_SSIM ? 5 : small ? 4 : 3;
         const char *units = info->is_share ? "%" : info->units;
         vj_table_cell(&table, "%s", info->name);
         number_cell(&table, v, info->is_share, "", decimals);

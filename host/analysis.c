@@ -10,6 +10,7 @@
 #include "datasets/dataset.h"
 #include "host/checked.h"
 #include "host/schema.h"
+#include "host/sur_columns.h"
 
 /* A whole column; NULL with an error. The caller frees it. */
 static void *read_column(struct vj_results *results, const char *path, enum vj_column_type type,
@@ -91,6 +92,12 @@ static int load_images(struct vj_analysis *a, struct vj_results *results, struct
                                          a->count, 1, err)))
             r = -EIO;
     }
+    if (!r && vj_results_has(results, "/images/anchor_qf")) {
+        r = check_shape(results, "/images/anchor_qf", a->count, 0, 0, err);
+        if (!r && !(a->anchor = read_column(results, "/images/anchor_qf", VJ_COLUMN_I32,
+                                            sizeof(int32_t), a->count, 1, err)))
+            r = -EIO;
+    }
     if (!r)
         r = read_strings(results, "/images/name", a->count, &a->name, err);
     if (!r)
@@ -117,16 +124,16 @@ static int load_floats(struct vj_analysis *a, struct vj_results *results, const 
     return *out ? 0 : -EIO;
 }
 
-/* /images/sur has all of 1..100; metrics want the run's levels. */
+/* The columns have all of 1..100; metrics want the run's levels. */
 static int load_sur(struct vj_analysis *a, struct vj_results *results, struct vj_error *err)
 {
-    if (!vj_results_has(results, "/images/sur"))
+    const char *path = vj_results_has(results, VJ_SUR_FIT_PATH) ? VJ_SUR_FIT_PATH : "/images/sur";
+    if (!vj_results_has(results, path))
         return 0;
-    int r = check_shape(results, "/images/sur", a->count, 1, VJ_QF_MAX, err);
+    int r = check_shape(results, path, a->count, 1, VJ_QF_MAX, err);
     if (r)
         return r;
-    float *all =
-        read_column(results, "/images/sur", VJ_COLUMN_F32, sizeof(float), a->count, VJ_QF_MAX, err);
+    float *all = read_column(results, path, VJ_COLUMN_F32, sizeof(float), a->count, VJ_QF_MAX, err);
     size_t levels = (size_t)a->levels;
     a->sur = all ? vj_calloc(a->count, levels * sizeof(float)) : NULL;
     for (size_t i = 0; a->sur && i < a->count; i++)
@@ -182,7 +189,7 @@ static int load_predictor(struct vj_analysis *a, struct vj_results *results,
     if (!r &&
         !(p->lossy = read_column(results, path, VJ_COLUMN_U8, 1, a->count, (size_t)a->levels, err)))
         r = -EIO;
-    return r;
+    return r ? r : load_floats(a, results, vj_schema_path(path, p->name, "sur"), &p->sur, err);
 }
 
 /* Members of /predictors in the order of the run's list, which the file keeps as an attribute. */
@@ -238,6 +245,7 @@ struct vj_truth vj_analysis_truth(const struct vj_analysis *a)
                              .qf_first = a->qf_first,
                              .qf_true = a->qf_true,
                              .fold = a->fold,
+                             .anchor = a->anchor,
                              .bytes = a->bytes,
                              .psnr_y = a->psnr_y,
                              .ms_ssim = a->ms_ssim,
@@ -253,7 +261,7 @@ int vj_analysis_compute(struct vj_analysis *a, const struct vj_bootstrap *boot,
         struct vj_analysed_predictor *p = &a->predictor[i];
         if (p->random_weights)
             continue;
-        struct vj_prediction prediction = {.qf_pred = p->qf_pred, .lossy = p->lossy};
+        struct vj_prediction prediction = {.qf_pred = p->qf_pred, .lossy = p->lossy, .sur = p->sur};
         r = vj_metrics_compute(&p->metrics, &truth, &prediction, boot, err);
         p->has_metrics = !r;
         if (!r)
@@ -280,6 +288,7 @@ void vj_analysis_free(struct vj_analysis *a)
     free(a->id);
     free(a->qf_true);
     free(a->fold);
+    free(a->anchor);
     free(a->bytes);
     free(a->psnr_y);
     free(a->ms_ssim);
@@ -291,6 +300,7 @@ void vj_analysis_free(struct vj_analysis *a)
         free(p->note);
         free(p->qf_pred);
         free(p->lossy);
+        free(p->sur);
         if (p->has_metrics)
             vj_metrics_free(&p->metrics);
     }

@@ -24,6 +24,7 @@ struct vj_analysed_predictor {
     bool random_weights; /* no metrics are computed */
     int32_t *qf_pred;    /* [count] */
     uint8_t *lossy;      /* [count][levels] */
+    float *sur;          /* [count][levels], or NULL */
     bool has_metrics;
     struct vj_metrics_table metrics;
     struct vj_sweep_point sweep[VJ_SWEEP_COUNT];
@@ -37,8 +38,10 @@ struct vj_analysis {
     char **error;    /* [count] NULL where the image is fine */
     int32_t *status; /* VJ_STATUS_* */
     int32_t *id, *qf_true, *fold;
-    uint32_t *bytes;               /* [count][levels] */
-    float *psnr_y, *ms_ssim, *sur; /* [count][levels], or NULL */
+    int32_t *anchor;         /* as in struct vj_truth; NULL in a file that does not say */
+    uint32_t *bytes;         /* [count][levels] */
+    float *psnr_y, *ms_ssim; /* [count][levels], or NULL */
+    float *sur; /* the same: fitted curves where the run has them, else the subjects as counted */
     struct vj_analysed_predictor *predictor;
     size_t predictors;
 };

@@ -18,7 +18,16 @@ struct arguments {
     bool resume, quiet;
 };
 
-enum { KEY_CONFIG = 256, KEY_SET, KEY_FOLDS, KEY_DEVICE, KEY_THREADS, KEY_RESUME, KEY_MEMORY };
+enum {
+    KEY_CONFIG = 256,
+    KEY_SET,
+    KEY_FOLDS,
+    KEY_DEVICE,
+    KEY_THREADS,
+    KEY_JND,
+    KEY_RESUME,
+    KEY_MEMORY
+};
 
 static const struct argp_option options[] = {
     {"config", KEY_CONFIG, "FILE", 0, "read options from a configuration file", 0},
@@ -33,6 +42,7 @@ static const struct argp_option options[] = {
     {"resume", KEY_RESUME, NULL, 0, "go on with FILE.h5.part of a run that was cut short", 0},
     {"device", KEY_DEVICE, "NAME", 0, "same as --set device=NAME", 0},
     {"threads", KEY_THREADS, "N", 0, "same as --set threads=N", 0},
+    {"jnd", KEY_JND, "K", 0, "same as --set jnd=K: search JND 1, 2 or 3", 0},
     {"max-memory", KEY_MEMORY, "BYTES", 0, "same as --set max_memory=BYTES", 0},
     {"quiet", 'q', NULL, 0, "no report at the end", 0},
     {0},
@@ -86,6 +96,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_THREADS:
         check(vj_config_set(&a->config, "threads", arg, &err), &err, state);
+        return 0;
+    case KEY_JND:
+        check(vj_config_set(&a->config, "jnd", arg, &err), &err, state);
         return 0;
     case KEY_MEMORY:
         check(vj_config_set(&a->config, "max_memory", arg, &err), &err, state);

@@ -53,9 +53,9 @@ static int add_image(struct arguments *a, char *path)
 static bool has_effect(const char *pair)
 {
     static const char *const none[] = {
-        "dataset",   "root",          "labels",         "candidates",   "folds",
-        "jnd",       "ids",           "limit",          "predictors",   "slots",
-        "bootstrap", "store_patches", "decode_threads", "image_metrics"};
+        "dataset", "root",      "labels",        "candidates",     "folds",
+        "jnd",     "sur",       "ids",           "limit",          "predictors",
+        "slots",   "bootstrap", "store_patches", "decode_threads", "image_metrics"};
     size_t length = strcspn(pair, "=");
     for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
         if (strlen(none[i]) == length && strncmp(none[i], pair, length) == 0)

@@ -107,6 +107,7 @@ static const struct {
     {"qf_first", INTEGER, true},
     {"qf_last", INTEGER, true},
     {"dataset_axis", TEXT, false},
+    {"dataset_excluded", TEXT, false},
     {"seed", INTEGER, false},
     {"complete", INTEGER, false},
     {"program_version", TEXT, false},
@@ -223,6 +224,11 @@ static const int32_t *folds_of(const struct vj_analysis *a)
     return a->fold;
 }
 
+static const int32_t *anchors_of(const struct vj_analysis *a)
+{
+    return a->anchor;
+}
+
 /* Is an image of the first file in all of them, with numbers that are not all equal? */
 static bool numbers_differ(const struct vj_image_index *index, size_t runs, image_column column,
                            size_t image)
@@ -247,6 +253,13 @@ static int compare_numbers(struct vj_differences *d, const struct vj_image_index
     char **value = new_values(d, err);
     size_t unlike = 0;
     bool failed = !text || !value;
+    for (size_t k = 0; !failed && k < d->runs; k++) {
+        if (column(index[k].analysis))
+            continue; /* of an older program: nothing to compare with */
+        free(text);
+        free_values(value, d->runs);
+        return 0;
+    }
     for (size_t i = 0; !failed && i < first->count; i++) {
         if (!numbers_differ(index, d->runs, column, i))
             continue;
@@ -410,6 +423,8 @@ static int compare_everything(struct vj_differences *d, const struct vj_report_s
         r = compare_numbers(d, index, "labels (qf_true)", labels_of, err);
     if (!r)
         r = compare_numbers(d, index, "fold of the image", folds_of, err);
+    if (!r)
+        r = compare_numbers(d, index, "anchor (anchor_qf)", anchors_of, err);
     if (!r)
         r = compare_options(d, source, config, true, err);
     if (!r)

@@ -2,6 +2,7 @@
 #include "host/compare_file.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,6 +127,7 @@ static int merge_truth(struct comparison *c, struct vj_error *err)
     m->status = take_rows(c, 0, first->status, sizeof(*m->status), &failure);
     m->qf_true = take_rows(c, 0, first->qf_true, sizeof(*m->qf_true), &failure);
     m->fold = take_rows(c, 0, first->fold, sizeof(*m->fold), &failure);
+    m->anchor = take_rows(c, 0, first->anchor, sizeof(*m->anchor), &failure);
     m->bytes = take_rows(c, 0, first->bytes, levels * sizeof(*m->bytes), &failure);
     m->psnr_y = take_rows(c, 0, first->psnr_y, levels * sizeof(*m->psnr_y), &failure);
     m->ms_ssim = take_rows(c, 0, first->ms_ssim, levels * sizeof(*m->ms_ssim), &failure);
@@ -173,6 +175,27 @@ static int merge_answers(struct comparison *c, struct vj_analysed_predictor *to,
     return 0;
 }
 
+/* Predicted curves likewise: an image has one only if it covers all levels of the first file. */
+static int merge_curves(struct comparison *c, struct vj_analysed_predictor *to, size_t run,
+                        const float *sur, struct vj_error *err)
+{
+    const struct vj_analysis *a = &c->source[run].analysis, *m = &c->merged;
+    size_t levels = (size_t)m->levels;
+    if (!sur)
+        return 0;
+    to->sur = vj_calloc(m->count, levels * sizeof(*to->sur));
+    if (!to->sur)
+        return vj_fail(err, -ENOMEM, "out of memory for %zu images", m->count);
+    for (size_t i = 0; i < m->count; i++)
+        for (int k = 0; k < m->levels; k++) {
+            int level = m->qf_first + k - a->qf_first;
+            bool has = level >= 0 && level < a->levels;
+            to->sur[i * levels + (size_t)k] =
+                has ? sur[row_in(c, run, i) * (size_t)a->levels + (size_t)level] : NAN;
+        }
+    return 0;
+}
+
 static int merge_predictor(struct comparison *c, size_t run,
                            const struct vj_analysed_predictor *from, struct vj_error *err)
 {
@@ -189,7 +212,8 @@ static int merge_predictor(struct comparison *c, size_t run,
     if (!to->name || !to->kind || (from->note && !to->note))
         return vj_fail(err, -ENOMEM, "out of memory");
     to->qf_pred = take_rows(c, run, from->qf_pred, sizeof(*to->qf_pred), err);
-    return to->qf_pred ? merge_answers(c, to, run, from->lossy, err) : -ENOMEM;
+    int r = to->qf_pred ? merge_answers(c, to, run, from->lossy, err) : -ENOMEM;
+    return r ? r : merge_curves(c, to, run, from->sur, err);
 }
 
 static int merge_predictors(struct comparison *c, struct vj_error *err)

@@ -538,6 +538,10 @@ static int answer(void *user, int first, int count, float *probability, struct v
     average_draws(t, q->predictor, first, count);
     vj_lossy_probability(t->row->score[q->predictor] + first, count,
                          t->engine->predictors->list[q->predictor].positive_class, probability);
+    /* What is better than the anchor is not searched: see finish.c, which does the same. */
+    for (int i = 0; i < count; i++)
+        if (vj_above_anchor(t->loaded->item.anchor_qf, t->engine->config.qf_first + first + i))
+            probability[i] = 0;
     return 0;
 }
 

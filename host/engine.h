@@ -114,6 +114,16 @@ void vj_engine_collect(struct vj_engine *engine, int slot);
 void vj_lossy_probability(const float *score, int levels, enum vj_positive_class positive,
                           float *probability);
 
+/*
+ * Is a candidate better than the picture that candidates are compared with, a JPEG of quality
+ * factor anchor_qf (0: the source itself)? JND 2 and 3 are searched below the picture at the JND
+ * before; what lies above it counts as invisible, whatever a predictor says of it.
+ */
+static inline bool vj_above_anchor(int anchor_qf, int qf)
+{
+    return anchor_qf > 0 && qf > anchor_qf;
+}
+
 /* The positive class of networks that leave it open is decided on this many evaluated images. */
 enum { VJ_POSITIVE_IMAGES = 4 };
 

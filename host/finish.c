@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "eval/rules.h"
+#include "eval/sur.h"
 #include "eval/text.h"
 #include "host/analysis.h"
 #include "host/checked.h"
@@ -45,6 +46,15 @@ static float *read_scores(struct vj_results *results, const char *name, const ch
 
 /* ---- positive class ---- */
 
+/* Levels of an image that are not above its anchor. */
+static int levels_to_anchor(const struct vj_engine *engine, int anchor_qf)
+{
+    int levels = engine->levels;
+    while (levels > 0 && vj_above_anchor(anchor_qf, engine->config.qf_first + levels - 1))
+        levels--;
+    return levels;
+}
+
 /*
  * good: rows of the first evaluated images.
  * record: writes the decision down; while rows are still being written only their bytes may change
@@ -53,16 +63,24 @@ static int decide(struct vj_engine *engine, struct vj_results *results, struct v
                   const size_t *good, size_t images, bool record, struct vj_error *err)
 {
     char path[VJ_SCHEMA_PATH], text[256];
-    float score[VJ_POSITIVE_IMAGES * VJ_SEARCH_LEVELS_MAX];
-    double mean[2];
+    float score[VJ_SEARCH_LEVELS_MAX];
+    double mean[2] = {0, 0};
     int r = 0;
     vj_schema_path(path, p->name, "score");
-    for (size_t i = 0; !r && i < images; i++)
-        r = vj_results_read(results, path, VJ_COLUMN_F32, good[i], 1,
-                            score + i * (size_t)engine->levels, err);
+    for (size_t i = 0; !r && i < images; i++) {
+        int32_t anchor_qf = 0;
+        double of_image[2];
+        r = vj_results_read(results, "/images/anchor_qf", VJ_COLUMN_I32, good[i], 1, &anchor_qf,
+                            err);
+        if (!r)
+            r = vj_results_read(results, path, VJ_COLUMN_F32, good[i], 1, score, err);
+        vj_positive_from_scores(score, 1, r ? 0 : levels_to_anchor(engine, anchor_qf), of_image);
+        for (int half = 0; half < 2; half++)
+            mean[half] += of_image[half] / (double)images;
+    }
     if (r)
         return r;
-    p->positive_class = vj_positive_from_scores(score, images, engine->levels, mean);
+    p->positive_class = mean[0] >= mean[1] ? VJ_POSITIVE_LOSSY : VJ_POSITIVE_LOSSLESS;
     if (!record)
         return 0;
     snprintf(text, sizeof(text),
@@ -275,8 +293,21 @@ static int predict_constant(struct work *w, struct vj_error *err)
     return r;
 }
 
+/* Candidates above the anchor get a value that no threshold calls lossy. */
+static void clear_above_anchor(struct work *w, enum vj_rule rule)
+{
+    size_t levels = (size_t)w->engine->levels;
+    for (size_t i = 0; w->images->anchor && i < w->images->count; i++) {
+        if (w->images->status[i] != VJ_STATUS_OK)
+            continue;
+        for (size_t k = (size_t)levels_to_anchor(w->engine, w->images->anchor[i]); k < levels; k++)
+            w->score[i * levels + k] = rule == VJ_RULE_BELOW_IS_LOSSY ? INFINITY : 0;
+    }
+}
+
 static int predict_threshold(struct work *w, enum vj_rule rule, struct vj_error *err)
 {
+    clear_above_anchor(w, rule);
     struct vj_rule_table table = rule_table(w);
     const struct vj_search_options *search = &w->engine->search;
     if (!w->predictor->fit) {
@@ -330,10 +361,15 @@ static int search_image(struct work *w, size_t image, const float *probability, 
                         int32_t *qf_pred, struct vj_error *err)
 {
     int levels = w->engine->levels;
-    struct stored stored = {probability, w->images->name[image]};
+    float answers[VJ_SEARCH_LEVELS_MAX];
+    struct stored stored = {answers, w->images->name[image]};
     struct vj_search_result found;
+    int searched =
+        w->images->anchor ? levels_to_anchor(w->engine, w->images->anchor[image]) : levels;
+    for (int k = 0; k < levels; k++)
+        answers[k] = k < searched ? probability[k] : 0;
     for (int k = 0; lossy && k < levels; k++)
-        lossy[k] = isnan(probability[k]) ? VJ_LOSSY_UNANSWERED : vj_is_lossy(probability[k]);
+        lossy[k] = isnan(answers[k]) ? VJ_LOSSY_UNANSWERED : vj_is_lossy(answers[k]);
     int r = vj_search_lazy(&w->engine->search, levels, stored_answer, &stored, &found, err);
     *qf_pred = r ? VJ_EVAL_UNKNOWN : vj_search_qf(found.level, w->engine->config.qf_first);
     return r == -ENODATA ? 0 : r;
@@ -569,6 +605,34 @@ static int write_predictions(struct work *w, struct vj_error *err)
     return r;
 }
 
+/*
+ * The predicted curve of satisfied users, where the file has a column for it: 1 - score of external
+ * predictors that say how likely the difference is seen; for the constant the mean curve of the
+ * images that it may learn from.
+ */
+static int write_sur(struct work *w, struct vj_error *err)
+{
+    char path[VJ_SCHEMA_PATH];
+    size_t count = w->images->count, levels = (size_t)w->engine->levels;
+    vj_schema_path(path, w->predictor->name, "sur");
+    if (!w->images->sur || !vj_results_has(w->results, path))
+        return 0;
+    float *sur = vj_calloc(count, levels * sizeof(*sur));
+    if (!sur)
+        return vj_fail(err, -ENOMEM, "out of memory");
+    if (w->score)
+        for (size_t k = 0; k < count * levels; k++)
+            sur[k] = 1 - w->score[k];
+    else
+        vj_sur_constant(sur, w->images->sur, has_folds(w) ? w->images->fold : NULL, count, levels);
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; w->qf_pred[i] == VJ_EVAL_UNKNOWN && k < levels; k++)
+            sur[i * levels + k] = NAN;
+    int r = vj_results_write(w->results, path, VJ_COLUMN_F32, 0, count, sur, err);
+    free(sur);
+    return r;
+}
+
 static int finish_predictor(struct work *w, struct vj_error *err)
 {
     size_t count = w->images->count, levels = (size_t)w->engine->levels;
@@ -593,6 +657,8 @@ static int finish_predictor(struct work *w, struct vj_error *err)
         drop_untested(w);
         r = write_predictions(w, err);
     }
+    if (!r)
+        r = write_sur(w, err);
     free(w->lossy);
     free(w->qf_pred);
     free(w->score);

@@ -54,6 +54,8 @@ const struct vj_option vj_options[] = {
            "files (the data set's own JPEGs) or synthesize (exact model); empty = default"),
     STRING(folds, "none", true, BOTH, "none, surfeatnet10, random:K, manifest"),
     INT(jnd, "1", 1, 3, true, BOTH, "which JND is the target"),
+    CHOICE(sur, "empirical", "empirical,normal,gev", true, EVAL,
+           "subjects' SUR curves that predicted ones are held against: as counted, or fitted"),
     STRING(ids, "", true, BOTH,
            "evaluate, or train with, only items with these numbers, e.g. 5-8,10; empty = all"),
     INT(limit, "0", 0, 1e9, true, EVAL, "evaluate only the first N items; 0 = all"),

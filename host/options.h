@@ -32,6 +32,7 @@ struct vj_config {
     char candidates[16];
     char folds[32];
     int jnd;
+    int sur; /* enum vj_sur_model */
     char ids[VJ_OPTION_TEXT];
     int limit;
     int alpha;

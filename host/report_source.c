@@ -35,6 +35,8 @@ static int read_facts(struct vj_report_source *s, struct vj_error *err)
     if (!r && vj_results_get_double(s->results, "/timing", "images_per_second",
                                     &s->images_per_second, NULL))
         s->images_per_second = 0; /* a run that was cut short has none */
+    vj_results_get_text(s->results, "/", "dataset_axis", &s->axis, NULL);
+    vj_results_get_text(s->results, "/", "dataset_excluded", &s->excluded, NULL);
     vj_config_defaults(&s->config, VJ_USE_EVAL);
     if (!r)
         r = vj_config_parse(&s->config, s->fact[VJ_FACT_CONFIG], "its configuration", err);
@@ -61,6 +63,8 @@ void vj_report_source_close(struct vj_report_source *source)
     vj_analysis_free(&source->analysis);
     for (int i = 0; i < VJ_FACTS; i++)
         free(source->fact[i]);
+    free(source->axis);
+    free(source->excluded);
     vj_results_close(source->results);
     *source = (struct vj_report_source){0};
 }
@@ -161,6 +165,8 @@ void vj_report_fill(struct vj_report *report, const struct vj_report_source *sou
         .candidates = source->fact[VJ_FACT_CANDIDATES],
         .codec = source->fact[VJ_FACT_CODEC],
         .folds = source->fact[VJ_FACT_FOLDS],
+        .axis = source->axis,
+        .excluded = source->excluded,
         .qf_first = analysis->qf_first,
         .qf_last = analysis->qf_first + analysis->levels - 1,
         .seed = (uint64_t)source->seed,

@@ -29,7 +29,8 @@ enum vj_fact {
 struct vj_report_source {
     const char *path; /* borrowed */
     struct vj_results *results;
-    char *fact[VJ_FACTS]; /* owned */
+    char *fact[VJ_FACTS];  /* owned */
+    char *axis, *excluded; /* owned; NULL in a file that does not say */
     int64_t seed, complete, human_labels;
     double images_per_second; /* 0 = not measured */
     struct vj_config config;

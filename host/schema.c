@@ -14,6 +14,7 @@
 #include "eval/text.h"
 #include "host/checked.h"
 #include "host/ranges.h"
+#include "host/sur_columns.h"
 #include "host/version.h"
 
 enum { COLUMNS_MAX = 1024 };
@@ -95,6 +96,7 @@ static int add_item(struct vj_image_list *list, size_t index, const struct vj_it
     list->fold[row] = item->fold;
     list->qf_true[row] = item->qf_true;
     list->qf_exact[row] = item->qf_exact;
+    list->anchor_qf[row] = item->anchor_qf;
     if (item->status == 0)
         add_size(list, item->source, max_pixels);
     return item->has_sur ? add_sur(list, row, item, capacity, err) : 0;
@@ -113,10 +115,11 @@ int vj_image_list_read(struct vj_image_list *list, const struct vj_dataset *ds, 
     list->fold = vj_calloc(capacity, sizeof(*list->fold));
     list->qf_true = vj_calloc(capacity, sizeof(*list->qf_true));
     list->qf_exact = vj_calloc(capacity, sizeof(*list->qf_exact));
+    list->anchor_qf = vj_calloc(capacity, sizeof(*list->anchor_qf));
     list->other_fold = vj_calloc(capacity, sizeof(*list->other_fold));
     list->other_qf_true = vj_calloc(capacity, sizeof(*list->other_qf_true));
     if (!r && (!list->item || !list->other_fold || !list->other_qf_true || !list->name ||
-               !list->id || !list->fold || !list->qf_true || !list->qf_exact))
+               !list->id || !list->fold || !list->qf_true || !list->qf_exact || !list->anchor_qf))
         r = vj_fail(err, -ENOMEM, "out of memory for a list of %zu images", capacity);
     for (size_t i = 0; !r && i < capacity && (limit == 0 || list->count < (size_t)limit); i++) {
         struct vj_item item = {0};
@@ -145,6 +148,7 @@ void vj_image_list_free(struct vj_image_list *list)
     free(list->fold);
     free(list->qf_true);
     free(list->qf_exact);
+    free(list->anchor_qf);
     free(list->other_fold);
     free(list->other_qf_true);
     free(list->sur);
@@ -172,7 +176,8 @@ static void add(struct columns *c, const char *path, enum vj_column_type type, s
         column->dim[i] = dim[i];
 }
 
-static void add_images(struct columns *c, const struct vj_image_list *images)
+static void add_images(struct columns *c, const struct vj_engine *engine,
+                       const struct vj_image_list *images)
 {
     size_t longest = 1;
     for (size_t i = 0; i < images->count; i++)
@@ -194,6 +199,9 @@ static void add_images(struct columns *c, const struct vj_image_list *images)
         "PW-JND in the label definition of the run: largest quality factor whose difference is "
         "visible; -1 unknown",
         "JPEG quality factor");
+    add(c, "/images/anchor_qf", VJ_COLUMN_I32, 0, 0, NULL,
+        "quality factor of the JPEG that candidates are compared with; 0 = the source itself",
+        "JPEG quality factor");
     add(c, "/images/qf_exact", VJ_COLUMN_F64, 0, 0, NULL, "qf_true before rounding; NaN unknown",
         "JPEG quality factor");
     if (images->sur)
@@ -201,6 +209,8 @@ static void add_images(struct columns *c, const struct vj_image_list *images)
             "satisfied user ratio: share of subjects who see no difference at quality factor "
             "1..100; NaN unknown",
             "share");
+    if (images->sur && engine->config.sur != VJ_SUR_EMPIRICAL)
+        vj_sur_columns_describe(c->list, &c->count, (enum vj_sur_model)engine->config.sur);
 }
 
 static void add_candidates(struct columns *c, const struct vj_engine *engine)
@@ -291,7 +301,7 @@ static const char *score_description(const struct vj_predictor *p, const char **
 }
 
 static void add_predictor(struct columns *c, const struct vj_engine *engine,
-                          const struct vj_predictor *p)
+                          const struct vj_image_list *images, const struct vj_predictor *p)
 {
     char path[VJ_SCHEMA_PATH];
     const char *units;
@@ -305,6 +315,11 @@ static void add_predictor(struct columns *c, const struct vj_engine *engine,
         "answer at each quality factor: 1 visible, 0 not, 255 not evaluated", NULL);
     add(c, vj_schema_path(path, p->name, "qf_pred"), VJ_COLUMN_I32, 0, 0, NULL,
         "predicted PW-JND: largest quality factor called visible; -1 none", "JPEG quality factor");
+    bool says_share =
+        p->kind == VJ_PREDICTOR_CONSTANT || (p->kind == VJ_PREDICTOR_EXTERNAL && scores);
+    if (images->sur && says_share)
+        add(c, vj_schema_path(path, p->name, "sur"), VJ_COLUMN_F32, 0, 1, dim,
+            "predicted satisfied user ratio; NaN none", "share");
     if (vj_predictor_is_network(p))
         add_network(c, engine, p);
 }
@@ -334,7 +349,7 @@ static int make_columns(struct columns *c, const struct vj_engine *engine,
     c->count = 0;
     if (!c->list)
         return vj_fail(err, -ENOMEM, "out of memory");
-    add_images(c, images);
+    add_images(c, engine, images);
     add_candidates(c, engine);
     if (engine->plan.weights_count > 0) {
         const size_t dim[] = {(size_t)engine->plan.draws, (size_t)engine->plan.patches, 2};
@@ -342,7 +357,7 @@ static int make_columns(struct columns *c, const struct vj_engine *engine,
             "top left corner (y, x) of each patch; -1 not evaluated", "pixel");
     }
     for (size_t i = 0; i < engine->predictors->count; i++)
-        add_predictor(c, engine, &engine->predictors->list[i]);
+        add_predictor(c, engine, images, &engine->predictors->list[i]);
     add_timing(c);
     return 0;
 }
@@ -388,6 +403,7 @@ static int write_root(struct vj_results *results, const struct vj_engine *engine
         {"dataset", facts->dataset->dataset},
         {"dataset_fingerprint", facts->dataset->fingerprint},
         {"dataset_axis", facts->dataset->axis},
+        {"dataset_excluded", facts->dataset->excluded},
         {"label_definition", facts->dataset->label_definition},
         {"codec", facts->dataset->codec},
         {"candidates", facts->dataset->candidates},
@@ -535,8 +551,14 @@ static int write_labels(struct vj_results *results, const struct vj_engine *engi
     if (!r)
         r = vj_results_write(results, "/images/qf_exact", VJ_COLUMN_F64, 0, n, images->qf_exact,
                              err);
+    if (!r)
+        r = vj_results_write(results, "/images/anchor_qf", VJ_COLUMN_I32, 0, n, images->anchor_qf,
+                             err);
     if (!r && images->sur)
         r = vj_results_write(results, "/images/sur", VJ_COLUMN_F32, 0, n, images->sur, err);
+    if (!r && images->sur && engine->config.sur != VJ_SUR_EMPIRICAL)
+        r = vj_sur_columns_write(results, images->sur, n, (enum vj_sur_model)engine->config.sur,
+                                 err);
     return r;
 }
 

@@ -28,7 +28,7 @@ struct vj_image_list {
     size_t count;
     size_t *item; /* index of each image in the data set */
     char **name;
-    int32_t *id, *fold, *qf_true;
+    int32_t *id, *fold, *qf_true, *anchor_qf;
     double *qf_exact;
     float *sur; /* [count][100], NaN where there are no subjects' data; NULL when nowhere */
     int32_t *other_fold, *other_qf_true; /* [others] labels of items that ids leaves out */

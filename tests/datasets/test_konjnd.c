@@ -101,6 +101,7 @@ static void jpeg_rows_become_items_in_file_order(void **state)
     assert_string_equal(info->candidates, "files");
     assert_int_equal(info->anchor_qf, 0);
     assert_true(info->human_labels);
+    assert_string_equal(info->excluded, "1 row of type BPG: SRC0600");
 
     struct vj_item item;
     get_item(ds, 0, &item);
@@ -272,6 +273,49 @@ static void each_definition_is_taken_from_the_ratings(void **state)
     vj_test_rmdir(root);
 }
 
+/* What is no item is counted and named, however many there are. */
+static void rows_of_other_types_are_counted_and_named(void **state)
+{
+    (void)state;
+    char *root = make_tree(NULL, false);
+    size_t room = 200000;
+    char *text = calloc(1, room);
+    assert_non_null(text);
+    strcpy(text, HEADER "SRC0600.png,BPG,1,3,0,[3]\nSRC0598.png,bpg,1,3,0,[3]\n"
+                        "SRC0002.png,JPEG,1,20,0,[20]\nSRC0599.png,BPG,1,3,0,[3]\n"
+                        "SRC0700.png,BPG,1,3,0,[300]\nodd.png,BPG,1,3,0,[3]\n"
+                        "SRC0800.png,WebP,1,3,0,[3]\nSRC0900.png,,1,3,0,[3]\n");
+    tree_write(root, "subjective_ratings.csv", text);
+    struct vj_dataset_options opt = options(root);
+    struct vj_dataset *ds = open_or_fail("konjnd-1k", &opt);
+    assert_int_equal(vj_dataset_count(ds), 1);
+    assert_string_equal(vj_dataset_info(ds)->excluded,
+                        "5 rows of type BPG: SRC0598-SRC0600, SRC0700, 1 without such a name; "
+                        "2 rows of no known type: SRC0800, SRC0900");
+    vj_dataset_close(ds);
+
+    /* The real numbers at their most scattered are named in full; of more the list is cut off. */
+    static const int most[] = {1008, 3000};
+    for (int m = 0; m < 2; m++) {
+        strcpy(text, HEADER);
+        size_t used = strlen(text);
+        for (int id = 1; id <= most[m]; id++)
+            used += (size_t)snprintf(text + used, room - used, "SRC%04d.png,%s,1,30,0,[30]\n", id,
+                                     id % 2 ? "BPG" : "JPEG");
+        tree_write(root, "subjective_ratings.csv", text);
+        ds = open_or_fail("konjnd-1k", &opt);
+        assert_int_equal(vj_dataset_count(ds), most[m] / 2);
+        const char *excluded = vj_dataset_info(ds)->excluded;
+        vj_assert_contains(excluded, m ? "1500 rows of type BPG: SRC0001, SRC0003, "
+                                       : "504 rows of type BPG: SRC0001, SRC0003, ");
+        const char *end = m ? "..." : ", SRC1005, SRC1007";
+        assert_string_equal(excluded + strlen(excluded) - strlen(end), end);
+        vj_dataset_close(ds);
+    }
+    free(text);
+    vj_test_rmdir(root);
+}
+
 /* A bad row breaks its item; rows before and after stay. */
 static void a_bad_row_breaks_its_item_and_says_where(void **state)
 {
@@ -437,6 +481,7 @@ int main(void)
         cmocka_unit_test(without_jpeg_files_the_axis_is_assumed_and_said_so),
         cmocka_unit_test(synthesised_candidates_still_read_the_axis_where_they_can),
         cmocka_unit_test(each_definition_is_taken_from_the_ratings),
+        cmocka_unit_test(rows_of_other_types_are_counted_and_named),
         cmocka_unit_test(a_bad_row_breaks_its_item_and_says_where),
         cmocka_unit_test(a_missing_file_index_is_named_by_its_qf),
         cmocka_unit_test(trees_and_tables_that_are_no_konjnd_are_refused),

@@ -14,7 +14,7 @@
 struct run {
     struct vj_truth truth;
     struct vj_prediction prediction;
-    int32_t *qf_true, *qf_pred, *fold;
+    int32_t *qf_true, *qf_pred, *fold, *anchor;
     uint8_t *lossy;
     uint32_t *bytes;
     float *psnr_y, *ms_ssim, *sur, *sur_pred;
@@ -33,6 +33,7 @@ static void run_alloc(struct run *r, size_t n, int levels, int qf_first)
     r->qf_true = take(n, sizeof(int32_t));
     r->qf_pred = take(n, sizeof(int32_t));
     r->fold = take(n, sizeof(int32_t));
+    r->anchor = take(n, sizeof(int32_t));
     r->lossy = take(all, 1);
     r->bytes = take(all, sizeof(uint32_t));
     r->psnr_y = take(all, sizeof(float));
@@ -44,6 +45,7 @@ static void run_alloc(struct run *r, size_t n, int levels, int qf_first)
                                  .qf_first = qf_first,
                                  .qf_true = r->qf_true,
                                  .fold = r->fold,
+                                 .anchor = r->anchor,
                                  .bytes = r->bytes,
                                  .psnr_y = r->psnr_y,
                                  .ms_ssim = r->ms_ssim,
@@ -57,6 +59,7 @@ static void run_free(struct run *r)
     free(r->qf_true);
     free(r->qf_pred);
     free(r->fold);
+    free(r->anchor);
     free(r->lossy);
     free(r->bytes);
     free(r->psnr_y);
@@ -123,6 +126,7 @@ static void read_images(FILE *f, struct run *r)
         r->qf_true[i] = (int32_t)next_number(f);
         r->qf_pred[i] = (int32_t)next_number(f);
         r->fold[i] = (int32_t)next_number(f);
+        r->anchor[i] = (int32_t)next_number(f);
         for (int q = 0; q < levels; q++)
             r->lossy[k + (size_t)q] = (uint8_t)next_number(f);
         for (int q = 0; q < levels; q++)
@@ -352,6 +356,29 @@ static void pairs_come_from_answers_only_when_all_are_there(void **state)
     assert_string_equal(vj_pair_source_name(pairs), "step");
 }
 
+/* JND 2: what is not below the image's JND 1 is no pair, whatever the predictor says of it. */
+static void pairs_end_at_the_anchor(void **state)
+{
+    (void)state;
+    const int32_t qf_true[] = {2, 2}, qf_pred[] = {2, 3}, anchor[] = {4, 0};
+    const uint8_t lossy[] = {1, 1, 0, 1, 1, 1, /* second image */ 1, 1, 1, 0, 0, 0};
+    struct vj_truth truth = {
+        .count = 2, .levels = 6, .qf_first = 1, .qf_true = qf_true, .anchor = anchor};
+    struct vj_prediction p = {.qf_pred = qf_pred, .lossy = lossy};
+    struct vj_metrics m = pooled(&truth, &p, NULL);
+    assert_near("three right pairs and four of five", m.value[VJ_METRIC_PAIR_ACCURACY].value,
+                7.0 / 8, 1e-15);
+    struct vj_comparison c;
+    const struct vj_prediction step = {.qf_pred = qf_true};
+    assert_int_equal(vj_metrics_compare(&c, &truth, &p, &step, NULL, NULL), 0);
+    assert_near("one of eight", c.pair_accuracy.value, -1.0 / 8, 1e-15);
+    const int32_t lowest[] = {1, 1};
+    truth.anchor = lowest; /* nothing lies below */
+    m = pooled(&truth, &p, NULL);
+    assert_false(m.value[VJ_METRIC_PAIR_ACCURACY].present);
+    assert_true(m.value[VJ_METRIC_MAD].present);
+}
+
 static void the_image_at_its_jnd_is_lossy(void **state)
 {
     (void)state;
@@ -525,6 +552,10 @@ static void values_that_cannot_be_are_refused_with_their_image(void **state)
     assert_int_equal(vj_metrics_compute(&t, &r.truth, &r.prediction, NULL, &err), -EINVAL);
     vj_assert_contains(err.text, "image 4: qf_true is -2");
     r.qf_true[4] = 30;
+    r.anchor[1] = 2000;
+    assert_int_equal(vj_metrics_compute(&t, &r.truth, &r.prediction, NULL, &err), -EINVAL);
+    vj_assert_contains(err.text, "image 1: the anchor is 2000");
+    r.anchor[1] = 0;
     r.lossy[100 + 7] = 2;
     assert_int_equal(vj_metrics_compute(&t, &r.truth, &r.prediction, NULL, &err), -EINVAL);
     vj_assert_contains(err.text, "image 1: the answer at level 7 is 2");
@@ -577,6 +608,7 @@ int main(void)
         cmocka_unit_test(a_metric_that_cannot_be_computed_is_absent),
         cmocka_unit_test(one_image_has_no_interval_and_a_rare_metric_none_either),
         cmocka_unit_test(pairs_come_from_answers_only_when_all_are_there),
+        cmocka_unit_test(pairs_end_at_the_anchor),
         cmocka_unit_test(the_image_at_its_jnd_is_lossy),
         cmocka_unit_test(the_seed_decides_the_intervals_and_nothing_else_does),
         cmocka_unit_test(the_sweep_trades_saving_against_damage),

@@ -277,6 +277,25 @@ static void runs_that_are_not_comparable_are_refused_with_what_differs(void **st
     }
 }
 
+/* JND 2 of two runs can start from different pictures although images and labels agree. */
+static void another_anchor_is_another_question(void **state)
+{
+    (void)state;
+    struct vj_text t;
+    struct vj_error err = {0};
+    struct vj_results *results;
+    const int32_t moved = 50;
+    evaluate("two.h5", "root=*/all.csv predictors=external:*/y.csv");
+    assert_int_equal(vj_results_open(&results, in_folder("two.h5"), true, &err), 0);
+    assert_int_equal(
+        vj_results_write(results, "/images/anchor_qf", VJ_COLUMN_I32, 2, 1, &moved, &err), 0);
+    vj_results_close(results);
+    assert_int_equal(compare(&t, &plain, &err, "one.h5", "two.h5", NULL), -EINVAL);
+    vj_assert_contains(err.text, "they differ in anchor (anchor_qf). ");
+    assert_compared(t.data, "anchor (anchor_qf)\n  one: p2.png: 0\n  two: p2.png: 50\n");
+    vj_text_free(&t);
+}
+
 static void differences_that_are_allowed_are_named(void **state)
 {
     (void)state;
@@ -444,6 +463,7 @@ int main(void)
         cmocka_unit_test(one_predictor_can_be_the_measure_of_all),
         cmocka_unit_test(images_are_listed_with_every_prediction),
         cmocka_unit_test(runs_that_are_not_comparable_are_refused_with_what_differs),
+        cmocka_unit_test(another_anchor_is_another_question),
         cmocka_unit_test(differences_that_are_allowed_are_named),
         cmocka_unit_test(equal_runs_differ_in_nothing),
         cmocka_unit_test(images_that_some_run_lacks_are_left_out_and_counted),

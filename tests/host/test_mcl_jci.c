@@ -10,10 +10,12 @@
 #include <math.h>
 #include <sys/stat.h>
 
+#include "host/compare_file.h"
 #include "host/image.h"
 #include "host/options.h"
 #include "host/results.h"
 #include "host/run.h"
+#include "host/weights.h"
 
 enum { SOURCES = 50, SUBJECTS = 30 };
 
@@ -125,22 +127,29 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* ids: as the option of that name; "" = all 50. */
-static struct vj_results *evaluate(const char *labels, const char *ids)
+/* Settings on top of the usual ones: key and value in turn, NULL ends them. */
+static struct vj_results *evaluate_with(const char *labels, const char *const *settings)
 {
     struct vj_config config;
     struct vj_run_summary summary;
     struct vj_error err = {0};
     char output[4096];
     struct vj_results *results;
+    const char *ids = "";
     const char *const pairs[][2] = {{"dataset", "mcl-jci"},    {"root", folder},
                                     {"labels", labels},        {"candidates", "synthesize"},
                                     {"folds", "surfeatnet10"}, {"predictors", "constant"},
-                                    {"image_metrics", "none"}, {"ids", ids}};
+                                    {"image_metrics", "none"}};
     vj_config_defaults(&config, VJ_USE_EVAL);
     for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
         if (vj_config_set(&config, pairs[i][0], pairs[i][1], &err))
             fail_msg("%s", err.text);
+    for (; *settings; settings += 2) {
+        if (vj_config_set(&config, settings[0], settings[1], &err))
+            fail_msg("%s", err.text);
+        if (strcmp(settings[0], "ids") == 0)
+            ids = settings[1];
+    }
     snprintf(output, sizeof(output), "%s/%s.h5", folder, labels);
     const struct vj_run_options options = {
         .config = &config, .output = output, .command_line = "test"};
@@ -153,15 +162,27 @@ static struct vj_results *evaluate(const char *labels, const char *ids)
     return results;
 }
 
-static double metric(struct vj_results *results, const char *name)
+/* ids: as the option of that name; "" = all 50. */
+static struct vj_results *evaluate(const char *labels, const char *ids)
+{
+    const char *const settings[] = {"ids", ids, NULL};
+    return evaluate_with(labels, settings);
+}
+
+static double metric_of(struct vj_results *results, const char *predictor, const char *name)
 {
     char path[128];
     double value;
     struct vj_error err = {0};
-    snprintf(path, sizeof(path), "/metrics/constant/%s", name);
+    snprintf(path, sizeof(path), "/metrics/%s/%s", predictor, name);
     if (vj_results_get_scalar(results, path, &value, &err))
         fail_msg("%s", err.text);
     return value;
+}
+
+static double metric(struct vj_results *results, const char *name)
+{
+    return metric_of(results, "constant", name);
 }
 
 static void assert_rounds_to(double value, double expected, double unit)
@@ -277,6 +298,264 @@ static void shares_who_notice_agree_with_the_pair_table(void **state)
     assert_int_equal(rows, 4950);
 }
 
+/* ---- later JNDs ---- */
+
+/* JND k of the official stair functions, -1 where a source has fewer. */
+static void read_stairs(int32_t jnd[3][SOURCES])
+{
+    FILE *table = fopen(vj_test_data("labels/mcl_jci_sqf_points.txt"), "r");
+    char line[512];
+    int rows = 0;
+    assert_non_null(table);
+    for (; fgets(line, sizeof(line), table); rows++) {
+        int source, count, used;
+        assert_int_equal(sscanf(line, "%d %d %n", &source, &count, &used), 2);
+        char *p = line + used;
+        for (int k = 0; k < 4; k++) {
+            long qf = k < count ? strtol(p, &p, 10) : -1;
+            if (k > 0)
+                jnd[k - 1][source - 1] = (int32_t)qf;
+        }
+    }
+    fclose(table);
+    assert_int_equal(rows, SOURCES);
+}
+
+static void write_small_network(const char *path)
+{
+    struct vj_error err = {0};
+    struct vj_weights w = {0};
+    const struct vj_net_shape shape = {
+        .variant = VJ_VARIANT_FIGURE, .patch_size = 16, .patches = 2, .channels = {16, 16, 16, 16}};
+    if (vj_weights_init(&w, &shape, 3, &err))
+        fail_msg("%s", err.text);
+    vj_weights_find(&w, "weightings/block2/biases")->data[0] = 1.0f;
+    w.positive_class = VJ_POSITIVE_LOSSY;
+    if (vj_weights_write(&w, path, &err))
+        fail_msg("%s", err.text);
+    vj_weights_free(&w);
+}
+
+static void read_ints(struct vj_results *r, const char *path, int32_t *values)
+{
+    struct vj_error err = {0};
+    if (vj_results_read(r, path, VJ_COLUMN_I32, 0, SOURCES, values, &err))
+        fail_msg("%s", err.text);
+}
+
+/* JND k + 1 is searched below the picture at JND k, which is what candidates are compared with. */
+static void later_jnds_are_searched_below_the_picture_at_the_one_before(void **state)
+{
+    (void)state;
+    vj_require_data("labels/mcl_jci_sqf_points.txt");
+    static double psnr[SOURCES][100];
+    static uint8_t lossy[SOURCES][100];
+    static int32_t stairs[3][SOURCES];
+    int32_t anchor[SOURCES], truth[SOURCES], full[SOURCES], lazy[SOURCES];
+    struct vj_error err = {0};
+    char predictors[4200], weights[4096];
+    read_stairs(stairs);
+    snprintf(weights, sizeof(weights), "%s/small.h5", folder);
+    write_small_network(weights);
+    snprintf(predictors, sizeof(predictors),
+             "constant,psnr-threshold:fit,pixel-chou95:0.05,vpjnd:%s", weights);
+    for (int k = 1; k <= 2; k++) {
+        const char *settings[] = {"jnd",   k == 1 ? "2" : "3", "predictors", predictors,  "lazy",
+                                  "false", "image_metrics",    "psnr",       "bootstrap", "0",
+                                  NULL};
+        struct vj_results *r = evaluate_with("sqf", settings);
+        read_ints(r, "/images/anchor_qf", anchor);
+        read_ints(r, "/images/qf_true", truth);
+        assert_memory_equal(anchor, stairs[k - 1], sizeof(anchor));
+        assert_memory_equal(truth, stairs[k], sizeof(truth));
+        assert_int_equal(
+            vj_results_read(r, "/candidates/psnr_y", VJ_COLUMN_F64, 0, SOURCES, psnr, &err), 0);
+        static const char *const names[] = {"constant", "psnr-threshold", "pixel-chou95",
+                                            "vpjnd-small"};
+        for (int p = 0; p < 4; p++) {
+            char path[128];
+            int32_t pred[SOURCES];
+            snprintf(path, sizeof(path), "/predictors/%s/qf_pred", names[p]);
+            read_ints(r, path, pred);
+            snprintf(path, sizeof(path), "/predictors/%s/lossy", names[p]);
+            assert_int_equal(vj_results_read(r, path, VJ_COLUMN_U8, 0, SOURCES, lossy, &err), 0);
+            for (int s = 0; s < SOURCES; s++) {
+                assert_true(isinf(psnr[s][anchor[s] - 1])); /* the anchor itself */
+                assert_true(isfinite(psnr[s][0]) && isfinite(psnr[s][99]));
+                assert_true(p == 0 || pred[s] <= anchor[s]);
+                for (int q = anchor[s] + 1; p > 0 && q <= 100; q++)
+                    assert_int_equal(lossy[s][q - 1], 0);
+            }
+            if (p == 3)
+                memcpy(full, pred, sizeof(full));
+        }
+        /* Every pair lies below the anchor: all levels there, right or wrong, and no others. */
+        double accuracy = metric_of(r, "constant", "pair_accuracy"), right = 0, pairs = 0;
+        read_ints(r, "/predictors/constant/qf_pred", lazy);
+        for (int s = 0; s < SOURCES; s++)
+            for (int q = 1; truth[s] >= 0 && q < anchor[s]; q++) {
+                right += (q <= lazy[s]) == (q <= truth[s]);
+                pairs++;
+            }
+        assert_true(fabs(accuracy - right / pairs) < 1e-12);
+        vj_results_close(r);
+
+        settings[5] = "true";
+        r = evaluate_with("sqf", settings);
+        read_ints(r, "/predictors/vpjnd-small/qf_pred", lazy);
+        assert_memory_equal(full, lazy, sizeof(full));
+        vj_results_close(r);
+    }
+}
+
+/* ---- curves ---- */
+
+static float *read_curves(struct vj_results *r, const char *path)
+{
+    float *sur = calloc(SOURCES * 100, sizeof(*sur));
+    struct vj_error err = {0};
+    assert_non_null(sur);
+    if (vj_results_read(r, path, VJ_COLUMN_F32, 0, SOURCES, sur, &err))
+        fail_msg("%s", err.text);
+    return sur;
+}
+
+/* Mean |difference| of curves from those that SUR-FeatNet published, column 1 to 3. */
+static double distance_from_published(const float *sur, int jnd)
+{
+    FILE *table = fopen(vj_test_data("labels/surfeatnet_10_fold.csv"), "r");
+    char line[512];
+    double sum = 0;
+    int rows = 0;
+    assert_non_null(table);
+    assert_non_null(fgets(line, sizeof(line), table));
+    for (; fgets(line, sizeof(line), table); rows++) {
+        int source, qf;
+        double known[3];
+        assert_int_equal(sscanf(line, "SRC%d,%*[^,],SRC%*2d_%d_%*d,%lf,%lf,%lf", &source, &qf,
+                                &known[0], &known[1], &known[2]),
+                         5);
+        sum += fabs((double)sur[(source - 1) * 100 + qf - 1] - known[jnd - 1]);
+    }
+    fclose(table);
+    assert_int_equal(rows, 5 * SOURCES * 100);
+    return sum / rows;
+}
+
+static void fitted_curves_stand_beside_the_counted_ones(void **state)
+{
+    (void)state;
+    vj_require_data("labels/surfeatnet_10_fold.csv");
+    vj_require_data("labels/mcl_jci_subject_jnd1_3.csv");
+    struct vj_error err = {0};
+    static const char *const jnds[] = {"1", "2", "3"};
+    static const char *const models[] = {"gev", "normal"};
+    for (int m = 0; m < 2; m++)
+        for (int k = 0; k < 3; k++) {
+            const char *const settings[] = {"sur",       models[m], "jnd", jnds[k],
+                                            "bootstrap", "0",       NULL};
+            static double parameters[SOURCES][3];
+            int64_t unfitted, at_bound;
+            struct vj_results *r = evaluate_with("sqf", settings);
+            float *fit = read_curves(r, "/images/sur_fit"),
+                  *counted = read_curves(r, "/images/sur");
+            double d = distance_from_published(fit, k + 1);
+            print_message("%s, JND %d: mean |difference| from the published curves %.4f\n",
+                          models[m], k + 1, d);
+            assert_true(d <= 0.025);
+            assert_int_equal(vj_results_read(r, "/images/sur_parameters", VJ_COLUMN_F64, 0, SOURCES,
+                                             parameters, &err),
+                             0);
+            assert_int_equal(vj_results_get_int(r, "/images/sur_fit", "unfitted", &unfitted, &err),
+                             0);
+            assert_int_equal(vj_results_get_int(r, "/images/sur_fit", "at_bound", &at_bound, &err),
+                             0);
+            assert_int_equal(unfitted, 0);
+            assert_int_equal(at_bound, m == 0 && k != 1); /* source 26; one of JND 3 */
+            for (int s = 0; s < SOURCES; s++) {
+                assert_true(parameters[s][1] > 0);
+                assert_true(m == 0 || parameters[s][2] == 0);
+                assert_true(isfinite(fit[s * 100]) && isfinite(counted[s * 100]));
+            }
+            /* Metrics are held against the fitted curves. */
+            float *constant = read_curves(r, "/predictors/constant/sur");
+            double mae = 0;
+            for (int i = 0; i < SOURCES * 100; i++)
+                mae += fabs((double)fit[i] - (double)constant[i]) / (SOURCES * 100);
+            assert_true(fabs(metric(r, "sur_mae") - mae) < 1e-9);
+            print_message("  mean curve of the other folds: SUR MAE %.4f, Bhattacharyya distance "
+                          "%.4f\n",
+                          mae, metric(r, "bhattacharyya"));
+            free(constant);
+            free(fit);
+            free(counted);
+            vj_results_close(r);
+        }
+}
+
+/* An external predictor that knows the subjects' curves, and the constant, which knows the others'.
+ */
+static void predicted_curves_are_held_against_the_subjects(void **state)
+{
+    (void)state;
+    vj_require_data("labels/mcl_jci_subject_jnd1_3.csv");
+    struct vj_results *r = evaluate("sur50", "");
+    float *sur = read_curves(r, "/images/sur"),
+          *constant = read_curves(r, "/predictors/constant/sur");
+    int32_t fold[SOURCES];
+    read_ints(r, "/images/fold", fold);
+    for (int s = 0; s < SOURCES; s++)
+        for (int q = 0; q < 100; q += 9) {
+            double sum = 0;
+            for (int i = 0; i < SOURCES; i++)
+                sum += fold[i] == fold[s] ? 0 : (double)sur[i * 100 + q];
+            assert_true(fabs((double)constant[s * 100 + q] - sum / 45) < 1e-6);
+        }
+    double mae = metric(r, "sur_mae"), distance = metric(r, "bhattacharyya");
+    print_message("mean curve of the other folds, counted subjects: SUR MAE %.4f, Bhattacharyya "
+                  "distance %.4f\n",
+                  mae, distance);
+    assert_true(mae > 0.02 && distance > 0.02);
+    vj_results_close(r);
+
+    char path[4200], first[4200], other[4200];
+    FILE *file = create("curves.csv");
+    fputs("image,qf,score\n", file);
+    for (int s = 0; s < SOURCES; s++)
+        for (int q = 1; q <= 100; q++)
+            fprintf(file, "ImageJND_SRC%02d,%d,%.9g\n", s + 1, q, 1 - (double)sur[s * 100 + q - 1]);
+    fclose(file);
+    snprintf(path, sizeof(path), "external:%s/curves.csv", folder);
+    const char *const settings[] = {"predictors", path, "image_metrics", "psnr", NULL};
+    const char *const psnr_only[] = {"image_metrics", "psnr", NULL};
+    vj_results_close(evaluate_with("sur50", psnr_only));
+    snprintf(first, sizeof(first), "%s/first.h5", folder);
+    snprintf(other, sizeof(other), "%s/sur50.h5", folder);
+    assert_int_equal(rename(other, first), 0);
+    r = evaluate_with("sur50", settings);
+    assert_true(metric_of(r, "external-curves", "sur_mae") < 1e-7);
+    assert_true(fabs(metric_of(r, "external-curves", "bhattacharyya")) < 1e-6);
+    assert_true(metric_of(r, "external-curves", "abs_dpsnr_y_sur50") == 0);
+    assert_true(metric(r, "abs_dpsnr_y_sur50") > 0);
+    /* The same figures from two files side by side. */
+    struct vj_text text = {0};
+    struct vj_error err = {0};
+    const char *const paths[] = {first, other};
+    const struct vj_compare_options both = {
+        .path = paths, .count = 2, .report.form = VJ_REPORT_FORM_CSV};
+    if (vj_compare_files(&text, &both, &err))
+        fail_msg("%s", err.text);
+    vj_assert_contains(text.data, "\r\nfirst/constant,,sur_mae,");
+    vj_assert_contains(text.data, "\r\nexternal-curves,,bhattacharyya,");
+    vj_assert_contains(text.data, "\r\nexternal-curves,,abs_dpsnr_y_sur50,");
+    vj_text_free(&text);
+    /* sur50 names the lowest satisfying QF; the largest lossy one lies one below. */
+    assert_true(metric_of(r, "external-curves", "bias") == -1);
+    vj_results_close(r);
+    free(sur);
+    free(constant);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +563,9 @@ int main(void)
         cmocka_unit_test(a_part_of_the_sources_is_predicted_as_in_the_whole),
         cmocka_unit_test(labels_of_the_subjects_agree_with_the_independent_table),
         cmocka_unit_test(shares_who_notice_agree_with_the_pair_table),
+        cmocka_unit_test(later_jnds_are_searched_below_the_picture_at_the_one_before),
+        cmocka_unit_test(fitted_curves_stand_beside_the_counted_ones),
+        cmocka_unit_test(predicted_curves_are_held_against_the_subjects),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -57,20 +57,23 @@ def metrics(run, idx, distances=True):
         out["p90_abs"] = np.percentile(np.abs(e), 90), n
         out["dqf"] = np.maximum(-e, 0).mean(), n
         out["past_jnd_share"] = (e < 0).mean(), n
-        is_lossy = (qf[None, :-1] <= true[:, None])[true >= 0]
+        anchor = run["anchor"][idx]
+        pair = (qf[None, :-1] < np.where(anchor > 0, anchor, 10**6)[:, None])[true >= 0]
+        is_lossy = (qf[None, :-1] <= true[:, None])[true >= 0][pair]
         if run["from_answers"]:
-            called = (run["lossy"][idx][:, :-1] == 1)[true >= 0]
+            called = (run["lossy"][idx][:, :-1] == 1)[true >= 0][pair]
         else:
-            called = (qf[None, :-1] <= pred[:, None])[true >= 0]
+            called = (qf[None, :-1] <= pred[:, None])[true >= 0][pair]
+        n_pairs = pair.any(axis=1).sum()
         tp, fp = (is_lossy & called).sum(), (~is_lossy & called).sum()
         fn, tn = (is_lossy & ~called).sum(), (~is_lossy & ~called).sum()
         pl, rl = ratio(tp, tp + fp), ratio(tp, tp + fn)
         pn, rn = ratio(tn, tn + fn), ratio(tn, tn + fp)
-        out["pair_accuracy"] = (tp + tn) / is_lossy.size, n
-        out["precision_lossy"], out["precision_lossless"] = (pl, n), (pn, n)
-        out["recall_lossy"], out["recall_lossless"] = (rl, n), (rn, n)
-        out["f1_lossy"] = (2 / (1 / pl + 1 / rl) if tp else ratio(0, fp + fn), n)
-        out["f1_lossless"] = (2 / (1 / pn + 1 / rn) if tn else ratio(0, fp + fn), n)
+        out["pair_accuracy"] = (tp + tn) / is_lossy.size, n_pairs
+        out["precision_lossy"], out["precision_lossless"] = (pl, n_pairs), (pn, n_pairs)
+        out["recall_lossy"], out["recall_lossless"] = (rl, n_pairs), (rn, n_pairs)
+        out["f1_lossy"] = (2 / (1 / pl + 1 / rl) if tp else ratio(0, fp + fn), n_pairs)
+        out["f1_lossless"] = (2 / (1 / pn + 1 / rn) if tn else ratio(0, fp + fn), n_pairs)
 
     def at(array, q):
         inside = (q >= qf[0]) & (q <= qf[-1])
@@ -96,6 +99,12 @@ def metrics(run, idx, distances=True):
     ok = np.isfinite(r / top)
     if ok.any():
         out["saving_of_sums"] = 1 - r[ok].sum() / top[ok].sum(), ok.sum()
+    medians = []
+    for a, b, quality in zip(run["sur"][idx], run["sur_pred"][idx], run["psnr"][idx]):
+        if not np.isnan(a + b).any() and (a >= 0.5).any() and (b >= 0.5).any():
+            u, v = (float(quality[np.flatnonzero(c >= 0.5)[0]]) for c in (a, b))
+            medians.append(0.0 if u == v else abs(u - v))
+    mean("abs_dpsnr_y_sur50", np.array(medians))
     mean("sur_mae", np.abs(run["sur"][idx].astype(float) - run["sur_pred"][idx]).mean(axis=1))
     bd = []
     for a, b in zip(run["sur"][idx].astype(float), run["sur_pred"][idx].astype(float)):
@@ -157,15 +166,20 @@ def make_run(rng, n, levels, first, from_answers, odd):
     fold = 1 + rng.permutation(n) % 3
     if odd:
         fold[0] = -1
+    anchor = np.zeros(n, int)
+    if odd:
+        anchor[15:20] = true[15:20] + 2     # searched from an earlier JND
+        anchor[20] = first                  # no level below
+        anchor[21] = qf[-1] + 50            # above all
     return dict(qf=qf, true=true, pred=pred, lossy=lossy, psnr=psnr, ms_ssim=ms, bytes=size, sur=sur,
-                sur_pred=sur_pred, fold=fold, from_answers=from_answers)
+                sur_pred=sur_pred, fold=fold, anchor=anchor, from_answers=from_answers)
 
 
 def emit(f, run, rows_by_fold):
     n, levels = run["psnr"].shape
     f.write(f"run {n} {levels} {run['qf'][0]} {int(run['from_answers'])} {SEED} {RESAMPLES}\n")
     for i in range(n):
-        f.write(f"{run['true'][i]} {run['pred'][i]} {run['fold'][i]}\n")
+        f.write(f"{run['true'][i]} {run['pred'][i]} {run['fold'][i]} {run['anchor'][i]}\n")
         for key, fmt in (("lossy", "%d"), ("bytes", "%d"), ("psnr", "%.9g"), ("ms_ssim", "%.9g"),
                          ("sur", "%.9g"), ("sur_pred", "%.9g")):
             f.write(" ".join(fmt % v for v in run[key][i]) + "\n")
