@@ -182,6 +182,7 @@ double vj_jnd_edge_threshold(unsigned inner_gradient);
 
 extern const struct vj_jnd_model vj_jnd_chou95;
 extern const struct vj_jnd_model vj_jnd_yang05;
+extern const struct vj_jnd_model vj_jnd_liu10;
 extern const struct vj_jnd_model vj_jnd_fep13;
 extern const struct vj_jnd_model vj_jnd_epc17;
 extern const struct vj_jnd_model vj_jnd_klt22;

@@ -2,8 +2,8 @@
 /*
  * Pixel-wise just noticeable difference: one visibility threshold per pixel, in grey levels.
  *
- * A model is one entry of a registry: chou95, yang05, fep13, epc17, klt22. Where a paper and its
- * authors' public code part, the model has two variants, `authors` and `paper`; the first one
+ * A model is one entry of a registry: chou95, yang05, liu10, fep13, epc17, klt22. Where a paper and
+ * its authors' public code part, the model has two variants, `authors` and `paper`; the first one
  * listed is the default.
  *
  * Precision: sums over pixels, gradients, orientation bins and counts are exact integers; the edge
