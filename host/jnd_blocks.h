@@ -120,6 +120,12 @@ void vj_jnd_orientation(const int16_t *src, size_t stride, size_t n, uint16_t *o
  */
 void vj_jnd_distinct(const uint16_t *bits, size_t stride, size_t n, uint8_t *out);
 
+/*
+ * Number of orientation bins that are occupied among 3x3 pixels, bins 0 and 15 being one: 0..9.
+ * bits: as above
+ */
+void vj_jnd_occupied(const uint16_t *bits, size_t stride, size_t n, uint8_t *out);
+
 /* --- Gaussian smoothing ----------------------------------------------------------------------- */
 
 #define VJ_JND_RADIUS_MAX 5
