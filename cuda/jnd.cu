@@ -338,47 +338,6 @@ static int epc17(struct vj_cuda_jnd *j, cudaStream_t stream, const struct vj_cud
     return VJ_CUDA_LAUNCHED("epc17 map", err);
 }
 
-enum map_kind {
-    UNKNOWN,
-    CHOU95_AUTHORS,
-    CHOU95_PAPER,
-    EPC17_AUTHORS,
-};
-
-static enum map_kind kind_of(const struct vj_jnd_model *model, size_t variant)
-{
-    static const struct {
-        const char *model, *variant;
-        enum map_kind kind;
-    } known[] = {
-        {"chou95", "authors", CHOU95_AUTHORS},
-        {"chou95", "paper", CHOU95_PAPER},
-        {"epc17", "authors", EPC17_AUTHORS},
-    };
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-        if (strcmp(model->name, known[i].model) == 0 &&
-            strcmp(model->variants[variant], known[i].variant) == 0)
-            return known[i].kind;
-    }
-    return UNKNOWN;
-}
-
-int vj_cuda_jnd_supported(const struct vj_jnd_model *model, size_t variant, struct vj_error *err)
-{
-    size_t variants = 0;
-    while (model->variants[variants])
-        variants++;
-    if (variant >= variants)
-        return vj_fail(err, -EINVAL, "pixel-JND model %s has no variant number %zu", model->name,
-                       variant);
-    if (kind_of(model, variant) == UNKNOWN)
-        return vj_fail(err, -ENOTSUP,
-                       "pixel-JND model %s, variant %s, is not there on CUDA devices: use --device "
-                       "cpu or another model",
-                       model->name, model->variants[variant]);
-    return 0;
-}
-
 int vj_cuda_jnd_compute(struct vj_cuda_jnd *jnd, cudaStream_t stream,
                         const struct vj_jnd_model *model, size_t variant, const uint8_t *d_luma,
                         size_t width, size_t height, float *d_map, struct vj_error *err)
@@ -389,10 +348,10 @@ int vj_cuda_jnd_compute(struct vj_cuda_jnd *jnd, cudaStream_t stream,
     if (rc)
         return rc;
     const struct vj_cuda_plane plane = {d_luma, (int)width, (int)height};
-    enum map_kind kind = kind_of(model, variant);
-    if (kind == EPC17_AUTHORS)
+    enum vj_cuda_jnd_kind kind = vj_cuda_jnd_kind(model, variant);
+    if (kind == VJ_CUDA_JND_EPC17)
         return epc17(jnd, stream, &plane, d_map, err);
-    return chou95(jnd, stream, &plane, kind == CHOU95_AUTHORS, d_map, err);
+    return chou95(jnd, stream, &plane, kind == VJ_CUDA_JND_CHOU95, d_map, err);
 }
 
 /* ---- What is made of maps ------------------------------------------------------------------- */

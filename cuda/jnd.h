@@ -24,9 +24,20 @@ extern "C" {
 
 struct vj_cuda_jnd;
 
+/* What there are kernels for. */
+enum vj_cuda_jnd_kind {
+    VJ_CUDA_JND_NONE,
+    VJ_CUDA_JND_CHOU95, /* authors */
+    VJ_CUDA_JND_CHOU95_PAPER,
+    VJ_CUDA_JND_EPC17, /* authors */
+};
+
+/* Models are told by name, so `model` may come from another copy of the registry. */
+enum vj_cuda_jnd_kind vj_cuda_jnd_kind(const struct vj_jnd_model *model, size_t variant);
+
 /*
- * Whether there are kernels for a model and variant: 0, or -ENOTSUP with an error that names it.
- * Models are told by name, so `model` may come from another copy of the registry.
+ * Whether there are kernels for a model and variant: 0, -ENOTSUP with an error that names it, or
+ * -EINVAL when the model has no such variant.
  */
 int vj_cuda_jnd_supported(const struct vj_jnd_model *model, size_t variant, struct vj_error *err);
 

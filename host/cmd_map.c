@@ -49,7 +49,7 @@ struct work {
 enum { KEY_VARIANT = 256, KEY_SCALE, KEY_THREADS, KEY_STAGES, KEY_LIST, KEY_ALPHA };
 
 static const struct argp_option options[] = {
-    {"model", 'm', "NAME", 0, "pixel-JND model [epc17]", 0},
+    {"model", 'm', "NAME", 0, "pixel-JND model; --list tells all [epc17]", 0},
     {"variant", KEY_VARIANT, "NAME", 0, "variant of the model [its first]", 0},
     {"scale", KEY_SCALE, "NAME", 0,
      "PNG only: minmax (stretched to 0..255), max (times 255/maximum), none (clamped) [minmax]", 0},
@@ -57,7 +57,7 @@ static const struct argp_option options[] = {
      0},
     {"stages", KEY_STAGES, NULL, 0, "HDF5 only: intermediate results too, below /stages", 0},
     {"alpha", KEY_ALPHA, "MODE", 0, "pictures with alpha: refuse, black, white [refuse]", 0},
-    {"list", KEY_LIST, NULL, 0, "list models and variants, and leave", 0},
+    {"list", KEY_LIST, NULL, 0, "list models, variants and stages, and leave", 0},
     {"output", 'o', "FILE", 0, "FILE.h5 (or .hdf5) or FILE.png", 0},
     {0},
 };

@@ -246,6 +246,19 @@ VJ_SIMD void vj_jnd_distinct(const uint16_t *bits, size_t stride, size_t n, uint
     }
 }
 
+VJ_SIMD void vj_jnd_occupied(const uint16_t *bits, size_t stride, size_t n, uint8_t *out)
+{
+    assert(n <= VJ_JND_SPAN);
+    uint16_t any[VJ_JND_SPAN + 2];
+    const uint16_t *mid = bits - 1, *up = mid - stride, *down = mid + stride;
+    for (size_t i = 0; i < n + 2; i++)
+        any[i] = (uint16_t)(up[i] | mid[i] | down[i]);
+    for (size_t i = 0; i < n; i++) {
+        uint16_t bins = (uint16_t)(any[i] | any[i + 1] | any[i + 2]);
+        out[i] = (uint8_t)count_bits((uint16_t)((bins | bins >> 15) & 0x7FFF));
+    }
+}
+
 /* --- Gaussian smoothing ----------------------------------------------------------------------- */
 
 struct vj_jnd_gaussian vj_jnd_gaussian(size_t size, double sigma)

@@ -120,6 +120,12 @@ void vj_jnd_orientation(const int16_t *src, size_t stride, size_t n, uint16_t *o
  */
 void vj_jnd_distinct(const uint16_t *bits, size_t stride, size_t n, uint8_t *out);
 
+/*
+ * Number of orientation bins that are occupied among 3x3 pixels, bins 0 and 15 being one: 0..9.
+ * bits: as above
+ */
+void vj_jnd_occupied(const uint16_t *bits, size_t stride, size_t n, uint8_t *out);
+
 /* --- Gaussian smoothing ----------------------------------------------------------------------- */
 
 #define VJ_JND_RADIUS_MAX 5
@@ -182,6 +188,7 @@ double vj_jnd_edge_threshold(unsigned inner_gradient);
 
 extern const struct vj_jnd_model vj_jnd_chou95;
 extern const struct vj_jnd_model vj_jnd_yang05;
+extern const struct vj_jnd_model vj_jnd_liu10;
 extern const struct vj_jnd_model vj_jnd_fep13;
 extern const struct vj_jnd_model vj_jnd_epc17;
 extern const struct vj_jnd_model vj_jnd_klt22;

@@ -13,8 +13,9 @@
 #include "host/jpeg_model.h"
 #include "host/simd.h"
 
-const struct vj_jnd_model *const vj_jnd_models[] = {&vj_jnd_chou95, &vj_jnd_yang05, &vj_jnd_fep13,
-                                                    &vj_jnd_epc17,  &vj_jnd_klt22,  NULL};
+const struct vj_jnd_model *const vj_jnd_models[] = {
+    &vj_jnd_chou95, &vj_jnd_yang05, &vj_jnd_liu10, &vj_jnd_fep13,
+    &vj_jnd_epc17,  &vj_jnd_klt22,  NULL};
 
 static const char *const scale_names[] = {"minmax", "max", "none", NULL};
 

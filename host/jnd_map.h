@@ -2,13 +2,16 @@
 /*
  * Pixel-wise just noticeable difference: one visibility threshold per pixel, in grey levels.
  *
- * A model is one entry of a registry: chou95, yang05, fep13, epc17, klt22. Where a paper and its
- * authors' public code part, the model has two variants, `authors` and `paper`; the first one
+ * A model is one entry of a registry: chou95, yang05, liu10, fep13, epc17, klt22. Where a paper and
+ * its authors' public code part, the model has two variants, `authors` and `paper`; the first one
  * listed is the default.
  *
- * Precision: sums over pixels, gradients, orientation bins and counts are exact integers; the edge
- * detector runs in double; everything else in float32. Maps are within 1e-4 grey levels of the same
- * formulas in double. They do not depend on the number of threads, bit for bit.
+ * Precision: sums over pixels, gradients, orientation bins, counts, patch distances and the total
+ * variation of liu10 are exact integers; the edge detector, the prediction of fep13 and the
+ * decomposition of klt22 run in double; everything else in float32. Maps are within 1e-4 grey
+ * levels of the same formulas in double, but for pixels where these decide on a rounding error
+ * (host/jnd_fep13.c and host/jnd_klt22.c say when). They do not depend on the number of threads,
+ * bit for bit.
  */
 #ifndef VJ_HOST_JND_MAP_H
 #define VJ_HOST_JND_MAP_H

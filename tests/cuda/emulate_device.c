@@ -402,14 +402,6 @@ struct jnd_call {
     double *share;
 };
 
-int vj_cuda_jnd_supported(const struct vj_jnd_model *model, size_t variant, struct vj_error *err)
-{
-    (void)model;
-    (void)variant;
-    (void)err;
-    return 0;
-}
-
 static size_t jnd_bytes(size_t width, size_t height)
 {
     size_t most = 0;

@@ -601,6 +601,28 @@ static void requests_that_do_not_fit_are_refused(void **state)
     fixture_close(&f);
 }
 
+static void
+a_pixel_jnd_model_without_kernels_is_an_error_and_auto_says_that_it_takes_the_cpu(void **state)
+{
+    (void)state;
+    struct setup s;
+    struct vj_device device;
+    struct vj_error err = {0};
+    char note[256];
+    setup_open(&s, 64, 64, VJ_SUBSAMPLING_420, 1);
+    s.plan.jnd[0].model = vj_jnd_find("yang05", NULL);
+    s.plan.jnd[0].variant = 1;
+    assert_int_equal(vj_device_open(&device, selector(), &s.plan, note, &err), -ENOTSUP);
+    vj_assert_contains(err.text, "the CUDA device has no kernels for pixel-JND model yang05, "
+                                 "variant paper; use --device cpu");
+    assert_int_equal(vj_device_open(&device, "auto", &s.plan, note, &err), 0);
+    assert_string_equal(note, "device auto: using the CPU, the CUDA device has no kernels for "
+                              "pixel-JND model yang05, variant paper");
+    assert_ptr_equal(device.ops, &vj_device_cpu);
+    vj_device_close(&device);
+    setup_close(&s);
+}
+
 /* 0 when the device opens; else the reason is printed and the suite skipped. */
 static int skipped(void)
 {
@@ -635,6 +657,8 @@ int main(void)
         cmocka_unit_test(files_give_what_synthesised_candidates_give),
         cmocka_unit_test(a_bad_file_fails_its_picture_alone),
         cmocka_unit_test(requests_that_do_not_fit_are_refused),
+        cmocka_unit_test(
+            a_pixel_jnd_model_without_kernels_is_an_error_and_auto_says_that_it_takes_the_cpu),
     };
     if (skipped())
         return 77;

@@ -490,7 +490,8 @@ static void calls_out_of_order_or_range_are_refused_by_name(void **state)
     assert_int_equal(
         vj_cuda_jnd_compute(jnd, NULL, vj_jnd_find("epc17", NULL), 0, d, 33, 1, memory.data, &err),
         -ENOSPC);
-    assert_int_equal(vj_cuda_jnd_supported(vj_jnd_find("epc17", NULL), 1, &err), -EINVAL);
+    assert_int_equal(vj_cuda_jnd_supported(vj_jnd_find("epc17", NULL), 1, &err), -ENOTSUP);
+    assert_int_equal(vj_cuda_jnd_supported(vj_jnd_find("epc17", NULL), 2, &err), -EINVAL);
     assert_int_equal(vj_cuda_quality_compute(quality, NULL, d, 1, memory.data, &err), -EINVAL);
     vj_assert_contains(err.text, "no reference");
     assert_int_equal(vj_cuda_quality_load(quality, NULL, d, 33, 1, 3, &err), -ENOSPC);

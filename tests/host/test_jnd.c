@@ -657,7 +657,7 @@ static void a_flat_grey_picture_has_the_thresholds_of_the_formulas(void **state)
 static void the_edge_weight_of_epc17_is_one_inside_and_falls_towards_the_border(void **state)
 {
     (void)state;
-    enum { SIDE = 16, STAGES = 9, WEIGHT = 7 };
+    enum { SIDE = 16, STAGES = 10, WEIGHT = 7 };
     uint8_t luma[SIDE * SIDE];
     float map[SIDE * SIDE], weight[SIDE * SIDE];
     memset(luma, 60, sizeof(luma));

@@ -290,6 +290,58 @@ static void fep13_sees_an_outlier_as_disorder_smoothed_where_it_is_calm(void **s
     golden_forget_picture(&g);
 }
 
+/* --- epc17, variant paper --------------------------------------------------------------------- */
+
+static void occupied_bins_join_both_ends_and_leave_out_pixels_without_structure(void **state)
+{
+    (void)state;
+    enum { WIDTH = 6, HEIGHT = 4 };
+    uint16_t bits[WIDTH * HEIGHT];
+    for (size_t trial = 0; trial < 200; trial++) {
+        uint8_t count[WIDTH];
+        for (size_t i = 0; i < WIDTH * HEIGHT; i++) {
+            uint32_t bin = vj_random4(5, VJ_RNG_TEST, trial, (uint32_t)i).v[0] % 20;
+            bits[i] = (uint16_t)(bin < 16 ? 1u << bin : 0);
+        }
+        for (size_t y = 1; y + 1 < HEIGHT; y++) {
+            vj_jnd_occupied(bits + y * WIDTH + 1, WIDTH, WIDTH - 2, count);
+            for (size_t x = 1; x + 1 < WIDTH; x++) {
+                int expected = 0;
+                for (uint32_t bin = 0; bin < 15; bin++) {
+                    bool there = false;
+                    for (size_t k = 0; k < 9; k++) {
+                        uint16_t b = bits[(y + k / 3 - 1) * WIDTH + x + k % 3 - 1];
+                        there = there || b == 1u << bin || (bin == 0 && b == 1u << 15);
+                    }
+                    expected += there;
+                }
+                assert_int_equal(count[x - 1], expected);
+            }
+        }
+    }
+}
+
+static void epc17_paper_has_the_thresholds_of_a_step_by_hand(void **state)
+{
+    (void)state;
+    enum { WIDTH = 24, HEIGHT = 20, STEP = 12, ROW = 10 };
+    struct golden g = {0};
+    golden_load_picture(&g, "ramp", WIDTH, HEIGHT);
+    for (size_t i = 0; i < WIDTH * HEIGHT; i++)
+        g.luma[i] = i % WIDTH < STEP ? 60 : 100;
+    golden_compute(&g, "epc17", "paper");
+    size_t beside = ROW * WIDTH + STEP, away = ROW * WIDTH + STEP - 4;
+    assert_float_equal(stage_of(&g, "gradient")[beside], 40, 1e-5);
+    assert_float_equal(stage_of(&g, "count")[beside], 1, 0);
+    assert_float_equal(stage_of(&g, "count")[away], 0, 0);
+    assert_float_equal(stage_of(&g, "pattern")[beside], log2(41) * 0.8 / 1.01, 1e-5);
+    assert_float_equal(stage_of(&g, "contrast")[beside], 1.84 * pow(40, 2.4) / 2276, 1e-4);
+    assert_float_equal(stage_of(&g, "pattern")[away], 0, 0);
+    assert_float_equal(g.planes[g.plane_count - 1][away], 17 * (1 - sqrt(60 / 127.0)) + 3, 1e-5);
+    golden_forget_results(&g);
+    golden_forget_picture(&g);
+}
+
 /* --- klt22 ------------------------------------------------------------------------------------ */
 
 static void eigenvectors_rebuild_the_matrix_and_are_orthonormal(void **state)
@@ -415,6 +467,8 @@ int main(void)
         cmocka_unit_test(yang05_leaves_chroma_stages_zero_where_no_chroma_is_given),
         cmocka_unit_test(fep13_predicts_what_repeats_and_leaves_a_frame_of_zeros),
         cmocka_unit_test(fep13_sees_an_outlier_as_disorder_smoothed_where_it_is_calm),
+        cmocka_unit_test(occupied_bins_join_both_ends_and_leave_out_pixels_without_structure),
+        cmocka_unit_test(epc17_paper_has_the_thresholds_of_a_step_by_hand),
         cmocka_unit_test(eigenvectors_rebuild_the_matrix_and_are_orthonormal),
         cmocka_unit_test(eigenvalues_are_those_that_are_known_in_closed_form),
         cmocka_unit_test(klt22_refuses_fewer_than_65_blocks_with_their_number),

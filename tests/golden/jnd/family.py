@@ -9,7 +9,8 @@ SciPy, in double precision, whole planes at a time; building blocks and pictures
                                             largest differences, stage by stage, between these models
                                             and the program's on all photographs of the data (or the
                                             named files), their middle N pixels each way
-    family.py --time BENCH_JND              time of these models and of the program's, one thread each
+    family.py --time BENCH_JND              processor time of these models and the best time of the
+                                            program's, one thread each
 """
 import argparse
 import math
@@ -430,10 +431,10 @@ def measure(bench):
                                text=True).stdout.split("\n")
         rows = {tuple(line.split()[:3]): line.split() for line in lines if len(line.split()) == 8}
         for variant in variants:
-            start = time.perf_counter()
+            start = time.process_time()
             function(picture, variant)
-            own = time.perf_counter() - start
-            theirs = float(rows[model, variant, "1"][3]) / 1000
+            own = time.process_time() - start
+            theirs = float(rows[model, variant, "1"][4]) / 1000
             print(f"{model:8} {variant:8} {width:5}x{height:<4} {own:14.3f} {theirs:10.4f} {own / theirs:8.1f}")
 
 

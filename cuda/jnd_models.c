@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* Which pixel-JND models the CUDA device has kernels for. */
+#include <errno.h>
+#include <string.h>
+
+#include "cuda/jnd.h"
+
+enum vj_cuda_jnd_kind vj_cuda_jnd_kind(const struct vj_jnd_model *model, size_t variant)
+{
+    static const struct {
+        const char *model, *variant;
+        enum vj_cuda_jnd_kind kind;
+    } known[] = {
+        {"chou95", "authors", VJ_CUDA_JND_CHOU95},
+        {"chou95", "paper", VJ_CUDA_JND_CHOU95_PAPER},
+        {"epc17", "authors", VJ_CUDA_JND_EPC17},
+    };
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (strcmp(model->name, known[i].model) == 0 &&
+            strcmp(model->variants[variant], known[i].variant) == 0)
+            return known[i].kind;
+    }
+    return VJ_CUDA_JND_NONE;
+}
+
+int vj_cuda_jnd_supported(const struct vj_jnd_model *model, size_t variant, struct vj_error *err)
+{
+    size_t variants = 0;
+    while (model->variants[variants])
+        variants++;
+    if (variant >= variants)
+        return vj_fail(err, -EINVAL, "pixel-JND model %s has no variant number %zu", model->name,
+                       variant);
+    /* Whoever opens the device says what to do about it, or takes the CPU. */
+    if (vj_cuda_jnd_kind(model, variant) == VJ_CUDA_JND_NONE)
+        return vj_fail(err, -ENOTSUP,
+                       "the CUDA device has no kernels for pixel-JND model %s, variant %s",
+                       model->name, model->variants[variant]);
+    return 0;
+}
