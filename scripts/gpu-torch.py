@@ -122,7 +122,7 @@ class Network:
         return self.features(self.picture, r), self.features(self.maps, j)
 
     def shared(self, sides, d, rows):
-        """d: [n][P][S][S][3]; rows: candidates of a batch. Scores [n], qualities, weights [n][P]."""
+        """d: [n][P][S][S][3]; rows: candidates of a batch. Scores [n], qualities and weights."""
         n, patches = d.shape[:2]
         f_r, f_j = sides
         out = []
