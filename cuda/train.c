@@ -31,10 +31,10 @@ static int take_memory(struct vj_cuda_trainer *t, struct vj_error *err)
     if (p->total > free_bytes)
         return vj_fail(err, -ENOMEM,
                        "training on %zu pairs and %zu references of %zu patches takes %zu MiB on "
-                       "the GPU, %zu of which a patch, and %zu MiB are free: use fewer pairs or "
+                       "the GPU, %.1f MiB for each patch, and %zu MiB are free: use fewer pairs or "
                        "patches, or device cpu",
                        p->max_pairs, p->max_references, p->net.rows, p->total >> 20,
-                       p->picture / p->net.rows >> 20, free_bytes >> 20);
+                       (double)p->picture / (double)p->net.rows / (1 << 20), free_bytes >> 20);
     r = VJ_CUDA(cudaMalloc((void **)&t->memory, p->total), err);
     return r ? r : VJ_CUDA(cudaMemset(t->memory, 0, p->total), err);
 }
@@ -77,8 +77,8 @@ static int prepare_conv(struct vj_cuda_trainer *t, int i, struct vj_error *err)
     const struct vj_cuda_net_conv_memory forward = {x, kernel, bias, y, NULL};
     const struct vj_cuda_train_data_memory data = {
         kernel, y, vj_cuda_train_at(t, VJ_CUDA_TRAIN_POOLED_GRADIENT)};
-    const struct vj_cuda_train_filter_memory filter = {
-        x, y, vj_cuda_train_at(t, VJ_CUDA_TRAIN_KERNEL_GRADIENT + i)};
+    const struct vj_cuda_train_filter_memory filter = {x, y,
+                                                       vj_cuda_train_at(t, VJ_CUDA_TRAIN_FRESH)};
     int r = vj_cuda_net_conv_prepare(&t->conv[i], &net->conv[i], net->rows, VJ_CUDA_FP32, err);
     if (!r)
         r = vj_cuda_net_conv_choose(&t->conv[i], t->dnn, &forward, err);

@@ -274,14 +274,19 @@ static int back_conv(pass_t *p, int i, const float *gradient)
     const struct vj_cuda_trainer *t = p->t;
     const struct vj_cuda_net_conv *c = &t->plan.net.conv[i];
     const size_t pixels = t->plan.net.rows * (size_t)c->side * (size_t)c->side;
-    const struct vj_cuda_train_filter_memory filter = {
-        conv_input(p, i), gradient, of_stream(p, VJ_CUDA_TRAIN_KERNEL_GRADIENT + i, 4)};
+    float *fresh = vj_cuda_train_at(t, VJ_CUDA_TRAIN_FRESH);
+    const struct vj_cuda_train_filter_memory filter = {conv_input(p, i), gradient, fresh};
+    const struct vj_cuda_train_add_job add = {fresh,
+                                              of_stream(p, VJ_CUDA_TRAIN_KERNEL_GRADIENT + i, 4), 1,
+                                              9 * (size_t)c->in * (size_t)c->out};
     const struct vj_cuda_train_data_memory data = {
         of_stream(p, VJ_CUDA_TRAIN_KERNEL + i, 4), gradient,
         vj_cuda_train_at(t, VJ_CUDA_TRAIN_POOLED_GRADIENT)};
     int r = i ? 0 : make_input(p);
     if (!r)
         r = vj_cuda_train_filter_run(&t->back[i], t->dnn, &filter, t->workspace, p->err);
+    if (!r)
+        r = VJ_CUDA(vj_cuda_train_add_launch(t->stream, &add), p->err);
     if (!r)
         r = vj_cuda_train_add_columns(t, gradient, pixels, (size_t)c->real_out, (size_t)c->out,
                                       vj_cuda_train_gradient(t, tensors(p)->bias[i]), p->err);

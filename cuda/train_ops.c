@@ -101,7 +101,7 @@ int vj_cuda_train_filter_run(const struct vj_cuda_train_conv_op *op, cudnnHandle
     const struct vj_cuda_net_conv_op *f = op->forward;
     return VJ_CUDNN(cudnnConvolutionBackwardFilter(
                         handle, &one, f->x, m->x, f->y, m->y_gradient, f->conv, op->filter,
-                        workspace, op->filter_workspace, &one, f->kernel, m->kernel_gradient),
+                        workspace, op->filter_workspace, &zero, f->kernel, m->kernel_gradient),
                     err);
 }
 

@@ -31,7 +31,7 @@ struct vj_cuda_train_data_memory {
     float *x_gradient;
 };
 
-/* Gradient of the kernel, added to kernel_gradient, from x and y_gradient. */
+/* Gradient of the kernel from x and y_gradient. */
 struct vj_cuda_train_filter_memory {
     const float *x, *y_gradient;
     float *kernel_gradient;

@@ -265,20 +265,23 @@ static void plan_heads(struct vj_cuda_train_plan *p)
 
 /* ---- places ---- */
 
-/* Largest of conv1..conv3's, per patch. */
+/* Largest of conv1..conv3's. */
 struct largest {
     size_t pooled, parts, channels;
+    size_t kernel; /* conv4's too */
 };
 
 static struct largest find_largest(const struct vj_cuda_net_plan *net)
 {
-    struct largest most = {0, 0, 0};
+    struct largest most = {0, 0, 0, 0};
     for (int i = 0; i < 3; i++) {
         const size_t half = (size_t)net->conv[i].side / 2, c = (size_t)net->conv[i].out;
         most.pooled = larger(most.pooled, half * half * c);
         most.parts = larger(most.parts, (size_t)net->pool[i].blocks * c);
         most.channels = larger(most.channels, c);
     }
+    for (int i = 0; i < 4; i++)
+        most.kernel = larger(most.kernel, 9 * (size_t)net->conv[i].in * (size_t)net->conv[i].out);
     return most;
 }
 
@@ -356,6 +359,7 @@ static void measure_pass(const struct vj_cuda_train_plan *p, size_t *bytes)
         bytes[VJ_CUDA_TRAIN_VALUE_GRADIENT] = patch * n * c;
     bytes[VJ_CUDA_TRAIN_CHANCES_GRADIENT] = patch * n * n;
     bytes[VJ_CUDA_TRAIN_SQUARES] = patch * c * c;
+    bytes[VJ_CUDA_TRAIN_FRESH] = most.kernel * sizeof(float);
     bytes[VJ_CUDA_TRAIN_COLUMNS] = VJ_CUDA_TRAIN_COLUMN_PARTS * sizeof(float) *
                                    larger(larger(most.channels, c), VJ_NET_HIDDEN);
 }

@@ -117,6 +117,7 @@ enum vj_cuda_train_buffer {
     VJ_CUDA_TRAIN_VALUE_GRADIENT,
     VJ_CUDA_TRAIN_CHANCES_GRADIENT, /* [P][N][N], then at the affinity */
     VJ_CUDA_TRAIN_SQUARES, /* [P][C][C]: gradient of a projection's kernel, patch by patch */
+    VJ_CUDA_TRAIN_FRESH,   /* a convolution's kernel: its gradient of one picture */
     VJ_CUDA_TRAIN_COLUMNS, /* [VJ_CUDA_TRAIN_COLUMN_PARTS][most columns]: sums of columns */
 
     /* Of the heads. */

@@ -352,7 +352,7 @@ cudnnStatus_t cudnnConvolutionBackwardData(cudnnHandle_t handle, const void *alp
     return CUDNN_STATUS_SUCCESS;
 }
 
-/* Output channel o of the kernel's gradient, [3][3][c], added to `to`. */
+/* Output channel o of the kernel's gradient, [3][3][c]. */
 static void filter_channel(const struct cudnnTensorStruct *x, size_t k, const float *from,
                            const float *gradient, size_t o, float *to)
 {
@@ -370,7 +370,7 @@ static void filter_channel(const struct cudnnTensorStruct *x, size_t k, const fl
         }
     }
     for (size_t i = 0; i < 9 * x->c; i++)
-        to[i] += (float)sum[i];
+        to[i] = (float)sum[i];
     free(sum);
 }
 
@@ -385,7 +385,7 @@ cudnnStatus_t cudnnConvolutionBackwardFilter(cudnnHandle_t handle, const void *a
     float *kernel = to;
     (void)handle;
     if (!back_fits(x, w, conv, y) || back_refused((int)algo) || *(const float *)alpha != 1.0f ||
-        *(const float *)beta != 1.0f || workspace_bytes < BACK_WORKSPACE)
+        *(const float *)beta != 0.0f || workspace_bytes < BACK_WORKSPACE)
         return CUDNN_STATUS_NOT_SUPPORTED;
     memset(workspace, 0xff, workspace_bytes);
 #pragma omp parallel for

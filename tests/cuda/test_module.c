@@ -7,6 +7,8 @@
 
 #include "cuda/module.h"
 #include "host/device.h"
+#include "host/trainer.h"
+#include "host/weights.h"
 
 static void use_module(const char *path)
 {
@@ -284,6 +286,97 @@ static void precision_below_single_is_never_dropped_silently(void **state)
     vj_device_close(&device);
 }
 
+/* ---- training ---- */
+
+/* The least that a trainer can be opened with; w: freed by the caller. */
+static struct vj_trainer_plan small_trainer(struct vj_weights *w)
+{
+    struct vj_net_shape shape = vj_net_shape_default(VJ_VARIANT_FIGURE);
+    shape.patch_size = 16;
+    for (int i = 0; i < 4; i++)
+        shape.channels[i] = 16;
+    memset(w, 0, sizeof(*w));
+    assert_int_equal(vj_weights_init(w, &shape, 1, NULL), 0);
+    return (struct vj_trainer_plan){.weights = w,
+                                    .patches = 1,
+                                    .max_references = 1,
+                                    .max_pairs = 3,
+                                    .adam = {0.9, 0.999, 1e-8},
+                                    .average = 0.9999,
+                                    .keep = 0.5,
+                                    .threads = 1};
+}
+
+static int try_trainer(struct vj_trainer *t, const char *selector, char note[256],
+                       struct vj_error *err)
+{
+    struct vj_weights w;
+    const struct vj_trainer_plan plan = small_trainer(&w);
+    *err = (struct vj_error){0};
+    const int r = vj_trainer_open(t, selector, &plan, note, err);
+    vj_weights_free(&w); /* copied, the header says */
+    return r;
+}
+
+static void a_trainer_is_chosen_in_the_words_of_a_device(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *selector, *libraries;
+    } cases[] = {{"auto", "fake 0 for 3 pairs"},
+                 {"cuda", "fake 0 for 3 pairs"},
+                 {"cuda:1", "fake 1 for 3 pairs"}};
+    struct vj_trainer t;
+    struct vj_error err;
+    char note[256], text[128];
+    use_fake("good");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(try_trainer(&t, cases[i].selector, note, &err), 0);
+        assert_string_equal(note, "");
+        t.ops->libraries(t.state, text, sizeof(text));
+        assert_string_equal(text, cases[i].libraries);
+        vj_trainer_close(&t);
+        assert_null(t.ops);
+    }
+    assert_int_equal(try_trainer(&t, "cpu", note, &err), 0);
+    assert_ptr_equal(t.ops, &vj_trainer_cpu);
+    vj_trainer_close(&t);
+    vj_trainer_close(&t); /* harmless */
+}
+
+static void a_trainer_that_is_not_there_is_an_error_and_several_gpus_are(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *fake, *selector, *text;
+        int code;
+    } cases[] = {
+        {"good", "cuda:0,1", "device cuda:0,1: 2 GPUs, training uses one; name it as cuda:N",
+         -EINVAL},
+        {"good", "cuda:all", "2 GPUs, training uses one", -EINVAL},
+        {"good", "cuda:2", "there is no GPU 2", -ENODEV},
+        {"good", "tpu", "is not auto, cpu, cuda or cuda:N", -EINVAL},
+        {"no_gpu", "cuda", "the driver shows no GPU", -ENODEV},
+        {"bad_probe", "cuda", "the probe kernel gave a wrong result", -EIO},
+        {"bad_open", "cuda", "training needs 99 MiB more", -ENOMEM},
+        {"wrong_api", "cuda", "of the device interface", -ENODEV},
+    };
+    struct vj_trainer t;
+    struct vj_error err;
+    char note[256];
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        use_fake(cases[i].fake);
+        assert_int_equal(try_trainer(&t, cases[i].selector, note, &err), cases[i].code);
+        vj_assert_contains(err.text, cases[i].text);
+        assert_null(t.ops);
+    }
+    use_fake("bad_open");
+    assert_int_equal(try_trainer(&t, "auto", note, &err), 0);
+    assert_ptr_equal(t.ops, &vj_trainer_cpu);
+    vj_assert_contains(note, "device auto: training on the CPU, training needs 99 MiB more");
+    vj_trainer_close(&t);
+}
+
 #ifdef VJ_REAL_MODULE
 /* CUDA_VISIBLE_DEVICES hides every GPU, so that this is the same with and without one. */
 static void the_real_module_loads_and_says_that_there_is_no_gpu(void **state)
@@ -326,6 +419,7 @@ static void the_real_module_refuses_another_version(void **state)
     assert_null(get(0));
     assert_non_null(get(VJ_DEVICE_API));
     assert_int_equal(get(VJ_DEVICE_API)->ops->api, VJ_DEVICE_API);
+    assert_string_equal(get(VJ_DEVICE_API)->trainer->name, "cuda");
     dlclose(handle);
 }
 #endif
@@ -344,6 +438,8 @@ int main(void)
         cmocka_unit_test(one_failing_of_several_closes_the_others),
         cmocka_unit_test(selectors_are_checked),
         cmocka_unit_test(precision_below_single_is_never_dropped_silently),
+        cmocka_unit_test(a_trainer_is_chosen_in_the_words_of_a_device),
+        cmocka_unit_test(a_trainer_that_is_not_there_is_an_error_and_several_gpus_are),
 #ifdef VJ_REAL_MODULE
         cmocka_unit_test(the_real_module_loads_and_says_that_there_is_no_gpu),
         cmocka_unit_test(the_real_module_refuses_another_version),

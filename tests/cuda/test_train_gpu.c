@@ -138,7 +138,7 @@ static const struct vj_tensor *measure(const struct vj_weights *gradient, size_t
 
 /* ---- against the specification ---- */
 
-enum { SAMPLES = 3, MAX_SLOPES = 64 * SAMPLES };
+enum { SAMPLES = 2, MAX_SLOPES = 64 * SAMPLES };
 
 /* One weight whose slope is asked for. */
 struct slope {
@@ -257,7 +257,7 @@ static void odd_channels_have_the_same_slopes(void **state)
 {
     (void)state;
     const struct vj_net_shape shape =
-        shape_of(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE, 32, 32, 16, 48, 21);
+        shape_of(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE, 16, 32, 16, 48, 21);
     compare_with_specification(&shape, 1, 1);
 }
 
@@ -289,7 +289,7 @@ static void compare_gradients(const struct vj_net_shape *shape, size_t patches, 
     assert_true(fabs(loss[0] - loss[1]) <= 1e-4 * fabs(loss[1]));
     for (size_t i = 0; i < pairs; i++)
         assert_true(fabsf(logit[0][i] - logit[1][i]) <= 1e-4f * (1 + fabsf(logit[1][i])));
-    const struct worst worst = compare_sets(&have, &want, limit(5e-4));
+    const struct worst worst = compare_sets(&have, &want, limit(2e-4));
     snprintf(name, sizeof(name), "%s %s %d px", vj_variant_name(shape->variant),
              shape->non_local ? "transpose" : "reshape", shape->patch_size);
     report(name, "gradients", &worst);
@@ -305,12 +305,12 @@ static void gradients_agree_with_the_cpu(void **state)
     (void)state;
     const struct vj_net_shape small[] = {
         shape_of(VJ_VARIANT_RELEASED, VJ_NON_LOCAL_RESHAPE, 32, 16, 32, 16, 24),
-        shape_of(VJ_VARIANT_RELEASED, VJ_NON_LOCAL_TRANSPOSE, 48, 32, 16, 32, 21),
-        shape_of(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE, 48, 16, 32, 48, 21),
+        shape_of(VJ_VARIANT_RELEASED, VJ_NON_LOCAL_TRANSPOSE, 32, 32, 16, 32, 21),
+        shape_of(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE, 48, 16, 16, 48, 21),
         shape_of(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_TRANSPOSE, 16, 16, 16, 16, 16),
     };
     for (size_t i = 0; i < sizeof(small) / sizeof(small[0]); i++)
-        compare_gradients(&small[i], 3, 2, 3);
+        compare_gradients(&small[i], 2, 2, 3);
 }
 
 static void gradients_of_the_full_network_agree_with_the_cpu(void **state)
@@ -386,7 +386,7 @@ static void steps_of_adam_agree_with_the_cpu(void **state)
 
 static struct vj_net_shape usual_shape(enum vj_variant variant)
 {
-    return shape_of(variant, VJ_NON_LOCAL_RESHAPE, 32, 16, 32, 16, 24);
+    return shape_of(variant, VJ_NON_LOCAL_RESHAPE, 16, 16, 32, 16, 24);
 }
 
 /* Nothing of another batch is left behind, and no order of additions is left to chance. */
@@ -447,7 +447,7 @@ static void room_for_more_pairs_changes_no_bit(void **state)
 static void pairs_that_share_a_reference_have_the_gradient_of_pairs_that_do_not(void **state)
 {
     (void)state;
-    enum { PAIRS = 3, PATCHES = 2, SIZE = 32, PIXELS = PATCHES * SIZE * SIZE };
+    enum { PAIRS = 3, PATCHES = 2, SIZE = 16, PIXELS = PATCHES * SIZE * SIZE };
     const struct vj_net_shape shape = usual_shape(VJ_VARIANT_FIGURE);
     struct rig rig, one;
     rig_make(&rig, &shape, PATCHES, PAIRS, PAIRS);
@@ -545,21 +545,21 @@ static void a_step_that_is_not_finite_leaves_the_state_alone(void **state)
     rig_free(&rig);
 }
 
-/* Outputs large enough that a logit is wrong by much and a gradient beyond single precision. */
+/* Two pairs whose gradients are finite and their sum is not; losses are formed in double. */
 static void a_gradient_that_is_not_finite_is_named(void **state)
 {
     (void)state;
     const struct vj_net_shape shape = usual_shape(VJ_VARIANT_FIGURE);
     struct rig rig;
-    rig_make(&rig, &shape, 2, 1, 1);
-    struct vj_tensor *kernel = vj_weights_find(&rig.s.w, "regressions/block2/weights");
-    vj_weights_find(&rig.s.w, "regressions/block2/biases")->data[0] = -1e30f;
-    for (size_t i = 0; i < kernel->count; i++)
-        kernel->data[i] = i % 2 ? 1e38f : -1e38f;
-    rig.s.plan.keep = 1;
-    rig.data.target[0] = 1;
+    rig_make(&rig, &shape, 2, 1, 2);
+    vj_weights_find(&rig.s.w, "regressions/block2/biases")->data[0] = -30;
+    for (int i = 0; i < 2; i++) {
+        rig.data.target[i] = 1;
+        rig.data.importance[i] = 3e38f;
+    }
     void *t = open_trainer(cuda, &rig);
-    expect_no_step(t, &rig, "step 2: the gradient of extract_feature/conv1/");
+    expect_no_step(t, &rig, "step 2: the gradient of ");
+    vj_assert_contains(err.text, " is not finite; lower learning_rate");
     cuda->close(t);
     rig_free(&rig);
 }
