@@ -145,6 +145,10 @@ const struct vj_option vj_options[] = {
            "loss of a pair; visual-importance weighs it by 1 + importance (1 - SSIM to the picture "
            "at the PW-JND)"),
     REAL(importance, "1", 0, 1000, true, TRAIN, "factor lambda of loss = visual-importance"),
+    REAL(label_spread, "0", 0, 100, true, TRAIN,
+         "0 = a pair is lossy or not; else observers whose JNDs are normal around the label with "
+         "this "
+         "standard deviation (QF), and a pair's target is the share of them that see a difference"),
     INT(validate_every, "500", 0, 1e9, true, TRAIN, "steps between validations; 0 = at the end"),
     INT(validate_patches, "0", 0, 4096, true, TRAIN,
         "patches per picture in validation; 0 = as in training"),

@@ -77,6 +77,7 @@ struct vj_config {
     double average, keep;
     int loss;
     double importance;
+    double label_spread;
     int validate_every, validate_patches, patience, checkpoint_every;
     size_t cache;
     /* machine */

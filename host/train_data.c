@@ -214,10 +214,10 @@ static void draw_reference(struct vj_train_data *t, uint64_t element, size_t k)
         size_t pair = k * levels + l;
         int qf = vj_pair_qf(c->seed, element, l, (enum vj_pair_sampling)c->pairs, anchor->first,
                             anchor->last, anchor->boundary);
-        bool lossy = qf <= anchor->boundary;
+        float lossy = vj_pair_target(qf, anchor->boundary, c->label_spread);
         t->qf[pair] = qf;
         t->out->reference[pair] = (uint32_t)k;
-        t->out->target[pair] = lossy != t->positive_lossless ? 1.0f : 0.0f;
+        t->out->target[pair] = t->positive_lossless ? 1 - lossy : lossy;
         t->out->importance[pair] = 1.0f;
     }
     draw_patches(t, k);

@@ -70,6 +70,14 @@ static int log_distance(uint32_t word, int n)
     return d < n ? d : n - 1;
 }
 
+float vj_pair_target(int qf, int boundary, double spread)
+{
+    const double above = boundary + 0.5 - qf;
+    if (spread == 0)
+        return above > 0 ? 1.0f : 0.0f;
+    return (float)(0.5 * erfc(-above / (spread * M_SQRT2)));
+}
+
 int vj_pair_qf(uint64_t seed, uint64_t element, size_t l, enum vj_pair_sampling sampling, int first,
                int last, int boundary)
 {

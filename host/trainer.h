@@ -29,7 +29,7 @@ struct vj_train_batch {
     const uint8_t *j;          /* [references][P][S][S] pixel-JND patches */
     const uint8_t *d;          /* [pairs][P][S][S][3] distorted patches, RGB */
     const uint32_t *reference; /* [pairs] index of each pair's reference */
-    const float *target;       /* [pairs] 1 where the pair is of the positive class, else 0 */
+    const float *target;       /* [pairs] 0..1, chance that the pair is of the positive class */
     const float *importance;   /* [pairs] factor of the pair's cross-entropy, finite, >= 0 */
 };
 

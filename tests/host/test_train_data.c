@@ -395,7 +395,7 @@ static void check_batch(struct oracle *o, uint64_t step, const struct vj_train_b
             img.data = (uint8_t *)oracle_candidate(o, picture, qf);
             check_patches(o, element, &img, false, b->d + i * pixels * 3);
             assert_int_equal(b->reference[i], k);
-            assert_true(b->target[i] == (qf <= boundary ? 1.0f : 0.0f));
+            assert_true(b->target[i] == vj_pair_target(qf, boundary, c->label_spread));
             assert_true(b->importance[i] == oracle_importance(o, picture, qf, boundary));
         }
     }
@@ -423,6 +423,7 @@ static void test_patches_are_crops_of_whole_pictures(void **state)
     check_settings("anchors=first pairs=uniform batch_levels=3 flip=false sampling=444", 4);
     check_settings("anchors=first pairs=boundary batch_levels=4 jnd_patches=independent", 4);
     check_settings("anchors=first jnd_model=chou95 jnd_scale=none jnd_source=anchor", 2);
+    check_settings("anchors=first pairs=boundary batch_levels=6 label_spread=7.5", 3);
 }
 
 static void test_every_jnd_level_serves_as_anchor(void **state)
@@ -707,13 +708,16 @@ static void test_the_positive_class_may_be_lossless(void **state)
     (void)state;
     struct vj_error err = {0};
     struct rig lossy, lossless;
-    rig_open(&lossy, "batch_levels=2");
-    assert_int_equal(rig_try(&lossless, "batch_levels=2", SIDE, VJ_POSITIVE_LOSSLESS, &err), 0);
-    struct vj_train_batch a = batch_of(&lossy, 1), b = batch_of(&lossless, 1);
-    for (size_t i = 0; i < a.pairs; i++)
-        assert_true(a.target[i] + b.target[i] == 1);
-    rig_close(&lossy);
-    rig_close(&lossless);
+    for (int spread = 0; spread < 2; spread++) {
+        const char *settings = spread ? "batch_levels=2 label_spread=8" : "batch_levels=2";
+        rig_open(&lossy, settings);
+        assert_int_equal(rig_try(&lossless, settings, SIDE, VJ_POSITIVE_LOSSLESS, &err), 0);
+        struct vj_train_batch a = batch_of(&lossy, 1), b = batch_of(&lossless, 1);
+        for (size_t i = 0; i < a.pairs; i++)
+            assert_true(fabsf(a.target[i] + b.target[i] - 1) <= 1e-7f);
+        rig_close(&lossy);
+        rig_close(&lossless);
+    }
 }
 
 static void test_patches_come_from_the_network_when_no_option_says(void **state)

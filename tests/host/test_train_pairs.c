@@ -234,6 +234,27 @@ static void test_a_side_without_quality_factors_gives_way_within_the_range(void 
 
 /* ---- levels, patches ---- */
 
+/* Values of the normal distribution function from a table, to its last figure. */
+static void test_targets_are_shares_of_normal_observers(void **state)
+{
+    (void)state;
+    static const struct {
+        int qf, boundary;
+        double spread, share;
+    } row[] = {{50, 50, 0.5, 0.84134}, {51, 50, 0.5, 0.15866}, {49, 50, 1, 0.93319},
+               {53, 50, 1, 0.00621},   {30, 45, 10, 0.93943},  {61, 45, 10, 0.06057},
+               {1, 100, 0.5, 1.00000}, {100, 1, 0.5, 0.00000}};
+    for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+        double share = (double)vj_pair_target(row[i].qf, row[i].boundary, row[i].spread);
+        assert_true(fabs(share - row[i].share) <= 5.1e-6);
+    }
+    for (int qf = 1; qf <= 100; qf++) {
+        bool lossy = qf <= 37;
+        assert_true(vj_pair_target(qf, 37, 0) == (lossy ? 1.0f : 0.0f));
+        assert_int_equal(vj_pair_target(qf, 37, 8) > 0.5f, lossy);
+    }
+}
+
 static void test_levels_are_uniform(void **state)
 {
     (void)state;
@@ -296,6 +317,7 @@ int main(void)
         cmocka_unit_test(test_boundary_pairs_are_half_lossy_and_logarithmic_on_each_side),
         cmocka_unit_test(test_pairs_of_one_reference_alternate_between_the_sides),
         cmocka_unit_test(test_a_side_without_quality_factors_gives_way_within_the_range),
+        cmocka_unit_test(test_targets_are_shares_of_normal_observers),
         cmocka_unit_test(test_levels_are_uniform),
         cmocka_unit_test(test_patches_lie_uniformly_and_are_mirrored_in_all_four_ways),
         cmocka_unit_test(test_aligned_patches_share_a_place_and_independent_ones_do_not),
