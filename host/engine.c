@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "host/checked.h"
+#include "host/patch_place.h"
 #include "host/progress.h"
 #include "host/rng.h"
 
@@ -357,12 +358,22 @@ static void lap(struct vj_row *row, enum vj_stage stage, double *start)
     *start = now;
 }
 
-void vj_patch_positions(uint64_t seed, const char *name, int draw, bool aligned, size_t width,
-                        size_t height, int size, int patches, int32_t (*origin)[2])
+/* Random word of the shift of even positions; those of uniform ones lie below. */
+static const uint32_t INDEX_SHIFT = UINT32_C(1) << 31;
+
+void vj_patch_positions(uint64_t seed, const char *name, int draw, bool even, bool aligned,
+                        size_t width, size_t height, int size, int patches, int32_t (*origin)[2])
 {
     /* Two words place a patch, the other two place the map's own patch. */
     int first = aligned ? 0 : 2;
     uint64_t stream = vj_name_hash(name);
+    if (even) {
+        const struct vj_u32x4 word =
+            vj_random4(seed, VJ_RNG_PATCHES, stream, INDEX_SHIFT + (uint32_t)draw);
+        for (int p = 0; p < patches; p++)
+            vj_place_even(origin[p], &word.v[first], (uint32_t)p, width, height, (size_t)size);
+        return;
+    }
     for (int p = 0; p < patches; p++) {
         struct vj_u32x4 word =
             vj_random4(seed, VJ_RNG_PATCHES, stream, (uint32_t)(draw * patches + p));
@@ -401,18 +412,18 @@ static int place_patches(struct vj_passage *t, struct vj_error *err)
     const struct vj_device_plan *plan = &engine->plan;
     const struct vj_image *source = &t->loaded->source;
     const char *name = t->loaded->item.name;
-    bool independent = engine->config.jnd_patches == 1;
+    bool even = engine->config.positions == 1, independent = engine->config.jnd_patches == 1;
     size_t positions = (size_t)plan->draws * (size_t)plan->patches;
     int32_t(*own)[2] = independent ? vj_calloc(positions, sizeof(*own)) : NULL;
     if (independent && !own)
         return vj_fail(err, -ENOMEM, "out of memory");
     for (int d = 0; d < plan->draws; d++) {
         size_t at = (size_t)d * (size_t)plan->patches;
-        vj_patch_positions(engine->config.seed, name, d, true, source->width, source->height,
+        vj_patch_positions(engine->config.seed, name, d, even, true, source->width, source->height,
                            plan->patch_size, plan->patches, t->row->origin + at);
         if (independent)
-            vj_patch_positions(engine->config.seed, name, d, false, source->width, source->height,
-                               plan->patch_size, plan->patches, own + at);
+            vj_patch_positions(engine->config.seed, name, d, even, false, source->width,
+                               source->height, plan->patch_size, plan->patches, own + at);
     }
     int r = engine->device.ops->positions(engine->device.state, t->loaded->slot,
                                           (const int32_t(*)[2])t->row->origin,

@@ -138,11 +138,12 @@ enum vj_positive_class vj_positive_from_scores(const float *score, size_t images
 
 /*
  * Patch positions of one draw: uniform in [0, height-size] x [0, width-size], independent, with
- * replacement. A function of (seed, name, draw, purpose) alone.
+ * replacement; or those of host/patch_place.h. A function of (seed, name, draw, purpose) alone.
+ * even:    positions that cover the picture evenly
  * aligned: true for the positions of the picture's patches, false for the map's own
  * origin:  [patches] (y, x), written
  */
-void vj_patch_positions(uint64_t seed, const char *name, int draw, bool aligned, size_t width,
-                        size_t height, int size, int patches, int32_t (*origin)[2]);
+void vj_patch_positions(uint64_t seed, const char *name, int draw, bool even, bool aligned,
+                        size_t width, size_t height, int size, int patches, int32_t (*origin)[2]);
 
 #endif

@@ -95,6 +95,8 @@ const struct vj_option vj_options[] = {
            "pixel-JND model that feeds the network; `vpjnd map --list`"),
     STRING(jnd_variant, "", true, BOTH, "its variant; empty = the model's default"),
     CHOICE(jnd_scale, "minmax", "minmax,max,none", true, BOTH, "how the map becomes 8-bit"),
+    CHOICE(positions, "uniform", "uniform,even", true, BOTH,
+           "of patches: drawn independently, or covering the picture evenly from a random start"),
     CHOICE(jnd_patches, "aligned", "aligned,independent", true, BOTH,
            "positions of the map's patches: those of the picture's, or their own"),
     CHOICE(positive_class, "file", "file,lossy,lossless", true, EVAL,

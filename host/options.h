@@ -53,6 +53,7 @@ struct vj_config {
     char jnd_model[32];
     char jnd_variant[32];
     int jnd_scale;
+    int positions; /* 0 uniform, 1 even */
     int jnd_patches;
     int positive_class;
     /* what is measured and kept */

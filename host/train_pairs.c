@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "host/checked.h"
+#include "host/patch_place.h"
 #include "host/rng.h"
 
-enum { INDEX_SIDE = 4096, INDEX_QF = 5000, INDEX_JND = 8192 };
+enum { INDEX_SIDE = 4096, INDEX_SHIFT = 4097, INDEX_QF = 5000, INDEX_JND = 8192 };
 
 static const uint64_t epoch_stream = UINT64_C(1) << 63;
 
@@ -98,24 +100,31 @@ int vj_pair_qf(uint64_t seed, uint64_t element, size_t l, enum vj_pair_sampling 
     return low ? at - d : at + 1 + d;
 }
 
-struct vj_pair_patch vj_pair_place(uint64_t seed, uint64_t element, size_t p, size_t width,
-                                   size_t height, size_t side, bool independent, bool flip)
+static void place_uniform(int32_t origin[2], struct vj_u32x4 word, size_t width, size_t height,
+                          size_t side)
 {
-    const uint32_t rows = (uint32_t)(height - side + 1), columns = (uint32_t)(width - side + 1);
+    origin[0] = (int32_t)vj_random_below(word.v[0], (uint32_t)(height - side + 1));
+    origin[1] = (int32_t)vj_random_below(word.v[1], (uint32_t)(width - side + 1));
+}
+
+struct vj_pair_patch vj_pair_place(uint64_t seed, uint64_t element, size_t p, size_t width,
+                                   size_t height, size_t side, unsigned flags)
+{
     const struct vj_u32x4 word = vj_random4(seed, VJ_RNG_PAIRS, element, (uint32_t)p);
+    const struct vj_u32x4 own = vj_random4(seed, VJ_RNG_PAIRS, element, INDEX_JND + (uint32_t)p);
+    const struct vj_u32x4 shift = vj_random4(seed, VJ_RNG_PAIRS, element, INDEX_SHIFT);
     struct vj_pair_patch patch = {
-        .origin = {(int32_t)vj_random_below(word.v[0], rows),
-                   (int32_t)vj_random_below(word.v[1], columns)},
-        .mirror_x = flip && ((word.v[2] >> 30) & 1),
-        .mirror_y = flip && (word.v[2] >> 31),
+        .mirror_x = (flags & VJ_PLACE_FLIP) && ((word.v[2] >> 30) & 1),
+        .mirror_y = (flags & VJ_PLACE_FLIP) && (word.v[2] >> 31),
     };
-    patch.jnd_origin[0] = patch.origin[0];
-    patch.jnd_origin[1] = patch.origin[1];
-    if (independent) {
-        const struct vj_u32x4 own =
-            vj_random4(seed, VJ_RNG_PAIRS, element, INDEX_JND + (uint32_t)p);
-        patch.jnd_origin[0] = (int32_t)vj_random_below(own.v[0], rows);
-        patch.jnd_origin[1] = (int32_t)vj_random_below(own.v[1], columns);
+    if (flags & VJ_PLACE_EVEN) {
+        vj_place_even(patch.origin, shift.v, (uint32_t)p, width, height, side);
+        vj_place_even(patch.jnd_origin, shift.v + 2, (uint32_t)p, width, height, side);
+    } else {
+        place_uniform(patch.origin, word, width, height, side);
+        place_uniform(patch.jnd_origin, own, width, height, side);
     }
+    if (!(flags & VJ_PLACE_INDEPENDENT))
+        memcpy(patch.jnd_origin, patch.origin, sizeof(patch.origin));
     return patch;
 }

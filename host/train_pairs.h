@@ -10,6 +10,7 @@
  *                                             and right, bit 31 top and bottom
  *   stream  K             index 4096          word 0: bit 31, 1 = the first quality factor is lossy;
  *                                             word 1: JND level
+ *   stream  K             index 4097          words 0, 1: shift (y, x) of even places; 2, 3: the map's own
  *   stream  K             index 5000 + l      word 0: quality factor l
  *   stream  K             index 8192 + p      words 0, 1: y, x of patch p of the map, where it has a
  *                                             place of its own
@@ -81,11 +82,20 @@ struct vj_pair_patch {
     bool mirror_x, mirror_y;
 };
 
-/*
- * Patch p of element K: uniform in [0, height - side] x [0, width - side], with replacement.
- * independent: the map's patch has a place of its own; flip: mirrors are drawn
- */
+enum vj_pair_place_flags {
+    VJ_PLACE_INDEPENDENT = 1, /* the map's patch has a place of its own */
+    VJ_PLACE_FLIP = 2,        /* mirrors are drawn */
+    VJ_PLACE_EVEN = 4,        /* places of host/patch_place.h instead of uniform ones */
+};
+
+static inline unsigned vj_pair_flags(bool independent, bool flip, bool even)
+{
+    return (independent ? VJ_PLACE_INDEPENDENT : 0) | (flip ? VJ_PLACE_FLIP : 0) |
+           (even ? VJ_PLACE_EVEN : 0);
+}
+
+/* Patch p of element K: uniform in [0, height - side] x [0, width - side], with replacement. */
 struct vj_pair_patch vj_pair_place(uint64_t seed, uint64_t element, size_t p, size_t width,
-                                   size_t height, size_t side, bool independent, bool flip);
+                                   size_t height, size_t side, unsigned flags);
 
 #endif

@@ -327,8 +327,9 @@ static void check_patches(const struct oracle *o, uint64_t element, const struct
     const struct vj_config *c = &o->rig->config;
     int channels = map ? 1 : 3;
     for (size_t p = 0; p < PATCHES; p++) {
-        struct vj_pair_patch place = vj_pair_place(c->seed, element, p, img->width, img->height,
-                                                   SIDE, c->jnd_patches == 1, c->flip);
+        struct vj_pair_patch place =
+            vj_pair_place(c->seed, element, p, img->width, img->height, SIDE,
+                          vj_pair_flags(c->jnd_patches == 1, c->flip, c->positions == 1));
         const int32_t *origin = map ? place.jnd_origin : place.origin;
         uint8_t want[SIDE * SIDE * 3], *to = want;
         for (int y = 0; y < SIDE; y++)
@@ -424,6 +425,8 @@ static void test_patches_are_crops_of_whole_pictures(void **state)
     check_settings("anchors=first pairs=boundary batch_levels=4 jnd_patches=independent", 4);
     check_settings("anchors=first jnd_model=chou95 jnd_scale=none jnd_source=anchor", 2);
     check_settings("anchors=first pairs=boundary batch_levels=6 label_spread=7.5", 3);
+    check_settings("anchors=first positions=even", 3);
+    check_settings("anchors=first positions=even jnd_patches=independent flip=false", 3);
 }
 
 static void test_every_jnd_level_serves_as_anchor(void **state)
@@ -473,7 +476,7 @@ static void test_levels_are_those_that_the_labels_give(void **state)
             size_t picture = vj_pair_picture(&o.order, element);
             const uint8_t *got = b.r + k * PATCHES * SIDE * SIDE * 3;
             struct vj_pair_patch at =
-                vj_pair_place(11, element, 0, WIDTH, HEIGHT, SIDE, false, true);
+                vj_pair_place(11, element, 0, WIDTH, HEIGHT, SIDE, VJ_PLACE_FLIP);
             /* A row of a patch tells the anchors apart. */
             for (int level = 0; level < 3 && (!level || stairs[picture][level - 1]); level++) {
                 const uint8_t *img =

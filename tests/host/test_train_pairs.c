@@ -42,8 +42,9 @@ static void check_row(const struct row *r)
     assert_int_equal(vj_pair_qf(r->seed, r->element, r->l, (enum vj_pair_sampling)r->sampling,
                                 r->first, r->last, r->boundary),
                      r->qf);
-    const struct vj_pair_patch patch = vj_pair_place(r->seed, r->element, r->p, r->width, r->height,
-                                                     r->side, r->independent, r->flip);
+    const struct vj_pair_patch patch =
+        vj_pair_place(r->seed, r->element, r->p, r->width, r->height, r->side,
+                      vj_pair_flags(r->independent, r->flip, false));
     assert_int_equal(patch.origin[0], r->y);
     assert_int_equal(patch.origin[1], r->x);
     assert_int_equal(patch.jnd_origin[0], r->jnd_y);
@@ -274,7 +275,8 @@ static void test_patches_lie_uniformly_and_are_mirrored_in_all_four_ways(void **
     for (uint64_t element = 0; element < DRAWS / 8; element++)
         for (size_t p = 0; p < 8; p++) {
             struct vj_pair_patch patch =
-                vj_pair_place(5, element, p, SIDE + COLUMNS - 1, SIDE + ROWS - 1, SIDE, true, true);
+                vj_pair_place(5, element, p, SIDE + COLUMNS - 1, SIDE + ROWS - 1, SIDE,
+                              VJ_PLACE_INDEPENDENT | VJ_PLACE_FLIP);
             assert_in_range(patch.origin[0], 0, ROWS - 1);
             assert_in_range(patch.origin[1], 0, COLUMNS - 1);
             assert_in_range(patch.jnd_origin[0], 0, ROWS - 1);
@@ -295,14 +297,37 @@ static void test_aligned_patches_share_a_place_and_independent_ones_do_not(void 
     (void)state;
     int same = 0;
     for (uint64_t element = 0; element < 1000; element++) {
-        struct vj_pair_patch a = vj_pair_place(5, element, 0, 400, 300, 64, false, false);
-        struct vj_pair_patch b = vj_pair_place(5, element, 0, 400, 300, 64, true, false);
+        struct vj_pair_patch a = vj_pair_place(5, element, 0, 400, 300, 64, 0);
+        struct vj_pair_patch b = vj_pair_place(5, element, 0, 400, 300, 64, VJ_PLACE_INDEPENDENT);
         assert_memory_equal(a.origin, a.jnd_origin, sizeof(a.origin));
         assert_memory_equal(a.origin, b.origin, sizeof(a.origin));
         assert_false(a.mirror_x || a.mirror_y);
         same += memcmp(b.origin, b.jnd_origin, sizeof(b.origin)) == 0;
     }
     assert_in_range(same, 0, 3); /* expected: 1000 in 237 * 337 */
+}
+
+static void
+test_even_patches_share_their_random_words_with_uniform_ones_but_not_their_places(void **state)
+{
+    (void)state;
+    int same = 0;
+    for (uint64_t element = 0; element < 500; element++) {
+        struct vj_pair_patch uniform = vj_pair_place(5, element, 3, 400, 300, 64, VJ_PLACE_FLIP);
+        struct vj_pair_patch even =
+            vj_pair_place(5, element, 3, 400, 300, 64, VJ_PLACE_FLIP | VJ_PLACE_EVEN);
+        struct vj_pair_patch own =
+            vj_pair_place(5, element, 3, 400, 300, 64, VJ_PLACE_INDEPENDENT | VJ_PLACE_EVEN);
+        assert_int_equal(even.mirror_x, uniform.mirror_x);
+        assert_int_equal(even.mirror_y, uniform.mirror_y);
+        assert_memory_equal(even.origin, even.jnd_origin, sizeof(even.origin));
+        assert_memory_equal(even.origin, own.origin, sizeof(even.origin));
+        assert_in_range(own.jnd_origin[0], 0, 300 - 64);
+        assert_in_range(own.jnd_origin[1], 0, 400 - 64);
+        same += memcmp(even.origin, own.jnd_origin, sizeof(even.origin)) == 0;
+        same += memcmp(even.origin, uniform.origin, sizeof(even.origin)) == 0;
+    }
+    assert_in_range(same, 0, 25); /* a corner has (64 / 400) (64 / 300) / 4 of all even places */
 }
 
 int main(void)
@@ -321,6 +346,8 @@ int main(void)
         cmocka_unit_test(test_levels_are_uniform),
         cmocka_unit_test(test_patches_lie_uniformly_and_are_mirrored_in_all_four_ways),
         cmocka_unit_test(test_aligned_patches_share_a_place_and_independent_ones_do_not),
+        cmocka_unit_test(
+            test_even_patches_share_their_random_words_with_uniform_ones_but_not_their_places),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
