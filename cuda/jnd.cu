@@ -7,13 +7,15 @@ extern "C" {
 #include "cuda/jnd_body.h"
 #include "cuda/jnd_canny_body.h"
 #include "cuda/jnd_epc_body.h"
+#include "cuda/jnd_paper_body.h"
+#include "cuda/jnd_yang_body.h"
 }
 
 struct vj_cuda_jnd {
     size_t max_width, max_height;
     int levels;
     struct vj_canny_taps taps;
-    struct vj_jnd_gaussian complexity_gaussian, weight_gaussian;
+    struct vj_jnd_gaussian complexity_gaussian, weight_gaussian, yang_gaussian;
 
     uint8_t *memory; /* owned; the arrays below lie in it */
     double *kept;
@@ -116,6 +118,36 @@ static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
 }
 
 static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
+    paper_kernel(const __grid_constant__ struct vj_cuda_paper_job job)
+{
+    __shared__ struct vj_cuda_paper_shared s;
+    vj_cuda_load_samples(&job.plane, true, &s.samples, vj_cuda_here(), threadIdx.x);
+    vj_cuda_load_samples(&job.plane, false, &s.dark, vj_cuda_here(), threadIdx.x);
+    __syncthreads();
+    vj_cuda_paper_neighbours(&job, &s, vj_cuda_here(), threadIdx.x);
+    __syncthreads();
+    vj_cuda_paper_pixel(&job, &s, vj_cuda_here(), threadIdx.x);
+}
+
+static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
+    dilate_kernel(const __grid_constant__ struct vj_cuda_dilate_job job)
+{
+    vj_cuda_dilate_step(&job, vj_cuda_here(), threadIdx.x);
+}
+
+static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
+    yang_kernel(const __grid_constant__ struct vj_cuda_yang_job job)
+{
+    __shared__ struct vj_cuda_yang_shared s;
+    vj_cuda_load_samples(&job.plane, false, &s.dark, vj_cuda_here(), threadIdx.x);
+    vj_cuda_yang_load(&job, &s, vj_cuda_here(), threadIdx.x);
+    __syncthreads();
+    vj_cuda_yang_columns(&job, &s, vj_cuda_here(), threadIdx.x);
+    __syncthreads();
+    vj_cuda_yang_pixel(&job, &s, vj_cuda_here(), threadIdx.x);
+}
+
+static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
     range_kernel(const __grid_constant__ struct vj_cuda_range_job job)
 {
     __shared__ struct vj_cuda_range_shared s;
@@ -159,6 +191,9 @@ static __global__ void share_total_kernel(const __grid_constant__ struct vj_cuda
 
 static_assert(sizeof(struct vj_cuda_canny_shared) <= VJ_CUDA_SHARED, "shared memory of Canny");
 static_assert(sizeof(struct vj_cuda_epc_shared) <= VJ_CUDA_SHARED, "shared memory of epc17");
+static_assert(sizeof(struct vj_cuda_paper_shared) <= VJ_CUDA_SHARED,
+              "shared memory of epc17 paper");
+static_assert(sizeof(struct vj_cuda_yang_shared) <= VJ_CUDA_SHARED, "shared memory of yang05");
 
 /* ---- Memory --------------------------------------------------------------------------------- */
 
@@ -234,6 +269,8 @@ int vj_cuda_jnd_create(struct vj_cuda_jnd **jnd, size_t max_width, size_t max_he
     j->complexity_gaussian = vj_jnd_gaussian(3, 1.0);
     j->weight_gaussian =
         vj_jnd_gaussian(vj_jnd_weight_epc.gaussian_size, vj_jnd_weight_epc.gaussian_sigma);
+    j->yang_gaussian =
+        vj_jnd_gaussian(vj_jnd_weight_yang.gaussian_size, vj_jnd_weight_yang.gaussian_sigma);
     rc = vj_cuda_memory(&j->memory, lay_out(j, NULL), max_width, max_height, "pixel-JND maps", err);
     if (rc) {
         vj_cuda_jnd_destroy(j);
@@ -277,9 +314,9 @@ int vj_cuda_luma(cudaStream_t stream, const uint8_t *d_pixels, size_t width, siz
     return VJ_CUDA_LAUNCHED("luma", err);
 }
 
-/* Edges of the EPC model, into jnd->edge. */
+/* Canny edges, into jnd->edge. threshold: as in struct vj_cuda_limits_job */
 static int find_edges(struct vj_cuda_jnd *j, cudaStream_t stream, const struct vj_cuda_plane *plane,
-                      struct vj_error *err)
+                      double threshold, struct vj_error *err)
 {
     const struct vj_cuda_grid tiles = vj_cuda_canny_grid(plane);
     struct vj_cuda_canny_job canny = {*plane, j->taps, j->kept, j->peak, j->gradient};
@@ -287,7 +324,8 @@ static int find_edges(struct vj_cuda_jnd *j, cudaStream_t stream, const struct v
     int rc = VJ_CUDA_LAUNCHED("edge gradient", err);
     if (rc)
         return rc;
-    struct vj_cuda_limits_job limits = {j->peak, j->gradient, vj_cuda_grid_plane(tiles), j->limits};
+    struct vj_cuda_limits_job limits = {j->peak, j->gradient, vj_cuda_grid_plane(tiles), threshold,
+                                        j->limits};
     limits_kernel<<<1, VJ_CUDA_THREADS, 0, stream>>>(limits);
     rc = VJ_CUDA_LAUNCHED("edge thresholds", err);
     if (rc)
@@ -323,7 +361,7 @@ static int chou95(struct vj_cuda_jnd *j, cudaStream_t stream, const struct vj_cu
 static int epc17(struct vj_cuda_jnd *j, cudaStream_t stream, const struct vj_cuda_plane *plane,
                  float *d_map, struct vj_error *err)
 {
-    int rc = find_edges(j, stream, plane, err);
+    int rc = find_edges(j, stream, plane, 0, err);
     if (rc)
         return rc;
     struct vj_cuda_epc_job job;
@@ -338,6 +376,43 @@ static int epc17(struct vj_cuda_jnd *j, cudaStream_t stream, const struct vj_cud
     return VJ_CUDA_LAUNCHED("epc17 map", err);
 }
 
+static int epc17_paper(cudaStream_t stream, const struct vj_cuda_plane *plane, float *d_map,
+                       struct vj_error *err)
+{
+    struct vj_cuda_paper_job job = {*plane, d_map};
+    paper_kernel<<<vj_cuda_dim(vj_cuda_map_grid(plane)), VJ_CUDA_THREADS, 0, stream>>>(job);
+    return VJ_CUDA_LAUNCHED("epc17 map", err);
+}
+
+static int yang05(struct vj_cuda_jnd *j, cudaStream_t stream, const struct vj_cuda_plane *plane,
+                  bool paper, float *d_map, struct vj_error *err)
+{
+    int rc = find_edges(j, stream, plane, VJ_JND_YANG_EDGE_THRESHOLD, err);
+    if (rc)
+        return rc;
+    struct vj_cuda_yang_job job;
+    memset(&job, 0, sizeof(job));
+    job.plane = *plane;
+    job.widened = j->edge;
+    job.paper = paper;
+    job.attenuation = paper ? VJ_JND_YANG_PAPER_ATTENUATION : vj_jnd_weight_yang.attenuation;
+    job.gaussian = j->yang_gaussian;
+    job.map = d_map;
+    if (!paper) {
+        /* The marks have served: dilated edges take their place. */
+        struct vj_cuda_dilate_job dilate = {j->edge, plane->width, plane->height,
+                                            *vj_jnd_weight_yang.shape, j->mark};
+        dilate_kernel<<<vj_cuda_dim(vj_cuda_edge_grid(plane->width, plane->height)),
+                        VJ_CUDA_THREADS, 0, stream>>>(dilate);
+        rc = VJ_CUDA_LAUNCHED("dilated edges", err);
+        if (rc)
+            return rc;
+        job.widened = j->mark;
+    }
+    yang_kernel<<<vj_cuda_dim(vj_cuda_map_grid(plane)), VJ_CUDA_THREADS, 0, stream>>>(job);
+    return VJ_CUDA_LAUNCHED("yang05 map", err);
+}
+
 int vj_cuda_jnd_compute(struct vj_cuda_jnd *jnd, cudaStream_t stream,
                         const struct vj_jnd_model *model, size_t variant, const uint8_t *d_luma,
                         size_t width, size_t height, float *d_map, struct vj_error *err)
@@ -349,9 +424,17 @@ int vj_cuda_jnd_compute(struct vj_cuda_jnd *jnd, cudaStream_t stream,
         return rc;
     const struct vj_cuda_plane plane = {d_luma, (int)width, (int)height};
     enum vj_cuda_jnd_kind kind = vj_cuda_jnd_kind(model, variant);
-    if (kind == VJ_CUDA_JND_EPC17)
+    switch (kind) {
+    case VJ_CUDA_JND_EPC17:
         return epc17(jnd, stream, &plane, d_map, err);
-    return chou95(jnd, stream, &plane, kind == VJ_CUDA_JND_CHOU95, d_map, err);
+    case VJ_CUDA_JND_EPC17_PAPER:
+        return epc17_paper(stream, &plane, d_map, err);
+    case VJ_CUDA_JND_YANG05:
+    case VJ_CUDA_JND_YANG05_PAPER:
+        return yang05(jnd, stream, &plane, kind == VJ_CUDA_JND_YANG05_PAPER, d_map, err);
+    default:
+        return chou95(jnd, stream, &plane, kind == VJ_CUDA_JND_CHOU95, d_map, err);
+    }
 }
 
 /* ---- What is made of maps ------------------------------------------------------------------- */

@@ -30,6 +30,9 @@ enum vj_cuda_jnd_kind {
     VJ_CUDA_JND_CHOU95, /* authors */
     VJ_CUDA_JND_CHOU95_PAPER,
     VJ_CUDA_JND_EPC17, /* authors */
+    VJ_CUDA_JND_EPC17_PAPER,
+    VJ_CUDA_JND_YANG05, /* authors */
+    VJ_CUDA_JND_YANG05_PAPER,
 };
 
 /* Models are told by name, so `model` may come from another copy of the registry. */

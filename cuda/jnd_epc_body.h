@@ -197,7 +197,7 @@ static inline VJ_HD void vj_cuda_epc_pixel(const struct vj_cuda_epc_job *job,
         vj_cuda_smooth_row(s->weight + ty * VJ_CUDA_EPC_TWO_ACROSS + tx + 2, &job->weight_gaussian);
     float variance = (float)variance625 / 625.0f;
     float deviation = sqrtf(variance);
-    float contrast = vj_jnd_epc_contrast(variance, 0.115f * 16.0f);
+    float contrast = vj_jnd_epc_contrast(variance, VJ_JND_EPC_CONTRAST_GAIN);
     float complexity = vj_jnd_epc_pattern(complexity_sum, 0.3f, 1.0f);
     float pattern = deviation * complexity * weight;
     job->map[(size_t)y * (size_t)plane->width + (size_t)x] =

@@ -11,9 +11,9 @@ enum vj_cuda_jnd_kind vj_cuda_jnd_kind(const struct vj_jnd_model *model, size_t 
         const char *model, *variant;
         enum vj_cuda_jnd_kind kind;
     } known[] = {
-        {"chou95", "authors", VJ_CUDA_JND_CHOU95},
-        {"chou95", "paper", VJ_CUDA_JND_CHOU95_PAPER},
-        {"epc17", "authors", VJ_CUDA_JND_EPC17},
+        {"chou95", "authors", VJ_CUDA_JND_CHOU95}, {"chou95", "paper", VJ_CUDA_JND_CHOU95_PAPER},
+        {"epc17", "authors", VJ_CUDA_JND_EPC17},   {"epc17", "paper", VJ_CUDA_JND_EPC17_PAPER},
+        {"yang05", "authors", VJ_CUDA_JND_YANG05}, {"yang05", "paper", VJ_CUDA_JND_YANG05_PAPER},
     };
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
         if (strcmp(model->name, known[i].model) == 0 &&

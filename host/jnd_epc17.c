@@ -27,12 +27,9 @@
 #include "host/simd.h"
 
 /* Gains and half-saturation constants of the two masking functions. */
-#define CONTRAST_GAIN       (0.115f * 16.0f)
-#define PATTERN_GAIN        0.3f
-#define PATTERN_FLOOR       1.0f
-#define PAPER_PATTERN_GAIN  0.8f
-#define PAPER_PATTERN_FLOOR 0.01f
-#define ADAPTATION_GAIN     0.7f
+#define PATTERN_GAIN    0.3f
+#define PATTERN_FLOOR   1.0f
+#define ADAPTATION_GAIN 0.7f
 
 /* The standard deviation is not defined on an outer frame this wide. */
 #define CONTRAST_FRAME 2
@@ -175,7 +172,7 @@ VJ_SIMD static void combine(const uint32_t *variance625, size_t n, struct span *
     for (size_t i = 0; i < n; i++) {
         float variance = (float)variance625[i] / 625.0f;
         float deviation = sqrtf(variance);
-        float contrast = vj_jnd_epc_contrast(variance, CONTRAST_GAIN);
+        float contrast = vj_jnd_epc_contrast(variance, VJ_JND_EPC_CONTRAST_GAIN);
         float complexity = vj_jnd_epc_pattern(s->complexity[i], PATTERN_GAIN, PATTERN_FLOOR);
         float pattern = deviation * complexity * s->weight[i];
         s->deviation[i] = deviation;
@@ -272,10 +269,8 @@ VJ_SIMD static void combine_paper(const uint16_t *background32, const int32_t *g
 {
     for (size_t i = 0; i < n; i++) {
         float square = (float)gradient9[i] / 9.0f, gradient = sqrtf(square);
-        float contrast = vj_jnd_epc_contrast(square, CONTRAST_GAIN);
-        float pattern =
-            vj_jnd_log2(1.0f + gradient) *
-            vj_jnd_epc_pattern((float)count[i], PAPER_PATTERN_GAIN, PAPER_PATTERN_FLOOR);
+        float contrast = vj_jnd_epc_contrast(square, VJ_JND_EPC_CONTRAST_GAIN);
+        float pattern = vj_jnd_epc_paper_pattern(gradient, (float)count[i]);
         float luminance = vj_jnd_luminance((float)background32[i] / 32.0f);
         s->luminance[i] = luminance;
         s->gradient[i] = gradient;

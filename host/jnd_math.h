@@ -74,6 +74,21 @@ static inline VJ_HD float vj_jnd_spatial(float g, float b)
 }
 
 /*
+ * Texture masking of Yang et al.: masking is gradient times edge weight, in grey levels; by the
+ * paper with a constant slope, in the authors' code with Chou and Li's slope and offset.
+ */
+static inline VJ_HD float vj_jnd_yang_texture(float masking, float b, int paper)
+{
+    return paper ? 0.117f * masking : vj_jnd_spatial(masking, b);
+}
+
+/* Attenuation on an edge by the paper of Yang et al.: weight 0.1. */
+#define VJ_JND_YANG_PAPER_ATTENUATION 0.9f
+
+/* Canny's high threshold in yang05, as a share of the largest magnitude. */
+#define VJ_JND_YANG_EDGE_THRESHOLD 0.5
+
+/*
  * Fifth root, relative error below 2e-6 for x = 0 and 1e-4 <= x <= 1e6.
  *
  * x^(-1/5) starts from the exponent: the bits of a float are its binary logarithm, biased and
@@ -168,6 +183,15 @@ static inline VJ_HD float vj_jnd_epc_pattern(float p, float gain, float floor)
 {
     float p2 = p * p;
     return gain * (p2 * sqrtf(p) * vj_jnd_fifth_root(p)) / (p2 + floor);
+}
+
+/* Gain of luminance contrast in both variants. */
+#define VJ_JND_EPC_CONTRAST_GAIN (0.115f * 16.0f)
+
+/* Wu et al. 2017, by the paper's formulas: gradient in grey levels, count of occupied bins. */
+static inline VJ_HD float vj_jnd_epc_paper_pattern(float gradient, float count)
+{
+    return vj_jnd_log2(1.0f + gradient) * vj_jnd_epc_pattern(count, 0.8f, 0.01f);
 }
 
 /* Orientation bins of epc17: 16 of 12 degrees, and one for pixels without structure. */

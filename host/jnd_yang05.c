@@ -33,10 +33,6 @@ enum {
     STAGE_JND_CR,
 };
 
-#define EDGE_THRESHOLD    0.5
-#define PAPER_ATTENUATION 0.9f /* weight 0.1 on an edge */
-#define PAPER_SLOPE       0.117f
-
 /* Paper: slope of texture masking and overlap with luminance adaptation, of one chroma plane. */
 struct chroma {
     float slope, overlap;
@@ -117,7 +113,7 @@ VJ_SIMD static void thresholds(size_t n, bool paper, struct span *s)
 {
     for (size_t i = 0; i < n; i++) {
         float b = s->background[i], masking = s->gradient[i] * s->weight[i];
-        float texture = paper ? PAPER_SLOPE * masking : vj_jnd_spatial(masking, b);
+        float texture = vj_jnd_yang_texture(masking, b, paper);
         float luminance = vj_jnd_luminance(b);
         s->texture[i] = texture;
         s->luminance[i] = luminance;
@@ -248,11 +244,11 @@ static int compute(const struct vj_jnd_job *job, struct vj_jnd_workspace *ws, st
     const struct vj_jnd_edge_weight *weight = &vj_jnd_weight_yang;
     struct yang g = {.job = job};
     take(&g, &ws->arena, job->width, job->height, threads);
-    g.attenuation = paper ? PAPER_ATTENUATION : weight->attenuation;
+    g.attenuation = paper ? VJ_JND_YANG_PAPER_ATTENUATION : weight->attenuation;
     g.gaussian = vj_jnd_gaussian(weight->gaussian_size, weight->gaussian_sigma);
     vj_jnd_pad(&g.plane, job->luma, VJ_JND_REPLICATE, threads);
     vj_jnd_pad(&g.dark, job->luma, VJ_JND_ZERO, threads);
-    vj_canny(&g.plane, EDGE_THRESHOLD, &g.canny, g.edge, threads);
+    vj_canny(&g.plane, VJ_JND_YANG_EDGE_THRESHOLD, &g.canny, g.edge, threads);
     if (paper)
         g.widened = g.edge;
 #pragma omp parallel num_threads(threads)

@@ -6,6 +6,8 @@
 #include "cuda/jnd_body.h"
 #include "cuda/jnd_canny_body.h"
 #include "cuda/jnd_epc_body.h"
+#include "cuda/jnd_paper_body.h"
+#include "cuda/jnd_yang_body.h"
 #include "cuda/patch_body.h"
 #include "tests/cuda/emulate.h"
 
@@ -96,7 +98,7 @@ static inline void emulate_connect(const struct vj_cuda_edge_job *job)
 }
 
 /* All of find_edges() in jnd.cu. edge: height x width; *gradient: the largest, inside */
-static inline void emulate_edges(const struct vj_cuda_plane *plane, uint8_t *edge,
+static inline void emulate_edges(const struct vj_cuda_plane *plane, double threshold, uint8_t *edge,
                                  uint32_t *gradient)
 {
     size_t pixels = (size_t)plane->width * (size_t)plane->height;
@@ -108,7 +110,7 @@ static inline void emulate_edges(const struct vj_cuda_plane *plane, uint8_t *edg
                                       guarded_take(&memory[1], tiles * sizeof(double)),
                                       guarded_take(&memory[2], tiles * sizeof(uint32_t))};
     emulate_gradient(&canny);
-    struct vj_cuda_limits_job limits = {canny.peak, canny.gradient, tiles, &found};
+    struct vj_cuda_limits_job limits = {canny.peak, canny.gradient, tiles, threshold, &found};
     emulate_limits(&limits);
     struct vj_cuda_edge_job job = {canny.kept,
                                    &found,
@@ -155,6 +157,65 @@ static inline void emulate_epc(const struct vj_cuda_plane *plane, const uint8_t 
         EMULATE_THREADS(VJ_CUDA_THREADS, t)
         vj_cuda_epc_pixel(&job, &s, at, t);
     }
+}
+
+static inline void emulate_paper(const struct vj_cuda_plane *plane, float *map)
+{
+    struct vj_cuda_paper_job job = {*plane, map};
+    struct vj_cuda_grid grid = vj_cuda_map_grid(plane);
+    EMULATE_BLOCKS(grid, at)
+    {
+        struct vj_cuda_paper_shared s;
+        memset(&s, 0xA5, sizeof(s));
+        EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        {
+            vj_cuda_load_samples(plane, true, &s.samples, at, t);
+            vj_cuda_load_samples(plane, false, &s.dark, at, t);
+        }
+        EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        vj_cuda_paper_neighbours(&job, &s, at, t);
+        EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        vj_cuda_paper_pixel(&job, &s, at, t);
+    }
+}
+
+static inline void emulate_yang(const struct vj_cuda_plane *plane, bool paper, float *map)
+{
+    const struct vj_jnd_edge_weight *weight = &vj_jnd_weight_yang;
+    size_t pixels = (size_t)plane->width * (size_t)plane->height;
+    struct guarded memory[2];
+    uint8_t *edge = guarded_take(&memory[0], pixels), *dilated = guarded_take(&memory[1], pixels);
+    uint32_t gradient;
+    emulate_edges(plane, VJ_JND_YANG_EDGE_THRESHOLD, edge, &gradient);
+    struct vj_cuda_dilate_job dilate = {edge, plane->width, plane->height, *weight->shape, dilated};
+    struct vj_cuda_grid line = vj_cuda_edge_grid(plane->width, plane->height);
+    EMULATE_BLOCKS(line, at)
+    EMULATE_THREADS(VJ_CUDA_THREADS, t)
+    vj_cuda_dilate_step(&dilate, at, t);
+    struct vj_cuda_yang_job job = {
+        .plane = *plane,
+        .widened = paper ? edge : dilated,
+        .paper = paper,
+        .attenuation = paper ? VJ_JND_YANG_PAPER_ATTENUATION : weight->attenuation,
+        .gaussian = vj_jnd_gaussian(weight->gaussian_size, weight->gaussian_sigma),
+        .map = map};
+    struct vj_cuda_grid grid = vj_cuda_map_grid(plane);
+    EMULATE_BLOCKS(grid, at)
+    {
+        struct vj_cuda_yang_shared s;
+        memset(&s, 0xA5, sizeof(s));
+        EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        {
+            vj_cuda_load_samples(plane, false, &s.dark, at, t);
+            vj_cuda_yang_load(&job, &s, at, t);
+        }
+        EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        vj_cuda_yang_columns(&job, &s, at, t);
+        EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        vj_cuda_yang_pixel(&job, &s, at, t);
+    }
+    guarded_release(&memory[0]);
+    guarded_release(&memory[1]);
 }
 
 static inline void emulate_to_u8(const float *map, size_t count, enum vj_jnd_scale scale,

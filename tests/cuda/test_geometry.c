@@ -480,7 +480,7 @@ static void edges_and_thresholds_equal_those_of_the_cpu(void **state)
         uint8_t *expected = malloc(size[0] * size[1]);
         uint32_t gradient;
         unsigned expected_gradient;
-        emulate_edges(&p.plane, edge, &gradient);
+        emulate_edges(&p.plane, 0, edge, &gradient);
         cpu_edges(&p, expected, &expected_gradient);
         assert_int_equal(gradient, expected_gradient);
         assert_true(vj_cuda_edge_threshold(gradient) == vj_jnd_edge_threshold(expected_gradient));
@@ -639,11 +639,31 @@ static void epc17_maps_equal_those_of_the_cpu_bit_for_bit(void **state)
         struct guarded memory;
         uint8_t *edge = guarded_take(&memory, pixels);
         uint32_t gradient;
-        emulate_edges(&p.plane, edge, &gradient);
+        emulate_edges(&p.plane, 0, edge, &gradient);
         emulate_epc(&p.plane, edge, p.map);
         assert_int_equal(vj_jnd_compute("epc17", NULL, &p.img, p.expected, NULL), 0);
         assert_same_floats(p.map, p.expected, pixels);
         guarded_release(&memory);
+        jnd_picture_free(&p);
+    }
+}
+
+static void maps_of_yang05_and_the_epc17_paper_equal_those_of_the_cpu_bit_for_bit(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(jnd_sizes) * CONTENTS; i++) {
+        const size_t *size = jnd_sizes[i / CONTENTS];
+        struct jnd_picture p = jnd_picture(size[0], size[1], (enum content)(i % CONTENTS));
+        emulate_order = (int)(i % EMULATE_ORDERS);
+        emulate_paper(&p.plane, p.map);
+        assert_int_equal(vj_jnd_compute("epc17", "paper", &p.img, p.expected, NULL), 0);
+        assert_same_floats(p.map, p.expected, size[0] * size[1]);
+        for (int paper = 0; paper < 2; paper++) {
+            emulate_yang(&p.plane, paper, p.map);
+            assert_int_equal(
+                vj_jnd_compute("yang05", paper ? "paper" : "authors", &p.img, p.expected, NULL), 0);
+            assert_same_floats(p.map, p.expected, size[0] * size[1]);
+        }
         jnd_picture_free(&p);
     }
 }
@@ -838,6 +858,7 @@ int main(void)
         cmocka_unit_test(connected_edges_are_those_of_a_flood_in_every_order),
         cmocka_unit_test(edges_join_while_other_threads_move_the_labels),
         cmocka_unit_test(epc17_maps_equal_those_of_the_cpu_bit_for_bit),
+        cmocka_unit_test(maps_of_yang05_and_the_epc17_paper_equal_those_of_the_cpu_bit_for_bit),
         cmocka_unit_test(maps_become_the_8_bit_samples_of_the_cpu),
         cmocka_unit_test(a_value_that_is_not_finite_is_reported_wherever_it_is),
         cmocka_unit_test(shares_above_a_map_are_counts_of_pixels),
