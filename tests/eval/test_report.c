@@ -314,7 +314,7 @@ static void a_curve_over_tolerances_stands_beside_that_over_offsets(void **state
     vj_assert_contains(found, "\"tolerance\": 0.0125");
     vj_assert_contains(found, "\"tolerance\": -1.5");
     assert_null(strstr(found, "\"offset\""));
-    assert_null(strstr(found + 1, "tolerance_sweep"));
+    assert_null(strstr(found + 2, "\"tolerance_sweep"));
     vj_text_free(&t);
 }
 
