@@ -41,6 +41,13 @@ static int check(const struct vj_device_plan *p, struct vj_error *err)
         return vj_fail(err, -ENOTSUP,
                        "SSIMULACRA2 is computed on the CPU only: leave it out of image_metrics and "
                        "predictors, or use device cpu");
+    for (size_t i = 0; i < p->jnd_count; i++)
+        if (p->jnd_excess[i] || p->jnd_noise[i])
+            return vj_fail(
+                err, -ENOTSUP,
+                "rule @%s of pixel-%s is computed on the CPU only: use @share, or device "
+                "cpu",
+                p->jnd_excess[i] ? "excess" : "noise", p->jnd[i].model->name);
     if (p->weights_count == 0)
         return 0;
     if (p->patches < 1 || p->draws < 1 || p->patch_size < 1)

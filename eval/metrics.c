@@ -359,3 +359,22 @@ int vj_metrics_sweep(struct vj_sweep_point *point, int first, size_t count,
     free(moved);
     return rc;
 }
+
+int vj_metrics_sweep_predictions(struct vj_sweep_point *point, size_t count,
+                                 const struct vj_truth *truth, const int32_t *qf_pred,
+                                 struct vj_error *err)
+{
+    struct vj_truth pooled = *truth;
+    pooled.fold = NULL;
+    int32_t *mine = vj_calloc(truth->count, sizeof(*mine));
+    if (!mine)
+        return vj_fail(err, -ENOMEM, "out of memory for %zu predictions", truth->count);
+    int rc = 0;
+    for (size_t k = 0; k < count && !rc; k++) {
+        for (size_t i = 0; i < truth->count; i++)
+            mine[i] = qf_pred[i * count + k];
+        rc = sweep_point(&point[k], &pooled, mine, err);
+    }
+    free(mine);
+    return rc;
+}

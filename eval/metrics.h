@@ -152,9 +152,13 @@ int vj_metrics_compute(struct vj_metrics_table *out, const struct vj_truth *trut
 
 void vj_metrics_free(struct vj_metrics_table *table);
 
-/* One point of the rate-damage curve: predictions moved by `offset`, kept within the levels. */
+/*
+ * One point of a rate-damage curve: either predictions moved by `offset`, kept within the levels,
+ * or those of a rule with another `tolerance`.
+ */
 struct vj_sweep_point {
     int offset;
+    double tolerance;
     struct vj_metric_value saving_mean, saving_of_sums, dqf, dpsnr_y, dms_ssim, past_jnd_share;
 };
 
@@ -165,6 +169,15 @@ struct vj_sweep_point {
 int vj_metrics_sweep(struct vj_sweep_point *point, int first, size_t count,
                      const struct vj_truth *truth, const struct vj_prediction *prediction,
                      struct vj_error *err);
+
+/*
+ * The curve over predictions at hand; `offset` and `tolerance` of the points are left as they are.
+ * point:   [count] metrics filled
+ * qf_pred: [truth->count, count] as in struct vj_prediction
+ */
+int vj_metrics_sweep_predictions(struct vj_sweep_point *point, size_t count,
+                                 const struct vj_truth *truth, const int32_t *qf_pred,
+                                 struct vj_error *err);
 
 /* Two predictors on the images where both predict and the truth is known: differences are a - b. */
 struct vj_comparison {

@@ -24,6 +24,8 @@ struct vj_report_row {
     const int32_t *qf_pred;                 /* [images] -1 none; NULL = no per-image table for it */
     const struct vj_sweep_point *sweep;     /* [sweep_count], NULL = none */
     size_t sweep_count;
+    const struct vj_sweep_point *tolerance; /* [tolerance_count] over tolerances, NULL = none */
+    size_t tolerance_count;
 };
 
 /* Two predictors of `row`, compared. */

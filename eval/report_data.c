@@ -298,13 +298,17 @@ static void json_folds(struct json *j, const struct vj_metrics_table *table)
     json_close(j, ']');
 }
 
-static void json_sweep(struct json *j, const struct vj_report_row *row)
+static void json_sweep(struct json *j, const char *key, const struct vj_sweep_point *point,
+                       size_t count, bool tolerances)
 {
-    json_open(j, "sweep", '[');
-    for (size_t k = 0; k < row->sweep_count; k++) {
-        const struct vj_sweep_point *p = &row->sweep[k];
+    json_open(j, key, '[');
+    for (size_t k = 0; k < count; k++) {
+        const struct vj_sweep_point *p = &point[k];
         json_open(j, NULL, '{');
-        json_number(j, "offset", p->offset);
+        if (tolerances)
+            json_number(j, "tolerance", p->tolerance);
+        else
+            json_number(j, "offset", p->offset);
         json_value(j, "saving_mean", &p->saving_mean);
         json_value(j, "saving_of_sums", &p->saving_of_sums);
         json_value(j, "dqf", &p->dqf);
@@ -333,7 +337,9 @@ static void json_row(struct json *j, const struct vj_report_row *row)
         json_folds(j, metrics);
     }
     if (row->sweep_count && !row->random_weights)
-        json_sweep(j, row);
+        json_sweep(j, "sweep", row->sweep, row->sweep_count, false);
+    if (row->tolerance_count && !row->random_weights)
+        json_sweep(j, "tolerance_sweep", row->tolerance, row->tolerance_count, true);
     json_close(j, '}');
 }
 

@@ -387,18 +387,24 @@ static void add_folds(struct vj_text *out, const struct vj_report *r)
     finish(out, &table);
 }
 
-static void add_sweep_of(struct vj_text *out, const struct vj_report_row *row)
+static void add_sweep_of(struct vj_text *out, const struct vj_sweep_point *point, size_t count,
+                         bool tolerances)
 {
     static const struct vj_table_column column[] = {{0, false}, {3, false}, {2, false}};
-    static const char *const header[] = {"",        "saved",    "saved",  "past JND", "dQF",
-                                         "dPSNR-Y", "dMS-SSIM", "offset", "mean, %",  "sums, %",
-                                         "%",       "QF",       "dB",     ""};
+    const char *const header[] = {
+        "",        "saved",   "saved",    "past JND",
+        "dQF",     "dPSNR-Y", "dMS-SSIM", tolerances ? "tolerance" : "offset",
+        "mean, %", "sums, %", "%",        "QF",
+        "dB",      ""};
     struct vj_table table = {VJ_TABLE_DESCRIPTION(column), .columns = 7, .fixed = 1,
                              .header_rows = 2};
     cells(&table, header, 14);
-    for (size_t k = 0; k < row->sweep_count; k++) {
-        const struct vj_sweep_point *p = &row->sweep[k];
-        vj_table_cell(&table, p->offset ? "%+d" : "%d", p->offset);
+    for (size_t k = 0; k < count; k++) {
+        const struct vj_sweep_point *p = &point[k];
+        if (tolerances)
+            vj_table_cell(&table, "%.4g", p->tolerance);
+        else
+            vj_table_cell(&table, p->offset ? "%+d" : "%d", p->offset);
         number_cell(&table, &p->saving_mean, true, "", 2);
         number_cell(&table, &p->saving_of_sums, true, "", 2);
         number_cell(&table, &p->past_jnd_share, true, "", 1);
@@ -416,7 +422,11 @@ static void add_sweeps(struct vj_text *out, const struct vj_report *r)
         if (!row->sweep_count || row->random_weights)
             continue;
         titled(out, "Rate and damage with an offset added to every prediction of", row->name);
-        add_sweep_of(out, row);
+        add_sweep_of(out, row->sweep, row->sweep_count, false);
+        if (!row->tolerance_count)
+            continue;
+        titled(out, "Rate and damage with other tolerances of", row->name);
+        add_sweep_of(out, row->tolerance, row->tolerance_count, true);
     }
 }
 

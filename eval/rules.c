@@ -310,6 +310,36 @@ int vj_threshold_apply(const struct vj_rule_table *table, enum vj_rule rule, dou
     return rc;
 }
 
+double vj_tolerance_at(enum vj_tolerance_scale scale, double tolerance, int step)
+{
+    static const double factor[VJ_TOLERANCE_STEPS] = {0.25, 0.5, 1, 2, 4};
+    static const double added[VJ_TOLERANCE_STEPS] = {-3, -1.5, 0, 1.5, 3};
+    return scale == VJ_TOLERANCE_FACTOR ? tolerance * factor[step] : tolerance + added[step];
+}
+
+int vj_threshold_sweep(const struct vj_rule_table *table, enum vj_rule rule,
+                       enum vj_tolerance_scale scale, const double *threshold,
+                       const struct vj_search_options *search, int32_t *qf_pred,
+                       struct vj_error *err)
+{
+    int32_t *of_step = vj_calloc(table->count, sizeof(*of_step));
+    if (!of_step)
+        return vj_fail(err, -ENOMEM, "out of memory for the tolerances of %zu images",
+                       table->count);
+    int rc = check_table(table, err);
+    for (size_t i = 0; i < table->count && !rc; i++) {
+        for (int k = 0; k < VJ_TOLERANCE_STEPS && !rc; k++) {
+            of_step[i] = VJ_EVAL_UNKNOWN;
+            if (!isnan(threshold[i]))
+                rc = apply_to(table, i, rule, vj_tolerance_at(scale, threshold[i], k), search, NULL,
+                              of_step, err);
+            qf_pred[i * VJ_TOLERANCE_STEPS + (size_t)k] = of_step[i];
+        }
+    }
+    free(of_step);
+    return rc;
+}
+
 /* One empty fit per fold that occurs, ascending; room for one where there are none. */
 static int list_fits(struct vj_rule_fits *fits, const struct vj_rule_table *table,
                      struct vj_error *err)
@@ -349,6 +379,14 @@ static int fit_fold(struct vj_rule_fit *fit, const struct fitting *f, uint8_t *u
     return rc;
 }
 
+static void predict_nothing(const struct vj_rule_table *table, uint8_t *lossy, int32_t *qf_pred)
+{
+    for (size_t i = 0; i < table->count; i++)
+        qf_pred[i] = VJ_EVAL_UNKNOWN;
+    if (lossy)
+        memset(lossy, VJ_LOSSY_UNANSWERED, table->count * (size_t)table->levels);
+}
+
 int vj_threshold_cross_fit(struct vj_rule_fits *fits, const struct vj_rule_table *table,
                            enum vj_rule rule, const struct vj_search_options *search,
                            uint8_t *lossy, int32_t *qf_pred, struct vj_error *err)
@@ -368,11 +406,8 @@ int vj_threshold_cross_fit(struct vj_rule_fits *fits, const struct vj_rule_table
                      "a threshold can only be fitted with folds, else it would be "
                      "tested on its training images; set folds or the threshold");
 
-    for (size_t i = 0; i < table->count && !rc; i++) {
-        qf_pred[i] = VJ_EVAL_UNKNOWN;
-        if (lossy)
-            memset(lossy + i * (size_t)table->levels, VJ_LOSSY_UNANSWERED, (size_t)table->levels);
-    }
+    if (!rc)
+        predict_nothing(table, lossy, qf_pred);
     for (size_t k = 0; k < fits->count && !rc; k++) {
         rc = fit_fold(&fits->fit[k], &f, use, err);
         for (size_t i = 0; i < table->count && !rc; i++) {
@@ -380,8 +415,10 @@ int vj_threshold_cross_fit(struct vj_rule_fits *fits, const struct vj_rule_table
                 rc = apply_to(table, i, rule, fits->fit[k].parameter, search, lossy, qf_pred, err);
         }
     }
-    if (rc)
+    if (rc) {
+        predict_nothing(table, lossy, qf_pred);
         vj_rule_fits_free(fits);
+    }
     free(use);
     fitting_free(&f);
     return rc;
@@ -531,6 +568,80 @@ int vj_constant_predict(struct vj_rule_fits *fits, const struct vj_rule_table *t
     if (rc)
         vj_rule_fits_free(fits);
     free(label);
+    return rc;
+}
+
+/* ---- the line ---- */
+
+static int32_t on_line(const struct vj_rule_fit *fit, const struct vj_rule_table *table, double x)
+{
+    double low = table->qf_first, high = table->qf_first + table->levels - 1;
+    double qf = floor(fit->parameter + fit->slope * x + 0.5);
+    return (int32_t)(qf < low ? low : qf > high ? high : qf);
+}
+
+static bool trains(const struct vj_rule_table *table, const double *x, int32_t fold, size_t image)
+{
+    return label_of(table, image) >= 0 && !isnan(x[image]) && fold_of(table, image) != fold;
+}
+
+/* Sums are taken about the means, so that nothing is lost where x hardly varies. */
+static int fit_line(struct vj_rule_fit *fit, const struct vj_rule_table *table, const double *x,
+                    struct vj_error *err)
+{
+    double mean_x = 0, mean_qf = 0, xx = 0, xy = 0;
+    size_t n = 0;
+    for (size_t i = 0; i < table->count; i++) {
+        if (!trains(table, x, fit->fold, i))
+            continue;
+        mean_x += x[i];
+        mean_qf += label_of(table, i);
+        n++;
+    }
+    if (n < 2)
+        return vj_fail(err, -ENODATA,
+                       "fold %d: a line is fitted to two labelled images outside the fold or more, "
+                       "there %s",
+                       (int)fit->fold, n ? "is one" : "are none");
+    mean_x /= (double)n;
+    mean_qf /= (double)n;
+    for (size_t i = 0; i < table->count; i++) {
+        if (!trains(table, x, fit->fold, i))
+            continue;
+        xx += (x[i] - mean_x) * (x[i] - mean_x);
+        xy += (x[i] - mean_x) * (label_of(table, i) - mean_qf);
+    }
+    fit->slope = xx > 0 ? xy / xx : 0;
+    fit->parameter = mean_qf - fit->slope * mean_x;
+    for (size_t i = 0; i < table->count; i++)
+        if (trains(table, x, fit->fold, i))
+            add_cost(fit, table, on_line(fit, table, x[i]), label_of(table, i));
+    mean_cost(fit, table);
+    return 0;
+}
+
+int vj_line_cross_fit(struct vj_rule_fits *fits, const struct vj_rule_table *table, const double *x,
+                      int32_t *qf_pred, struct vj_error *err)
+{
+    *fits = (struct vj_rule_fits){0};
+    int rc = check_table(table, err);
+    if (!rc)
+        rc = list_fits(fits, table, err);
+    if (!rc && !fits->count)
+        rc = vj_fail(err, -EINVAL,
+                     "a line can only be fitted with folds, else it would be tested on its "
+                     "training images; set folds");
+    predict_nothing(table, NULL, qf_pred);
+    for (size_t k = 0; k < fits->count && !rc; k++) {
+        rc = fit_line(&fits->fit[k], table, x, err);
+        for (size_t i = 0; i < table->count && !rc; i++)
+            if (fold_of(table, i) == fits->fit[k].fold && !isnan(x[i]))
+                qf_pred[i] = on_line(&fits->fit[k], table, x[i]);
+    }
+    if (rc) {
+        predict_nothing(table, NULL, qf_pred);
+        vj_rule_fits_free(fits);
+    }
     return rc;
 }
 

@@ -42,7 +42,8 @@ struct vj_rule_table {
 /* What was fitted, for which fold. */
 struct vj_rule_fit {
     int32_t fold;      /* test fold, or VJ_EVAL_UNKNOWN for a fit that belongs to no fold */
-    double parameter;  /* threshold, or the constant quality factor */
+    double parameter;  /* threshold, the constant quality factor, or where a line meets x = 0 */
+    double slope;      /* of a line; else 0 */
     size_t trained_on; /* images */
     double mad;        /* mean |qf_pred - qf_true| over those images */
     double pair_error; /* share of wrong answers over their levels but the highest; the constant: of
@@ -81,12 +82,49 @@ int vj_threshold_apply(const struct vj_rule_table *table, enum vj_rule rule, dou
 
 /*
  * Fits one threshold per fold on the images outside it and applies it to those inside.
- * fits, lossy, qf_pred: as above; zeroed *fits on failure
+ * fits, lossy, qf_pred: as above; on failure *fits is zeroed and no image has a prediction
  * Errors: as vj_threshold_fit(), the text naming the fold; -EINVAL without folds.
  */
 int vj_threshold_cross_fit(struct vj_rule_fits *fits, const struct vj_rule_table *table,
                            enum vj_rule rule, const struct vj_search_options *search,
                            uint8_t *lossy, int32_t *qf_pred, struct vj_error *err);
+
+/*
+ * The line predictor: qf = parameter + slope x, rounded (halves up) and kept within the levels.
+ * One line per fold, of least squares over the labelled images outside it; where all of these have
+ * the same x, the mean label.
+ *
+ * table: `value` is not read and may be NULL
+ * x:     [count] what is known of each image; NaN: the image neither trains nor is predicted
+ * fits, qf_pred: as above
+ *
+ * Errors: -EINVAL without folds; -ENODATA, naming the fold, when fewer than two images train.
+ */
+int vj_line_cross_fit(struct vj_rule_fits *fits, const struct vj_rule_table *table, const double *x,
+                      int32_t *qf_pred, struct vj_error *err);
+
+/*
+ * The tolerances of a rate-damage curve: steps around the one in force, rising. Shares and energies
+ * are multiplied (1/4, 1/2, 1, 2, 4), decibels moved (-3, -1.5, 0, 1.5, 3).
+ */
+enum vj_tolerance_scale {
+    VJ_TOLERANCE_FACTOR = 0,
+    VJ_TOLERANCE_ADDED,
+};
+enum { VJ_TOLERANCE_STEPS = 5 };
+
+/* Tolerance number step, 0 .. VJ_TOLERANCE_STEPS - 1, around the one given. */
+double vj_tolerance_at(enum vj_tolerance_scale scale, double tolerance, int step);
+
+/*
+ * Applies all of them to every image.
+ * threshold: [count] in force for each image; NaN: no prediction
+ * qf_pred:   [count, VJ_TOLERANCE_STEPS] filled; VJ_EVAL_UNKNOWN for images without value
+ */
+int vj_threshold_sweep(const struct vj_rule_table *table, enum vj_rule rule,
+                       enum vj_tolerance_scale scale, const double *threshold,
+                       const struct vj_search_options *search, int32_t *qf_pred,
+                       struct vj_error *err);
 
 /*
  * Median of count >= 1 labels: of an even number the mean of the two in the middle, halves rounded

@@ -163,6 +163,29 @@ static int load_candidates(struct vj_analysis *a, struct vj_results *results, st
     return r ? r : load_sur(a, results, err);
 }
 
+/* Predictions at the tolerances of the sweep, where the predictor has one and was evaluated. */
+static int load_tolerances(struct vj_analysis *a, struct vj_results *results,
+                           struct vj_analysed_predictor *p, struct vj_error *err)
+{
+    char path[VJ_SCHEMA_PATH];
+    double tolerance[VJ_TOLERANCE_STEPS];
+    if (!vj_results_has(results, vj_schema_path(path, p->name, "tolerance_sweep")))
+        return 0;
+    int r = check_shape(results, path, VJ_TOLERANCE_STEPS, 0, 0, err);
+    if (!r)
+        r = vj_results_read(results, path, VJ_COLUMN_F64, 0, VJ_TOLERANCE_STEPS, tolerance, err);
+    vj_schema_path(path, p->name, "qf_pred_tolerance");
+    if (!r)
+        r = check_shape(results, path, a->count, 1, VJ_TOLERANCE_STEPS, err);
+    if (r)
+        return r;
+    for (int k = 0; k < VJ_TOLERANCE_STEPS; k++)
+        p->tolerance[k].tolerance = tolerance[k];
+    p->qf_tolerance = read_column(results, path, VJ_COLUMN_I32, sizeof(int32_t), a->count,
+                                  VJ_TOLERANCE_STEPS, err);
+    return p->qf_tolerance ? 0 : -EIO;
+}
+
 static int load_predictor(struct vj_analysis *a, struct vj_results *results,
                           struct vj_analysed_predictor *p, bool answers, struct vj_error *err)
 {
@@ -189,6 +212,8 @@ static int load_predictor(struct vj_analysis *a, struct vj_results *results,
     if (!r &&
         !(p->lossy = read_column(results, path, VJ_COLUMN_U8, 1, a->count, (size_t)a->levels, err)))
         r = -EIO;
+    if (!r)
+        r = load_tolerances(a, results, p, err);
     return r ? r : load_floats(a, results, vj_schema_path(path, p->name, "sur"), &p->sur, err);
 }
 
@@ -267,6 +292,9 @@ int vj_analysis_compute(struct vj_analysis *a, const struct vj_bootstrap *boot,
         if (!r)
             r = vj_metrics_sweep(p->sweep, VJ_SWEEP_FIRST, VJ_SWEEP_COUNT, &truth, &prediction,
                                  err);
+        if (!r && p->qf_tolerance)
+            r = vj_metrics_sweep_predictions(p->tolerance, VJ_TOLERANCE_STEPS, &truth,
+                                             p->qf_tolerance, err);
         if (r)
             vj_fail_prefix(err, "predictor %s", p->name);
     }
@@ -299,6 +327,7 @@ void vj_analysis_free(struct vj_analysis *a)
         free(p->kind);
         free(p->note);
         free(p->qf_pred);
+        free(p->qf_tolerance);
         free(p->lossy);
         free(p->sur);
         if (p->has_metrics)

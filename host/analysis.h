@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "eval/metrics.h"
+#include "eval/rules.h"
 #include "host/error.h"
 #include "host/results.h"
 
@@ -28,6 +29,8 @@ struct vj_analysed_predictor {
     bool has_metrics;
     struct vj_metrics_table metrics;
     struct vj_sweep_point sweep[VJ_SWEEP_COUNT];
+    int32_t *qf_tolerance; /* [count][VJ_TOLERANCE_STEPS], NULL where no tolerance is swept */
+    struct vj_sweep_point tolerance[VJ_TOLERANCE_STEPS];
 };
 
 /* All arrays are owned; released by vj_analysis_free(). */
@@ -50,7 +53,7 @@ struct vj_analysis {
 int vj_analysis_load(struct vj_analysis *a, struct vj_results *results, bool answers,
                      struct vj_error *err);
 
-/* Fills metrics and sweep of every predictor whose weights are not random. boot: NULL = no
+/* Fills metrics and sweeps of every predictor whose weights are not random. boot: NULL = no
  * intervals */
 int vj_analysis_compute(struct vj_analysis *a, const struct vj_bootstrap *boot,
                         struct vj_error *err);

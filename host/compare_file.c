@@ -212,6 +212,11 @@ static int merge_predictor(struct comparison *c, size_t run,
     if (!to->name || !to->kind || (from->note && !to->note))
         return vj_fail(err, -ENOMEM, "out of memory");
     to->qf_pred = take_rows(c, run, from->qf_pred, sizeof(*to->qf_pred), err);
+    to->qf_tolerance =
+        take_rows(c, run, from->qf_tolerance, VJ_TOLERANCE_STEPS * sizeof(*to->qf_tolerance), err);
+    memcpy(to->tolerance, from->tolerance, sizeof(to->tolerance));
+    if (from->qf_tolerance && !to->qf_tolerance)
+        return -ENOMEM;
     int r = to->qf_pred ? merge_answers(c, to, run, from->lossy, err) : -ENOMEM;
     return r ? r : merge_curves(c, to, run, from->sur, err);
 }

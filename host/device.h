@@ -24,7 +24,7 @@
 
 enum {
     /* version of struct vj_device_ops and vj_trainer_ops; a module of another one is refused */
-    VJ_DEVICE_API = 4,
+    VJ_DEVICE_API = 5,
     VJ_DEVICE_JND_MAX = 8,  /* pixel-JND maps per picture */
     VJ_DEVICE_GPU_MAX = 16, /* GPUs of one run */
 };
@@ -51,10 +51,11 @@ struct vj_device_plan {
     int quality;                  /* VJ_QUALITY_* wanted, joined with | */
     struct vj_jnd_choice jnd[VJ_DEVICE_JND_MAX];
     size_t jnd_count;
-    bool jnd_share[VJ_DEVICE_JND_MAX]; /* share of pixels above map i wanted for every candidate */
-    bool jnd_from_anchor;              /* maps are made from the reference, not from the source */
-    int net_jnd;                       /* index of the map that feeds the networks */
-    enum vj_jnd_scale net_scale;       /* how that map becomes 8-bit */
+    /* What is wanted of map i for every candidate (host/jnd_rules.h); CUDA has the share only. */
+    bool jnd_share[VJ_DEVICE_JND_MAX], jnd_excess[VJ_DEVICE_JND_MAX], jnd_noise[VJ_DEVICE_JND_MAX];
+    bool jnd_from_anchor;        /* maps are made from the reference, not from the source */
+    int net_jnd;                 /* index of the map that feeds the networks */
+    enum vj_jnd_scale net_scale; /* how that map becomes 8-bit */
     const struct vj_weights *const *weights;
     size_t weights_count;
     int patches;    /* patches per picture and draw; 0 when there is no network */
@@ -84,7 +85,7 @@ struct vj_candidate_request {
     vj_candidate_fetch fetch; /* NULL: candidates are synthesised from the source, exactly */
     void *user;
     bool sizes;   /* fill bytes */
-    bool metrics; /* fill quality, ssimulacra2 and share */
+    bool metrics; /* fill quality, ssimulacra2 and what is wanted of the maps */
     bool patches; /* keep patches for scores() */
 };
 
@@ -93,8 +94,8 @@ struct vj_candidate_values {
     int64_t *bytes;
     struct vj_quality_values *quality;
     double *ssimulacra2; /* where the plan asked for it */
-    double
-        *share[VJ_DEVICE_JND_MAX]; /* share of pixels with |D - R| > JND, where plan asked for it */
+    /* As in struct vj_jnd_statistics, each where the plan asked for it. */
+    double *share[VJ_DEVICE_JND_MAX], *excess[VJ_DEVICE_JND_MAX], *noise_gain[VJ_DEVICE_JND_MAX];
 };
 
 struct vj_device_ops {

@@ -16,6 +16,7 @@
 
 #include "host/checked.h"
 #include "host/device.h"
+#include "host/jnd_rules.h"
 #include "host/jpeg_plan.h"
 #include "host/net.h"
 
@@ -28,7 +29,7 @@ struct cpu_scratch {
     struct vj_quality_scratch *quality;
     struct vj_ssimulacra2_scratch *ssimulacra2;
     uint8_t *picture; /* a whole candidate, 3 bytes per pixel */
-    uint8_t *luma;    /* its luma, for shares of pixels */
+    uint8_t *luma;    /* its luma, for rules on maps */
 };
 
 struct cpu {
@@ -47,6 +48,7 @@ struct cpu {
     struct vj_jnd_workspace *jnd_workspace;
     uint8_t *jnd_luma;
     float *map[VJ_DEVICE_JND_MAX];
+    double noise_energy[VJ_DEVICE_JND_MAX]; /* of the maps that a rule is wanted of */
     uint8_t *map8;
 
     int32_t (*origin)[2]; /* [draws][patches], (y, x) */
@@ -73,10 +75,16 @@ static size_t patch_bytes(const struct cpu *cpu)
     return (size_t)cpu->plan.patch_size * (size_t)cpu->plan.patch_size * 3;
 }
 
-static bool wants_share(const struct vj_device_plan *plan)
+/* Is map j held against candidates? */
+static bool wants_rule(const struct vj_device_plan *plan, size_t j)
 {
-    for (size_t i = 0; i < plan->jnd_count; i++)
-        if (plan->jnd_share[i])
+    return plan->jnd_share[j] || plan->jnd_excess[j] || plan->jnd_noise[j];
+}
+
+static bool wants_rules(const struct vj_device_plan *plan)
+{
+    for (size_t j = 0; j < plan->jnd_count; j++)
+        if (wants_rule(plan, j))
             return true;
     return false;
 }
@@ -234,8 +242,8 @@ static int open_scratch(struct cpu *cpu, struct vj_error *err)
     for (int t = 0; !r && t < plan->threads; t++) {
         struct cpu_scratch *s = &cpu->scratch[t];
         s->picture = take(cpu, pixels, 3);
-        s->luma = wants_share(plan) ? take(cpu, pixels, 1) : NULL;
-        if (!s->picture || (wants_share(plan) && !s->luma))
+        s->luma = wants_rules(plan) ? take(cpu, pixels, 1) : NULL;
+        if (!s->picture || (wants_rules(plan) && !s->luma))
             return vj_fail(err, -ENOMEM, "out of memory for thread %d of %d", t + 1, plan->threads);
         r = vj_jpeg_scratch_create(&s->jpeg, plan->max_width, plan->max_height, 3, plan->sampling,
                                    err);
@@ -319,7 +327,7 @@ static int cpu_source(void *state, int slot, const struct vj_image *source,
         r = vj_quality_reference_load(cpu->quality, &cpu->reference, err);
     if (!r && cpu->ssimulacra2)
         r = vj_ssimulacra2_reference_load(cpu->ssimulacra2, &cpu->reference, err);
-    if (!r && wants_share(&cpu->plan))
+    if (!r && wants_rules(&cpu->plan))
         vj_jnd_luma(&cpu->reference, cpu->luma);
     return r;
 }
@@ -340,6 +348,8 @@ static int cpu_jnd_maps(void *state, int slot, struct vj_error *err)
                                  .variant = plan->jnd[i].variant,
                                  .map = cpu->map[i]};
         r = vj_jnd_run(plan->jnd[i].model, &job, cpu->jnd_workspace, err);
+        if (!r && wants_rule(plan, i))
+            cpu->noise_energy[i] = vj_jnd_noise_energy(cpu->map[i], cpu->width * cpu->height);
     }
     if (!r && plan->weights_count > 0)
         r = vj_jnd_to_u8(cpu->map[plan->net_jnd], cpu->width * cpu->height, plan->net_scale,
@@ -455,16 +465,19 @@ static int synthesize_patches(struct cpu *cpu, int qf, int count, int i, struct 
     return r;
 }
 
-/* Share of pixels whose luma differs from the reference's by more than the map allows. */
-static double share_above(const struct cpu *cpu, const uint8_t *luma, const float *map)
+/* Holds a candidate's luma against one map. */
+static void measure_map(const struct cpu *cpu, const uint8_t *luma, size_t j, int i,
+                        const struct vj_candidate_values *out)
 {
-    size_t n = cpu->width * cpu->height;
-    size_t above = 0;
-    for (size_t i = 0; i < n; i++) {
-        int difference = abs((int)luma[i] - (int)cpu->luma[i]);
-        above += (float)difference > map[i];
-    }
-    return (double)above / (double)n;
+    struct vj_jnd_statistics s;
+    vj_jnd_measure(luma, cpu->luma, cpu->map[j], cpu->width * cpu->height, cpu->noise_energy[j],
+                   &s);
+    if (cpu->plan.jnd_share[j])
+        out->share[j][i] = s.share;
+    if (cpu->plan.jnd_excess[j])
+        out->excess[j][i] = s.excess;
+    if (cpu->plan.jnd_noise[j])
+        out->noise_gain[j][i] = s.noise_gain;
 }
 
 static int measure(struct cpu *cpu, const uint8_t *picture, int i,
@@ -479,7 +492,7 @@ static int measure(struct cpu *cpu, const uint8_t *picture, int i,
         r = vj_ssimulacra2_compute(cpu->ssimulacra2, picture, s->ssimulacra2, &result);
         out->ssimulacra2[i] = result.score;
     }
-    if (r || !wants_share(plan))
+    if (r || !wants_rules(plan))
         return r;
     const struct vj_image img = {.width = cpu->width,
                                  .height = cpu->height,
@@ -487,8 +500,8 @@ static int measure(struct cpu *cpu, const uint8_t *picture, int i,
                                  .data = (uint8_t *)picture};
     vj_jnd_luma(&img, s->luma);
     for (size_t j = 0; j < plan->jnd_count; j++)
-        if (plan->jnd_share[j])
-            out->share[j][i] = share_above(cpu, s->luma, cpu->map[j]);
+        if (wants_rule(plan, j))
+            measure_map(cpu, s->luma, j, i, out);
     return 0;
 }
 
@@ -498,7 +511,7 @@ static int one_candidate(struct cpu *cpu, const struct vj_candidate_request *req
     struct cpu_scratch *s = &cpu->scratch[omp_get_thread_num()];
     int qf = request->qf[i];
     bool measures =
-        request->metrics && (cpu->plan.quality || cpu->plan.ssimulacra2 || wants_share(&cpu->plan));
+        request->metrics && (cpu->plan.quality || cpu->plan.ssimulacra2 || wants_rules(&cpu->plan));
     struct vj_image file = {0};
     const uint8_t *picture = NULL;
     int r = 0;

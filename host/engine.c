@@ -41,6 +41,17 @@ static int add_map(struct vj_device_plan *plan, const struct vj_jnd_model *model
     return 0;
 }
 
+/* Where the plan says whether a rule is wanted of a map. */
+static bool *wanted_of(struct vj_device_plan *plan, enum vj_jnd_rule rule, int map)
+{
+    bool *const wanted[VJ_JND_RULES] = {
+        [VJ_JND_SHARE] = plan->jnd_share,
+        [VJ_JND_EXCESS] = plan->jnd_excess,
+        [VJ_JND_NOISE] = plan->jnd_noise,
+    };
+    return &wanted[rule][map];
+}
+
 static int plan_maps(struct vj_engine *engine, struct vj_error *err)
 {
     struct vj_device_plan *plan = &engine->plan;
@@ -52,7 +63,7 @@ static int plan_maps(struct vj_engine *engine, struct vj_error *err)
         int r = add_map(plan, p->jnd_model, p->jnd_variant, &p->jnd, err);
         if (r)
             return r;
-        plan->jnd_share[p->jnd] = true;
+        *wanted_of(plan, p->jnd_rule, p->jnd) = true;
     }
     if (plan->weights_count == 0)
         return 0;
@@ -133,6 +144,16 @@ static int plan_networks(struct vj_engine *engine, struct vj_error *err)
     return 0;
 }
 
+static bool alloc_rules(struct vj_passage *t, struct vj_device_plan *plan, size_t levels)
+{
+    bool ok = true;
+    for (int rule = 0; rule < VJ_JND_RULES; rule++)
+        for (size_t j = 0; ok && j < plan->jnd_count; j++)
+            if (*wanted_of(plan, (enum vj_jnd_rule)rule, (int)j))
+                ok = (t->pixel[rule][j] = vj_calloc(levels, sizeof(double))) != NULL;
+    return ok;
+}
+
 static int alloc_passages(struct vj_engine *engine, struct vj_error *err)
 {
     size_t levels = (size_t)engine->levels;
@@ -146,9 +167,7 @@ static int alloc_passages(struct vj_engine *engine, struct vj_error *err)
         t->wanted = vj_calloc(engine->plan.weights_count, sizeof(*t->wanted));
         t->ssimulacra2 = vj_calloc(levels, sizeof(*t->ssimulacra2));
         ok = t->bytes && t->quality && t->wanted && t->ssimulacra2;
-        for (size_t j = 0; ok && j < engine->plan.jnd_count; j++)
-            if (engine->plan.jnd_share[j])
-                ok = (t->share[j] = vj_calloc(levels, sizeof(double))) != NULL;
+        ok = ok && alloc_rules(t, &engine->plan, levels);
     }
     return ok ? 0 : vj_fail(err, -ENOMEM, "out of memory");
 }
@@ -221,8 +240,9 @@ void vj_engine_close(struct vj_engine *engine)
         free(t->quality);
         free(t->wanted);
         free(t->ssimulacra2);
-        for (int j = 0; j < VJ_DEVICE_JND_MAX; j++)
-            free(t->share[j]);
+        for (int rule = 0; rule < VJ_JND_RULES; rule++)
+            for (int j = 0; j < VJ_DEVICE_JND_MAX; j++)
+                free(t->pixel[rule][j]);
     }
     free(engine->passage);
     free(engine->weights);
@@ -450,8 +470,14 @@ static int run_candidates(struct vj_passage *t, int first, int count, bool measu
     struct vj_candidate_values values = {.bytes = t->bytes + first,
                                          .quality = t->quality + first,
                                          .ssimulacra2 = t->ssimulacra2 + first};
-    for (size_t j = 0; j < engine->plan.jnd_count; j++)
-        values.share[j] = t->share[j] ? t->share[j] + first : NULL;
+    double **const rule[VJ_JND_RULES] = {
+        [VJ_JND_SHARE] = values.share,
+        [VJ_JND_EXCESS] = values.excess,
+        [VJ_JND_NOISE] = values.noise_gain,
+    };
+    for (int k = 0; k < VJ_JND_RULES; k++)
+        for (size_t j = 0; j < engine->plan.jnd_count; j++)
+            rule[k][j] = t->pixel[k][j] ? t->pixel[k][j] + first : NULL;
     return engine->device.ops->candidates(engine->device.state, t->loaded->slot, &request, &values,
                                           err);
 }
@@ -590,7 +616,14 @@ static int run_levels(struct vj_passage *t, bool networks, struct vj_error *err)
     return 0;
 }
 
-/* What the other predictors go by: the metric, the share of pixels, or someone else's score. */
+/* Bytes of the picture as samples, 8 bits each, per byte of the file. */
+static float compression_ratio(const struct vj_image *source, int64_t bytes)
+{
+    double raw = (double)source->width * (double)source->height * source->channels;
+    return bytes > 0 ? (float)(raw / (double)bytes) : NAN;
+}
+
+/* What the other predictors go by: the metric, a rule on a map, or someone else's score. */
 static void copy_scores(struct vj_passage *t)
 {
     struct vj_engine *engine = t->engine;
@@ -615,7 +648,10 @@ static void copy_scores(struct vj_passage *t)
                 *score = (float)t->row->ssimulacra2[i];
                 break;
             case VJ_PREDICTOR_PIXEL:
-                *score = (float)t->share[mine->jnd][i];
+                *score = (float)t->pixel[mine->jnd_rule][mine->jnd][i];
+                break;
+            case VJ_PREDICTOR_RATIO:
+                *score = compression_ratio(&t->loaded->source, t->row->bytes[i]);
                 break;
             case VJ_PREDICTOR_EXTERNAL:
                 if (external)

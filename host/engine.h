@@ -59,8 +59,8 @@ struct vj_passage {
     bool networks;  /* whether any does */
     int64_t *bytes; /* [levels] */
     struct vj_quality_values *quality;
-    double *ssimulacra2;              /* [levels] */
-    double *share[VJ_DEVICE_JND_MAX]; /* [levels], or NULL */
+    double *ssimulacra2;                            /* [levels] */
+    double *pixel[VJ_JND_RULES][VJ_DEVICE_JND_MAX]; /* [levels], or NULL */
     struct vj_error error;
 };
 

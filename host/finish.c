@@ -21,9 +21,10 @@ struct work {
     struct vj_results *results;
     const struct vj_analysis *images;
     struct vj_predictor *predictor;
-    float *score;     /* [count][levels], NULL when the predictor has none */
-    uint8_t *lossy;   /* [count][levels] */
-    int32_t *qf_pred; /* [count] */
+    float *score;          /* [count][levels], NULL when the predictor has none */
+    uint8_t *lossy;        /* [count][levels] */
+    int32_t *qf_pred;      /* [count] */
+    int32_t *qf_tolerance; /* [count][VJ_TOLERANCE_STEPS], NULL when no tolerance is swept */
     struct vj_text note;
 };
 
@@ -186,16 +187,26 @@ static void note_fits(struct work *w, const char *what, const struct vj_rule_fit
     }
 }
 
+static double mean_parameter(const struct vj_rule_fits *fits)
+{
+    double sum = 0;
+    for (size_t i = 0; i < fits->count; i++)
+        sum += fits->fit[i].parameter;
+    return sum / (double)fits->count;
+}
+
 /* Fold and fitted number as columns of their own, for programs. */
 static int write_fits(struct work *w, const struct vj_rule_fits *fits, struct vj_error *err)
 {
     char path[VJ_SCHEMA_PATH];
     int32_t *fold = vj_calloc(fits->count, sizeof(*fold));
     double *parameter = vj_calloc(fits->count, sizeof(*parameter));
-    int r = fold && parameter ? 0 : vj_fail(err, -ENOMEM, "out of memory");
+    double *slope = vj_calloc(fits->count, sizeof(*slope));
+    int r = fold && parameter && slope ? 0 : vj_fail(err, -ENOMEM, "out of memory");
     for (size_t i = 0; !r && i < fits->count; i++) {
         fold[i] = fits->fit[i].fold;
         parameter[i] = fits->fit[i].parameter;
+        slope[i] = fits->fit[i].slope;
     }
     if (!r)
         r = vj_results_vector(
@@ -205,8 +216,14 @@ static int write_fits(struct work *w, const struct vj_rule_fits *fits, struct vj
         r = vj_results_vector(w->results, vj_schema_path(path, w->predictor->name, "fit_parameter"),
                               VJ_COLUMN_F64, parameter, fits->count,
                               "number fitted on the images outside the fold", NULL, err);
+    if (!r && w->predictor->kind == VJ_PREDICTOR_RATIO)
+        r = vj_results_vector(w->results, vj_schema_path(path, w->predictor->name, "fit_slope"),
+                              VJ_COLUMN_F64, slope, fits->count,
+                              "slope in ln(compression ratio), beside the intercept fit_parameter",
+                              NULL, err);
     free(fold);
     free(parameter);
+    free(slope);
     return r;
 }
 
@@ -305,15 +322,61 @@ static void clear_above_anchor(struct work *w, enum vj_rule rule)
     }
 }
 
+/* The tolerance in force for each image: the given one, or that of its fold; NaN without one. */
+static double threshold_of(const struct work *w, const struct vj_rule_fits *fits, size_t image)
+{
+    if (!w->predictor->fit)
+        return w->predictor->threshold;
+    for (size_t k = 0; k < fits->count; k++)
+        if (fits->fit[k].fold == w->images->fold[image])
+            return fits->fit[k].parameter;
+    return NAN;
+}
+
+/* What a pixel predictor says with other tolerances. fits: empty where the tolerance is given */
+static int sweep_tolerances(struct work *w, const struct vj_rule_table *table, enum vj_rule rule,
+                            const struct vj_rule_fits *fits, struct vj_error *err)
+{
+    const struct vj_predictor *p = w->predictor;
+    char path[VJ_SCHEMA_PATH];
+    double tolerance[VJ_TOLERANCE_STEPS], in_force = p->threshold;
+    if (p->kind != VJ_PREDICTOR_PIXEL)
+        return 0;
+    enum vj_tolerance_scale scale =
+        p->jnd_rule == VJ_JND_NOISE ? VJ_TOLERANCE_ADDED : VJ_TOLERANCE_FACTOR;
+    size_t count = w->images->count;
+    double *threshold = vj_calloc(count, sizeof(*threshold));
+    w->qf_tolerance = vj_calloc(count, VJ_TOLERANCE_STEPS * sizeof(*w->qf_tolerance));
+    int r = threshold && w->qf_tolerance ? 0 : vj_fail(err, -ENOMEM, "out of memory");
+    for (size_t i = 0; !r && i < count; i++)
+        threshold[i] = threshold_of(w, fits, i);
+    if (!r)
+        r = vj_threshold_sweep(table, rule, scale, threshold, &w->engine->search, w->qf_tolerance,
+                               err);
+    free(threshold);
+    if (p->fit)
+        in_force = mean_parameter(fits);
+    for (int k = 0; k < VJ_TOLERANCE_STEPS; k++)
+        tolerance[k] = vj_tolerance_at(scale, in_force, k);
+    return r ? r
+             : vj_results_vector(w->results, vj_schema_path(path, p->name, "tolerance_sweep"),
+                                 VJ_COLUMN_F64, tolerance, VJ_TOLERANCE_STEPS,
+                                 "tolerances of qf_pred_tolerance; of fitted ones the mean over "
+                                 "the folds",
+                                 NULL, err);
+}
+
 static int predict_threshold(struct work *w, enum vj_rule rule, struct vj_error *err)
 {
     clear_above_anchor(w, rule);
     struct vj_rule_table table = rule_table(w);
     const struct vj_search_options *search = &w->engine->search;
     if (!w->predictor->fit) {
+        const struct vj_rule_fits none = {0};
         vj_text_add(&w->note, "threshold %.6g, given", w->predictor->threshold);
-        return vj_threshold_apply(&table, rule, w->predictor->threshold, search, w->lossy,
-                                  w->qf_pred, err);
+        int r = vj_threshold_apply(&table, rule, w->predictor->threshold, search, w->lossy,
+                                   w->qf_pred, err);
+        return r ? r : sweep_tolerances(w, &table, rule, &none, err);
     }
     if (!table.fold) {
         vj_text_add(&w->note,
@@ -331,6 +394,46 @@ static int predict_threshold(struct work *w, enum vj_rule rule, struct vj_error 
     if (r)
         return r;
     note_fits(w, "threshold fitted outside the fold:", &fits);
+    r = write_fits(w, &fits, err);
+    if (!r)
+        r = sweep_tolerances(w, &table, rule, &fits, err);
+    vj_rule_fits_free(&fits);
+    return r;
+}
+
+static void note_lines(struct work *w, const struct vj_rule_fits *fits)
+{
+    vj_text_add(&w->note,
+                "intercept + slope ln(compression ratio at QF %d), least squares outside the fold:",
+                w->predictor->ratio_qf);
+    for (size_t i = 0; i < fits->count && fits->count <= NOTED_FITS; i++)
+        vj_text_add(&w->note, "%s %.4g %+.4g ln (fold %d)", i ? "," : "", fits->fit[i].parameter,
+                    fits->fit[i].slope, (int)fits->fit[i].fold);
+    if (fits->count > NOTED_FITS)
+        vj_text_add(&w->note, " %zu folds", fits->count);
+}
+
+/* Images whose candidate at that quality factor is not known have no ratio. */
+static int predict_ratio(struct work *w, struct vj_error *err)
+{
+    struct vj_rule_table table = rule_table(w);
+    struct vj_rule_fits fits = {0};
+    size_t level = (size_t)(w->predictor->ratio_qf - table.qf_first);
+    double *x = vj_calloc(table.count, sizeof(*x));
+    int r = x ? 0 : vj_fail(err, -ENOMEM, "out of memory");
+    for (size_t i = 0; !r && i < table.count; i++)
+        x[i] = log((double)w->score[i * (size_t)table.levels + level]);
+    if (!r)
+        r = vj_line_cross_fit(&fits, &table, x, w->qf_pred, err);
+    free(x);
+    if (r == -ENODATA) {
+        vj_text_add(&w->note, "not evaluated: %s", err->text);
+        return 0;
+    }
+    if (r)
+        return r;
+    answer_as_step(w);
+    note_lines(w, &fits);
     r = write_fits(w, &fits, err);
     vj_rule_fits_free(&fits);
     return r;
@@ -552,7 +655,12 @@ static int predict(struct work *w, struct vj_error *err)
     case VJ_PREDICTOR_SSIMULACRA2:
         return predict_threshold(w, VJ_RULE_BELOW_IS_LOSSY, err);
     case VJ_PREDICTOR_PIXEL:
-        return predict_threshold(w, VJ_RULE_ABOVE_IS_LOSSY, err);
+        return predict_threshold(w,
+                                 w->predictor->jnd_rule == VJ_JND_NOISE ? VJ_RULE_BELOW_IS_LOSSY
+                                                                        : VJ_RULE_ABOVE_IS_LOSSY,
+                                 err);
+    case VJ_PREDICTOR_RATIO:
+        return predict_ratio(w, err);
     case VJ_PREDICTOR_EXTERNAL:
         return predict_external(w, err);
     case VJ_PREDICTOR_NETWORK:
@@ -576,6 +684,8 @@ static void drop_untested(struct work *w)
             continue;
         w->qf_pred[i] = VJ_EVAL_UNKNOWN;
         memset(w->lossy + i * levels, VJ_LOSSY_UNANSWERED, levels);
+        for (int k = 0; w->qf_tolerance && k < VJ_TOLERANCE_STEPS; k++)
+            w->qf_tolerance[i * VJ_TOLERANCE_STEPS + (size_t)k] = VJ_EVAL_UNKNOWN;
     }
 }
 
@@ -596,6 +706,10 @@ static int write_predictions(struct work *w, struct vj_error *err)
     if (!r)
         r = vj_results_write(w->results, vj_schema_path(path, w->predictor->name, "qf_pred"),
                              VJ_COLUMN_I32, 0, count, w->qf_pred, err);
+    if (!r && w->qf_tolerance)
+        r = vj_results_write(w->results,
+                             vj_schema_path(path, w->predictor->name, "qf_pred_tolerance"),
+                             VJ_COLUMN_I32, 0, count, w->qf_tolerance, err);
     if (!r)
         r = vj_text_status(&w->note, err);
     if (!r)
@@ -661,6 +775,7 @@ static int finish_predictor(struct work *w, struct vj_error *err)
         r = write_sur(w, err);
     free(w->lossy);
     free(w->qf_pred);
+    free(w->qf_tolerance);
     free(w->score);
     vj_text_free(&w->note);
     return r ? vj_fail_prefix(err, "predictor %s", p->name) : 0;
@@ -683,132 +798,5 @@ int vj_finish_predictions(struct vj_engine *engine, struct vj_results *results,
         r = finish_predictor(&work, err);
     }
     vj_analysis_free(&images);
-    return r;
-}
-
-/* ---- metrics ---- */
-
-static int write_metric(struct vj_results *results, const char *predictor, enum vj_metric metric,
-                        const struct vj_metric_value *v, struct vj_error *err)
-{
-    char path[VJ_SCHEMA_PATH];
-    const struct vj_metric_info *info = vj_metric_info(metric);
-    if (!v->present)
-        return 0;
-    snprintf(path, sizeof(path), "/metrics/%.120s/%s", predictor, info->name);
-    int r = vj_results_scalar(results, path, v->value, info->description,
-                              info->units[0] ? info->units : NULL, err);
-    if (!r)
-        r = vj_results_set_int(results, path, "n", (int64_t)v->n, err);
-    if (!r && v->has_interval)
-        r = vj_results_set_double(results, path, "ci_low", v->ci_low, err);
-    if (!r && v->has_interval)
-        r = vj_results_set_double(results, path, "ci_high", v->ci_high, err);
-    return r;
-}
-
-/* Values of the folds in which the metric exists; the attribute `fold` says which these are. */
-static int write_folds(struct vj_results *results, const char *predictor, enum vj_metric metric,
-                       const struct vj_metrics_table *table, struct vj_error *err)
-{
-    char path[VJ_SCHEMA_PATH];
-    const struct vj_metric_info *info = vj_metric_info(metric);
-    double *value = vj_calloc(table->folds, sizeof(*value));
-    int64_t *fold = vj_calloc(table->folds, sizeof(*fold));
-    size_t n = 0;
-    int r = value && fold ? 0 : vj_fail(err, -ENOMEM, "out of memory");
-    for (size_t k = 0; !r && k < table->folds; k++) {
-        if (!table->fold[k].value[metric].present)
-            continue;
-        value[n] = table->fold[k].value[metric].value;
-        fold[n++] = table->fold[k].fold;
-    }
-    snprintf(path, sizeof(path), "/metrics/%.120s/by_fold/%s", predictor, info->name);
-    if (!r && n > 0)
-        r = vj_results_vector(results, path, VJ_COLUMN_F64, value, n, info->description,
-                              info->units[0] ? info->units : NULL, err);
-    if (!r && n > 0)
-        r = vj_results_set_ints(results, path, "fold", fold, n, err);
-    free(value);
-    free(fold);
-    return r;
-}
-
-/* The rate-damage curve: one vector per quantity, as far as all of its points exist. */
-static int write_sweep(struct vj_results *results, const struct vj_analysed_predictor *p,
-                       struct vj_error *err)
-{
-    static const struct {
-        const char *name, *description, *units;
-        size_t offset;
-    } curves[] = {
-        {"saving_mean", "mean 1 - R(pred + offset) / R(highest level)", NULL,
-         offsetof(struct vj_sweep_point, saving_mean)},
-        {"dqf", "mean max(0, true - (pred + offset))", "QF", offsetof(struct vj_sweep_point, dqf)},
-        {"dpsnr_y", "mean one-sided PSNR-Y damage", "dB", offsetof(struct vj_sweep_point, dpsnr_y)},
-        {"dms_ssim", "mean one-sided MS-SSIM damage", NULL,
-         offsetof(struct vj_sweep_point, dms_ssim)},
-        {"past_jnd_share", "share of images with pred + offset < true", NULL,
-         offsetof(struct vj_sweep_point, past_jnd_share)},
-    };
-    char path[VJ_SCHEMA_PATH];
-    int32_t offset[VJ_SWEEP_COUNT];
-    double value[VJ_SWEEP_COUNT];
-    for (int i = 0; i < VJ_SWEEP_COUNT; i++)
-        offset[i] = p->sweep[i].offset;
-    snprintf(path, sizeof(path), "/metrics/%.120s/sweep/offset", p->name);
-    int r = vj_results_vector(results, path, VJ_COLUMN_I32, offset, VJ_SWEEP_COUNT,
-                              "safety offset added to every prediction", "QF", err);
-    for (size_t c = 0; !r && c < sizeof(curves) / sizeof(curves[0]); c++) {
-        bool all = true;
-        for (int i = 0; i < VJ_SWEEP_COUNT; i++) {
-            const struct vj_metric_value *v =
-                (const void *)((const char *)&p->sweep[i] + curves[c].offset);
-            all = all && v->present;
-            value[i] = v->value;
-        }
-        snprintf(path, sizeof(path), "/metrics/%.120s/sweep/%s", p->name, curves[c].name);
-        if (all)
-            r = vj_results_vector(results, path, VJ_COLUMN_F64, value, VJ_SWEEP_COUNT,
-                                  curves[c].description, curves[c].units, err);
-    }
-    return r;
-}
-
-static int write_predictor_metrics(struct vj_results *results,
-                                   const struct vj_analysed_predictor *p, struct vj_error *err)
-{
-    char group[VJ_SCHEMA_PATH];
-    snprintf(group, sizeof(group), "/metrics/%.120s", p->name);
-    int r = vj_results_group(results, group, "metrics of this predictor", err);
-    if (!r)
-        r = vj_results_set_text(results, group, "pairs", vj_pair_source_name(p->metrics.pairs),
-                                err);
-    for (int m = 0; !r && m < VJ_METRIC_COUNT; m++) {
-        r = write_metric(results, p->name, (enum vj_metric)m, &p->metrics.pooled.value[m], err);
-        if (!r && p->metrics.folds > 0)
-            r = write_folds(results, p->name, (enum vj_metric)m, &p->metrics, err);
-    }
-    return r ? r : write_sweep(results, p, err);
-}
-
-int vj_finish_metrics(const struct vj_engine *engine, struct vj_results *results,
-                      struct vj_error *err)
-{
-    struct vj_analysis a;
-    struct vj_bootstrap boot = vj_bootstrap_default(engine->config.seed);
-    boot.resamples = (size_t)engine->config.bootstrap;
-    int r = vj_analysis_load(&a, results, true, err);
-    if (r)
-        return r;
-    r = vj_results_group(results, "/metrics",
-                         "one group per predictor; a metric that cannot be computed is absent",
-                         err);
-    if (!r)
-        r = vj_analysis_compute(&a, &boot, err);
-    for (size_t i = 0; !r && i < a.predictors; i++)
-        if (a.predictor[i].has_metrics)
-            r = write_predictor_metrics(results, &a.predictor[i], err);
-    vj_analysis_free(&a);
     return r;
 }

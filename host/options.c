@@ -69,8 +69,10 @@ const struct vj_option vj_options[] = {
     HEADING("Prediction", BOTH),
     STRING(predictors, "constant", true, EVAL,
            "list of constant, psnr-threshold[:DB|fit], ssim-threshold[:fit], "
-           "ms-ssim-threshold[:X|fit], ssimulacra2-threshold[:X|fit], pixel-MODEL[:SHARE|fit], "
-           "external:FILE.csv, vpjnd:W.h5, "
+           "ms-ssim-threshold[:X|fit], ssimulacra2-threshold[:X|fit], "
+           "pixel-MODEL[-VARIANT][@share|@excess|@noise]"
+           "[:TOLERANCE|fit], "
+           "compression-ratio[:QF], external:FILE.csv, vpjnd:W.h5, "
            "vpjnd-folds:W-{fold}.h5 (file N scores the images of test fold N); "
            "constant is added where there are labels"),
     INT(qf_first, "1", 1, VJ_QF_MAX, true, BOTH, "lowest quality factor"),

@@ -20,7 +20,10 @@
 
 enum { PREDICTORS_MAX = 64, ID_MAX = 1000000 };
 
-enum argument { ARGUMENT_NONE, ARGUMENT_THRESHOLD, ARGUMENT_FILE, ARGUMENT_PATTERN };
+enum argument { ARGUMENT_NONE, ARGUMENT_THRESHOLD, ARGUMENT_QF, ARGUMENT_FILE, ARGUMENT_PATTERN };
+
+/* The luminance and chrominance tables of the standard as they are printed. */
+enum { RATIO_QF = 50 };
 
 /* What may stand before the ':'; pixel-MODEL is handled apart. */
 static const struct kind {
@@ -36,6 +39,7 @@ static const struct kind {
     {"ssimulacra2-threshold", VJ_PREDICTOR_SSIMULACRA2, ARGUMENT_THRESHOLD, 63.10},
     /* no published figure */
     {"ssim-threshold", VJ_PREDICTOR_SSIM, ARGUMENT_THRESHOLD, NAN},
+    {"compression-ratio", VJ_PREDICTOR_RATIO, ARGUMENT_QF, 0},
     {"external", VJ_PREDICTOR_EXTERNAL, ARGUMENT_FILE, 0},
     {"vpjnd", VJ_PREDICTOR_NETWORK, ARGUMENT_FILE, 0},
     {"vpjnd-folds", VJ_PREDICTOR_FOLDS, ARGUMENT_PATTERN, 0},
@@ -242,13 +246,18 @@ struct threshold_range {
     const char *text;
 };
 
-static struct threshold_range threshold_range(enum vj_predictor_kind kind)
+static struct threshold_range threshold_range(const struct vj_predictor *p)
 {
-    switch (kind) {
+    static const struct threshold_range pixel[VJ_JND_RULES] = {
+        [VJ_JND_SHARE] = {0, 1, "a share of pixels from 0 to 1"},
+        [VJ_JND_EXCESS] = {0, 255.0 * 255, "a mean square in grey levels from 0 to 65025"},
+        [VJ_JND_NOISE] = {-200, 200, "a difference of PSNR in dB from -200 to 200"},
+    };
+    switch (p->kind) {
     case VJ_PREDICTOR_PSNR:
         return (struct threshold_range){0, 200, "a PSNR in dB from 0 to 200"};
     case VJ_PREDICTOR_PIXEL:
-        return (struct threshold_range){0, 1, "a share of pixels from 0 to 1"};
+        return pixel[p->jnd_rule];
     case VJ_PREDICTOR_SSIMULACRA2:
         return (struct threshold_range){-1e6, 100, "a score of at most 100"};
     default:
@@ -264,7 +273,7 @@ static int parse_threshold(struct vj_predictor *p, const char *text, struct vj_e
     }
     char *end;
     double value = strtod(text, &end);
-    const struct threshold_range range = threshold_range(p->kind);
+    const struct threshold_range range = threshold_range(p);
     if (end == text || *end || !(value >= range.low && value <= range.high))
         return vj_fail(err, -EINVAL, "predictor %s: '%s' is neither fit nor %s", p->kind_name, text,
                        range.text);
@@ -272,15 +281,28 @@ static int parse_threshold(struct vj_predictor *p, const char *text, struct vj_e
     return 0;
 }
 
-/* "pixel-MODEL" or "pixel-MODEL-VARIANT" */
+/*
+ * "MODEL[-VARIANT][@RULE]", what follows "pixel-". Without a rule it is @share, and a predictor
+ * with @share is called as one without.
+ */
 static int parse_pixel(struct vj_predictor *p, const char *text, struct vj_error *err)
 {
     char model[64];
     snprintf(model, sizeof(model), "%s", text);
+    char *rule = strchr(model, '@');
+    if (rule)
+        *rule++ = '\0';
     char *dash = strchr(model, '-');
     if (dash)
         *dash++ = '\0';
     p->kind = VJ_PREDICTOR_PIXEL;
+    p->jnd_rule = VJ_JND_SHARE;
+    if (rule && vj_jnd_rule_find(&p->jnd_rule, rule, err))
+        return vj_fail_prefix(err, "predictor %s", p->kind_name);
+    if (rule && p->jnd_rule == VJ_JND_SHARE) {
+        *strchr(p->kind_name, '@') = '\0';
+        *strchr(p->name, '@') = '\0';
+    }
     p->jnd_model = vj_jnd_find(model, err);
     return p->jnd_model ? vj_jnd_variant_find(&p->jnd_variant, p->jnd_model, dash, err) : -EINVAL;
 }
@@ -353,6 +375,15 @@ static int parse_pattern(struct vj_predictor *p, const char *pattern, struct vj_
     return 0;
 }
 
+static int parse_ratio(struct vj_predictor *p, const char *argument, struct vj_error *err)
+{
+    p->ratio_qf = RATIO_QF;
+    if (argument && !parse_qf(argument, &p->ratio_qf))
+        return vj_fail(err, -EINVAL, "predictor %s: '%s' is not a quality factor from 1 to %d",
+                       p->kind_name, argument, VJ_QF_MAX);
+    return 0;
+}
+
 static int parse_one(struct vj_predictor *p, char *text, struct vj_error *err)
 {
     char *argument = strchr(text, ':');
@@ -381,6 +412,8 @@ static int parse_one(struct vj_predictor *p, char *text, struct vj_error *err)
         return argument ? vj_fail(err, -EINVAL, "predictor %s takes no ':%s'", text, argument) : 0;
     case ARGUMENT_THRESHOLD:
         return argument ? parse_threshold(p, argument, err) : 0;
+    case ARGUMENT_QF:
+        return parse_ratio(p, argument, err);
     case ARGUMENT_FILE:
     case ARGUMENT_PATTERN:
         break;

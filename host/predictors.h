@@ -13,6 +13,7 @@
 
 #include "host/error.h"
 #include "host/jnd_map.h"
+#include "host/jnd_rules.h"
 #include "host/sha256.h"
 #include "host/weights.h"
 
@@ -22,7 +23,8 @@ enum vj_predictor_kind {
     VJ_PREDICTOR_SSIM,
     VJ_PREDICTOR_MS_SSIM,
     VJ_PREDICTOR_SSIMULACRA2,
-    VJ_PREDICTOR_PIXEL,    /* lossy where more than a share of pixels differ by more than the map */
+    VJ_PREDICTOR_PIXEL,    /* a rule on a pixel-JND map, host/jnd_rules.h */
+    VJ_PREDICTOR_RATIO,    /* a line in the logarithm of the compression ratio at one QF */
     VJ_PREDICTOR_EXTERNAL, /* someone else's results, from a CSV file */
     VJ_PREDICTOR_NETWORK,  /* VP-JNDnet */
     VJ_PREDICTOR_FOLDS,    /* the same cross-validated: one weight file for each test fold */
@@ -50,6 +52,8 @@ struct vj_predictor {
     double threshold;                     /* else this one */
     const struct vj_jnd_model *jnd_model; /* VJ_PREDICTOR_PIXEL */
     size_t jnd_variant;
+    enum vj_jnd_rule jnd_rule;
+    int ratio_qf;                          /* RATIO: quality factor of the ratio */
     int jnd;                               /* index of the map in the device plan */
     char path[1024];                       /* EXTERNAL, NETWORK: the file; FOLDS: the pattern */
     size_t network;                        /* NETWORK, FOLDS: (first) index among all networks */

@@ -23,7 +23,7 @@ static const struct argp_option options[] = {
     {NULL, 0, NULL, 0, "More sections of the text:", 2},
     {"metrics", KEY_METRICS, NULL, 0, "every metric with its interval", 2},
     {"folds", KEY_FOLDS, NULL, 0, "MAD of every fold", 2},
-    {"sweep", KEY_SWEEP, NULL, 0, "saving against damage over safety offsets", 2},
+    {"sweep", KEY_SWEEP, NULL, 0, "saving against damage over safety offsets and tolerances", 2},
     {"images", KEY_IMAGES, NULL, 0, "predictions of every image", 2},
     {NULL, 0, NULL, 0, "Figures of others, in tables of their own (text and JSON):", 3},
     {"published", KEY_PUBLISHED, "all", OPTION_ARG_OPTIONAL,

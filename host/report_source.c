@@ -90,6 +90,8 @@ static void fill_rows(struct vj_report_tables *t, const struct vj_analysis *a)
             .qf_pred = p->random_weights ? NULL : p->qf_pred,
             .sweep = p->has_metrics ? p->sweep : NULL,
             .sweep_count = p->has_metrics ? VJ_SWEEP_COUNT : 0,
+            .tolerance = p->has_metrics && p->qf_tolerance ? p->tolerance : NULL,
+            .tolerance_count = p->has_metrics && p->qf_tolerance ? VJ_TOLERANCE_STEPS : 0,
         };
     }
     t->rows = a->predictors;

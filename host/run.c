@@ -376,6 +376,35 @@ static int add_constant(struct run *run, struct vj_error *err)
     return 0;
 }
 
+/*
+ * A line is fitted or there is none: what lacks the folds for it is refused now, not after hours of
+ * work.
+ */
+static int check_ratios(const struct run *run, struct vj_error *err)
+{
+    bool folds = false;
+    for (size_t i = 0; strcmp(run->config->folds, "none") != 0 && i < run->images.count; i++)
+        folds = folds || run->images.fold[i] != VJ_FOLD_NONE;
+    for (size_t i = 0; i < run->predictors.count; i++) {
+        const struct vj_predictor *p = &run->predictors.list[i];
+        if (p->kind != VJ_PREDICTOR_RATIO)
+            continue;
+        if (!folds)
+            return vj_fail(err, -EINVAL,
+                           "predictor %s is fitted on the images outside each fold, and no image "
+                           "has a test fold; set option folds, e.g. to surfeatnet10, random:K or "
+                           "manifest, or leave it out",
+                           p->kind_name);
+        if (p->ratio_qf < run->config->qf_first || p->ratio_qf > run->config->qf_last)
+            return vj_fail(err, -EINVAL,
+                           "predictor %s takes the ratio at quality factor %d, outside the run's "
+                           "qf_first %d to qf_last %d; name another one as in %s:QF",
+                           p->kind_name, p->ratio_qf, run->config->qf_first, run->config->qf_last,
+                           p->kind_name);
+    }
+    return 0;
+}
+
 static int open_engine(struct run *run, struct vj_error *err)
 {
     /* Patches must fit; a run without any readable picture still reports each failure. */
@@ -412,6 +441,8 @@ int vj_run_eval(const struct vj_run_options *options, struct vj_run_summary *sum
         r = open_folds(&run, positive, err);
     if (!r)
         r = add_constant(&run, err);
+    if (!r)
+        r = check_ratios(&run, err);
     if (!r)
         r = open_engine(&run, err);
     if (!r)

@@ -11,6 +11,7 @@
 
 #include <jpeglib.h>
 
+#include "eval/rules.h"
 #include "eval/text.h"
 #include "host/checked.h"
 #include "host/ranges.h"
@@ -271,6 +272,18 @@ static void add_network(struct columns *c, const struct vj_engine *engine,
 
 static const char *score_description(const struct vj_predictor *p, const char **units)
 {
+    static const struct {
+        const char *description, *units;
+    } pixel[VJ_JND_RULES] = {
+        [VJ_JND_SHARE] = {"share of pixels whose luma differs from the reference by more than the "
+                          "map",
+                          "share"},
+        [VJ_JND_EXCESS] = {"mean square of what the difference of luma exceeds the map by",
+                           "grey level squared"},
+        [VJ_JND_NOISE] = {"PSNR of luma less that of the reference with noise of plus or minus the "
+                          "map; infinite when equal",
+                          "dB"},
+    };
     *units = NULL;
     switch (p->kind) {
     case VJ_PREDICTOR_PSNR:
@@ -284,8 +297,10 @@ static const char *score_description(const struct vj_predictor *p, const char **
         *units = "point";
         return "SSIMULACRA2 2.1";
     case VJ_PREDICTOR_PIXEL:
-        *units = "share";
-        return "share of pixels whose luma differs from the reference by more than the map";
+        *units = pixel[p->jnd_rule].units;
+        return pixel[p->jnd_rule].description;
+    case VJ_PREDICTOR_RATIO:
+        return "compression ratio: bytes of the source's samples per byte of the JPEG file";
     case VJ_PREDICTOR_EXTERNAL:
         *units = "probability";
         return "probability that the difference is visible, as given";
@@ -315,6 +330,11 @@ static void add_predictor(struct columns *c, const struct vj_engine *engine,
         "answer at each quality factor: 1 visible, 0 not, 255 not evaluated", NULL);
     add(c, vj_schema_path(path, p->name, "qf_pred"), VJ_COLUMN_I32, 0, 0, NULL,
         "predicted PW-JND: largest quality factor called visible; -1 none", "JPEG quality factor");
+    const size_t steps[] = {VJ_TOLERANCE_STEPS};
+    if (p->kind == VJ_PREDICTOR_PIXEL)
+        add(c, vj_schema_path(path, p->name, "qf_pred_tolerance"), VJ_COLUMN_I32, 0, 1, steps,
+            "quality factor predicted at each tolerance of tolerance_sweep; -1 none",
+            "JPEG quality factor");
     bool says_share =
         p->kind == VJ_PREDICTOR_CONSTANT || (p->kind == VJ_PREDICTOR_EXTERNAL && scores);
     if (images->sur && says_share)
@@ -497,13 +517,17 @@ static int write_predictor(struct vj_results *results, const struct vj_engine *e
     int r = vj_results_set_text(results, group, "kind", p->kind_name, err);
     if (!r)
         r = vj_results_set_int(results, group, "position", p - engine->predictors->list, err);
-    bool searches = p->kind != VJ_PREDICTOR_CONSTANT &&
+    bool searches = p->kind != VJ_PREDICTOR_CONSTANT && p->kind != VJ_PREDICTOR_RATIO &&
                     (p->kind != VJ_PREDICTOR_EXTERNAL || p->external.has_scores);
     if (!r && searches)
         r = vj_results_set_text(results, group, "search", search, err);
     if (!r && p->kind == VJ_PREDICTOR_PIXEL)
         r = vj_results_set_text(results, group, "variant", p->jnd_model->variants[p->jnd_variant],
                                 err);
+    if (!r && p->kind == VJ_PREDICTOR_PIXEL)
+        r = vj_results_set_text(results, group, "rule", vj_jnd_rule_name(p->jnd_rule), err);
+    if (!r && p->kind == VJ_PREDICTOR_RATIO)
+        r = vj_results_set_int(results, group, "ratio_qf", p->ratio_qf, err);
     if (!r && p->kind == VJ_PREDICTOR_EXTERNAL)
         r = vj_results_set_text(results, group, "file_sha256", p->external.sha256, err);
     if (!r && vj_predictor_is_network(p))

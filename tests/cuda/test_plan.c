@@ -308,6 +308,15 @@ static void plans_that_cannot_be_are_refused(void **state)
     p.ssimulacra2 = VJ_SSIMULACRA2_EXACT;
     assert_int_equal(vj_cuda_sizes_make(&s, &p, &err), -ENOTSUP);
     vj_assert_contains(err.text, "SSIMULACRA2 is computed on the CPU only");
+    p = full_plan();
+    p.jnd_excess[1] = true;
+    assert_int_equal(vj_cuda_sizes_make(&s, &p, &err), -ENOTSUP);
+    vj_assert_contains(err.text, "rule @excess of pixel-");
+    vj_assert_contains(err.text, " is computed on the CPU only: use @share, or device cpu");
+    p = full_plan();
+    p.jnd_noise[0] = true;
+    assert_int_equal(vj_cuda_sizes_make(&s, &p, &err), -ENOTSUP);
+    vj_assert_contains(err.text, "rule @noise of pixel-");
 }
 
 static void numbers_beyond_the_address_space_are_refused(void **state)

@@ -285,6 +285,39 @@ static void random_weights_never_get_an_accuracy(void **state)
     assert_int_equal(t.size, 0);
 }
 
+static void a_curve_over_tolerances_stands_beside_that_over_offsets(void **state)
+{
+    (void)state;
+    struct sample s;
+    struct vj_error err = {0};
+    fill_sample(&s);
+    struct vj_text t = text_report(&s.report, ALL);
+    assert_null(strstr(t.data, "tolerance"));
+    vj_text_free(&t);
+    struct vj_sweep_point curve[2] = {s.sweep[0], s.sweep[1]};
+    curve[0].tolerance = 0.0125;
+    curve[1].tolerance = -1.5;
+    s.row[1].tolerance = s.row[2].tolerance = curve; /* the last has random weights */
+    s.row[1].tolerance_count = s.row[2].tolerance_count = 2;
+    t = text_report(&s.report, ALL);
+    vj_assert_contains(t.data, "Rate and damage with other tolerances of psnr-threshold");
+    vj_assert_contains(t.data, "\n   0.0125     88.00    87.00      66.7  2.50");
+    vj_assert_contains(t.data, "\n     -1.5     87.00    86.00      66.7  1.50");
+    assert_null(strstr(t.data, "other tolerances of vpjnd-init"));
+    vj_text_free(&t);
+    t = text_report(&s.report, ALL & ~(unsigned)VJ_REPORT_SWEEP);
+    assert_null(strstr(t.data, "tolerances"));
+    vj_text_free(&t);
+    assert_int_equal(vj_report_json(&t, &s.report, &err), 0);
+    const char *found = strstr(t.data, "\"tolerance_sweep\": [");
+    assert_non_null(found);
+    vj_assert_contains(found, "\"tolerance\": 0.0125");
+    vj_assert_contains(found, "\"tolerance\": -1.5");
+    assert_null(strstr(found, "\"offset\""));
+    assert_null(strstr(found + 2, "\"tolerance_sweep"));
+    vj_text_free(&t);
+}
+
 static void labels_that_nobody_gave_are_called_that(void **state)
 {
     (void)state;
@@ -656,6 +689,7 @@ int main(void)
         cmocka_unit_test(the_text_report_looks_as_approved),
         cmocka_unit_test(long_names_and_many_predictors_stay_within_100_columns),
         cmocka_unit_test(random_weights_never_get_an_accuracy),
+        cmocka_unit_test(a_curve_over_tolerances_stands_beside_that_over_offsets),
         cmocka_unit_test(labels_that_nobody_gave_are_called_that),
         cmocka_unit_test(json_is_valid_whatever_the_strings_and_numbers),
         cmocka_unit_test(what_is_absent_is_a_dash_in_text_and_no_key_in_json),

@@ -259,6 +259,14 @@ static void fitting_without_folds_or_labels_is_an_error_that_says_so(void **stat
     vj_assert_contains(err.text, "fold 1: ");
     assert_int_equal(vj_constant_predict(&fits, &r.table, qf_pred, &err), -ENODATA);
     vj_assert_contains(err.text, "fold 1");
+    uint8_t lossy[IMAGES * LEVELS];
+    for (int i = 0; i < IMAGES; i++)
+        r.qf_true[i] = i % 2 ? 10 : -1; /* fold 1 is fitted before fold 2 cannot be */
+    assert_int_equal(vj_threshold_cross_fit(&fits, &r.table, VJ_RULE_BELOW_IS_LOSSY, &search, lossy,
+                                            qf_pred, &err),
+                     -ENODATA);
+    for (int i = 0; i < IMAGES; i++)
+        assert_true(qf_pred[i] == -1 && lossy[i * LEVELS] == 255);
     r.table.qf_true = NULL;
     assert_int_equal(vj_threshold_fit(&fit, &r.table, VJ_RULE_BELOW_IS_LOSSY, &search, NULL, &err),
                      -ENODATA);
@@ -280,6 +288,178 @@ static void fitting_without_folds_or_labels_is_an_error_that_says_so(void **stat
     search.threshold = 9;
     assert_int_equal(vj_threshold_fit(&fit, &r.table, VJ_RULE_BELOW_IS_LOSSY, &search, NULL, &err),
                      -EINVAL);
+}
+
+/* One case of tests/golden/eval/line.txt. */
+static void check_lines(FILE *file, size_t count, int qf_first, int levels)
+{
+    double *x = calloc(count, sizeof(*x));
+    int32_t *number = calloc(4 * count, sizeof(*number));
+    assert_true(x && number);
+    int32_t *label = number, *fold = label + count, *wanted = fold + count, *got = wanted + count;
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(fscanf(file, "%lf %d %d %d", &x[i], &label[i], &fold[i], &wanted[i]), 4);
+    struct vj_rule_table t = {
+        .count = count, .levels = levels, .qf_first = qf_first, .qf_true = label, .fold = fold};
+    struct vj_rule_fits fits;
+    struct vj_error err = {0};
+    size_t folds;
+    if (vj_line_cross_fit(&fits, &t, x, got, &err))
+        fail_msg("%s", err.text);
+    assert_memory_equal(got, wanted, count * sizeof(*got));
+    assert_int_equal(fscanf(file, " fits %zu", &folds), 1);
+    assert_int_equal(fits.count, folds);
+    for (size_t k = 0; k < folds; k++) {
+        int of_fold;
+        size_t trained_on;
+        double intercept, slope, mad;
+        assert_int_equal(
+            fscanf(file, "%d %lf %lf %zu %lf", &of_fold, &intercept, &slope, &trained_on, &mad), 5);
+        assert_int_equal(fits.fit[k].fold, of_fold);
+        assert_int_equal(fits.fit[k].trained_on, trained_on);
+        assert_true(fabs(fits.fit[k].parameter - intercept) <= 1e-9 * fabs(intercept));
+        assert_true(fabs(fits.fit[k].slope - slope) <= 1e-9 * fabs(slope));
+        assert_true(fabs(fits.fit[k].mad - mad) < 1e-9);
+    }
+    vj_rule_fits_free(&fits);
+    free(x);
+    free(number);
+}
+
+static void lines_are_those_of_numpy(void **state)
+{
+    (void)state;
+    FILE *file = fopen(VJ_TEST_GOLDEN "/eval/line.txt", "r");
+    assert_non_null(file);
+    size_t count, cases = 0;
+    int qf_first, levels;
+    for (; fscanf(file, " case %zu %d %d", &count, &qf_first, &levels) == 3; cases++)
+        check_lines(file, count, qf_first, levels);
+    fclose(file);
+    assert_int_equal(cases, 3);
+}
+
+static void a_line_that_cannot_be_fitted_says_why(void **state)
+{
+    (void)state;
+    enum { N = 4 };
+    double x[N] = {2, 2, 2, 5};
+    int32_t label[N] = {10, 21, 40, 50}, fold[N] = {1, 1, 2, 2}, qf[N];
+    struct vj_rule_table t = {
+        .count = N, .levels = 100, .qf_first = 1, .qf_true = label, .fold = fold};
+    struct vj_rule_fits fits;
+    struct vj_error err = {0};
+    /* The images outside fold 2 all have x = 2: their mean, 15.5, is rounded up. */
+    assert_int_equal(vj_line_cross_fit(&fits, &t, x, qf, NULL), 0);
+    assert_int_equal(qf[3], 16);
+    assert_true(fits.fit[1].slope == 0 && fits.fit[1].parameter == 15.5);
+    assert_int_equal(qf[0], 40); /* on the line through (2, 40) and (5, 50) */
+    vj_rule_fits_free(&fits);
+    x[3] = NAN;
+    assert_int_equal(vj_line_cross_fit(&fits, &t, x, qf, &err), -ENODATA);
+    vj_assert_contains(err.text,
+                       "fold 1: a line is fitted to two labelled images outside the fold");
+    vj_assert_contains(err.text, "there is one");
+    assert_null(fits.fit);
+    label[2] = -1;
+    assert_int_equal(vj_line_cross_fit(&fits, &t, x, qf, &err), -ENODATA);
+    vj_assert_contains(err.text, "there are none");
+    label[0] = -1;
+    label[2] = 40;
+    x[3] = 5;
+    assert_int_equal(vj_line_cross_fit(&fits, &t, x, qf, &err), -ENODATA);
+    vj_assert_contains(err.text, "fold 2: ");
+    for (int i = 0; i < N; i++)
+        assert_int_equal(qf[i], -1); /* fold 1 had its line */
+    t.fold = NULL;
+    assert_int_equal(vj_line_cross_fit(&fits, &t, x, qf, &err), -EINVAL);
+    vj_assert_contains(err.text, "tested on its training images; set folds");
+    label[0] = 5000;
+    assert_int_equal(vj_line_cross_fit(&fits, &t, x, qf, &err), -EINVAL);
+    vj_assert_contains(err.text, "image 0 has the label 5000");
+}
+
+static void tolerances_are_swept_around_the_one_in_force(void **state)
+{
+    (void)state;
+    struct run r;
+    make_run(&r, 1, 0);
+    struct vj_search_options search = vj_search_default();
+    double threshold[IMAGES];
+    int32_t swept[IMAGES * VJ_TOLERANCE_STEPS], qf[IMAGES];
+    static const double factor[] = {0.25, 0.5, 1, 2, 4}, added[] = {-3, -1.5, 0, 1.5, 3};
+    for (int rule = 0; rule < 2; rule++)
+        for (int scale = 0; scale < 2; scale++) {
+            for (int i = 0; i < IMAGES; i++)
+                threshold[i] = i == 4 ? NAN : 28 + i % 3;
+            assert_int_equal(vj_threshold_sweep(&r.table, (enum vj_rule)rule,
+                                                (enum vj_tolerance_scale)scale, threshold, &search,
+                                                swept, NULL),
+                             0);
+            for (int i = 0; i < IMAGES; i++)
+                for (int k = 0; k < VJ_TOLERANCE_STEPS; k++) {
+                    double t = scale ? threshold[i] + added[k] : threshold[i] * factor[k];
+                    if (i == 4) {
+                        assert_int_equal(swept[i * VJ_TOLERANCE_STEPS + k], -1);
+                        continue;
+                    }
+                    assert_int_equal(vj_threshold_apply(&r.table, (enum vj_rule)rule, t, &search,
+                                                        NULL, qf, NULL),
+                                     0);
+                    assert_int_equal(swept[i * VJ_TOLERANCE_STEPS + k], qf[i]);
+                }
+        }
+    r.table.levels = 102;
+    assert_int_equal(vj_threshold_sweep(&r.table, VJ_RULE_BELOW_IS_LOSSY, VJ_TOLERANCE_ADDED,
+                                        threshold, &search, swept, NULL),
+                     -EINVAL);
+}
+
+/* Answers of one image to a threshold, one at a time. */
+struct answers {
+    const float *value;
+    double threshold;
+    bool above;
+    int asked;
+};
+
+static int answer(void *user, int first, int count, float *p_lossy, struct vj_error *err)
+{
+    (void)err;
+    struct answers *a = user;
+    for (int i = 0; i < count; i++) {
+        double v = (double)a->value[first + i];
+        p_lossy[i] = a->above ? v > a->threshold : v < a->threshold;
+    }
+    a->asked += count;
+    return 0;
+}
+
+static void a_lazy_search_of_a_threshold_says_the_same_and_asks_for_less(void **state)
+{
+    (void)state;
+    enum { MANY = 100 };
+    for (int kind = 0; kind < VJ_SEARCH_KINDS; kind++)
+        for (int above = 0; above < 2; above++)
+            for (int boundary = -1; boundary < MANY; boundary++) {
+                float value[MANY];
+                int32_t qf;
+                struct vj_search_result found;
+                struct vj_search_options search = vj_search_default();
+                search.kind = (enum vj_search_kind)kind;
+                for (int q = 0; q < MANY; q++) /* falls, or rises, through 7 behind the boundary */
+                    value[q] = (float)((above ? -1 : 1) * (q - boundary - 0.5) + 7);
+                const struct vj_rule_table t = {
+                    .count = 1, .levels = MANY, .qf_first = 1, .value = value};
+                enum vj_rule rule = above ? VJ_RULE_ABOVE_IS_LOSSY : VJ_RULE_BELOW_IS_LOSSY;
+                struct answers a = {.value = value, .threshold = 7, .above = above};
+                assert_int_equal(vj_threshold_apply(&t, rule, 7, &search, NULL, &qf, NULL), 0);
+                assert_int_equal(vj_search_lazy(&search, MANY, answer, &a, &found, NULL), 0);
+                assert_int_equal(vj_search_qf(found.level, 1), qf);
+                assert_int_equal(found.level, boundary);
+                if (kind == VJ_SEARCH_BINARY_BLOCK)
+                    assert_true(a.asked <= 36);
+            }
 }
 
 static void medians_of_even_counts_round_halves_up(void **state)
@@ -393,6 +573,10 @@ int main(void)
         cmocka_unit_test(equality_with_the_threshold_is_lossless),
         cmocka_unit_test(each_fold_is_predicted_from_the_others_only),
         cmocka_unit_test(fitting_without_folds_or_labels_is_an_error_that_says_so),
+        cmocka_unit_test(lines_are_those_of_numpy),
+        cmocka_unit_test(a_line_that_cannot_be_fitted_says_why),
+        cmocka_unit_test(tolerances_are_swept_around_the_one_in_force),
+        cmocka_unit_test(a_lazy_search_of_a_threshold_says_the_same_and_asks_for_less),
         cmocka_unit_test(medians_of_even_counts_round_halves_up),
         cmocka_unit_test(without_folds_the_constant_leaves_each_image_out),
         cmocka_unit_test(the_constant_on_mcl_jci_is_36_and_39),

@@ -43,6 +43,9 @@ static void defaults_and_arguments_of_thresholds(void **state)
                        "ms-ssim-threshold,ms-ssim-threshold:0.99,pixel-epc17,"
                        "pixel-chou95-paper:0.1,constant,constant,ssimulacra2-threshold,"
                        "ssimulacra2-threshold:-12.5,ssimulacra2-threshold:fit";
+    static const char *const more = "pixel-epc17,pixel-epc17@share:0.5,pixel-epc17-paper@excess,"
+                                    "pixel-chou95@excess:12,pixel-chou95@noise:-2.5,"
+                                    "pixel-chou95@noise:fit,compression-ratio,compression-ratio:7";
     if (vj_predictors_open(&p, list, VJ_POSITIVE_AUTO, &err))
         fail_msg("%s", err.text);
     assert_int_equal(p.count, 13);
@@ -65,6 +68,27 @@ static void defaults_and_arguments_of_thresholds(void **state)
     assert_float_equal(p.list[11].threshold, -12.5, 0);
     assert_string_equal(p.list[12].name, "ssimulacra2-threshold-3");
     assert_true(p.list[12].fit);
+    assert_int_equal(p.list[6].jnd_rule, VJ_JND_SHARE);
+    vj_predictors_free(&p);
+    if (vj_predictors_open(&p, more, VJ_POSITIVE_AUTO, &err))
+        fail_msg("%s", err.text);
+    static const char *const names[] = {
+        "pixel-epc17",         "pixel-epc17-2",      "pixel-epc17-paper@excess",
+        "pixel-chou95@excess", "pixel-chou95@noise", "pixel-chou95@noise-2",
+        "compression-ratio",   "compression-ratio-2"};
+    static const int rules[] = {0, 0, VJ_JND_EXCESS, VJ_JND_EXCESS, VJ_JND_NOISE, VJ_JND_NOISE};
+    assert_int_equal(p.count, 8);
+    for (size_t i = 0; i < p.count; i++) {
+        assert_string_equal(p.list[i].name, names[i]);
+        if (i < 6)
+            assert_int_equal(p.list[i].jnd_rule, rules[i]);
+    }
+    assert_string_equal(p.list[1].kind_name, "pixel-epc17");
+    assert_string_equal(p.list[2].jnd_model->variants[p.list[2].jnd_variant], "paper");
+    assert_true(p.list[2].fit && p.list[5].fit && !p.list[4].fit);
+    assert_true(p.list[3].threshold == 12 && p.list[4].threshold == -2.5);
+    assert_int_equal(p.list[6].ratio_qf, 50);
+    assert_int_equal(p.list[7].ratio_qf, 7);
     vj_predictors_free(&p);
 }
 
@@ -121,6 +145,16 @@ static void bad_lists_are_refused(void **state)
         {"ssimulacra2-threshold:101", "'101' is neither fit nor a score of at most 100"},
         {"ssimulacra2-threshold:-inf", "'-inf' is neither fit nor a score"},
         {"pixel-epc17:2", "predictor pixel-epc17: '2' is neither fit nor a share of pixels"},
+        {"pixel-epc17@share:2", "predictor pixel-epc17: '2' is neither fit nor a share of pixels"},
+        {"pixel-epc17@excess:-1", "'-1' is neither fit nor a mean square in grey levels from 0"},
+        {"pixel-epc17@noise:201", "'201' is neither fit nor a difference of PSNR in dB from -200"},
+        {"pixel-epc17@noise:nan", "'nan' is neither fit nor a difference of PSNR"},
+        {"pixel-epc17@mean", "predictor pixel-epc17@mean: unknown rule '@mean'; known are @share"},
+        {"pixel-epc17@", "unknown rule '@'"},
+        {"pixel-epc17@noise-paper", "unknown rule '@noise-paper'"},
+        {"psnr-threshold@noise", "unknown predictor 'psnr-threshold@noise'"},
+        {"compression-ratio:0", "predictor compression-ratio: '0' is not a quality factor from 1"},
+        {"compression-ratio:fit", "'fit' is not a quality factor"},
         {"pixel-eye", "eye"},
         {"pixel-epc17-wrong", "wrong"},
         {"vpjnd", "predictor vpjnd needs a file: vpjnd:FILE"},
