@@ -53,8 +53,8 @@ struct vj_device_plan {
     size_t jnd_count;
     bool jnd_share[VJ_DEVICE_JND_MAX]; /* share of pixels above map i wanted for every candidate */
     bool jnd_from_anchor;              /* maps are made from the reference, not from the source */
-    int net_jnd;                       /* index of the map that feeds the networks */
-    enum vj_jnd_scale net_scale;       /* how that map becomes 8-bit */
+    int net_jnd; /* index of the map that feeds the networks; -1: none of them sees one */
+    enum vj_jnd_scale net_scale; /* how that map becomes 8-bit */
     const struct vj_weights *const *weights;
     size_t weights_count;
     int patches;    /* patches per picture and draw; 0 when there is no network */
