@@ -79,8 +79,7 @@ static const struct argp argp = {
     .parser = parse,
     .doc = "Writes fresh random weights with the released graph's initial distributions (pw-jnd: "
            "wider ones, docs/network.md). The same seed gives the same file. Predictions of random "
-           "weights mean nothing: reports give "
-           "them a throughput line, never an accuracy row.",
+           "weights mean nothing: reports give them a throughput line, never an accuracy row.",
 };
 
 int vj_cmd_init(int argc, char **argv)

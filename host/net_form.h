@@ -3,9 +3,9 @@
  * How the variants differ: the one description that weights, both passes and both heads go by.
  *
  * A network is a row of blocks; a block is `convs` convolutions 3x3 (SAME, bias, relu), channel
- * attention in all blocks but the last where there is any, and 2x2 max pooling. A non-local block
- * stands between the last convolution and its pooling. The last pooled map, flattened (HWC) or
- * reduced, is what the heads see of a patch:
+ * attention in all blocks but the last where there is any, and 2x2 max pooling. A non-local block,
+ * where there is one, stands between the last convolution and its pooling. The last pooled map,
+ * flattened (HWC) or reduced, is what the heads see of a patch:
  *   quality  q_p = dense(relu(dense([f_r, f_d, f_r - f_d], 512)), 1)
  *   weight   a_p = relu(dense(relu(dense([f_r, f_d, third], 512)), 1)) + 1e-6
  * with third = f_d f_j where a pixel-JND map is seen, f_r - f_d otherwise.
