@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * VP-JNDnet on the CPU: scores of (reference, distorted, pixel-JND) patches, variants `released`
- * and `figure` (spec network.md), and PW-JND (Liu et al., IEEE TIP 2020), which sees no map: variant
- * `pw-jnd`. How they differ says host/net_form.h. Convolutions and matrix products are oneDNN's, the rest is
- * host/net_layers.h.
+ * and `figure` (spec network.md), and PW-JND (Liu et al., IEEE TIP 2020), which sees no map:
+ * variant `pw-jnd`. How they differ says host/net_form.h. Convolutions and matrix products are
+ * oneDNN's, the rest is host/net_layers.h.
  *
  * Three objects, so that what is expensive happens once:
  *   struct vj_net            the weights, folded and in the layout the kernels want; constant

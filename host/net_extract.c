@@ -9,7 +9,7 @@
 
 int vj_net_streams(const struct vj_net *net)
 {
-    return net->form->jnd ? VJ_NET_STREAMS : VJ_NET_JND;
+    return net->form->jnd ? VJ_NET_STREAMS : 1;
 }
 
 const struct vj_extractor *vj_net_extractor(const struct vj_net *net, enum vj_net_stream stream)

@@ -59,7 +59,7 @@ FILES = {"golden.h5": {
                                data_seed=1024, gradient_step=1, full=False, **TENSORFLOW),
 }, "pw_jnd.h5": {
     "pw_jnd": dict(variant="pw-jnd", patch_size=32, channels=(16, 16, 32, 16, 16), patches=2, references=2, pairs=4,
-                   keep=1.0, seed=5, data_seed=1031, gradient_step=1, full=True, **TENSORFLOW),
+                   keep=1.0, seed=5, data_seed=1031, gradient_step=1, full=False, **TENSORFLOW),
     "pw_jnd_dropout": dict(variant="pw-jnd", patch_size=64, channels=(16, 16, 16, 16, 32), patches=2, references=2,
                            pairs=3, keep=0.6, seed=6 * 2**32 + 1, data_seed=1042, gradient_step=4, full=False,
                            beta_1=0.75, beta_2=0.984375, epsilon=2.0**-14, average=0.9999),
