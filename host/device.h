@@ -23,8 +23,9 @@
 #include "host/weights.h"
 
 enum {
-    /* version of struct vj_device_ops and vj_trainer_ops; a module of another one is refused */
-    VJ_DEVICE_API = 4,
+    /* version of struct vj_device_ops and vj_trainer_ops and of what passes through them; a module
+     * of another one is refused */
+    VJ_DEVICE_API = 5,
     VJ_DEVICE_JND_MAX = 8,  /* pixel-JND maps per picture */
     VJ_DEVICE_GPU_MAX = 16, /* GPUs of one run */
 };
