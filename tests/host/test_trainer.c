@@ -28,6 +28,8 @@
 /* Of what a run changed, beside the rounding of float sums; PyTorch's float32 run: 6e-5. */
 #define CHANGE_LIMIT 2e-4
 #define LOSS_LIMIT   1e-6
+/* During a run of the ten layers of pw-jnd; PyTorch's float32 run: up to 1.8e-6. */
+#define DEEP_RUN_LIMIT 5e-6
 
 /* ---- against PyTorch ---- */
 
@@ -255,11 +257,11 @@ static void compare_full_gradient(const struct golden *g, const struct vj_weight
 }
 
 static void compare_logits(const struct golden *g, const char *what, const float *have,
-                           const float *want, size_t count)
+                           const float *want, size_t count, double limit)
 {
     struct worst worst = {0};
     for (size_t i = 0; i < count; i++)
-        note(&worst, what, fabs((double)have[i] - (double)want[i]), LOSS_LIMIT);
+        note(&worst, what, fabs((double)have[i] - (double)want[i]), limit);
     report(g->name, what, &worst);
 }
 
@@ -278,7 +280,7 @@ static void gradients_agree_with_pytorch(void **state)
         ok(vj_h5_read_doubles(g.group, "loss", &want_loss, 1, &err));
         assert_int_equal(golden_dataset(&g, "logit", &want_logit), g.data.batch.pairs);
         assert_true(fabs(loss - want_loss) <= LOSS_LIMIT * want_loss);
-        compare_logits(&g, "logit", logit, want_logit, g.data.batch.pairs);
+        compare_logits(&g, "logit", logit, want_logit, g.data.batch.pairs, LOSS_LIMIT);
         compare_gradients(&g, &gradient);
         compare_full_gradient(&g, &gradient);
         free(want_logit);
@@ -351,6 +353,8 @@ static void five_steps_agree_with_pytorch(void **state)
         float *losses, *logits, logit[MAX_PAIRS];
         golden_open(&g, golden_names[i]);
         const size_t pairs = g.data.batch.pairs;
+        const bool deep = g.setup.w.shape.variant == VJ_VARIANT_PW_JND;
+        const double limit = deep ? DEEP_RUN_LIMIT : LOSS_LIMIT;
         data_alloc(&now, (size_t)g.setup.w.shape.patch_size, g.setup.plan.patches,
                    g.data.batch.references, pairs);
         now.batch.r = g.data.r;
@@ -362,8 +366,8 @@ static void five_steps_agree_with_pytorch(void **state)
             double loss;
             golden_step(&g, &now, step);
             ok(ops->step(trainer, &now.batch, step, g.rates[step - 1], &loss, logit, &err));
-            assert_true(fabs(loss - (double)losses[step - 1]) <= LOSS_LIMIT * loss);
-            compare_logits(&g, "run", logit, logits + (step - 1) * pairs, now.batch.pairs);
+            assert_true(fabs(loss - (double)losses[step - 1]) <= limit * loss);
+            compare_logits(&g, "run", logit, logits + (step - 1) * pairs, now.batch.pairs, limit);
         }
         snapshot_take(&end, trainer, &g.setup.w.shape);
         compare_state(&g, &end);
