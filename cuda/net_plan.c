@@ -7,6 +7,7 @@
 
 #include "host/checked.h"
 #include "host/net_fold.h"
+#include "host/net_form.h"
 
 static const char *const precision_names[] = {"fp32", "tf32", "fp16"};
 
@@ -164,6 +165,9 @@ int vj_cuda_net_plan_make(struct vj_cuda_net_plan *plan, const struct vj_net_sha
     int r = vj_net_shape_check(shape, err);
     if (r)
         return r;
+    if (!vj_net_form(shape->variant)->cuda)
+        return vj_fail(err, -ENOTSUP, "networks of variant %s run on the CPU only",
+                       vj_variant_name(shape->variant));
     if (rows < 1 || rows > VJ_CUDA_NET_MAX_ROWS)
         return vj_fail(err, -EINVAL, "rows is %zu, must be 1 to %d", rows, VJ_CUDA_NET_MAX_ROWS);
     if ((unsigned)precision > VJ_CUDA_FP16)

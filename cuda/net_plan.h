@@ -186,7 +186,8 @@ struct vj_cuda_net_second {
 
 /*
  * Fills the plan. Errors: -EINVAL, naming what is out of range; among them a map of 2^31 numbers or
- * more, which cuDNN's descriptors cannot say: the text gives the largest `rows`.
+ * more, which cuDNN's descriptors cannot say: the text gives the largest `rows`;
+ * -ENOTSUP for a variant that the device does not have.
  */
 int vj_cuda_net_plan_make(struct vj_cuda_net_plan *plan, const struct vj_net_shape *shape,
                           size_t rows, enum vj_cuda_precision precision, struct vj_error *err);

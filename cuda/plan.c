@@ -5,6 +5,7 @@
 
 #include "cuda/geometry.h"
 #include "host/checked.h"
+#include "host/net_form.h"
 
 /* Calls of one kind that may be on their way twice over, so that a picture's next group of quality
  * factors can be asked for while the results of the one before are still coming. */
@@ -53,6 +54,10 @@ static int check(const struct vj_device_plan *p, struct vj_error *err)
     if (p->patches < 1 || p->draws < 1 || p->patch_size < 1)
         return vj_fail(err, -EINVAL, "a network with %d patches of %d pixels, %d draws", p->patches,
                        p->patch_size, p->draws);
+    for (size_t i = 0; i < p->weights_count; i++)
+        if (!vj_net_form(p->weights[i]->shape.variant)->cuda)
+            return vj_fail(err, -ENOTSUP, "networks of variant %s run on the CPU only",
+                           vj_variant_name(p->weights[i]->shape.variant));
     if (p->net_jnd < 0 || (size_t)p->net_jnd >= p->jnd_count)
         return vj_fail(err, -EINVAL, "the networks' pixel-JND map is number %d of %zu", p->net_jnd,
                        p->jnd_count);

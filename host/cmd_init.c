@@ -19,9 +19,10 @@ struct arguments {
 enum { KEY_SEED = 256, KEY_PATCH_SIZE, KEY_PATCHES, KEY_VARIANT };
 
 static const struct argp_option options[] = {
-    {"variant", KEY_VARIANT, "NAME", 0, "network: released or figure [figure]", 0},
+    {"variant", KEY_VARIANT, "NAME", 0, "network: released, figure or pw-jnd [figure]", 0},
     {"seed", KEY_SEED, "N", 0, "seed of the random numbers [1]", 0},
-    {"patch-size", KEY_PATCH_SIZE, "PIXELS", 0, "side of a patch, a multiple of 16 [128]", 0},
+    {"patch-size", KEY_PATCH_SIZE, "PIXELS", 0,
+     "side of a patch, a multiple of 16 [128]; pw-jnd: of 32 [32]", 0},
     {"patches", KEY_PATCHES, "N", 0, "patches per picture recorded in the file [32]", 0},
     {"output", 'o', "FILE.h5", 0, "weight file to write", 0},
     {0},
@@ -76,9 +77,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
     .options = options,
     .parser = parse,
-    .doc = "Writes fresh random weights with the released graph's initial distributions. The same "
-           "seed gives the same file. Predictions of random weights mean nothing: reports give "
-           "them a throughput line, never an accuracy row.",
+    .doc = "Writes fresh random weights with the released graph's initial distributions (pw-jnd: "
+           "wider ones, docs/network.md). The same seed gives the same file. Predictions of random "
+           "weights mean nothing: reports give them a throughput line, never an accuracy row.",
 };
 
 int vj_cmd_init(int argc, char **argv)

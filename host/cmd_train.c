@@ -83,9 +83,9 @@ static char *help_filter(int key, const char *text, void *input)
 static const struct argp argp = {
     .options = options,
     .parser = parse,
-    .doc = "Trains VP-JNDnet on the labels of a data set. FILE.h5 holds the weights that were best "
-           "on the validation items (the latest, without these); FILE.h5.log holds the learning "
-           "curves.\v",
+    .doc = "Trains VP-JNDnet or PW-JND on the labels of a data set. FILE.h5 holds the weights that "
+           "were best on the validation items (the latest, without these); FILE.h5.log holds the "
+           "learning curves.\v",
     .help_filter = help_filter,
 };
 

@@ -23,7 +23,8 @@
 #include "host/weights.h"
 
 enum {
-    /* version of struct vj_device_ops and vj_trainer_ops; a module of another one is refused */
+    /* version of struct vj_device_ops and vj_trainer_ops and of what passes through them; a module
+     * of another one is refused */
     VJ_DEVICE_API = 5,
     VJ_DEVICE_JND_MAX = 8,  /* pixel-JND maps per picture */
     VJ_DEVICE_GPU_MAX = 16, /* GPUs of one run */
@@ -53,8 +54,8 @@ struct vj_device_plan {
     size_t jnd_count;
     /* What is wanted of map i for every candidate (host/jnd_rules.h); CUDA has the share only. */
     bool jnd_share[VJ_DEVICE_JND_MAX], jnd_excess[VJ_DEVICE_JND_MAX], jnd_noise[VJ_DEVICE_JND_MAX];
-    bool jnd_from_anchor;        /* maps are made from the reference, not from the source */
-    int net_jnd;                 /* index of the map that feeds the networks */
+    bool jnd_from_anchor; /* maps are made from the reference, not from the source */
+    int net_jnd; /* index of the map that feeds the networks; -1: none of them sees one */
     enum vj_jnd_scale net_scale; /* how that map becomes 8-bit */
     const struct vj_weights *const *weights;
     size_t weights_count;

@@ -75,6 +75,12 @@ static size_t patch_bytes(const struct cpu *cpu)
     return (size_t)cpu->plan.patch_size * (size_t)cpu->plan.patch_size * 3;
 }
 
+/* Whether a network is fed with a pixel-JND map. */
+static bool sees_map(const struct vj_device_plan *plan)
+{
+    return plan->weights_count > 0 && plan->net_jnd >= 0;
+}
+
 /* Is map j held against candidates? */
 static bool wants_rule(const struct vj_device_plan *plan, size_t j)
 {
@@ -203,15 +209,16 @@ static int open_networks(struct cpu *cpu, struct vj_error *err)
     size_t kept = positions * (size_t)plan->levels;
     cpu->origin = take(cpu, positions, 2 * sizeof(int32_t));
     cpu->patches_r = take(cpu, positions, patch_bytes(cpu));
-    cpu->patches_j = take(cpu, positions, patch_bytes(cpu) / 3);
+    if (sees_map(plan))
+        cpu->patches_j = take(cpu, positions, patch_bytes(cpu) / 3);
     cpu->patches_d = take(cpu, kept, patch_bytes(cpu));
     cpu->net = vj_calloc(plan->weights_count, sizeof(struct vj_net *));
     cpu->work = vj_calloc(plan->weights_count, sizeof(struct vj_net_work *));
     cpu->net_reference =
         vj_calloc(plan->weights_count * (size_t)plan->draws, sizeof(struct vj_net_reference *));
     cpu->ready = vj_calloc(plan->weights_count, sizeof(*cpu->ready));
-    if (!cpu->origin || !cpu->patches_r || !cpu->patches_j || !cpu->patches_d || !cpu->net ||
-        !cpu->work || !cpu->net_reference || !cpu->ready)
+    if (!cpu->origin || !cpu->patches_r || (sees_map(plan) && !cpu->patches_j) || !cpu->patches_d ||
+        !cpu->net || !cpu->work || !cpu->net_reference || !cpu->ready)
         return vj_fail(err, -ENOMEM, "out of memory for %zu patches of %d pixels", kept,
                        plan->patch_size);
     int r = 0;
@@ -351,7 +358,7 @@ static int cpu_jnd_maps(void *state, int slot, struct vj_error *err)
         if (!r && wants_rule(plan, i))
             cpu->noise_energy[i] = vj_jnd_noise_energy(cpu->map[i], cpu->width * cpu->height);
     }
-    if (!r && plan->weights_count > 0)
+    if (!r && sees_map(plan))
         r = vj_jnd_to_u8(cpu->map[plan->net_jnd], cpu->width * cpu->height, plan->net_scale,
                          cpu->map8, err);
     return r;
@@ -388,9 +395,10 @@ static int load_references(struct cpu *cpu, size_t network, struct vj_error *err
     int r = 0;
     for (int d = 0; !r && d < plan->draws; d++) {
         size_t first = (size_t)d * (size_t)plan->patches;
+        const uint8_t *jnd = sees_map(plan) ? cpu->patches_j + first * (bytes / 3) : NULL;
         r = vj_net_reference_load(cpu->net_reference[reference_index(cpu, network, d)],
-                                  cpu->work[network], cpu->patches_r + first * bytes,
-                                  cpu->patches_j + first * (bytes / 3), (size_t)plan->patches, err);
+                                  cpu->work[network], cpu->patches_r + first * bytes, jnd,
+                                  (size_t)plan->patches, err);
     }
     return r;
 }
@@ -409,8 +417,9 @@ static int cpu_positions(void *state, int slot, const int32_t (*origin)[2],
     for (size_t p = 0; p < positions; p++) {
         gather(cpu->reference.data, cpu->width, cpu->channels, origin[p], plan->patch_size,
                cpu->patches_r + p * bytes);
-        gather_map(cpu->map8, cpu->width, jnd_origin[p], plan->patch_size,
-                   cpu->patches_j + p * (bytes / 3));
+        if (sees_map(plan))
+            gather_map(cpu->map8, cpu->width, jnd_origin[p], plan->patch_size,
+                       cpu->patches_j + p * (bytes / 3));
     }
     int r = 0;
     for (size_t n = 0; !r && n < plan->weights_count; n++) {

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "host/checked.h"
+#include "host/net_form.h"
 #include "host/patch_place.h"
 #include "host/progress.h"
 #include "host/rng.h"
@@ -65,7 +66,11 @@ static int plan_maps(struct vj_engine *engine, struct vj_error *err)
             return r;
         *wanted_of(plan, p->jnd_rule, p->jnd) = true;
     }
-    if (plan->weights_count == 0)
+    bool sees_map = false;
+    for (size_t i = 0; i < plan->weights_count; i++)
+        sees_map = sees_map || vj_net_form(plan->weights[i]->shape.variant)->jnd;
+    plan->net_jnd = -1;
+    if (!sees_map)
         return 0;
     size_t variant;
     const struct vj_jnd_model *model = vj_jnd_find(c->jnd_model, err);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * VP-JNDnet on the CPU: scores of (reference, distorted, pixel-JND) patches, variants `released`
- * and `figure` (spec network.md). Convolutions and matrix products are oneDNN's, the rest is
- * host/net_layers.h.
+ * and `figure` (spec network.md), and PW-JND (Liu et al., IEEE TIP 2020), which sees no map:
+ * variant `pw-jnd`. How they differ says host/net_form.h. Convolutions and matrix products are
+ * oneDNN's, the rest is host/net_layers.h.
  *
  * Three objects, so that what is expensive happens once:
  *   struct vj_net            the weights, folded and in the layout the kernels want; constant
@@ -60,7 +61,8 @@ void vj_net_reference_free(struct vj_net_reference *ref);
 /*
  * Computes the reference side of `patches` patches (1..max_patches); replaces what was there.
  * r:   [patches][S][S][3] u8, S = patch_size, rows top to bottom, RGB
- * jnd: [patches][S][S] u8, pixel-JND map, the one channel that the network sees three times
+ * jnd: [patches][S][S] u8, pixel-JND map, the one channel that the network sees three times; not
+ *      looked at by pw-jnd, may then be NULL
  */
 int vj_net_reference_load(struct vj_net_reference *ref, struct vj_net_work *work, const uint8_t *r,
                           const uint8_t *jnd, size_t patches, struct vj_error *err);

@@ -243,6 +243,12 @@ VJ_SIMD void vj_backward_relu_to_blocks(const float *d, const float *h, const st
     }
 }
 
+VJ_SIMD void vj_backward_relu(const float *h, size_t count, float *d)
+{
+    for (size_t i = 0; i < count; i++)
+        d[i] = h[i] > 0 ? d[i] : 0;
+}
+
 VJ_SIMD void vj_add_columns(const float *from, size_t rows, size_t columns, float *sum)
 {
     for (size_t r = 0; r < rows; r++)

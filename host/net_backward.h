@@ -77,6 +77,9 @@ void vj_layer_softmax(float *f, size_t rows, size_t columns);
 void vj_backward_relu_to_blocks(const float *d, const float *h, const struct vj_map *map,
                                 float *to);
 
+/* Derivative of a relu, in place: zero where its result h is not above 0. h, d: [count] */
+void vj_backward_relu(const float *h, size_t count, float *d);
+
 /* sum[c] += sum of from[i][c] over rows. from: [rows][columns] */
 void vj_add_columns(const float *from, size_t rows, size_t columns, float *sum);
 

@@ -7,18 +7,21 @@
 #include "host/checked.h"
 #include "host/net_internal.h"
 
-static const char *const conv_names[4] = {"conv1", "conv2", "conv3", "conv4"};
+int vj_net_streams(const struct vj_net *net)
+{
+    return net->form->jnd ? VJ_NET_STREAMS : 1;
+}
 
 const struct vj_extractor *vj_net_extractor(const struct vj_net *net, enum vj_net_stream stream)
 {
-    bool shared = stream == VJ_NET_JND && net->shape.variant == VJ_VARIANT_FIGURE;
+    bool shared = stream == VJ_NET_JND && !net->form->jnd_stream;
     return &net->extractor[shared ? VJ_NET_PICTURE : stream];
 }
 
-/* Side of the map that convolution i, 0..3, works on. */
-static size_t side_of(const struct vj_net_shape *shape, int i)
+/* Side of the map that the last block works on. */
+static size_t last_side(const struct vj_net_shape *shape)
 {
-    return (size_t)shape->patch_size >> i;
+    return vj_net_side(shape, vj_net_form(shape->variant)->blocks - 1);
 }
 
 /* Layouts that the loops of host/net_layers.h take. */
@@ -27,26 +30,30 @@ static bool suits_loops(size_t block, size_t channels)
     return block == 8 || block == 16 || block == channels;
 }
 
+/*
+ * The first convolution of a block reads a pooled map, in the layout that suits it; the second one
+ * takes what the first one makes.
+ */
 static int prepare_conv(struct vj_extractor *e, int i, struct vj_dnn *dnn,
                         const struct vj_weights *w, const char *stream, struct vj_error *err)
 {
-    const size_t side = side_of(&w->shape, i), out = (size_t)w->shape.channels[i];
-    const size_t in = i ? (size_t)w->shape.channels[i - 1] : 3;
-    const float *kernel = vj_net_tensor(w, 9 * in * out, err, "%s/conv%d/weights", stream, i + 1);
+    const struct vj_net_layer layer = vj_net_layer(&w->shape, i);
+    const size_t in = layer.in, out = layer.out;
+    const float *kernel = vj_net_tensor(w, 9 * in * out, err, "%s/%s/weights", stream, layer.name);
     const float *bias =
-        kernel ? vj_net_tensor(w, out, err, "%s/conv%d/biases", stream, i + 1) : NULL;
+        kernel ? vj_net_tensor(w, out, err, "%s/%s/biases", stream, layer.name) : NULL;
     if (!bias)
         return -EINVAL;
     struct vj_dnn_conv conv = {
-        .name = conv_names[i],
+        .name = layer.name,
         .batch = 1,
-        .height = side,
-        .width = side,
+        .height = layer.side,
+        .width = layer.side,
         .in = in,
         .out = out,
         .kernel = 3,
         .relu = true,
-        .src_block = VJ_DNN_ANY,
+        .src_block = layer.first ? VJ_DNN_ANY : vj_dnn_op_dst_block(e->conv[i - 1]),
         .dst_block = VJ_DNN_ANY,
     };
     int r = vj_dnn_conv_prepare(&e->conv[i], dnn, &conv, kernel, bias, err);
@@ -56,16 +63,17 @@ static int prepare_conv(struct vj_extractor *e, int i, struct vj_dnn *dnn,
     if ((i == 0 ? src == 1 || src == 3 : suits_loops(src, in)) && suits_loops(dst, out))
         return 0;
     vj_dnn_op_free(e->conv[i]);
-    conv.src_block = in;
+    if (layer.first)
+        conv.src_block = in;
     conv.dst_block = out;
     return vj_dnn_conv_prepare(&e->conv[i], dnn, &conv, kernel, bias, err);
 }
 
 /* Appends a copy of a tensor to *room and moves *room on. */
 static const float *keep(float **room, const struct vj_weights *w, size_t count, const char *stream,
-                         int layer, const char *tensor, struct vj_error *err)
+                         const char *layer, const char *tensor, struct vj_error *err)
 {
-    const float *from = vj_net_tensor(w, count, err, "%s/conv%d/ch_at/%s", stream, layer, tensor);
+    const float *from = vj_net_tensor(w, count, err, "%s/%s/ch_at/%s", stream, layer, tensor);
     if (!from)
         return NULL;
     float *to = *room;
@@ -77,24 +85,29 @@ static const float *keep(float **room, const struct vj_weights *w, size_t count,
 static int prepare_attention(struct vj_extractor *e, const struct vj_weights *w, const char *stream,
                              struct vj_error *err)
 {
+    const struct vj_net_form *form = vj_net_form(w->shape.variant);
+    const int count = vj_net_attentions(form);
     size_t total = 0;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < count; i++) {
         size_t c = (size_t)w->shape.channels[i];
         total += 2 * c * (c / 16) + c / 16 + c;
     }
+    if (count == 0)
+        return 0;
     e->attention_data = vj_calloc(total, sizeof(float));
     if (!e->attention_data)
         return vj_fail(err, -ENOMEM, "out of memory for the attention layers");
     float *room = e->attention_data;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < count; i++) {
+        const char *layer = vj_net_layer(&w->shape, vj_net_block_end(form, i)).name;
         struct vj_attention *a = &e->attention[i];
         size_t c = (size_t)w->shape.channels[i], h = c / 16;
         a->channels = c;
         a->hidden = h;
-        a->kernel_0 = keep(&room, w, c * h, stream, i + 1, "mlp_0/kernel", err);
-        a->bias_0 = keep(&room, w, h, stream, i + 1, "mlp_0/bias", err);
-        a->kernel_1 = keep(&room, w, h * c, stream, i + 1, "mlp_1/kernel", err);
-        a->bias_1 = keep(&room, w, c, stream, i + 1, "mlp_1/bias", err);
+        a->kernel_0 = keep(&room, w, c * h, stream, layer, "mlp_0/kernel", err);
+        a->bias_0 = keep(&room, w, h, stream, layer, "mlp_0/bias", err);
+        a->kernel_1 = keep(&room, w, h * c, stream, layer, "mlp_1/kernel", err);
+        a->bias_1 = keep(&room, w, c, stream, layer, "mlp_1/bias", err);
         if (!a->kernel_0 || !a->bias_0 || !a->kernel_1 || !a->bias_1)
             return -EINVAL;
     }
@@ -105,7 +118,7 @@ static int prepare_projection(struct vj_dnn_op **op, struct vj_dnn *dnn, const c
                               const struct vj_net_shape *shape, const float *kernel,
                               const float *bias, struct vj_error *err)
 {
-    const size_t side = side_of(shape, 3), c = (size_t)shape->channels[3];
+    const size_t side = last_side(shape), c = vj_net_last_channels(shape);
     const struct vj_dnn_conv conv = {
         .name = name,
         .batch = 1,
@@ -125,7 +138,7 @@ static int prepare_stored_projection(struct vj_dnn_op **op, struct vj_dnn *dnn, 
                                      struct vj_error *err)
 {
     static const char format[] = "%s/conv4/Non-local4/%s/%s_conv/%s";
-    const size_t c = (size_t)w->shape.channels[3];
+    const size_t c = vj_net_last_channels(&w->shape);
     const float *kernel = vj_net_tensor(w, c * c, err, format, stream, name, name, "kernel");
     const float *bias =
         kernel ? vj_net_tensor(w, c, err, format, stream, name, name, "bias") : NULL;
@@ -135,7 +148,7 @@ static int prepare_stored_projection(struct vj_dnn_op **op, struct vj_dnn *dnn, 
 static int prepare_value(struct vj_extractor *e, struct vj_dnn *dnn, const struct vj_weights *w,
                          const char *stream, struct vj_error *err)
 {
-    const size_t c = (size_t)w->shape.channels[3];
+    const size_t c = vj_net_last_channels(&w->shape);
     float *kernel = vj_calloc(c * c + c, sizeof(float));
     if (!kernel)
         return vj_fail(err, -ENOMEM, "out of memory for the non-local block");
@@ -147,26 +160,31 @@ static int prepare_value(struct vj_extractor *e, struct vj_dnn *dnn, const struc
     return r;
 }
 
+static int prepare_projections(struct vj_extractor *e, struct vj_dnn *dnn,
+                               const struct vj_weights *w, const char *stream, struct vj_error *err)
+{
+    int r = prepare_stored_projection(&e->theta, dnn, "theta", w, stream, err);
+    if (!r)
+        r = prepare_stored_projection(&e->phi, dnn, "phi", w, stream, err);
+    return r ? r : prepare_value(e, dnn, w, stream, err);
+}
+
 int vj_extractor_prepare(struct vj_extractor *e, struct vj_dnn *dnn, const struct vj_weights *w,
                          const char *stream, struct vj_error *err)
 {
     int r = 0;
-    for (int i = 0; i < 4 && !r; i++)
+    for (int i = 0; i < vj_net_layers(&w->shape) && !r; i++)
         r = prepare_conv(e, i, dnn, w, stream, err);
     if (!r)
         r = prepare_attention(e, w, stream, err);
-    if (!r)
-        r = prepare_stored_projection(&e->theta, dnn, "theta", w, stream, err);
-    if (!r)
-        r = prepare_stored_projection(&e->phi, dnn, "phi", w, stream, err);
-    if (!r)
-        r = prepare_value(e, dnn, w, stream, err);
+    if (!r && vj_net_form(w->shape.variant)->non_local)
+        r = prepare_projections(e, dnn, w, stream, err);
     return r;
 }
 
 void vj_extractor_release(struct vj_extractor *e)
 {
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < VJ_NET_LAYERS; i++)
         vj_dnn_op_free(e->conv[i]);
     vj_dnn_op_free(e->theta);
     vj_dnn_op_free(e->phi);
@@ -175,25 +193,35 @@ void vj_extractor_release(struct vj_extractor *e)
     memset(e, 0, sizeof(*e));
 }
 
+/* The operations of a pass with weights of their own, NULL where there is none. */
+enum { WEIGHTED = VJ_NET_LAYERS + 3 };
+
+static void list_weighted(const struct vj_extractor *e, const struct vj_dnn_op *list[WEIGHTED])
+{
+    memcpy(list, e->conv, sizeof(e->conv));
+    list[VJ_NET_LAYERS] = e->theta;
+    list[VJ_NET_LAYERS + 1] = e->phi;
+    list[VJ_NET_LAYERS + 2] = e->value;
+}
+
 size_t vj_extractor_bytes(const struct vj_extractor *e)
 {
+    const struct vj_dnn_op *list[WEIGHTED];
     size_t bytes = 0;
-    if (!e->theta)
-        return 0;
-    for (int i = 0; i < 4; i++)
-        bytes += vj_dnn_op_weight_bytes(e->conv[i]);
-    for (int i = 0; i < 3; i++) {
+    list_weighted(e, list);
+    for (int i = 0; i < WEIGHTED; i++)
+        bytes += list[i] ? vj_dnn_op_weight_bytes(list[i]) : 0;
+    for (int i = 0; i < VJ_NET_BLOCKS; i++) {
         size_t c = e->attention[i].channels, h = e->attention[i].hidden;
         bytes += (2 * c * h + c + h) * sizeof(float);
     }
-    return bytes + vj_dnn_op_weight_bytes(e->theta) + vj_dnn_op_weight_bytes(e->phi) +
-           vj_dnn_op_weight_bytes(e->value);
+    return bytes;
 }
 
 int vj_non_local_prepare(struct vj_non_local_ops *ops, struct vj_dnn *dnn,
                          const struct vj_net_shape *shape, struct vj_error *err)
 {
-    const size_t c = (size_t)shape->channels[3], n = side_of(shape, 3) * side_of(shape, 3);
+    const size_t c = vj_net_last_channels(shape), n = last_side(shape) * last_side(shape);
     /* Reshape: phi's memory read as [c][n], as the released graph does. Otherwise its transpose. */
     const struct vj_dnn_matmul affinity = {
         .name = "affinity",
@@ -237,37 +265,44 @@ static size_t map_floats(size_t side, size_t channels)
 
 static size_t scratch_bytes(const struct vj_net *net)
 {
+    const struct vj_dnn_op *shared[] = {net->non_local.affinity, net->non_local.softmax,
+                                        net->non_local.attend};
     size_t bytes = 0;
-    for (int s = 0; s < VJ_NET_STREAMS; s++) {
-        const struct vj_extractor *e = vj_net_extractor(net, (enum vj_net_stream)s);
-        for (int i = 0; i < 4; i++)
-            bytes = larger(bytes, vj_dnn_op_scratch_bytes(e->conv[i]));
-        bytes = larger(bytes, vj_dnn_op_scratch_bytes(e->theta));
-        bytes = larger(bytes, vj_dnn_op_scratch_bytes(e->phi));
-        bytes = larger(bytes, vj_dnn_op_scratch_bytes(e->value));
+    for (int s = 0; s < vj_net_streams(net); s++) {
+        const struct vj_dnn_op *list[WEIGHTED];
+        list_weighted(vj_net_extractor(net, (enum vj_net_stream)s), list);
+        for (int i = 0; i < WEIGHTED; i++)
+            bytes = larger(bytes, list[i] ? vj_dnn_op_scratch_bytes(list[i]) : 0);
     }
-    bytes = larger(bytes, vj_dnn_op_scratch_bytes(net->non_local.affinity));
-    bytes = larger(bytes, vj_dnn_op_scratch_bytes(net->non_local.softmax));
-    return larger(bytes, vj_dnn_op_scratch_bytes(net->non_local.attend));
+    for (int i = 0; i < 3; i++)
+        bytes = larger(bytes, shared[i] ? vj_dnn_op_scratch_bytes(shared[i]) : 0);
+    return bytes;
 }
 
-/* All buffers from one zeroed allocation: what nobody writes (channel padding) stays finite. */
+/*
+ * All buffers from one zeroed allocation: what nobody writes (channel padding) stays finite.
+ * `between` lies between the two convolutions of a block, `last` behind the last pooling where it
+ * is not the features yet.
+ */
 static int allocate(struct vj_extractor_thread *t, const struct vj_net *net, struct vj_error *err)
 {
     const struct vj_net_shape *shape = &net->shape;
-    const size_t last_side = side_of(shape, 3), n = last_side * last_side;
-    const size_t tokens = map_floats(last_side, (size_t)shape->channels[3]);
+    const struct vj_net_form *form = net->form;
+    const size_t side = last_side(shape), n = form->non_local ? side * side : 0;
+    const size_t last = map_floats(side, vj_net_last_channels(shape));
+    const size_t tokens = form->non_local ? last : 0;
     size_t map = 0, pooled = 0;
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < form->blocks; i++) {
         size_t c = (size_t)shape->channels[i];
-        map = larger(map, map_floats(side_of(shape, i), c));
-        pooled = larger(pooled, map_floats(side_of(shape, i + 1), c));
+        map = larger(map, map_floats(vj_net_side(shape, i), c));
+        pooled = larger(pooled, map_floats(vj_net_side(shape, i + 1), c));
     }
     struct {
         float **buffer;
         size_t floats;
     } parts[] = {
-        {&t->input, map_floats(side_of(shape, 0), 3)},
+        {&t->input, map_floats(vj_net_side(shape, 0), 3)},
+        {&t->between, form->convs > 1 ? map : 0},
         {&t->map, map},
         {&t->pooled, pooled},
         {&t->nhwc, tokens},
@@ -276,7 +311,7 @@ static int allocate(struct vj_extractor_thread *t, const struct vj_net *net, str
         {&t->value, tokens},
         {&t->affinity, n * n},
         {&t->attended, tokens},
-        {&t->last, tokens},
+        {&t->last, last},
         {&t->scratch, (scratch_bytes(net) + 63) / 64 * 16},
     };
     const size_t count = sizeof(parts) / sizeof(parts[0]);
@@ -297,16 +332,10 @@ static int allocate(struct vj_extractor_thread *t, const struct vj_net *net, str
     return 0;
 }
 
-static int bind_stream(struct vj_extractor_thread *t, const struct vj_net *net, int s,
-                       struct vj_error *err)
+static int bind_projections(struct vj_extractor_thread *t, const struct vj_extractor *e, int s,
+                            struct vj_error *err)
 {
-    const struct vj_extractor *e = vj_net_extractor(net, (enum vj_net_stream)s);
-    int r = 0;
-    for (int i = 0; i < 4 && !r; i++)
-        r = vj_dnn_bind(&t->stream[s].conv[i], e->conv[i], i ? t->pooled : t->input, NULL, t->map,
-                        t->scratch, err);
-    if (!r)
-        r = vj_dnn_bind(&t->stream[s].theta, e->theta, t->nhwc, NULL, t->theta, t->scratch, err);
+    int r = vj_dnn_bind(&t->stream[s].theta, e->theta, t->nhwc, NULL, t->theta, t->scratch, err);
     if (!r)
         r = vj_dnn_bind(&t->stream[s].phi, e->phi, t->nhwc, NULL, t->phi, t->scratch, err);
     if (!r)
@@ -314,15 +343,24 @@ static int bind_stream(struct vj_extractor_thread *t, const struct vj_net *net, 
     return r;
 }
 
-int vj_extractor_thread_create(struct vj_extractor_thread *t, const struct vj_net *net,
-                               struct vj_error *err)
+static int bind_stream(struct vj_extractor_thread *t, const struct vj_net *net, int s,
+                       struct vj_error *err)
 {
-    const struct vj_non_local_ops *ops = &net->non_local;
-    int r = allocate(t, net, err);
-    for (int s = 0; s < VJ_NET_STREAMS && !r; s++)
-        r = bind_stream(t, net, s, err);
-    if (!r)
-        r = vj_dnn_bind(&t->affinity_call, ops->affinity, t->theta, t->phi, t->affinity, t->scratch,
+    const struct vj_extractor *e = vj_net_extractor(net, (enum vj_net_stream)s);
+    int r = 0;
+    for (int i = 0; i < vj_net_layers(&net->shape) && !r; i++) {
+        const struct vj_net_layer layer = vj_net_layer(&net->shape, i);
+        float *from = !layer.first ? t->between : i ? t->pooled : t->input;
+        r = vj_dnn_bind(&t->stream[s].conv[i], e->conv[i], from, NULL,
+                        layer.last ? t->map : t->between, t->scratch, err);
+    }
+    return r || !net->form->non_local ? r : bind_projections(t, e, s, err);
+}
+
+static int bind_non_local(struct vj_extractor_thread *t, const struct vj_non_local_ops *ops,
+                          struct vj_error *err)
+{
+    int r = vj_dnn_bind(&t->affinity_call, ops->affinity, t->theta, t->phi, t->affinity, t->scratch,
                         err);
     if (!r)
         r = vj_dnn_bind(&t->softmax_call, ops->softmax, t->affinity, NULL, t->affinity, t->scratch,
@@ -333,10 +371,19 @@ int vj_extractor_thread_create(struct vj_extractor_thread *t, const struct vj_ne
     return r;
 }
 
+int vj_extractor_thread_create(struct vj_extractor_thread *t, const struct vj_net *net,
+                               struct vj_error *err)
+{
+    int r = allocate(t, net, err);
+    for (int s = 0; s < vj_net_streams(net) && !r; s++)
+        r = bind_stream(t, net, s, err);
+    return r || !net->form->non_local ? r : bind_non_local(t, &net->non_local, err);
+}
+
 void vj_extractor_thread_release(struct vj_extractor_thread *t)
 {
     for (int s = 0; s < VJ_NET_STREAMS; s++) {
-        for (int i = 0; i < 4; i++)
+        for (int i = 0; i < VJ_NET_LAYERS; i++)
             vj_dnn_call_free(t->stream[s].conv[i]);
         vj_dnn_call_free(t->stream[s].theta);
         vj_dnn_call_free(t->stream[s].phi);
@@ -378,47 +425,63 @@ static int show_map(const struct trace *trace, const char *layer, const float *d
 
 static struct vj_map map_at(const struct vj_net_shape *shape, int i, size_t channels, size_t block)
 {
-    struct vj_map map = {channels, side_of(shape, i), side_of(shape, i), block};
+    struct vj_map map = {channels, vj_net_side(shape, i), vj_net_side(shape, i), block};
     return map;
 }
 
-/* Convolution i of 0..2, attention and pooling: from t->input or t->pooled to t->pooled. */
-static int run_block(struct vj_extractor_thread *t, const struct vj_net *net,
-                     const struct vj_extractor *e, int s, int i, const struct trace *trace,
-                     struct vj_error *err)
+/* The convolutions of block b, from t->input or t->pooled to t->map, whose geometry is answered. */
+static int run_convs(struct vj_extractor_thread *t, const struct vj_net *net,
+                     const struct vj_extractor *e, int s, int b, struct vj_map *map,
+                     const struct trace *trace, struct vj_error *err)
 {
-    static const char *const attention_names[] = {"attention1", "attention2", "attention3"};
-    static const char *const pool_names[] = {"pool1", "pool2", "pool3"};
-    float mean[1024], max[1024], scale[1024];
-    const size_t channels = e->attention[i].channels;
-    const struct vj_map map = map_at(&net->shape, i, channels, vj_dnn_op_dst_block(e->conv[i]));
-    const struct vj_map half =
-        map_at(&net->shape, i + 1, channels, vj_dnn_op_src_block(e->conv[i + 1]));
-    int r = vj_dnn_run(t->stream[s].conv[i], err);
-    if (!r)
-        r = show_map(trace, conv_names[i], t->map, &map, err);
-    if (r)
-        return r;
-    vj_layer_pool(t->map, &map, t->pooled, half.block, mean, max);
-    vj_layer_attention(&e->attention[i], mean, max, scale);
-    show(trace, attention_names[i], scale, channels);
-    vj_layer_scale(t->pooled, &half, scale);
-    return show_map(trace, pool_names[i], t->pooled, &half, err);
+    const int end = vj_net_block_end(net->form, b);
+    int r = 0;
+    for (int i = end + 1 - net->form->convs; i <= end && !r; i++) {
+        const struct vj_net_layer layer = vj_net_layer(&net->shape, i);
+        *map = map_at(&net->shape, b, layer.out, vj_dnn_op_dst_block(e->conv[i]));
+        r = vj_dnn_run(t->stream[s].conv[i], err);
+        if (!r)
+            r = show_map(trace, layer.name, layer.last ? t->map : t->between, map, err);
+    }
+    return r;
 }
 
-/* conv4 and the non-local block: from t->pooled to t->nhwc and t->attended. */
+static const char *const pool_names[VJ_NET_BLOCKS] = {"pool1", "pool2", "pool3", "pool4", "pool5"};
+
+/* Block b with attention, where there is any, and pooling: from t->input or t->pooled to `pooled`.
+ */
+static int run_block(struct vj_extractor_thread *t, const struct vj_net *net,
+                     const struct vj_extractor *e, int s, int b, float *pooled, size_t pooled_block,
+                     const struct trace *trace, struct vj_error *err)
+{
+    static const char *const attention_names[] = {"attention1", "attention2", "attention3",
+                                                  "attention4"};
+    float mean[1024], max[1024], scale[1024];
+    struct vj_map map;
+    int r = run_convs(t, net, e, s, b, &map, trace, err);
+    if (r)
+        return r;
+    const struct vj_map half = map_at(&net->shape, b + 1, map.channels, pooled_block);
+    vj_layer_pool(t->map, &map, pooled, pooled_block, mean, max);
+    if (b < vj_net_attentions(net->form)) {
+        vj_layer_attention(&e->attention[b], mean, max, scale);
+        show(trace, attention_names[b], scale, map.channels);
+        vj_layer_scale(pooled, &half, scale);
+    }
+    return show_map(trace, pool_names[b], pooled, &half, err);
+}
+
+/* The last block with its non-local part: from t->pooled to t->nhwc and t->attended. */
 static int run_non_local(struct vj_extractor_thread *t, const struct vj_net *net,
                          const struct vj_extractor *e, int s, const struct trace *trace,
                          struct vj_error *err)
 {
-    const size_t c = (size_t)net->shape.channels[3];
-    const struct vj_map map = map_at(&net->shape, 3, c, vj_dnn_op_dst_block(e->conv[3]));
-    const size_t n = map.height * map.width;
-    int r = vj_dnn_run(t->stream[s].conv[3], err);
+    struct vj_map map;
+    int r = run_convs(t, net, e, s, net->form->blocks - 1, &map, trace, err);
     if (r)
         return r;
+    const size_t c = map.channels, n = map.height * map.width;
     vj_layer_to_nhwc(t->map, &map, t->nhwc);
-    show(trace, "conv4", t->nhwc, n * c);
 
     const struct {
         const char *layer;
@@ -441,31 +504,47 @@ static int run_non_local(struct vj_extractor_thread *t, const struct vj_net *net
     return r;
 }
 
+/* The last block, pooled: from t->pooled to `pooled`, NHWC. */
+static int run_last(struct vj_extractor_thread *t, const struct vj_net *net,
+                    const struct vj_extractor *e, int s, float *pooled, const struct trace *trace,
+                    struct vj_error *err)
+{
+    const int b = net->form->blocks - 1;
+    const size_t c = vj_net_last_channels(&net->shape);
+    if (!net->form->non_local)
+        return run_block(t, net, e, s, b, pooled, c, trace, err);
+    const struct vj_map last = map_at(&net->shape, b, c, c);
+    int r = run_non_local(t, net, e, s, trace, err);
+    if (r)
+        return r;
+    vj_layer_join_pool(t->nhwc, t->attended, &last, pooled);
+    show(trace, pool_names[b], pooled, last.height * last.width / 4 * c);
+    return 0;
+}
+
 int vj_extractor_run(struct vj_extractor_thread *t, const struct vj_net *net,
                      enum vj_net_stream stream, const uint8_t *patch, size_t channels, float *out,
                      vj_net_probe probe, void *user, struct vj_error *err)
 {
     const struct trace trace = {probe, user};
+    const struct vj_net_form *form = net->form;
     const struct vj_extractor *e = vj_net_extractor(net, stream);
     const struct vj_map input = map_at(&net->shape, 0, 3, vj_dnn_op_src_block(e->conv[0]));
-    const size_t c = (size_t)net->shape.channels[3];
-    const struct vj_map last = map_at(&net->shape, 3, c, c);
-    const size_t positions = last.height * last.width / 4;
+    const size_t side = vj_net_side(&net->shape, form->blocks);
+    float *pooled = form->statistics ? t->last : out;
 
     vj_layer_input(patch, channels, t->input, &input);
     int r = show_map(&trace, "input", t->input, &input, err);
-    for (int i = 0; i < 3 && !r; i++)
-        r = run_block(t, net, e, (int)stream, i, &trace, err);
+    for (int b = 0; b < form->blocks - 1 && !r; b++) {
+        size_t block = vj_dnn_op_src_block(e->conv[vj_net_block_end(form, b) + 1]);
+        r = run_block(t, net, e, (int)stream, b, t->pooled, block, &trace, err);
+    }
     if (!r)
-        r = run_non_local(t, net, e, (int)stream, &trace, err);
+        r = run_last(t, net, e, (int)stream, pooled, &trace, err);
     if (r)
         return r;
-    bool pools = net->shape.variant == VJ_VARIANT_FIGURE;
-    float *pool4 = pools ? t->last : out;
-    vj_layer_join_pool(t->nhwc, t->attended, &last, pool4);
-    show(&trace, "pool4", pool4, positions * c);
-    if (pools)
-        vj_layer_statistics(pool4, positions, c, out);
+    if (form->statistics)
+        vj_layer_statistics(pooled, side * side, vj_net_last_channels(&net->shape), out);
     show(&trace, "features", out, net->features);
     return 0;
 }

@@ -7,22 +7,28 @@
 #include <stdlib.h>
 
 #include "host/checked.h"
+#include "host/net_form.h"
 
 size_t vj_net_features(const struct vj_net_shape *shape)
 {
-    size_t c = (size_t)shape->channels[3], side = (size_t)shape->patch_size / 16;
-    return shape->variant == VJ_VARIANT_RELEASED ? side * side * c : 2 * c;
+    const struct vj_net_form *form = vj_net_form(shape->variant);
+    const size_t c = vj_net_last_channels(shape), side = vj_net_side(shape, form->blocks);
+    return form->statistics ? 2 * c : side * side * c;
 }
 
-/* Copies of each feature in the file's rows: `released` has max-pool and mean-pool twins. */
 static size_t copies(const struct vj_net_shape *shape)
 {
-    return shape->variant == VJ_VARIANT_RELEASED ? 2 : 1;
+    return (size_t)vj_net_form(shape->variant)->copies;
 }
 
 size_t vj_net_head_inputs(const struct vj_net_shape *shape)
 {
     return 3 * copies(shape) * vj_net_features(shape);
+}
+
+int vj_net_fold_parts(const struct vj_net_shape *shape)
+{
+    return vj_net_form(shape->variant)->jnd ? VJ_FOLD_PARTS : VJ_FOLD_WEIGHT_PRODUCT;
 }
 
 const float *vj_net_tensor(const struct vj_weights *w, size_t count, struct vj_error *err,
@@ -47,15 +53,22 @@ const float *vj_net_tensor(const struct vj_weights *w, size_t count, struct vj_e
 }
 
 /* What a folded matrix is made of: signs of the three thirds of the head's rows. */
-static const struct recipe {
+struct recipe {
     const char *head;
     int sign[3];
-} recipes[] = {
-    [VJ_FOLD_QUALITY_REFERENCE] = {"regressions", {1, 0, 1}},
-    [VJ_FOLD_QUALITY_DISTORTED] = {"regressions", {0, 1, -1}},
-    [VJ_FOLD_WEIGHT_REFERENCE] = {"weightings", {1, 0, 0}},
-    [VJ_FOLD_WEIGHT_DISTORTED] = {"weightings", {0, 1, 0}},
-    [VJ_FOLD_WEIGHT_PRODUCT] = {"weightings", {0, 0, 1}},
+};
+
+/* By whether the network sees a pixel-JND map. */
+static const struct recipe recipes[2][VJ_FOLD_PARTS] = {
+    [false] = {[VJ_FOLD_QUALITY_REFERENCE] = {"regressions", {1, 0, 1}},
+               [VJ_FOLD_QUALITY_DISTORTED] = {"regressions", {0, 1, -1}},
+               [VJ_FOLD_WEIGHT_REFERENCE] = {"weightings", {1, 0, 1}},
+               [VJ_FOLD_WEIGHT_DISTORTED] = {"weightings", {0, 1, -1}}},
+    [true] = {[VJ_FOLD_QUALITY_REFERENCE] = {"regressions", {1, 0, 1}},
+              [VJ_FOLD_QUALITY_DISTORTED] = {"regressions", {0, 1, -1}},
+              [VJ_FOLD_WEIGHT_REFERENCE] = {"weightings", {1, 0, 0}},
+              [VJ_FOLD_WEIGHT_DISTORTED] = {"weightings", {0, 1, 0}},
+              [VJ_FOLD_WEIGHT_PRODUCT] = {"weightings", {0, 0, 1}}},
 };
 
 static void fold_row(const struct recipe *recipe, const float *rows, size_t row, size_t features,
@@ -78,7 +91,10 @@ static void fold_row(const struct recipe *recipe, const float *rows, size_t row,
 int vj_net_fold_head(const struct vj_weights *w, enum vj_fold_part part, float *out,
                      struct vj_error *err)
 {
-    const struct recipe *recipe = &recipes[part];
+    const struct recipe *recipe = &recipes[vj_net_form(w->shape.variant)->jnd][part];
+    if ((int)part >= vj_net_fold_parts(&w->shape))
+        return vj_fail(err, -EINVAL, "variant %s has no product with a map",
+                       vj_variant_name(w->shape.variant));
     const size_t features = vj_net_features(&w->shape), halves = copies(&w->shape);
     const float *rows = vj_net_tensor(w, vj_net_head_inputs(&w->shape) * VJ_NET_HIDDEN, err,
                                       "%s/block1/weights", recipe->head);
@@ -113,7 +129,7 @@ static int multiply(size_t rows, size_t c, const float *a, const float *b, const
 int vj_net_fold_value(const struct vj_weights *w, const char *stream, float *kernel, float *bias,
                       struct vj_error *err)
 {
-    const size_t c = (size_t)w->shape.channels[3];
+    const size_t c = vj_net_last_channels(&w->shape);
     static const char format[] = "%s/conv4/Non-local4/%s/%s_conv/%s";
     const float *g = vj_net_tensor(w, c * c, err, format, stream, "g", "g", "kernel");
     const float *g_bias = g ? vj_net_tensor(w, c, err, format, stream, "g", "g", "bias") : NULL;

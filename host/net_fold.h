@@ -8,6 +8,8 @@
  * half of what the file has. With W1, W2, W3 the rows of the three parts: quality  W[f_r, f_d, f_r
  * - f_d] = (W1 + W3) f_r + (W2 - W3) f_d                            (2) weight   W[f_r, f_d, f_d *
  * f_j] = W1 f_r + W2 f_d + W3 (f_d * f_j)                         (3)
+ * Where no pixel-JND map is seen, the weight head's inputs are those of the quality head, and it
+ * folds as (2) does.
  */
 #ifndef VJ_HOST_NET_FOLD_H
 #define VJ_HOST_NET_FOLD_H
@@ -22,18 +24,23 @@ enum { VJ_NET_HIDDEN = 512 }; /* units of a head's first layer */
 enum vj_fold_part {
     VJ_FOLD_QUALITY_REFERENCE = 0, /* W1 + W3 of the quality head, times f_r */
     VJ_FOLD_QUALITY_DISTORTED,     /* W2 - W3, times f_d */
-    VJ_FOLD_WEIGHT_REFERENCE,      /* W1 of the weight head, times f_r */
-    VJ_FOLD_WEIGHT_DISTORTED,      /* W2, times f_d */
-    VJ_FOLD_WEIGHT_PRODUCT,        /* W3, times f_d * f_j */
+    VJ_FOLD_WEIGHT_REFERENCE,      /* W1 of the weight head, times f_r; without a map W1 + W3 */
+    VJ_FOLD_WEIGHT_DISTORTED,      /* W2, times f_d; without a map W2 - W3 */
+    VJ_FOLD_WEIGHT_PRODUCT,        /* W3, times f_d * f_j; not there without a map */
+    VJ_FOLD_PARTS,
 };
+
+/* Parts of a network: VJ_FOLD_PARTS, or without the last one. */
+int vj_net_fold_parts(const struct vj_net_shape *shape);
 
 /* Refuses shapes outside struct vj_net_shape's documented ranges, naming field, value and range. */
 int vj_net_shape_check(const struct vj_net_shape *shape, struct vj_error *err);
 
-/* Numbers that one patch's map is reduced to, after folding 1: 16,384 released, 512 figure. */
+/* Numbers that a patch's map is reduced to, after folding 1: 16,384 released, 512 figure, pw-jnd.
+ */
 size_t vj_net_features(const struct vj_net_shape *shape);
 
-/* Rows of regressions/block1/weights in the file, before folding: 98,304 released, 1,536 figure. */
+/* Rows of regressions/block1/weights in the file, before folding: 98,304 released, 1,536 others. */
 size_t vj_net_head_inputs(const struct vj_net_shape *shape);
 
 /*
@@ -47,7 +54,7 @@ int vj_net_fold_head(const struct vj_weights *w, enum vj_fold_part part, float *
 /*
  * Folding 5: g and w of the non-local block in one, v = h Wg Ww + (bg Ww + bw), so that the block
  * is softmax(F) v (the rows of a softmax sum to 1). stream: "extract_feature" or
- * "extract_jnd_feature" kernel: [C][C] in, out; bias: [C]; C = channels[3]
+ * "extract_jnd_feature" kernel: [C][C] in, out; bias: [C]; C = vj_net_last_channels()
  */
 int vj_net_fold_value(const struct vj_weights *w, const char *stream, float *kernel, float *bias,
                       struct vj_error *err);

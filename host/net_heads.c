@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The two heads. The first layers are matrix products with up to 168 MB of folded weights. Each of
- * the five folded matrices is cut into slices of columns, and a slice meets all rows of a chunk, in
- * blocks of VJ_NET_ROW_BLOCK, while it is in the cache: memory is read once per chunk. Every
- * product has the same shape whatever the number of rows.
+ * the folded matrices, five or without a map four, is cut into slices of columns, and a slice meets
+ * all rows of a chunk, in blocks of VJ_NET_ROW_BLOCK, while it is in the cache: memory is read once
+ * per chunk. Every product has the same shape whatever the number of rows.
  *
  * The products are 1x1 convolutions over an image of VJ_NET_ROW_BLOCK pixels: oneDNN's kernels for
  * these keep constant weights packed and add up every pixel in the same order. Its matrix product
@@ -21,7 +21,7 @@ enum {
     QUALITY = 0,
     WEIGHT,
     HEADS,
-    PARTS = VJ_FOLD_WEIGHT_PRODUCT + 1,
+    PARTS = VJ_FOLD_PARTS,
     SLICE = 64, /* columns of one product */
     SLICES = VJ_NET_HIDDEN / SLICE,
     BLOCKS = VJ_HEADS_ROWS / VJ_NET_ROW_BLOCK,
@@ -30,7 +30,10 @@ enum {
 
 static const char *const scopes[HEADS] = {"regressions", "weightings"};
 
-/* The passes: which matrices they use, in which order their results lie. */
+/*
+ * The passes: which matrices they use, in which order their results lie. The product is the last
+ * part of its pass, so that a network without it leaves the others' places as they are.
+ */
 static const struct pass {
     enum vj_fold_part part[MAX_PASS_PARTS];
     int parts;
@@ -43,6 +46,7 @@ static const struct pass {
 
 struct vj_heads {
     size_t features;
+    int parts; /* vj_net_fold_parts() */
     struct vj_dnn_op *op[PARTS][SLICES];
     float kernel[HEADS][VJ_NET_HIDDEN]; /* of the second layers */
     float bias[HEADS];
@@ -51,7 +55,7 @@ struct vj_heads {
 struct vj_heads_work {
     const struct vj_heads *heads;
     float *features; /* [VJ_HEADS_ROWS][features] */
-    float *products; /* the same */
+    float *products; /* the same, where there is a product */
     float *hidden;   /* [MAX_PASS_PARTS][SLICES][VJ_HEADS_ROWS][SLICE] */
     float *scratch;  /* [MAX_PASS_PARTS][SLICES][scratch_floats]: slices run at the same time */
     size_t scratch_floats;
@@ -122,6 +126,7 @@ int vj_heads_prepare(struct vj_heads **heads, struct vj_dnn *dnn, const struct v
     if (!h)
         return vj_fail(err, -ENOMEM, "out of memory for the heads");
     h->features = vj_net_features(&w->shape);
+    h->parts = vj_net_fold_parts(&w->shape);
     float *matrix = vj_calloc(h->features * VJ_NET_HIDDEN, sizeof(float));
     float *slice = vj_calloc(h->features * SLICE, sizeof(float));
     int r = 0;
@@ -129,7 +134,7 @@ int vj_heads_prepare(struct vj_heads **heads, struct vj_dnn *dnn, const struct v
         r = vj_fail(err, -ENOMEM, "out of memory for folding the heads");
     for (int head = 0; head < HEADS && !r; head++)
         r = take_second_layer(h, w, head, err);
-    for (int part = 0; part < PARTS && !r; part++)
+    for (int part = 0; part < h->parts && !r; part++)
         r = prepare_part(h, dnn, w, (enum vj_fold_part)part, matrix, slice, err);
     free(matrix);
     free(slice);
@@ -149,10 +154,21 @@ void vj_heads_free(struct vj_heads *h)
 size_t vj_heads_bytes(const struct vj_heads *h)
 {
     size_t bytes = sizeof(*h);
-    for (int part = 0; part < PARTS; part++)
+    for (int part = 0; part < h->parts; part++)
         for (int s = 0; s < SLICES; s++)
             bytes += vj_dnn_op_weight_bytes(h->op[part][s]);
     return bytes;
+}
+
+static bool has_product(const struct vj_heads *h)
+{
+    return h->parts > VJ_FOLD_WEIGHT_PRODUCT;
+}
+
+/* Parts of a pass that this network has. */
+static int parts_of(const struct vj_heads *h, enum vj_heads_pass pass)
+{
+    return passes[pass].parts - (pass == VJ_HEADS_DISTORTED && !has_product(h));
 }
 
 static float *hidden_at(const struct vj_heads_work *w, int slot, size_t slice, size_t row)
@@ -177,7 +193,7 @@ static int bind_slice(struct vj_heads_work *w, enum vj_fold_part part, int slot,
 static size_t most_scratch(const struct vj_heads *h)
 {
     size_t bytes = 0;
-    for (int part = 0; part < PARTS; part++)
+    for (int part = 0; part < h->parts; part++)
         for (int s = 0; s < SLICES; s++) {
             size_t b = vj_dnn_op_scratch_bytes(h->op[part][s]);
             bytes = b > bytes ? b : bytes;
@@ -196,19 +212,20 @@ int vj_heads_work_create(struct vj_heads_work **work, const struct vj_heads *hea
     const size_t hidden_floats = (size_t)MAX_PASS_PARTS * VJ_HEADS_ROWS * VJ_NET_HIDDEN;
     w->heads = heads;
     w->scratch_floats = (most_scratch(heads) + 63) / 64 * 16;
-    const size_t floats =
-        2 * row_floats + hidden_floats + (size_t)MAX_PASS_PARTS * SLICES * w->scratch_floats;
+    const size_t product_floats = has_product(heads) ? row_floats : 0;
+    const size_t floats = row_floats + product_floats + hidden_floats +
+                          (size_t)MAX_PASS_PARTS * SLICES * w->scratch_floats;
     w->bytes = floats * sizeof(float);
     w->features = vj_alloc_aligned(floats, sizeof(float));
     if (!w->features)
         return vj_fail(err, -ENOMEM, "out of memory for rows of features (%zu bytes)", w->bytes);
     memset(w->features, 0, w->bytes); /* rows that pad a block are finite from the start */
     w->products = w->features + row_floats;
-    w->hidden = w->products + row_floats;
+    w->hidden = w->products + product_floats;
     w->scratch = w->hidden + hidden_floats;
     int r = 0;
     for (int pass = 0; pass < VJ_HEADS_PASSES; pass++)
-        for (int slot = 0; slot < passes[pass].parts; slot++)
+        for (int slot = 0; slot < parts_of(heads, (enum vj_heads_pass)pass); slot++)
             for (size_t s = 0; s < SLICES && !r; s++)
                 r = bind_slice(w, passes[pass].part[slot], slot, s, err);
     return r;
@@ -253,12 +270,13 @@ static int run_slice(struct vj_heads_work *w, enum vj_fold_part part, int slice,
 int vj_heads_run(struct vj_heads_work *w, enum vj_heads_pass pass, size_t rows, int threads,
                  struct vj_error *err)
 {
+    const int tasks = parts_of(w->heads, pass) * SLICES;
     int failed = 0;
 #pragma omp parallel num_threads(threads)
     {
         omp_set_num_threads(1); /* of this task only: what the products were prepared for */
 #pragma omp for schedule(dynamic, 1)
-        for (int task = 0; task < passes[pass].parts * SLICES; task++) {
+        for (int task = 0; task < tasks; task++) {
             struct vj_error own = {0};
             int r = run_slice(w, passes[pass].part[task / SLICES], task % SLICES, rows, &own);
             if (r)
@@ -286,12 +304,15 @@ void vj_heads_finish(const struct vj_heads_work *w, size_t row, const float *con
                      float *quality, float *weight)
 {
     const struct vj_heads *h = w->heads;
-    float of_quality[VJ_NET_HIDDEN], of_weight[VJ_NET_HIDDEN], of_product[VJ_NET_HIDDEN];
+    float of_quality[VJ_NET_HIDDEN], of_weight[VJ_NET_HIDDEN];
     gather(w, 0, row, of_quality);
     gather(w, 1, row, of_weight);
-    gather(w, 2, row, of_product);
-    for (size_t i = 0; i < VJ_NET_HIDDEN; i++)
-        of_weight[i] += of_product[i];
+    if (has_product(h)) {
+        float of_product[VJ_NET_HIDDEN];
+        gather(w, 2, row, of_product);
+        for (size_t i = 0; i < VJ_NET_HIDDEN; i++)
+            of_weight[i] += of_product[i];
+    }
     *quality =
         vj_layer_head(constant, of_quality, h->kernel[QUALITY], h->bias[QUALITY], VJ_NET_HIDDEN);
     float a = vj_layer_head(constant + VJ_NET_HIDDEN, of_weight, h->kernel[WEIGHT], h->bias[WEIGHT],

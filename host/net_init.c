@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host/net_form.h"
 #include "host/net_internal.h"
 #include "host/rng.h"
 #include "host/weights.h"
@@ -91,7 +92,8 @@ static struct initialiser initialiser_of(const struct vj_tensor *t,
     if (strstr(t->name, "/Non-local4/")) /* sqrt(6/512) at the released 256 channels */
         return (struct initialiser){UNIFORM, sqrt(6.0 / (2 * fan_in))};
     if (t->rank == 4)
-        return (struct initialiser){TRUNCATED_NORMAL, 1 / sqrt(fan_in)};
+        return (struct initialiser){TRUNCATED_NORMAL,
+                                    sqrt(vj_net_form(shape->variant)->gain / fan_in)};
     /* both blocks of a head, the second one too, go by the inputs of the head */
     return (struct initialiser){TRUNCATED_NORMAL, 1 / sqrt((double)vj_net_head_inputs(shape))};
 }

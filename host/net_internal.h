@@ -9,20 +9,21 @@
 
 #include "host/net.h"
 #include "host/net_fold.h"
+#include "host/net_form.h"
 #include "host/net_layers.h"
 #include "host/onednn.h"
 
 /* Which weights a patch passes through. */
 enum vj_net_stream {
     VJ_NET_PICTURE = 0, /* R and D */
-    VJ_NET_JND,         /* J; the same prepared layers as PICTURE for variant `figure` */
+    VJ_NET_JND,         /* J; the same prepared layers as PICTURE where it has none of its own */
     VJ_NET_STREAMS,
 };
 
-/* One feature extractor, prepared. */
+/* One feature extractor, prepared; what the variant does not have is NULL or empty. */
 struct vj_extractor {
-    struct vj_dnn_op *conv[4];
-    struct vj_attention attention[3]; /* their tensors lie in `attention_data` */
+    struct vj_dnn_op *conv[VJ_NET_LAYERS];
+    struct vj_attention attention[VJ_NET_BLOCKS]; /* their tensors lie in `attention_data` */
     float *attention_data;
     struct vj_dnn_op *theta, *phi, *value;
 };
@@ -41,9 +42,10 @@ struct vj_heads_work;
 /* Buffers and bound calls of one thread. */
 struct vj_extractor_thread {
     float *memory; /* one allocation, cut up into the buffers below */
-    float *input, *map, *pooled, *nhwc, *theta, *phi, *value, *affinity, *attended, *last, *scratch;
+    float *input, *between, *map, *pooled, *nhwc, *theta, *phi, *value, *affinity, *attended, *last;
+    float *scratch;
     struct {
-        struct vj_dnn_call *conv[4], *theta, *phi, *value;
+        struct vj_dnn_call *conv[VJ_NET_LAYERS], *theta, *phi, *value;
     } stream[VJ_NET_STREAMS];
     struct vj_dnn_call *affinity_call, *softmax_call, *attend_call;
     size_t bytes;
@@ -52,8 +54,9 @@ struct vj_extractor_thread {
 /*
  * Called behind each layer when a pass is traced: layer name and its output, NHWC whatever the
  * prepared layout is. Layers in order: input, conv1, attention1, pool1, ... conv4, theta, phi,
- * value, affinity, softmax, attended, pool4, features. `conv` maps are after the relu, `attention`
- * is the scale per channel, `affinity` is before the softmax.
+ * value, affinity, softmax, attended, pool4, features; two convolutions of a block are conv1_1 and
+ * conv1_2, and what the variant does not have is left out. `conv` maps are after the relu,
+ * `attention` is the scale per channel, `affinity` is before the softmax.
  */
 typedef void (*vj_net_probe)(void *user, const char *layer, const float *data, size_t count);
 
@@ -61,7 +64,8 @@ struct vj_net {
     struct vj_net_shape shape;
     enum vj_positive_class positive_class;
     struct vj_dnn *dnn;
-    struct vj_extractor extractor[VJ_NET_STREAMS]; /* the second is empty for `figure` */
+    const struct vj_net_form *form;
+    struct vj_extractor extractor[VJ_NET_STREAMS]; /* the second may be empty */
     struct vj_non_local_ops non_local;
     struct vj_heads *heads;
     size_t features; /* vj_net_features() */
@@ -75,6 +79,9 @@ struct vj_net_work {
 };
 
 /* net_extract.c */
+
+/* The streams that patches pass: without a map, the picture's alone. */
+int vj_net_streams(const struct vj_net *net);
 
 /* The extractor of a stream: its own, or the one it shares. */
 const struct vj_extractor *vj_net_extractor(const struct vj_net *net, enum vj_net_stream stream);
@@ -107,7 +114,7 @@ int vj_extractor_run(struct vj_extractor_thread *t, const struct vj_net *net,
 /* Which rows of weights the features of a chunk of patches meet. */
 enum vj_heads_pass {
     VJ_HEADS_REFERENCE = 0, /* f_r: its constant part of both hidden layers, biases included */
-    VJ_HEADS_DISTORTED,     /* f_d and f_d * f_j: the rest of the hidden layers */
+    VJ_HEADS_DISTORTED,     /* f_d and, with a map, f_d * f_j: the rest of the hidden layers */
     VJ_HEADS_PASSES,
 };
 
@@ -123,7 +130,7 @@ int vj_heads_work_create(struct vj_heads_work **work, const struct vj_heads *hea
 void vj_heads_work_free(struct vj_heads_work *work);
 size_t vj_heads_work_bytes(const struct vj_heads_work *work);
 
-/* Rows to be filled before a pass, [features] each: f_r or f_d, and f_d * f_j. */
+/* Rows to be filled before a pass, [features] each: f_r or f_d, and, with a map, f_d * f_j. */
 float *vj_heads_features(struct vj_heads_work *work, size_t row);
 float *vj_heads_products(struct vj_heads_work *work, size_t row);
 

@@ -12,7 +12,7 @@ struct vj_net_reference {
     const struct vj_net *net;
     size_t max_patches, patches;
     float *constant; /* [max_patches][2 * VJ_NET_HIDDEN]: hidden layers' part of f_r and biases */
-    float *jnd;      /* [max_patches][features]: f_j */
+    float *jnd;      /* [max_patches][features]: f_j; NULL where no map is seen */
 };
 
 static int prepare(struct vj_net *net, const struct vj_weights *w, struct vj_error *err)
@@ -21,10 +21,10 @@ static int prepare(struct vj_net *net, const struct vj_weights *w, struct vj_err
     if (!r)
         r = vj_extractor_prepare(&net->extractor[VJ_NET_PICTURE], net->dnn, w, "extract_feature",
                                  err);
-    if (!r && w->shape.variant == VJ_VARIANT_RELEASED)
+    if (!r && net->form->jnd_stream)
         r = vj_extractor_prepare(&net->extractor[VJ_NET_JND], net->dnn, w, "extract_jnd_feature",
                                  err);
-    if (!r)
+    if (!r && net->form->non_local)
         r = vj_non_local_prepare(&net->non_local, net->dnn, &w->shape, err);
     if (!r)
         r = vj_heads_prepare(&net->heads, net->dnn, w, err);
@@ -41,6 +41,7 @@ int vj_net_create(struct vj_net **net, const struct vj_weights *w, struct vj_err
     if (!n)
         return vj_fail(err, -ENOMEM, "out of memory for the network");
     n->shape = w->shape;
+    n->form = vj_net_form(w->shape.variant);
     n->positive_class = w->positive_class;
     n->features = vj_net_features(&w->shape);
     /* A primitive keeps the number of threads it was made under. */
@@ -143,8 +144,9 @@ int vj_net_reference_create(struct vj_net_reference **ref, const struct vj_net *
     n->net = net;
     n->max_patches = max_patches;
     n->constant = vj_calloc(max_patches, 2 * VJ_NET_HIDDEN * sizeof(float));
-    n->jnd = vj_calloc(max_patches, net->features * sizeof(float));
-    if (!n->constant || !n->jnd) {
+    if (net->form->jnd)
+        n->jnd = vj_calloc(max_patches, net->features * sizeof(float));
+    if (!n->constant || (net->form->jnd && !n->jnd)) {
         vj_net_reference_free(n);
         return vj_fail(err, -ENOMEM, "out of memory for a reference of %zu patches", max_patches);
     }
@@ -163,8 +165,8 @@ void vj_net_reference_free(struct vj_net_reference *ref)
 
 size_t vj_net_reference_bytes(const struct vj_net_reference *ref)
 {
-    return sizeof(*ref) +
-           ref->max_patches * (2 * VJ_NET_HIDDEN + ref->net->features) * sizeof(float);
+    const size_t jnd = ref->jnd ? ref->net->features : 0;
+    return sizeof(*ref) + ref->max_patches * (2 * VJ_NET_HIDDEN + jnd) * sizeof(float);
 }
 
 /* Independent patches of one stream, and where their features go. */
@@ -248,6 +250,9 @@ int vj_net_reference_load(struct vj_net_reference *ref, struct vj_net_work *work
     if (patches < 1 || patches > ref->max_patches)
         return vj_fail(err, -EINVAL, "%zu patches for a reference with room for 1 to %zu", patches,
                        ref->max_patches);
+    if (ref->net->form->jnd && !jnd)
+        return vj_fail(err, -EINVAL, "variant %s sees a pixel-JND map, none is given",
+                       vj_variant_name(ref->net->shape.variant));
     ref->patches = patches;
     const struct batch maps = {
         .stream = VJ_NET_JND,
@@ -256,7 +261,7 @@ int vj_net_reference_load(struct vj_net_reference *ref, struct vj_net_work *work
         .count = patches,
         .out = ref->jnd,
     };
-    int failed = run_batch(work, &maps, err);
+    int failed = ref->jnd ? run_batch(work, &maps, err) : 0;
     if (!failed)
         failed = load_pictures(ref, work, r, err);
     if (failed)

@@ -117,11 +117,13 @@ const struct vj_option vj_options[] = {
 
     HEADING("Training: network and data", TRAIN),
     STRING(start, "", true, TRAIN, "weight file to start from; empty = fresh random weights"),
-    CHOICE(variant, "figure", "released,figure", true, TRAIN, "network, when start is empty"),
+    CHOICE(variant, "figure", "released,figure,pw-jnd", true, TRAIN,
+           "network, when start is empty"),
     CHOICE(non_local, "reshape", "reshape,transpose", true, TRAIN,
            "how phi is read in the non-local block, when start is empty"),
-    INT(patch_size, "128", 16, 256, true, TRAIN,
-        "side of a patch in pixels, a multiple of 16, when start is empty"),
+    INT(patch_size, "0", 0, 256, true, TRAIN,
+        "side of a patch in pixels, a multiple of 16 (pw-jnd: of 32), when start is empty; 0 = the "
+        "variant's own: 128, pw-jnd 32"),
     INT(fold, "0", 0, 1000, true, TRAIN,
         "fold K is left for testing, the next one validates, the others train; 0 = ids, valid_ids"),
     STRING(valid_ids, "", true, TRAIN,

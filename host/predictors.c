@@ -16,6 +16,7 @@
 #include "eval/text.h"
 #include "host/checked.h"
 #include "host/image.h"
+#include "host/net_form.h"
 #include "host/ranges.h"
 
 enum { PREDICTORS_MAX = 64, ID_MAX = 1000000 };
@@ -588,6 +589,13 @@ enum trait { VARIANT, NON_LOCAL, PATCH_SIZE, PATCHES, CHANNELS, POSITIVE_CLASS, 
 static const char *const trait_names[TRAITS] = {
     "variant", "non_local", "patch_size", "patches", "channels", "positive_class", "origin"};
 
+static void describe_channels(const struct vj_net_shape *s, char text[64])
+{
+    size_t used = 0;
+    for (int i = 0; i < vj_net_form(s->variant)->blocks && used < 64; i++)
+        used += (size_t)snprintf(text + used, 64 - used, "%s%d", i ? " " : "", s->channels[i]);
+}
+
 static void describe(const struct vj_weights *w, enum trait trait, char text[64])
 {
     const struct vj_net_shape *s = &w->shape;
@@ -605,8 +613,7 @@ static void describe(const struct vj_weights *w, enum trait trait, char text[64]
         snprintf(text, 64, "%d", s->patches);
         break;
     case CHANNELS:
-        snprintf(text, 64, "%d %d %d %d", s->channels[0], s->channels[1], s->channels[2],
-                 s->channels[3]);
+        describe_channels(s, text);
         break;
     case POSITIVE_CLASS:
         snprintf(text, 64, "%s", vj_positive_class_name(w->positive_class));

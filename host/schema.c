@@ -14,6 +14,7 @@
 #include "eval/rules.h"
 #include "eval/text.h"
 #include "host/checked.h"
+#include "host/net_form.h"
 #include "host/ranges.h"
 #include "host/sur_columns.h"
 #include "host/version.h"
@@ -482,11 +483,20 @@ static int write_weights(struct vj_results *results, const struct vj_engine *eng
     return r;
 }
 
+/* The pixel-JND map that a network sees. */
+static int write_map(struct vj_results *results, const struct vj_jnd_choice *jnd, const char *group,
+                     struct vj_error *err)
+{
+    int r = vj_results_set_text(results, group, "jnd_model", jnd->model->name, err);
+    return r ? r
+             : vj_results_set_text(results, group, "jnd_variant",
+                                   jnd->model->variants[jnd->variant], err);
+}
+
 static int write_network(struct vj_results *results, const struct vj_engine *engine,
                          const struct vj_predictor *p, const char *group, struct vj_error *err)
 {
     const struct vj_weights *w = &engine->predictors->weights[p->network];
-    const struct vj_jnd_choice *jnd = &engine->plan.jnd[engine->plan.net_jnd];
     int r = write_weights(results, engine, p, group, err);
     if (!r)
         r = vj_results_set_text(results, group, "weights_origin", vj_weights_origin_name(w->origin),
@@ -496,11 +506,8 @@ static int write_network(struct vj_results *results, const struct vj_engine *eng
     if (!r)
         r = vj_results_set_text(results, group, "positive_class",
                                 vj_positive_class_name(p->positive_class), err);
-    if (!r)
-        r = vj_results_set_text(results, group, "jnd_model", jnd->model->name, err);
-    if (!r)
-        r = vj_results_set_text(results, group, "jnd_variant", jnd->model->variants[jnd->variant],
-                                err);
+    if (!r && vj_net_form(w->shape.variant)->jnd)
+        r = write_map(results, &engine->plan.jnd[engine->plan.net_jnd], group, err);
     if (!r)
         r = vj_results_set_int(results, group, "patches", engine->plan.patches, err);
     if (!r)

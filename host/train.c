@@ -12,6 +12,7 @@
 #include "datasets/dataset.h"
 #include "host/checked.h"
 #include "host/engine.h"
+#include "host/net_form.h"
 #include "host/progress.h"
 #include "host/train_data.h"
 #include "host/train_items.h"
@@ -100,7 +101,8 @@ static int open_weights(struct run *run, struct vj_error *err)
     }
     struct vj_net_shape shape = vj_net_shape_default((enum vj_variant)c->variant);
     shape.non_local = (enum vj_non_local)c->non_local;
-    shape.patch_size = c->patch_size;
+    if (c->patch_size > 0)
+        shape.patch_size = c->patch_size;
     if (c->patches > 0)
         shape.patches = c->patches;
     return vj_weights_init(&run->initial, &shape, c->seed, err);
@@ -126,10 +128,16 @@ static int open_trainer(struct run *run, struct vj_error *err)
     return vj_trainer_open(&run->trainer, c->device, &plan, run->summary->device_note, err);
 }
 
-/* Option `steps` may grow when a run is resumed; everything else that decides a bit may not. */
+/*
+ * Option `steps` may grow when a run is resumed; everything else that decides a bit may not. The
+ * text says which patch size was taken, so that naming a variant's own changes nothing.
+ */
 static int describe_config(struct run *run, struct vj_error *err)
 {
-    run->config_text = vj_config_text(run->config, false);
+    struct vj_config c = *run->config;
+    if (c.patch_size == 0)
+        c.patch_size = vj_net_form((enum vj_variant)c.variant)->patch_size;
+    run->config_text = vj_config_text(&c, false);
     return run->config_text ? 0 : vj_fail(err, -ENOMEM, "out of memory");
 }
 

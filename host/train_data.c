@@ -7,6 +7,7 @@
 
 #include "host/checked.h"
 #include "host/engine.h"
+#include "host/net_form.h"
 #include "host/parallel.h"
 #include "host/train_list.h"
 #include "host/train_pairs.h"
@@ -38,6 +39,7 @@ struct vj_train_data {
     bool weighs; /* pairs have an importance */
     int threads;
     size_t patches, patch_size;
+    bool maps; /* whether the network sees pixel-JND maps */
     struct vj_train_list list;
     struct vj_train_pictures *pictures;
     struct vj_pair_order order;
@@ -79,12 +81,12 @@ static int open_buffers(struct vj_train_data *t, struct vj_error *err)
     for (int b = 0; ok && b < 2; b++) {
         struct buffers *to = &t->buffers[b];
         to->r = take(t, positions, patch);
-        to->j = take(t, positions, patch / 3);
+        to->j = t->maps ? take(t, positions, patch / 3) : NULL;
         to->d = take(t, positions * levels, patch);
         to->reference = take(t, pairs, sizeof(*to->reference));
         to->target = take(t, pairs, sizeof(*to->target));
         to->importance = take(t, pairs, sizeof(*to->importance));
-        ok = to->r && to->j && to->d && to->reference && to->target && to->importance;
+        ok = to->r && (to->j || !t->maps) && to->d && to->reference && to->target && to->importance;
     }
     t->reference = take(t, references, sizeof(*t->reference));
     t->qf = take(t, pairs, sizeof(*t->qf));
@@ -123,6 +125,7 @@ int vj_train_data_open(struct vj_train_data **data, const struct vj_config *conf
     t->threads = vj_engine_threads(config->threads);
     t->patches = (size_t)(config->patches ? config->patches : shape->patches);
     t->patch_size = (size_t)shape->patch_size;
+    t->maps = vj_net_form(shape->variant)->jnd;
     int r =
         vj_train_list_read(&t->list, &t->config, ds, item, count, t->patch_size, t->threads, err);
     if (!r)
@@ -131,7 +134,7 @@ int vj_train_data_open(struct vj_train_data **data, const struct vj_config *conf
         r = open_buffers(t, err);
     if (!r)
         r = vj_train_pictures_open(&t->pictures, &t->config, ds, &t->list, t->patches,
-                                   t->patch_size, t->threads, err);
+                                   t->patch_size, t->maps, t->threads, err);
     if (r) {
         vj_train_data_close(t);
         return r;
@@ -259,15 +262,18 @@ static int cut_reference(struct vj_train_data *t, size_t k, struct vj_error *err
 {
     const struct reference *ref = &t->reference[k];
     size_t pixels = t->patches * t->patch_size * t->patch_size;
-    uint8_t *to_r = t->out->r + k * pixels * 3, *to_j = t->out->j + k * pixels;
+    uint8_t *to_r = t->out->r + k * pixels * 3;
     int r =
         vj_train_reference_patches(t->pictures, ref->picture, ref->anchor,
                                    (const int32_t(*)[2])(t->origin + k * t->patches), to_r, err);
     if (r)
         return r;
+    mirror_all(t, k, to_r, 3);
+    if (!t->maps)
+        return 0;
+    uint8_t *to_j = t->out->j + k * pixels;
     vj_train_map_patches(t->pictures, ref->picture, ref->anchor,
                          (const int32_t(*)[2])(t->jnd_origin + k * t->patches), to_j);
-    mirror_all(t, k, to_r, 3);
     mirror_all(t, k, to_j, 1);
     return 0;
 }

@@ -8,13 +8,7 @@
 #include "host/checked.h"
 #include "host/train_net.h"
 
-static const char *const conv_names[4] = {"conv1", "conv2", "conv3", "conv4"};
-
-/* Side of the map that convolution i, 0..3, works on. */
-static size_t side_of(const struct vj_net_shape *shape, int i)
-{
-    return (size_t)shape->patch_size >> i;
-}
+enum { MAX_CHANNELS = 1024 };
 
 /* ---- weights ---- */
 
@@ -27,17 +21,18 @@ static bool suits_loops(size_t block, size_t channels)
 static int prepare_conv(struct vj_train_extractor *e, int i, struct vj_dnn *dnn,
                         const struct vj_net_shape *shape, size_t batch, struct vj_error *err)
 {
-    const size_t in = i ? (size_t)shape->channels[i - 1] : 3, out = (size_t)shape->channels[i];
+    const struct vj_net_layer layer = vj_net_layer(shape, i);
+    const size_t in = layer.in, out = layer.out;
     struct vj_dnn_conv conv = {
-        .name = conv_names[i],
+        .name = layer.name,
         .batch = batch,
-        .height = side_of(shape, i),
-        .width = side_of(shape, i),
+        .height = layer.side,
+        .width = layer.side,
         .in = in,
         .out = out,
         .kernel = 3,
         .relu = true,
-        .src_block = VJ_DNN_ANY,
+        .src_block = layer.first ? VJ_DNN_ANY : vj_dnn_conv_train_dst_block(e->conv[i - 1]),
         .dst_block = VJ_DNN_ANY,
     };
     struct vj_error chosen = {0};
@@ -49,7 +44,8 @@ static int prepare_conv(struct vj_train_extractor *e, int i, struct vj_dnn *dnn,
             return 0;
         vj_dnn_conv_train_free(e->conv[i]);
     }
-    conv.src_block = in;
+    if (layer.first)
+        conv.src_block = in;
     conv.dst_block = out;
     return vj_dnn_conv_train_prepare(&e->conv[i], dnn, &conv, i > 0, err);
 }
@@ -58,12 +54,12 @@ int vj_train_extractor_prepare(struct vj_train_extractor *e, struct vj_dnn *dnn,
                                const struct vj_net_shape *shape, const char *stream, size_t batch,
                                struct vj_error *err)
 {
-    const size_t c = (size_t)shape->channels[3];
+    const size_t c = vj_net_last_channels(shape);
     int r = 0;
     e->stream = stream;
-    for (int i = 0; i < 4 && !r; i++)
+    for (int i = 0; i < vj_net_layers(shape) && !r; i++)
         r = prepare_conv(e, i, dnn, shape, batch, err);
-    if (r)
+    if (r || !vj_net_form(shape->variant)->non_local)
         return r;
     e->value = vj_calloc(c * c + c, sizeof(float));
     if (!e->value)
@@ -74,7 +70,7 @@ int vj_train_extractor_prepare(struct vj_train_extractor *e, struct vj_dnn *dnn,
 
 void vj_train_extractor_release(struct vj_train_extractor *e)
 {
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < VJ_NET_LAYERS; i++)
         vj_dnn_conv_train_free(e->conv[i]);
     free(e->value);
     memset(e, 0, sizeof(*e));
@@ -83,27 +79,33 @@ void vj_train_extractor_release(struct vj_train_extractor *e)
 static int load_conv(struct vj_train_extractor *e, int i, const struct vj_weights *w,
                      struct vj_error *err)
 {
-    const size_t in = i ? (size_t)w->shape.channels[i - 1] : 3;
-    const size_t out = (size_t)w->shape.channels[i];
+    const struct vj_net_layer layer = vj_net_layer(&w->shape, i);
     const float *kernel =
-        vj_net_tensor(w, 9 * in * out, err, "%s/conv%d/weights", e->stream, i + 1);
+        vj_net_tensor(w, 9 * layer.in * layer.out, err, "%s/%s/weights", e->stream, layer.name);
     const float *bias =
-        kernel ? vj_net_tensor(w, out, err, "%s/conv%d/biases", e->stream, i + 1) : NULL;
+        kernel ? vj_net_tensor(w, layer.out, err, "%s/%s/biases", e->stream, layer.name) : NULL;
     return bias ? vj_dnn_conv_train_load(e->conv[i], kernel, bias, err) : -EINVAL;
+}
+
+/* Name of the convolution that the attention of block i belongs to. */
+static const char *attended_layer(const struct vj_net_shape *shape, int i)
+{
+    return vj_net_layer(shape, vj_net_block_end(vj_net_form(shape->variant), i)).name;
 }
 
 static int load_attention(struct vj_train_extractor *e, int i, const struct vj_weights *w,
                           struct vj_error *err)
 {
-    static const char format[] = "%s/conv%d/ch_at/%s";
+    static const char format[] = "%s/%s/ch_at/%s";
+    const char *layer = attended_layer(&w->shape, i);
     struct vj_attention *a = &e->attention[i];
     const size_t c = (size_t)w->shape.channels[i], h = c / 16;
     a->channels = c;
     a->hidden = h;
-    a->kernel_0 = vj_net_tensor(w, c * h, err, format, e->stream, i + 1, "mlp_0/kernel");
-    a->bias_0 = vj_net_tensor(w, h, err, format, e->stream, i + 1, "mlp_0/bias");
-    a->kernel_1 = vj_net_tensor(w, h * c, err, format, e->stream, i + 1, "mlp_1/kernel");
-    a->bias_1 = vj_net_tensor(w, c, err, format, e->stream, i + 1, "mlp_1/bias");
+    a->kernel_0 = vj_net_tensor(w, c * h, err, format, e->stream, layer, "mlp_0/kernel");
+    a->bias_0 = vj_net_tensor(w, h, err, format, e->stream, layer, "mlp_0/bias");
+    a->kernel_1 = vj_net_tensor(w, h * c, err, format, e->stream, layer, "mlp_1/kernel");
+    a->bias_1 = vj_net_tensor(w, c, err, format, e->stream, layer, "mlp_1/bias");
     return a->kernel_0 && a->bias_0 && a->kernel_1 && a->bias_1 ? 0 : -EINVAL;
 }
 
@@ -114,17 +116,10 @@ static const float *projection(const struct vj_weights *w, const char *stream, c
                          part);
 }
 
-int vj_train_extractor_load(struct vj_train_extractor *e, const struct vj_weights *w,
-                            struct vj_error *err)
+static int load_non_local(struct vj_train_extractor *e, const struct vj_weights *w,
+                          struct vj_error *err)
 {
-    const size_t c = (size_t)w->shape.channels[3];
-    int r = 0;
-    for (int i = 0; i < 4 && !r; i++)
-        r = load_conv(e, i, w, err);
-    for (int i = 0; i < 3 && !r; i++)
-        r = load_attention(e, i, w, err);
-    if (r)
-        return r;
+    const size_t c = vj_net_last_channels(&w->shape);
     e->theta = projection(w, e->stream, "theta", "kernel", c * c, err);
     e->theta_bias = projection(w, e->stream, "theta", "bias", c, err);
     e->phi = projection(w, e->stream, "phi", "kernel", c * c, err);
@@ -132,6 +127,18 @@ int vj_train_extractor_load(struct vj_train_extractor *e, const struct vj_weight
     if (!e->theta || !e->theta_bias || !e->phi || !e->phi_bias)
         return -EINVAL;
     return vj_net_fold_value(w, e->stream, e->value, e->value_bias, err);
+}
+
+int vj_train_extractor_load(struct vj_train_extractor *e, const struct vj_weights *w,
+                            struct vj_error *err)
+{
+    const struct vj_net_form *form = vj_net_form(w->shape.variant);
+    int r = 0;
+    for (int i = 0; i < vj_net_layers(&w->shape) && !r; i++)
+        r = load_conv(e, i, w, err);
+    for (int i = 0; i < vj_net_attentions(form) && !r; i++)
+        r = load_attention(e, i, w, err);
+    return r || !form->non_local ? r : load_non_local(e, w, err);
 }
 
 /* ---- where things lie ---- */
@@ -146,41 +153,48 @@ static size_t take(size_t *total, size_t floats)
 
 static void lay_out_storage(struct vj_train_layout *l)
 {
-    const size_t m = l->batch, tokens = l->positions * l->channels;
+    const struct vj_net_form *form = l->form;
+    const size_t m = l->batch, tokens = m * l->positions * l->channels;
     size_t *total = &l->keep.total;
     l->keep.input = take(total, m * l->input_floats);
-    for (int i = 0; i < 3; i++) {
-        const size_t c = m * l->map[i].channels;
-        l->keep.map[i] = take(total, m * l->map_floats[i]);
-        l->keep.half[i] = take(total, m * l->half_floats[i]);
-        l->keep.mean[i] = take(total, c);
-        l->keep.max[i] = take(total, c);
-        l->keep.scale[i] = take(total, c);
+    for (int i = 0; i < l->layers; i++) /* the non-local block has its input as `nhwc` */
+        if (!form->non_local || i < l->layers - 1)
+            l->keep.map[i] = take(total, m * l->map_floats[i]);
+    for (int b = 0; b < form->blocks; b++)
+        l->keep.half[b] = take(total, m * l->half_floats[b]);
+    for (int b = 0; b < vj_net_attentions(form); b++) {
+        const size_t c = m * l->half[b].channels;
+        l->keep.mean[b] = take(total, c);
+        l->keep.max[b] = take(total, c);
+        l->keep.scale[b] = take(total, c);
     }
-    l->keep.nhwc = take(total, m * tokens);
-    l->keep.theta = take(total, m * tokens);
-    l->keep.phi = take(total, m * tokens);
-    l->keep.value = take(total, m * tokens);
+    if (!form->non_local)
+        return;
+    l->keep.nhwc = take(total, tokens);
+    l->keep.theta = take(total, tokens);
+    l->keep.phi = take(total, tokens);
+    l->keep.value = take(total, tokens);
     l->keep.attention = take(total, m * l->positions * l->positions);
-    l->keep.attended = take(total, m * tokens);
-    l->keep.pool4 = take(total, m * tokens / 4);
+    l->keep.attended = take(total, tokens);
 }
 
 static void lay_out_gradient(struct vj_train_layout *l, const struct vj_train_extractor *e)
 {
     const size_t c = l->channels;
     size_t *total = &l->gradient.total;
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < l->layers; i++) {
         l->gradient.kernel[i] = take(total, vj_dnn_conv_train_kernel_floats(e->conv[i]));
         l->gradient.bias[i] = take(total, l->map[i].channels);
     }
-    for (int i = 0; i < 3; i++) {
-        const size_t channels = l->map[i].channels, hidden = channels / 16;
+    for (int i = 0; i < vj_net_attentions(l->form); i++) {
+        const size_t channels = l->half[i].channels, hidden = channels / 16;
         l->gradient.kernel_0[i] = take(total, channels * hidden);
         l->gradient.bias_0[i] = take(total, hidden);
         l->gradient.kernel_1[i] = take(total, hidden * channels);
         l->gradient.bias_1[i] = take(total, channels);
     }
+    if (!l->form->non_local)
+        return;
     l->gradient.theta = take(total, c * c);
     l->gradient.theta_bias = take(total, c);
     l->gradient.phi = take(total, c * c);
@@ -192,21 +206,27 @@ static void lay_out_gradient(struct vj_train_layout *l, const struct vj_train_ex
 void vj_train_layout_make(struct vj_train_layout *l, const struct vj_net_shape *shape,
                           const struct vj_train_extractor *e, size_t batch)
 {
-    *l = (struct vj_train_layout){.shape = *shape, .batch = batch};
-    for (int i = 0; i < 4; i++) {
-        const size_t side = side_of(shape, i), c = (size_t)shape->channels[i];
+    *l = (struct vj_train_layout){.shape = *shape,
+                                  .form = vj_net_form(shape->variant),
+                                  .layers = vj_net_layers(shape),
+                                  .batch = batch};
+    for (int i = 0; i < l->layers; i++) {
+        const struct vj_net_layer layer = vj_net_layer(shape, i);
+        const size_t side = layer.side, half = side / 2, c = layer.out;
         l->map[i] = (struct vj_map){c, side, side, vj_dnn_conv_train_dst_block(e->conv[i])};
         l->map_floats[i] = vj_dnn_conv_train_dst_floats(e->conv[i]);
-        if (i == 3)
-            break;
-        l->half[i] =
-            (struct vj_map){c, side / 2, side / 2, vj_dnn_conv_train_src_block(e->conv[i + 1])};
-        l->half_floats[i] = vj_dnn_conv_train_src_floats(e->conv[i + 1]);
+        if (!layer.last)
+            continue;
+        const struct vj_dnn_conv_train *next = i < l->layers - 1 ? e->conv[i + 1] : NULL;
+        const size_t block = next ? vj_dnn_conv_train_src_block(next) : c;
+        l->half[layer.block] = (struct vj_map){c, half, half, block};
+        l->half_floats[layer.block] = next ? vj_dnn_conv_train_src_floats(next) : half * half * c;
     }
+    const struct vj_map *last = &l->map[l->layers - 1];
     l->input_block = vj_dnn_conv_train_src_block(e->conv[0]);
     l->input_floats = vj_dnn_conv_train_src_floats(e->conv[0]);
-    l->channels = l->map[3].channels;
-    l->positions = l->map[3].height * l->map[3].width;
+    l->channels = last->channels;
+    l->positions = last->height * last->width;
     l->features = vj_net_features(shape);
     lay_out_storage(l);
     lay_out_gradient(l, e);
@@ -223,18 +243,20 @@ static int allocate(struct vj_train_thread *t, const struct vj_train_layout *l,
                     const struct vj_train_extractor *streams, int count, struct vj_error *err)
 {
     size_t map = 0, half = 0, scratch = 0, total = 0;
-    for (int i = 0; i < 4; i++) {
+    for (int b = 0; b < l->form->blocks; b++)
+        half = larger(half, l->half_floats[b]);
+    for (int i = 0; i < l->layers; i++) {
         map = larger(map, l->map_floats[i]);
-        half = larger(half, i < 3 ? l->half_floats[i] : 0);
         for (int s = 0; s < count; s++)
             scratch = larger(scratch, vj_dnn_conv_train_scratch_bytes(streams[s].conv[i]));
     }
-    const size_t tokens = l->batch * l->positions * l->channels;
+    const size_t n = l->form->non_local ? l->positions : 0, tokens = l->batch * n * l->channels;
     const size_t at_map = take(&total, l->batch * map), at_half = take(&total, l->batch * half);
+    const size_t at_between = take(&total, l->form->convs > 1 ? l->batch * map : 0);
     size_t at_tokens[4];
     for (int i = 0; i < 4; i++)
         at_tokens[i] = take(&total, tokens);
-    const size_t at_scores = take(&total, l->positions * l->positions);
+    const size_t at_scores = take(&total, n * n);
     const size_t at_gradient = take(&total, l->gradient.total);
     const size_t at_scratch = take(&total, (scratch + 63) / 64 * 16);
     t->bytes = total * sizeof(float);
@@ -245,6 +267,7 @@ static int allocate(struct vj_train_thread *t, const struct vj_train_layout *l,
     memset(t->memory, 0, t->bytes);
     t->map = t->memory + at_map;
     t->half = t->memory + at_half;
+    t->between = t->memory + at_between;
     for (int i = 0; i < 4; i++)
         t->tokens[i] = t->memory + at_tokens[i];
     t->scores = t->memory + at_scores;
@@ -259,7 +282,7 @@ int vj_train_thread_create(struct vj_train_thread *t, const struct vj_train_layo
 {
     int r = allocate(t, l, streams, count, err);
     for (int s = 0; s < count; s++)
-        for (int i = 0; i < 4 && !r; i++)
+        for (int i = 0; i < l->layers && !r; i++)
             r = vj_dnn_conv_train_bind(&t->call[s][i], streams[s].conv[i], t->scratch, err);
     return r;
 }
@@ -267,7 +290,7 @@ int vj_train_thread_create(struct vj_train_thread *t, const struct vj_train_layo
 void vj_train_thread_release(struct vj_train_thread *t)
 {
     for (int s = 0; s < 2; s++)
-        for (int i = 0; i < 4; i++)
+        for (int i = 0; i < VJ_NET_LAYERS; i++)
             vj_dnn_conv_train_call_free(t->call[s][i]);
     free(t->memory);
     memset(t, 0, sizeof(*t));
@@ -275,25 +298,53 @@ void vj_train_thread_release(struct vj_train_thread *t)
 
 /* ---- forward ---- */
 
-/* Convolution i of 0..2, attention and pooling of all patches of the chunk. */
+/* What convolution i reads. */
+static const float *input_of(const struct vj_train_layout *l, const float *storage, int i)
+{
+    if (i == 0)
+        return storage + l->keep.input;
+    const int b = i / l->form->convs;
+    return storage + (i % l->form->convs ? l->keep.map[i - 1] : l->keep.half[b - 1]);
+}
+
+/* The convolutions of block b; the last one's map goes to `map`. */
+static int forward_convs(struct vj_train_thread *t, const struct vj_train_layout *l,
+                         const struct vj_train_chunk *chunk, int b, float *map,
+                         struct vj_error *err)
+{
+    const int end = vj_net_block_end(l->form, b);
+    float *s = chunk->storage;
+    int r = 0;
+    for (int i = end + 1 - l->form->convs; i <= end && !r; i++)
+        r = vj_dnn_forward(t->call[chunk->stream][i], input_of(l, s, i),
+                           i == end ? map : s + l->keep.map[i], err);
+    return r;
+}
+
+/* Block b, attention and pooling of all patches of the chunk. */
 static int forward_block(struct vj_train_thread *t, const struct vj_train_layout *l,
                          const struct vj_train_extractor *e, const struct vj_train_chunk *chunk,
-                         int i, struct vj_error *err)
+                         int b, struct vj_error *err)
 {
-    float *s = chunk->storage;
-    const float *from = s + (i ? l->keep.half[i - 1] : l->keep.input);
-    int r = vj_dnn_forward(t->call[chunk->stream][i], from, s + l->keep.map[i], err);
+    const int end = vj_net_block_end(l->form, b);
+    float *s = chunk->storage, *map = s + l->keep.map[end];
+    int r = forward_convs(t, l, chunk, b, map, err);
     if (r)
         return r;
-    const size_t c = l->map[i].channels;
+    const size_t c = l->half[b].channels;
+    const bool attention = b < vj_net_attentions(l->form);
+    float unused[2][MAX_CHANNELS];
     for (size_t p = 0; p < l->batch; p++) {
-        float *half = s + l->keep.half[i] + p * l->half_floats[i];
-        float *mean = s + l->keep.mean[i] + p * c, *max = s + l->keep.max[i] + p * c;
-        float *scale = s + l->keep.scale[i] + p * c;
-        vj_layer_pool(s + l->keep.map[i] + p * l->map_floats[i], &l->map[i], half, l->half[i].block,
-                      mean, max);
-        vj_layer_attention(&e->attention[i], mean, max, scale);
-        vj_layer_scale(half, &l->half[i], scale);
+        float *half = s + l->keep.half[b] + p * l->half_floats[b];
+        float *mean = attention ? s + l->keep.mean[b] + p * c : unused[0];
+        float *max = attention ? s + l->keep.max[b] + p * c : unused[1];
+        vj_layer_pool(map + p * l->map_floats[end], &l->map[end], half, l->half[b].block, mean,
+                      max);
+        if (!attention)
+            continue;
+        float *scale = s + l->keep.scale[b] + p * c;
+        vj_layer_attention(&e->attention[b], mean, max, scale);
+        vj_layer_scale(half, &l->half[b], scale);
     }
     return 0;
 }
@@ -322,26 +373,35 @@ static int attend(const struct vj_train_layout *l, const float *theta, const flo
     return vj_dnn_gemm(false, false, n, c, n, attention, n, value, c, 0.0f, attended, c, err);
 }
 
+/* The last block with its non-local part, pooled. */
 static int forward_non_local(struct vj_train_thread *t, const struct vj_train_layout *l,
                              const struct vj_train_extractor *e, const struct vj_train_chunk *chunk,
                              struct vj_error *err)
 {
+    const int b = l->form->blocks - 1, end = l->layers - 1;
+    const struct vj_map last = {l->channels, l->map[end].height, l->map[end].width, l->channels};
     float *s = chunk->storage;
     const size_t n = l->positions, tokens = n * l->channels;
-    int r = vj_dnn_forward(t->call[chunk->stream][3], s + l->keep.half[2], t->map, err);
+    int r = forward_convs(t, l, chunk, b, t->map, err);
     if (r)
         return r;
     for (size_t p = 0; p < l->batch; p++)
-        vj_layer_to_nhwc(t->map + p * l->map_floats[3], &l->map[3], s + l->keep.nhwc + p * tokens);
+        vj_layer_to_nhwc(t->map + p * l->map_floats[end], &l->map[end],
+                         s + l->keep.nhwc + p * tokens);
     r = project(l, s + l->keep.nhwc, e->theta, e->theta_bias, s + l->keep.theta, err);
     if (!r)
         r = project(l, s + l->keep.nhwc, e->phi, e->phi_bias, s + l->keep.phi, err);
     if (!r)
         r = project(l, s + l->keep.nhwc, e->value, e->value_bias, s + l->keep.value, err);
-    for (size_t p = 0; p < l->batch && !r; p++)
+    for (size_t p = 0; p < l->batch && !r; p++) {
+        float *attended = s + l->keep.attended + p * tokens;
         r = attend(l, s + l->keep.theta + p * tokens, s + l->keep.phi + p * tokens,
-                   s + l->keep.value + p * tokens, s + l->keep.attention + p * n * n,
-                   s + l->keep.attended + p * tokens, err);
+                   s + l->keep.value + p * tokens, s + l->keep.attention + p * n * n, attended,
+                   err);
+        if (!r)
+            vj_layer_join_pool(s + l->keep.nhwc + p * tokens, attended, &last,
+                               s + l->keep.half[b] + p * l->half_floats[b]);
+    }
     return r;
 }
 
@@ -351,8 +411,7 @@ int vj_train_extractor_forward(struct vj_train_thread *t, const struct vj_train_
 {
     const size_t side = (size_t)l->shape.patch_size, bytes = side * side * chunk->channels;
     const struct vj_map input = {3, side, side, l->input_block};
-    const struct vj_map last = {l->channels, l->map[3].height, l->map[3].width, l->channels};
-    const size_t tokens = l->positions * l->channels;
+    const int last = l->form->blocks - 1;
     float *s = chunk->storage;
     for (size_t p = 0; p < l->batch; p++) {
         float *to = s + l->keep.input + p * l->input_floats;
@@ -362,19 +421,18 @@ int vj_train_extractor_forward(struct vj_train_thread *t, const struct vj_train_
             memset(to, 0, l->input_floats * sizeof(float));
     }
     int r = 0;
-    for (int i = 0; i < 3 && !r; i++)
-        r = forward_block(t, l, e, chunk, i, err);
+    for (int b = 0; b < last && !r; b++)
+        r = forward_block(t, l, e, chunk, b, err);
     if (!r)
-        r = forward_non_local(t, l, e, chunk, err);
+        r = l->form->non_local ? forward_non_local(t, l, e, chunk, err)
+                               : forward_block(t, l, e, chunk, last, err);
     for (size_t p = 0; p < chunk->count && !r; p++) {
-        float *pool4 = s + l->keep.pool4 + p * tokens / 4;
+        const float *pooled = s + l->keep.half[last] + p * l->half_floats[last];
         float *out = chunk->features + p * l->features;
-        vj_layer_join_pool(s + l->keep.nhwc + p * tokens, s + l->keep.attended + p * tokens, &last,
-                           pool4);
-        if (l->shape.variant == VJ_VARIANT_FIGURE)
-            vj_layer_statistics(pool4, l->positions / 4, l->channels, out);
+        if (l->form->statistics)
+            vj_layer_statistics(pooled, l->positions / 4, l->channels, out);
         else
-            memcpy(out, pool4, l->features * sizeof(float));
+            memcpy(out, pooled, l->features * sizeof(float));
     }
     return r;
 }
@@ -383,28 +441,23 @@ int vj_train_extractor_forward(struct vj_train_thread *t, const struct vj_train_
 
 enum { D_SUM = 0, D_THETA, D_PHI, D_VALUE }; /* t->tokens */
 
-/* Derivative of h + nonlocal(h), from that of the features; padding patches get zeros. */
+/* t->half: derivative of the last pooled map, from that of the features; 0 for padding patches. */
 static void backward_features(struct vj_train_thread *t, const struct vj_train_layout *l,
                               const struct vj_train_chunk *chunk)
 {
-    const struct vj_map last = {l->channels, l->map[3].height, l->map[3].width, l->channels};
-    const size_t tokens = l->positions * l->channels;
-    const float *s = chunk->storage;
+    const int last = l->form->blocks - 1;
+    const size_t floats = l->half_floats[last];
     for (size_t p = 0; p < l->batch; p++) {
-        float *d_sum = t->tokens[D_SUM] + p * tokens;
-        if (p >= chunk->count) {
-            memset(d_sum, 0, tokens * sizeof(float));
-            continue;
-        }
-        const float *d_pool4 = chunk->d_features + p * l->features;
-        if (l->shape.variant == VJ_VARIANT_FIGURE) {
-            vj_backward_statistics(s + l->keep.pool4 + p * tokens / 4, l->positions / 4,
-                                   l->channels, chunk->features + p * l->features, d_pool4,
-                                   t->half);
-            d_pool4 = t->half;
-        }
-        vj_backward_join_pool(s + l->keep.nhwc + p * tokens, s + l->keep.attended + p * tokens,
-                              &last, d_pool4, d_sum);
+        float *d_pooled = t->half + p * floats;
+        const float *d = p < chunk->count ? chunk->d_features + p * l->features : NULL;
+        if (!d)
+            memset(d_pooled, 0, floats * sizeof(float));
+        else if (l->form->statistics)
+            vj_backward_statistics(chunk->storage + l->keep.half[last] + p * floats,
+                                   l->positions / 4, l->channels, chunk->features + p * l->features,
+                                   d, d_pooled);
+        else
+            memcpy(d_pooled, d, floats * sizeof(float));
     }
 }
 
@@ -447,17 +500,46 @@ static int backward_project(const struct vj_train_layout *l, const float *h, con
     return r ? r : vj_dnn_gemm(false, true, rows, c, c, d_out, c, kernel, c, 1.0f, d_h, c, err);
 }
 
-/* From D_SUM to t->half, the derivative of what conv4 reads. */
+/*
+ * The convolutions of block b, from t->map, the derivative in front of the last relu, to t->half,
+ * that of what the block reads.
+ */
+static int backward_convs(struct vj_train_thread *t, const struct vj_train_layout *l,
+                          const struct vj_train_chunk *chunk, int b, struct vj_error *err)
+{
+    const int end = vj_net_block_end(l->form, b), first = end + 1 - l->form->convs;
+    float *g = t->gradient;
+    int r = 0;
+    for (int i = end; i >= first && !r; i--) {
+        struct vj_dnn_conv_train_call *call = t->call[chunk->stream][i];
+        const float *from = input_of(l, chunk->storage, i), *d = i == end ? t->map : t->between;
+        r = vj_dnn_backward_weights(call, from, d, g + l->gradient.kernel[i],
+                                    g + l->gradient.bias[i], err);
+        if (r || i == 0)
+            break;
+        r = vj_dnn_backward_data(call, d, i == first ? t->half : t->between, err);
+        if (i > first)
+            vj_backward_relu(from, l->batch * l->map_floats[i - 1], t->between);
+    }
+    return r;
+}
+
+/* From t->half, the derivative of h + nonlocal(h) pooled, to that of what the last block reads. */
 static int backward_non_local(struct vj_train_thread *t, const struct vj_train_layout *l,
                               const struct vj_train_extractor *e,
                               const struct vj_train_chunk *chunk, struct vj_error *err)
 {
+    const int b = l->form->blocks - 1, end = l->layers - 1;
+    const struct vj_map last = {l->channels, l->map[end].height, l->map[end].width, l->channels};
     const float *s = chunk->storage, *h = s + l->keep.nhwc;
     const size_t tokens = l->positions * l->channels;
     float *g = t->gradient, *d_h = t->tokens[D_SUM];
     int r = 0;
-    for (size_t p = 0; p < l->batch && !r; p++)
+    for (size_t p = 0; p < l->batch && !r; p++) {
+        vj_backward_join_pool(h + p * tokens, s + l->keep.attended + p * tokens, &last,
+                              t->half + p * l->half_floats[b], d_h + p * tokens);
         r = backward_attend(t, l, s, p, err);
+    }
     if (!r)
         r = backward_project(l, h, e->theta, t->tokens[D_THETA], g + l->gradient.theta,
                              g + l->gradient.theta_bias, d_h, err);
@@ -470,48 +552,50 @@ static int backward_non_local(struct vj_train_thread *t, const struct vj_train_l
     if (r)
         return r;
     for (size_t p = 0; p < l->batch; p++)
-        vj_backward_relu_to_blocks(d_h + p * tokens, h + p * tokens, &l->map[3],
-                                   t->map + p * l->map_floats[3]);
-    r = vj_dnn_backward_weights(t->call[chunk->stream][3], s + l->keep.half[2], t->map,
-                                g + l->gradient.kernel[3], g + l->gradient.bias[3], err);
-    return r ? r : vj_dnn_backward_data(t->call[chunk->stream][3], t->map, t->half, err);
+        vj_backward_relu_to_blocks(d_h + p * tokens, h + p * tokens, &l->map[end],
+                                   t->map + p * l->map_floats[end]);
+    return backward_convs(t, l, chunk, b, err);
 }
 
-/* From t->half, the derivative of block i's result, to that of what convolution i reads. */
+/* From t->half, the derivative of block b's result, to that of what the block reads. */
 static int backward_block(struct vj_train_thread *t, const struct vj_train_layout *l,
                           const struct vj_train_extractor *e, const struct vj_train_chunk *chunk,
-                          int i, struct vj_error *err)
+                          int b, struct vj_error *err)
 {
-    enum { MAX_CHANNELS = 1024 };
-    float d_logit[MAX_CHANNELS], d_mean[MAX_CHANNELS], d_max[MAX_CHANNELS];
+    const int end = vj_net_block_end(l->form, b);
     const float *s = chunk->storage;
-    const size_t c = l->map[i].channels;
+    const size_t c = l->half[b].channels;
+    const bool has_attention = b < vj_net_attentions(l->form);
+    float d_logit[MAX_CHANNELS], d_mean[MAX_CHANNELS] = {0}, d_max[MAX_CHANNELS] = {0};
+    float one[MAX_CHANNELS], none[MAX_CHANNELS] = {0}; /* scale and maxima without attention */
     float *g = t->gradient;
     const struct vj_attention_gradient attention = {
-        g + l->gradient.kernel_0[i], g + l->gradient.bias_0[i], g + l->gradient.kernel_1[i],
-        g + l->gradient.bias_1[i]};
+        g + l->gradient.kernel_0[b], g + l->gradient.bias_0[b], g + l->gradient.kernel_1[b],
+        g + l->gradient.bias_1[b]};
+    for (size_t i = 0; i < c; i++)
+        one[i] = 1;
     for (size_t p = 0; p < l->batch; p++) {
-        const float *d_half = t->half + p * l->half_floats[i];
-        const float *scale = s + l->keep.scale[i] + p * c, *max = s + l->keep.max[i] + p * c;
-        vj_backward_scale(s + l->keep.half[i] + p * l->half_floats[i], d_half, &l->half[i], scale,
-                          d_logit);
-        vj_backward_attention(&e->attention[i], s + l->keep.mean[i] + p * c, max, d_logit, d_mean,
-                              d_max, &attention);
-        vj_backward_pool(s + l->keep.map[i] + p * l->map_floats[i], &l->map[i], d_half,
-                         l->half[i].block, scale, max, d_mean, d_max,
-                         t->map + p * l->map_floats[i]);
+        const float *d_half = t->half + p * l->half_floats[b], *scale = one, *max = none;
+        if (has_attention) {
+            scale = s + l->keep.scale[b] + p * c;
+            max = s + l->keep.max[b] + p * c;
+            vj_backward_scale(s + l->keep.half[b] + p * l->half_floats[b], d_half, &l->half[b],
+                              scale, d_logit);
+            vj_backward_attention(&e->attention[b], s + l->keep.mean[b] + p * c, max, d_logit,
+                                  d_mean, d_max, &attention);
+        }
+        vj_backward_pool(s + l->keep.map[end] + p * l->map_floats[end], &l->map[end], d_half,
+                         l->half[b].block, scale, max, d_mean, d_max,
+                         t->map + p * l->map_floats[end]);
     }
-    const float *from = s + (i ? l->keep.half[i - 1] : l->keep.input);
-    int r = vj_dnn_backward_weights(t->call[chunk->stream][i], from, t->map,
-                                    g + l->gradient.kernel[i], g + l->gradient.bias[i], err);
-    return r || i == 0 ? r : vj_dnn_backward_data(t->call[chunk->stream][i], t->map, t->half, err);
+    return backward_convs(t, l, chunk, b, err);
 }
 
 /* The attention's derivatives are sums over patches; the others are written whole. */
 static void clear_attention(struct vj_train_thread *t, const struct vj_train_layout *l)
 {
-    for (int i = 0; i < 3; i++) {
-        const size_t channels = l->map[i].channels, hidden = channels / 16;
+    for (int i = 0; i < vj_net_attentions(l->form); i++) {
+        const size_t channels = l->half[i].channels, hidden = channels / 16;
         memset(t->gradient + l->gradient.kernel_0[i], 0, channels * hidden * sizeof(float));
         memset(t->gradient + l->gradient.bias_0[i], 0, hidden * sizeof(float));
         memset(t->gradient + l->gradient.kernel_1[i], 0, channels * hidden * sizeof(float));
@@ -525,9 +609,13 @@ int vj_train_extractor_backward(struct vj_train_thread *t, const struct vj_train
 {
     clear_attention(t, l);
     backward_features(t, l, chunk);
-    int r = backward_non_local(t, l, e, chunk, err);
-    for (int i = 2; i >= 0 && !r; i--)
-        r = backward_block(t, l, e, chunk, i, err);
+    int b = l->form->blocks - 1, r = 0;
+    if (l->form->non_local) {
+        r = backward_non_local(t, l, e, chunk, err);
+        b--;
+    }
+    for (; b >= 0 && !r; b--)
+        r = backward_block(t, l, e, chunk, b, err);
     return r;
 }
 
@@ -578,20 +666,24 @@ static int unpack_value(const struct vj_train_layout *l, const char *stream, con
     return r;
 }
 
-static int unpack_block(const struct vj_train_layout *l, const struct vj_train_extractor *e, int i,
-                        const float *sum, struct vj_weights *gradient, struct vj_error *err)
+static int unpack_conv(const struct vj_train_layout *l, const struct vj_train_extractor *e, int i,
+                       const float *sum, struct vj_weights *gradient, struct vj_error *err)
 {
-    const size_t in = i ? l->map[i - 1].channels : 3, out = l->map[i].channels;
+    const struct vj_net_layer layer = vj_net_layer(&l->shape, i);
     char name[64];
-    snprintf(name, sizeof(name), "conv%d/weights", i + 1);
-    float *kernel = target(gradient, e->stream, name, 9 * in * out, err);
+    snprintf(name, sizeof(name), "%s/weights", layer.name);
+    float *kernel = target(gradient, e->stream, name, 9 * layer.in * layer.out, err);
     int r = kernel ? vj_dnn_conv_train_unpack(e->conv[i], sum + l->gradient.kernel[i], kernel, err)
                    : -EINVAL;
-    snprintf(name, sizeof(name), "conv%d/biases", i + 1);
-    if (!r)
-        r = copy_out(gradient, e->stream, name, sum + l->gradient.bias[i], out, err);
-    if (r || i == 3)
-        return r;
+    snprintf(name, sizeof(name), "%s/biases", layer.name);
+    return r ? r : copy_out(gradient, e->stream, name, sum + l->gradient.bias[i], layer.out, err);
+}
+
+static int unpack_attention(const struct vj_train_layout *l, const struct vj_train_extractor *e,
+                            int i, const float *sum, struct vj_weights *gradient,
+                            struct vj_error *err)
+{
+    const size_t out = l->half[i].channels;
     const struct {
         const char *name;
         size_t at, count;
@@ -601,16 +693,18 @@ static int unpack_block(const struct vj_train_layout *l, const struct vj_train_e
         {"mlp_1/kernel", l->gradient.kernel_1[i], out / 16 * out},
         {"mlp_1/bias", l->gradient.bias_1[i], out},
     };
+    int r = 0;
     for (size_t p = 0; p < 4 && !r; p++) {
-        snprintf(name, sizeof(name), "conv%d/ch_at/%s", i + 1, parts[p].name);
+        char name[64];
+        snprintf(name, sizeof(name), "%s/ch_at/%s", attended_layer(&l->shape, i), parts[p].name);
         r = copy_out(gradient, e->stream, name, sum + parts[p].at, parts[p].count, err);
     }
     return r;
 }
 
-int vj_train_extractor_unpack(const struct vj_train_layout *l, const struct vj_train_extractor *e,
-                              const float *sum, const struct vj_weights *w,
-                              struct vj_weights *gradient, struct vj_error *err)
+static int unpack_non_local(const struct vj_train_layout *l, const struct vj_train_extractor *e,
+                            const float *sum, const struct vj_weights *w,
+                            struct vj_weights *gradient, struct vj_error *err)
 {
     const size_t c = l->channels;
     const struct {
@@ -623,11 +717,21 @@ int vj_train_extractor_unpack(const struct vj_train_layout *l, const struct vj_t
         {"conv4/Non-local4/phi/phi_conv/bias", l->gradient.phi_bias, c},
     };
     int r = 0;
-    for (int i = 0; i < 4 && !r; i++)
-        r = unpack_block(l, e, i, sum, gradient, err);
     for (size_t p = 0; p < 4 && !r; p++)
         r = copy_out(gradient, e->stream, parts[p].name, sum + parts[p].at, parts[p].count, err);
     return r ? r
              : unpack_value(l, e->stream, sum + l->gradient.value, sum + l->gradient.value_bias, w,
                             gradient, err);
+}
+
+int vj_train_extractor_unpack(const struct vj_train_layout *l, const struct vj_train_extractor *e,
+                              const float *sum, const struct vj_weights *w,
+                              struct vj_weights *gradient, struct vj_error *err)
+{
+    int r = 0;
+    for (int i = 0; i < l->layers && !r; i++)
+        r = unpack_conv(l, e, i, sum, gradient, err);
+    for (int i = 0; i < vj_net_attentions(l->form) && !r; i++)
+        r = unpack_attention(l, e, i, sum, gradient, err);
+    return r || !l->form->non_local ? r : unpack_non_local(l, e, sum, w, gradient, err);
 }

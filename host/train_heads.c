@@ -5,7 +5,8 @@
  *   quality  z = (W1 + W3) f_r + (W2 - W3) f_d + b        weight  z = W1 f_r + W2 f_d + W3 f_d f_j
  * + b and the derivatives of the rows of the file follow from those of the folded matrices: quality
  * dW1 = f_r^T dz_r, dW2 = f_d^T dz, dW3 = dW1 - dW2 where dz_r is dz summed over the pairs of a
- * reference. `released` has every feature twice, so both of its rows have the same derivative.
+ * reference. Without a map the weight head folds as the quality head does, and there is no product.
+ * `released` has every feature twice, so both of its rows have the same derivative.
  *
  * Matrix products are cut into pieces of fixed size, one thread each, so that no result depends on
  * the number of threads.
@@ -23,7 +24,7 @@ enum {
     QUALITY = VJ_DROPOUT_QUALITY,
     WEIGHT = VJ_DROPOUT_WEIGHT,
     HEADS,
-    PARTS = VJ_FOLD_WEIGHT_PRODUCT + 1,
+    PARTS = VJ_FOLD_PARTS,
     HIDDEN = VJ_NET_HIDDEN,
     COLUMNS = 64,   /* hidden units of one piece of the forward products */
     FEATURES = 128, /* rows of weights of one piece of the backward products */
@@ -34,6 +35,7 @@ static const char *const scopes[HEADS] = {"regressions", "weightings"};
 struct vj_train_heads {
     struct vj_net_shape shape;
     size_t features, patches;
+    int parts; /* vj_net_fold_parts(); the matrix of the product is the last one */
     float keep;
     uint64_t seed;
     int threads;
@@ -44,8 +46,8 @@ struct vj_train_heads {
     float bias_2[HEADS];
     float *z_r[HEADS], *dz_r[HEADS]; /* [references * P][HIDDEN] */
     float *z_d[HEADS];               /* [pairs * P][HIDDEN]; becomes the derivative */
-    float *product, *d_product;      /* [pairs * P][features]: f_d f_j and its derivative */
-    double *output[HEADS];           /* [pairs * P] q_p, a_p */
+    float *product, *d_product; /* [pairs * P][features]: f_d f_j and its derivative; or NULL */
+    double *output[HEADS];      /* [pairs * P] q_p, a_p */
     double *d_output[HEADS];
     size_t bytes;
 };
@@ -59,10 +61,15 @@ static float *take(struct vj_train_heads *h, size_t rows, size_t columns)
     return vj_alloc_aligned(floats, sizeof(float));
 }
 
+static bool has_product(const struct vj_train_heads *h)
+{
+    return h->parts > VJ_FOLD_WEIGHT_PRODUCT;
+}
+
 static bool allocate(struct vj_train_heads *h, size_t r_rows, size_t d_rows)
 {
     bool ok = true;
-    for (int p = 0; p < PARTS; p++) {
+    for (int p = 0; p < h->parts; p++) {
         ok = ok && (h->folded[p] = take(h, h->features, HIDDEN));
         ok = ok && (h->d_folded[p] = take(h, h->features, HIDDEN));
     }
@@ -73,6 +80,8 @@ static bool allocate(struct vj_train_heads *h, size_t r_rows, size_t d_rows)
         ok = ok && (h->output[i] = vj_calloc(d_rows, sizeof(double)));
         ok = ok && (h->d_output[i] = vj_calloc(d_rows, sizeof(double)));
     }
+    if (!has_product(h))
+        return ok;
     ok = ok && (h->product = take(h, d_rows, h->features));
     return ok && (h->d_product = take(h, d_rows, h->features));
 }
@@ -86,6 +95,7 @@ int vj_train_heads_create(struct vj_train_heads **heads, const struct vj_net_sha
         return vj_fail(err, -ENOMEM, "out of memory for the heads");
     h->shape = *shape;
     h->features = vj_net_features(shape);
+    h->parts = vj_net_fold_parts(shape);
     h->patches = plan->patches;
     h->keep = (float)plan->keep;
     h->seed = plan->seed;
@@ -123,7 +133,7 @@ size_t vj_train_heads_bytes(const struct vj_train_heads *h)
 int vj_train_heads_load(struct vj_train_heads *h, const struct vj_weights *w, struct vj_error *err)
 {
     int r = 0;
-    for (int p = 0; p < PARTS && !r; p++)
+    for (int p = 0; p < h->parts && !r; p++)
         r = vj_net_fold_head(w, (enum vj_fold_part)p, h->folded[p], err);
     for (int i = 0; i < HEADS && !r; i++) {
         h->bias_1[i] = vj_net_tensor(w, HIDDEN, err, "%s/block1/biases", scopes[i]);
@@ -202,7 +212,7 @@ static int forward_slice(struct vj_train_heads *h, const struct vj_train_batch *
         {VJ_FOLD_WEIGHT_PRODUCT, d_rows, h->product, h->z_d[WEIGHT], 1},
     };
     int r = 0;
-    for (size_t i = 0; i < PARTS && !r; i++) {
+    for (int i = 0; i < h->parts && !r; i++) {
         const struct piece p = {.rows = products[i].rows,
                                 .columns = count,
                                 .depth = h->features,
@@ -378,7 +388,7 @@ static int backward_slice(struct vj_train_heads *h, const struct vj_train_batch 
         {VJ_FOLD_WEIGHT_PRODUCT, d_rows, h->z_d[WEIGHT], h->product, h->d_product, 0},
     };
     int r = 0;
-    for (size_t i = 0; i < PARTS && !r; i++) {
+    for (int i = 0; i < h->parts && !r; i++) {
         const struct piece features = {.b_transposed = true,
                                        .rows = products[i].rows,
                                        .columns = count,
@@ -404,7 +414,7 @@ static int backward_slice(struct vj_train_heads *h, const struct vj_train_batch 
         if (!r)
             r = multiply(&weights, err);
     }
-    if (r)
+    if (r || !has_product(h))
         return r;
     for (size_t row = 0; row < r_rows; row++)
         memset(f->d_j + row * n + first, 0, count * sizeof(float));
@@ -423,20 +433,21 @@ static int backward_slice(struct vj_train_heads *h, const struct vj_train_batch 
 /* Derivatives of the folded matrices to those of the file's rows. */
 static int unfold(const struct vj_train_heads *h, struct vj_weights *gradient, struct vj_error *err)
 {
-    const size_t n = h->features, copies = h->shape.variant == VJ_VARIANT_RELEASED ? 2 : 1;
+    const size_t n = h->features, copies = (size_t)vj_net_form(h->shape.variant)->copies;
     for (int head = 0; head < HEADS; head++) {
         float *out = (float *)vj_net_tensor(gradient, 3 * copies * n * HIDDEN, err,
                                             "%s/block1/weights", scopes[head]);
+        const bool difference = head == QUALITY || !has_product(h);
         const float *const third[3] = {
             h->d_folded[head == QUALITY ? VJ_FOLD_QUALITY_REFERENCE : VJ_FOLD_WEIGHT_REFERENCE],
             h->d_folded[head == QUALITY ? VJ_FOLD_QUALITY_DISTORTED : VJ_FOLD_WEIGHT_DISTORTED],
-            h->d_folded[VJ_FOLD_WEIGHT_PRODUCT]};
+            difference ? NULL : h->d_folded[VJ_FOLD_WEIGHT_PRODUCT]};
         if (!out)
             return -EINVAL;
 #pragma omp parallel for schedule(static) num_threads(h->threads)
         for (size_t i = 0; i < n * HIDDEN; i++) {
             const float v[3] = {third[0][i], third[1][i],
-                                head == QUALITY ? third[0][i] - third[1][i] : third[2][i]};
+                                difference ? third[0][i] - third[1][i] : third[2][i]};
             for (size_t t = 0; t < 3; t++)
                 for (size_t copy = 0; copy < copies; copy++)
                     out[(t * copies + copy) * n * HIDDEN + i] = v[t];
@@ -449,7 +460,8 @@ int vj_train_heads_run(struct vj_train_heads *h, const struct vj_train_batch *ba
                        const struct vj_train_features *f, double *loss, float *logit,
                        struct vj_weights *gradient, struct vj_error *err)
 {
-    form_products(h, batch, f);
+    if (has_product(h))
+        form_products(h, batch, f);
     int r = for_slices(h, batch, f, HIDDEN, COLUMNS, forward_slice, err);
     if (r)
         return r;

@@ -16,6 +16,7 @@
 
 #include "host/net_backward.h"
 #include "host/net_fold.h"
+#include "host/net_form.h"
 #include "host/net_layers.h"
 #include "host/onednn_train.h"
 #include "host/trainer.h"
@@ -23,33 +24,44 @@
 
 /* ---- feature extractor (train_extract.c) ---- */
 
-/* One stream's weights in the form that the passes want; views point into the weights given. */
+/*
+ * One stream's weights in the form that the passes want; views point into the weights given. What
+ * the variant does not have is NULL or empty.
+ */
 struct vj_train_extractor {
     const char *stream; /* "extract_feature", "extract_jnd_feature" */
-    struct vj_dnn_conv_train *conv[4];
-    struct vj_attention attention[3];                 /* views */
+    struct vj_dnn_conv_train *conv[VJ_NET_LAYERS];
+    struct vj_attention attention[VJ_NET_BLOCKS];     /* views */
     const float *theta, *theta_bias, *phi, *phi_bias; /* views */
     float *value, *value_bias; /* folding 5: Wg Ww [C][C] and bg Ww + bw [C]; one allocation */
 };
 
-/* Geometry, and where things lie in a chunk's storage and in a gradient; offsets in floats. */
+/*
+ * Geometry, and where things lie in a chunk's storage and in a gradient; offsets in floats. Maps
+ * are numbered by convolution, pooled maps by block; the last block's is NHWC, what the features
+ * are made of.
+ */
 struct vj_train_layout {
     struct vj_net_shape shape;
-    size_t batch;          /* patches of a chunk */
-    struct vj_map map[4];  /* results of the convolutions */
-    struct vj_map half[3]; /* pooled maps, in the layout that the next convolution reads */
+    const struct vj_net_form *form;
+    int layers;
+    size_t batch;                      /* patches of a chunk */
+    struct vj_map map[VJ_NET_LAYERS];  /* results of the convolutions */
+    struct vj_map half[VJ_NET_BLOCKS]; /* pooled maps, in the layout that the next one reads */
     size_t input_block;
-    size_t map_floats[4], half_floats[3], input_floats; /* of one patch */
-    size_t channels, positions;                         /* of conv4: C, N */
-    size_t features;                                    /* vj_net_features() */
+    size_t map_floats[VJ_NET_LAYERS], half_floats[VJ_NET_BLOCKS], input_floats; /* of one patch */
+    size_t channels, positions; /* of the last block's map: C, N */
+    size_t features;            /* vj_net_features() */
     struct {
-        size_t input, map[3], half[3], mean[3], max[3], scale[3];
-        size_t nhwc, theta, phi, value, attention, attended, pool4;
+        size_t input, map[VJ_NET_LAYERS], half[VJ_NET_BLOCKS];
+        size_t mean[VJ_NET_BLOCKS], max[VJ_NET_BLOCKS], scale[VJ_NET_BLOCKS];
+        size_t nhwc, theta, phi, value, attention, attended;
         size_t total;
     } keep;
     struct {
-        size_t kernel[4], bias[4];
-        size_t kernel_0[3], bias_0[3], kernel_1[3], bias_1[3];
+        size_t kernel[VJ_NET_LAYERS], bias[VJ_NET_LAYERS];
+        size_t kernel_0[VJ_NET_BLOCKS], bias_0[VJ_NET_BLOCKS];
+        size_t kernel_1[VJ_NET_BLOCKS], bias_1[VJ_NET_BLOCKS];
         size_t theta, theta_bias, phi, phi_bias, value, value_bias;
         size_t total;
     } gradient;
@@ -57,10 +69,12 @@ struct vj_train_layout {
 
 /* Buffers and handles of one thread; streams share what has the same shape. */
 struct vj_train_thread {
-    float *memory; /* one allocation, cut up into the buffers below */
-    float *map, *half, *tokens[4], *scores, *scratch;
+    float *memory;     /* one allocation, cut up into the buffers below */
+    float *map, *half; /* derivatives of a map and of a pooled map */
+    float *between;    /* derivative of the map between the two convolutions of a block */
+    float *tokens[4], *scores, *scratch;
     float *gradient; /* [layout.gradient.total], of one chunk */
-    struct vj_dnn_conv_train_call *call[2][4];
+    struct vj_dnn_conv_train_call *call[2][VJ_NET_LAYERS];
     size_t bytes;
 };
 
@@ -126,7 +140,7 @@ int vj_train_heads_load(struct vj_train_heads *heads, const struct vj_weights *w
 
 /* Features of a batch and their derivatives; row reference * P + patch or pair * P + patch. */
 struct vj_train_features {
-    const float *r, *j; /* [references][P][features] */
+    const float *r, *j; /* [references][P][features]; j, d_j: NULL where no map is seen */
     const float *d;     /* [pairs][P][features] */
     float *d_r, *d_j, *d_d;
 };

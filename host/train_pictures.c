@@ -41,7 +41,7 @@ struct vj_train_pictures {
     size_t limit; /* bytes of pictures kept */
     enum vj_subsampling sampling;
     bool map_from_anchor;
-    const struct vj_jnd_model *model;
+    const struct vj_jnd_model *model; /* NULL: no maps are made */
     size_t variant;
     enum vj_jnd_scale scale;
     int jnd; /* of the data set's own labels */
@@ -97,7 +97,8 @@ static int open_scratch(struct vj_train_pictures *p, struct vj_error *err)
 
 int vj_train_pictures_open(struct vj_train_pictures **pictures, const struct vj_config *config,
                            const struct vj_dataset *ds, const struct vj_train_list *list,
-                           size_t patches, size_t patch_size, int threads, struct vj_error *err)
+                           size_t patches, size_t patch_size, bool maps, int threads,
+                           struct vj_error *err)
 {
     struct vj_train_pictures *p = vj_calloc(1, sizeof(*p));
     *pictures = NULL;
@@ -131,7 +132,7 @@ int vj_train_pictures_open(struct vj_train_pictures **pictures, const struct vj_
     int r = p->entry && p->scratch
                 ? 0
                 : vj_fail(err, -ENOMEM, "out of memory for %zu pictures", list->count);
-    if (!r)
+    if (!r && maps)
         r = find_model(p, config, err);
     if (!r)
         r = open_scratch(p, err);
@@ -316,7 +317,7 @@ static int load_parts(struct vj_train_pictures *p, size_t i, struct scratch *s,
         r = vj_jpeg_plan_create(&e->plan, &e->loaded.source, p->sampling, err);
     for (size_t a = 0; !r && a < picture->anchors; a++)
         r = load_anchor(p, picture, a, e, err);
-    if (!r)
+    if (!r && p->model)
         r = make_maps(p, picture, e, s, err);
     if (r)
         return r;

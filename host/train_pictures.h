@@ -8,7 +8,8 @@
  *     candidates = synthesize   transform coefficients (vj_jpeg_plan_bytes) and, where an anchor is
  *                               the source itself, 3 W H (grey: W H)
  *     candidates = files        the bytes of all candidate files, and 3 W H for each anchor
- *     pixel-JND map             W H; with jnd_source = anchor, for each anchor
+ *     pixel-JND map             W H; with jnd_source = anchor, for each anchor; of networks that
+ * see one
  */
 #ifndef VJ_HOST_TRAIN_PICTURES_H
 #define VJ_HOST_TRAIN_PICTURES_H
@@ -28,11 +29,13 @@ struct vj_train_pictures;
  * Nothing is read yet.
  * ds, list: borrowed until vj_train_pictures_close()
  * patches, patch_size: of every call that cuts patches
+ * maps: whether pixel-JND maps are made; without them vj_train_map_patches() must not be called
  * threads: pictures read at the same time; number of threads that may cut patches
  */
 int vj_train_pictures_open(struct vj_train_pictures **pictures, const struct vj_config *config,
                            const struct vj_dataset *ds, const struct vj_train_list *list,
-                           size_t patches, size_t patch_size, int threads, struct vj_error *err);
+                           size_t patches, size_t patch_size, bool maps, int threads,
+                           struct vj_error *err);
 void vj_train_pictures_close(struct vj_train_pictures *pictures); /* NULL is harmless */
 
 /*

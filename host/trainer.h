@@ -23,11 +23,11 @@
  * patches. Everything is borrowed for the call.
  */
 struct vj_train_batch {
-    size_t references;         /* 1..plan.max_references */
-    size_t pairs;              /* 1..plan.max_pairs */
-    const uint8_t *r;          /* [references][P][S][S][3] reference patches, RGB */
-    const uint8_t *j;          /* [references][P][S][S] pixel-JND patches */
-    const uint8_t *d;          /* [pairs][P][S][S][3] distorted patches, RGB */
+    size_t references; /* 1..plan.max_references */
+    size_t pairs;      /* 1..plan.max_pairs */
+    const uint8_t *r;  /* [references][P][S][S][3] reference patches, RGB */
+    const uint8_t *j;  /* [references][P][S][S] pixel-JND patches; NULL where none is seen */
+    const uint8_t *d;  /* [pairs][P][S][S][3] distorted patches, RGB */
     const uint32_t *reference; /* [pairs] index of each pair's reference */
     const float *target;       /* [pairs] 0..1, chance that the pair is of the positive class */
     const float *importance;   /* [pairs] factor of the pair's cross-entropy, finite, >= 0 */

@@ -20,7 +20,7 @@ struct trainer {
     struct vj_weights gradient;
     struct vj_dnn *dnn;
     struct vj_train_extractor extractor[STREAMS];
-    int streams; /* with weights of their own: 1 figure, 2 released */
+    int streams; /* with weights of their own: 2 released, 1 others */
     struct vj_train_layout layout;
     struct vj_train_heads *heads;
     struct vj_train_thread *thread; /* [plan.threads] */
@@ -103,7 +103,7 @@ static int prepare_primitives(struct trainer *t, struct vj_error *err)
     const size_t side = (size_t)shape->patch_size;
     size_t batch = CHUNK_PIXELS / (side * side);
     batch = batch < 1 ? 1 : batch > CHUNK_MAX ? CHUNK_MAX : batch;
-    t->streams = shape->variant == VJ_VARIANT_RELEASED ? 2 : 1;
+    t->streams = vj_net_form(shape->variant)->jnd_stream ? 2 : 1;
     int r = vj_dnn_create(&t->dnn, err);
     for (int s = 0; s < t->streams && !r; s++)
         r = vj_train_extractor_prepare(&t->extractor[s], t->dnn, shape, stream_names[s], batch,
@@ -138,16 +138,19 @@ static int take_memory(struct trainer *t, struct vj_error *err)
     const struct vj_trainer_plan *p = &t->plan;
     const size_t batch = t->layout.batch, n = t->layout.features;
     const size_t pictures = (p->max_references + p->max_pairs) * p->patches;
-    const size_t jnds = p->max_references * p->patches;
-    const size_t chunks =
-        2 * ((jnds + batch - 1) / batch) + (p->max_pairs * p->patches + batch - 1) / batch;
+    const bool jnd = t->layout.form->jnd;
+    const size_t references = p->max_references * p->patches, jnds = jnd ? references : 0;
+    const size_t chunks = (references + batch - 1) / batch + (jnds + batch - 1) / batch +
+                          (p->max_pairs * p->patches + batch - 1) / batch;
     t->storage = take(t, chunks, t->layout.keep.total);
     t->features[PICTURE] = take(t, pictures, n);
     t->d_features[PICTURE] = take(t, pictures, n);
-    t->features[JND] = take(t, jnds, n);
-    t->d_features[JND] = take(t, jnds, n);
-    bool ok = t->storage && t->features[PICTURE] && t->d_features[PICTURE] && t->features[JND] &&
-              t->d_features[JND];
+    bool ok = t->storage && t->features[PICTURE] && t->d_features[PICTURE];
+    if (jnd) {
+        t->features[JND] = take(t, jnds, n);
+        t->d_features[JND] = take(t, jnds, n);
+        ok = ok && t->features[JND] && t->d_features[JND];
+    }
     for (int s = 0; s < t->streams && ok; s++)
         ok = (t->sum[s] = take(t, 1, t->layout.gradient.total)) != NULL;
     if (!ok)
@@ -247,12 +250,13 @@ static struct rows rows_of(const struct trainer *t, const struct vj_train_batch 
     struct rows r = {.batch = b,
                      .r_rows = b->references * t->plan.patches,
                      .d_rows = b->pairs * t->plan.patches};
-    r.r_chunks = r.j_chunks = (r.r_rows + m - 1) / m;
+    r.r_chunks = (r.r_rows + m - 1) / m;
+    r.j_chunks = t->layout.form->jnd ? r.r_chunks : 0;
     r.d_chunks = (r.d_rows + m - 1) / m;
     return r;
 }
 
-/* Chunks of R, then D, then J; none mixes them, so each lies in one array. */
+/* Chunks of R, then D, then J where a map is seen; none mixes them, so each lies in one array. */
 static struct vj_train_chunk chunk_at(const struct trainer *t, const struct rows *rows, size_t c)
 {
     const size_t m = t->layout.batch, n = t->layout.features;

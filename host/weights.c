@@ -13,6 +13,7 @@
 #include "host/checked.h"
 #include "host/h5.h"
 #include "host/net_fold.h"
+#include "host/net_form.h"
 #include "host/sha256.h"
 #include "host/weights_h5.h"
 
@@ -27,16 +28,10 @@ enum {
 };
 #define SCHEMA "vpjnd-weights"
 
-static const char *const variant_names[] = {"released", "figure"};
 static const char *const positive_class_names[] = {"auto", "lossy", "lossless"};
 static const char *const origin_names[] = {"random", "imported", "trained"};
 static const char *const non_local_names[] = {"reshape", "transpose"};
 #define COUNT(names) (sizeof(names) / sizeof((names)[0]))
-
-const char *vj_variant_name(enum vj_variant v)
-{
-    return (size_t)v < COUNT(variant_names) ? variant_names[v] : "unknown";
-}
 
 const char *vj_positive_class_name(enum vj_positive_class c)
 {
@@ -64,7 +59,10 @@ static int parse_name(const char *what, const char *name, const char *const *nam
 
 int vj_variant_parse(enum vj_variant *v, const char *name, struct vj_error *err)
 {
-    int i = parse_name("variant", name, variant_names, COUNT(variant_names), err);
+    const char *names[VJ_VARIANTS];
+    for (int k = 0; k < VJ_VARIANTS; k++)
+        names[k] = vj_variant_name((enum vj_variant)k);
+    int i = parse_name("variant", name, names, VJ_VARIANTS, err);
     if (i < 0)
         return i;
     *v = (enum vj_variant)i;
@@ -109,10 +107,10 @@ static void add(struct list *l, const size_t *dims, int rank, const char *format
     }
 }
 
-static void add_conv(struct list *l, const char *stream, int layer, size_t ci, size_t co)
+static void add_conv(struct list *l, const char *stream, const char *layer, size_t ci, size_t co)
 {
-    add(l, (size_t[]){3, 3, ci, co}, 4, "%s/conv%d/weights", stream, layer);
-    add(l, &co, 1, "%s/conv%d/biases", stream, layer);
+    add(l, (size_t[]){3, 3, ci, co}, 4, "%s/%s/weights", stream, layer);
+    add(l, &co, 1, "%s/%s/biases", stream, layer);
 }
 
 static void add_dense(struct list *l, const char *where, size_t ci, size_t co)
@@ -121,27 +119,36 @@ static void add_dense(struct list *l, const char *where, size_t ci, size_t co)
     add(l, &co, 1, "%s/bias", where);
 }
 
-static void add_stream(struct list *l, const char *stream, const struct vj_net_shape *shape)
+static void add_attention(struct list *l, const char *stream, const char *layer, size_t channels)
 {
-    size_t ci = 3;
-    for (int i = 0; i < 3; i++) {
-        size_t co = (size_t)shape->channels[i], hidden = co / 16;
-        char where[64];
-        add_conv(l, stream, i + 1, ci, co);
-        snprintf(where, sizeof(where), "%s/conv%d/ch_at/mlp_0", stream, i + 1);
-        add_dense(l, where, co, hidden);
-        snprintf(where, sizeof(where), "%s/conv%d/ch_at/mlp_1", stream, i + 1);
-        add_dense(l, where, hidden, co);
-        ci = co;
-    }
+    char where[64];
+    snprintf(where, sizeof(where), "%s/%s/ch_at/mlp_0", stream, layer);
+    add_dense(l, where, channels, channels / 16);
+    snprintf(where, sizeof(where), "%s/%s/ch_at/mlp_1", stream, layer);
+    add_dense(l, where, channels / 16, channels);
+}
+
+static void add_non_local(struct list *l, const char *stream, size_t c)
+{
     static const char *const parts[] = {"g", "phi", "theta", "w"};
-    size_t c = (size_t)shape->channels[3];
-    add_conv(l, stream, 4, ci, c);
     for (size_t i = 0; i < COUNT(parts); i++) {
         const char *p = parts[i];
         add(l, (size_t[]){1, 1, c, c}, 4, "%s/conv4/Non-local4/%s/%s_conv/kernel", stream, p, p);
         add(l, &c, 1, "%s/conv4/Non-local4/%s/%s_conv/bias", stream, p, p);
     }
+}
+
+static void add_stream(struct list *l, const char *stream, const struct vj_net_shape *shape)
+{
+    const struct vj_net_form *form = vj_net_form(shape->variant);
+    for (int i = 0; i < vj_net_layers(shape); i++) {
+        const struct vj_net_layer layer = vj_net_layer(shape, i);
+        add_conv(l, stream, layer.name, layer.in, layer.out);
+        if (layer.last && layer.block < vj_net_attentions(form))
+            add_attention(l, stream, layer.name, layer.out);
+    }
+    if (form->non_local)
+        add_non_local(l, stream, vj_net_last_channels(shape));
 }
 
 static void add_head(struct list *l, const char *head, size_t inputs)
@@ -163,7 +170,7 @@ static int list_tensors(struct vj_weights *w, const struct vj_net_shape *shape,
     w->shape = *shape;
     struct list l = {.w = w};
     add_stream(&l, "extract_feature", shape);
-    if (shape->variant == VJ_VARIANT_RELEASED)
+    if (vj_net_form(shape->variant)->jnd_stream)
         add_stream(&l, "extract_jnd_feature", shape);
     add_head(&l, "regressions", vj_net_head_inputs(shape));
     add_head(&l, "weightings", vj_net_head_inputs(shape));
@@ -289,26 +296,35 @@ static int clamp_to_int(int64_t v)
     return v < INT32_MIN ? INT32_MIN : v > INT32_MAX ? INT32_MAX : (int)v;
 }
 
+static int read_variant(hid_t file, enum vj_variant *variant, struct vj_error *err)
+{
+    char text[64];
+    int r = vj_h5_read_text(file, "variant", text, sizeof(text), err);
+    return r ? r : vj_variant_parse(variant, text, err);
+}
+
 static int read_shape(hid_t file, struct vj_net_shape *shape, struct vj_error *err)
 {
-    int variant = 0, non_local = 0;
-    int64_t patch_size, patches, channels[4];
-    int r = read_name(file, "variant", variant_names, COUNT(variant_names), &variant, err);
-    if (!r)
+    int non_local = VJ_NON_LOCAL_RESHAPE;
+    int64_t patch_size, patches, channels[VJ_NET_BLOCKS];
+    int r = read_variant(file, &shape->variant, err);
+    if (r)
+        return r;
+    const struct vj_net_form *form = vj_net_form(shape->variant);
+    if (form->non_local)
         r = read_name(file, "non_local", non_local_names, COUNT(non_local_names), &non_local, err);
     if (!r)
         r = vj_h5_read_int(file, "patch_size", &patch_size, err);
     if (!r)
         r = vj_h5_read_int(file, "patches", &patches, err);
     if (!r)
-        r = vj_h5_read_ints(file, "channels", channels, 4, err);
+        r = vj_h5_read_ints(file, "channels", channels, (size_t)form->blocks, err);
     if (r)
         return r;
-    shape->variant = (enum vj_variant)variant;
     shape->non_local = (enum vj_non_local)non_local;
     shape->patch_size = clamp_to_int(patch_size);
     shape->patches = clamp_to_int(patches);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < form->blocks; i++)
         shape->channels[i] = clamp_to_int(channels[i]);
     return 0;
 }
@@ -539,15 +555,15 @@ static int write_attributes(hid_t file, const struct vj_weights *w, struct vj_er
     } texts[] = {
         {"schema", SCHEMA},
         {"variant", vj_variant_name(w->shape.variant)},
-        {"non_local", non_local_names[w->shape.non_local]},
         {"positive_class", vj_positive_class_name(w->positive_class)},
         {"origin", vj_weights_origin_name(w->origin)},
         {"origin_text", w->origin_text},
         {"sha256", w->sha256},
         {"program_version", VJ_VERSION},
     };
-    int64_t channels[4];
-    for (int i = 0; i < 4; i++)
+    const struct vj_net_form *form = vj_net_form(w->shape.variant);
+    int64_t channels[VJ_NET_BLOCKS];
+    for (int i = 0; i < form->blocks; i++)
         channels[i] = w->shape.channels[i];
     int r = 0;
     for (size_t i = 0; i < COUNT(texts) && !r; i++)
@@ -559,7 +575,9 @@ static int write_attributes(hid_t file, const struct vj_weights *w, struct vj_er
     if (!r)
         r = vj_h5_write_int(file, "patches", w->shape.patches, err);
     if (!r)
-        r = vj_h5_write_ints(file, "channels", channels, 4, err);
+        r = vj_h5_write_ints(file, "channels", channels, (size_t)form->blocks, err);
+    if (!r && form->non_local)
+        r = vj_h5_write_text(file, "non_local", non_local_names[w->shape.non_local], err);
     return r || !w->trained ? r : write_trained(file, w->trained, err);
 }
 

@@ -4,8 +4,9 @@
  * mean nothing, in memory and as an HDF5 file.
  *
  * File (HDF5): root attributes schema = "vpjnd-weights", schema_version = 1, variant, patch_size,
- * patches, channels[4], non_local, positive_class, origin, origin_text, sha256, program_version;
- * one float32 dataset per tensor at its own path, e.g. /extract_feature/conv1/weights.
+ * patches, channels (one number per block), non_local (of variants with a non-local block),
+ * positive_class, origin, origin_text, sha256, program_version; one float32 dataset per tensor at
+ * its own path, e.g. /extract_feature/conv1/weights.
  */
 #ifndef VJ_HOST_WEIGHTS_H
 #define VJ_HOST_WEIGHTS_H
@@ -20,6 +21,8 @@ enum vj_variant {
     VJ_VARIANT_RELEASED =
         0, /* the graph of the released checkpoint: identity "pooling", own JND stream */
     VJ_VARIANT_FIGURE, /* the paper's figure: mean + std pooling, JND stream shares weights */
+    VJ_VARIANT_PW_JND, /* PW-JND (Liu et al. 2020): ten convolutions, no attention, no JND map */
+    VJ_VARIANTS,
 };
 
 /* Which side of the decision a positive logit stands for. */
@@ -41,14 +44,18 @@ enum vj_non_local {
     VJ_NON_LOCAL_TRANSPOSE,   /* the textbook form, for new training only */
 };
 
+enum { VJ_NET_BLOCKS = 5 }; /* at most; how many a variant has says host/net_form.h */
+
 /* The network's shape: data in the weight file, not constants in code. */
 struct vj_net_shape {
     enum vj_variant variant;
-    enum vj_non_local non_local;
-    int patch_size; /* multiple of 16, 16..256; patches are patch_size x patch_size x 3 */
+    enum vj_non_local non_local; /* RESHAPE where the variant has no non-local block */
+    int patch_size; /* multiple of 16 (pw-jnd: 32), up to 256; patches are patch_size x patch_size
+                       x 3 */
     int patches; /* default of `patches`: as many as the weights were validated, else trained, with
                   */
-    int channels[4]; /* output channels of conv1..conv4; the first three multiples of 16 */
+    int channels[VJ_NET_BLOCKS]; /* output channels of each block, 0 behind the last; multiples of
+                                    16, but for the last in front of a non-local block */
 };
 
 struct vj_tensor {
@@ -90,7 +97,10 @@ struct vj_weights {
     struct vj_trained *trained; /* owned; NULL unless origin is VJ_ORIGIN_TRAINED */
 };
 
-/* The shape of the authors' network: 128-pixel patches, 32 of them, channels 32 64 128 256. */
+/*
+ * The shape of the authors' network: 32 patches of 128 pixels, channels 32 64 128 256; pw-jnd: 32
+ * of 32 pixels, channels 32 64 128 256 512.
+ */
 struct vj_net_shape vj_net_shape_default(enum vj_variant variant);
 
 /*
@@ -102,7 +112,11 @@ int vj_weights_alloc(struct vj_weights *w, const struct vj_net_shape *shape, str
 /* Tensor by name, or NULL. */
 struct vj_tensor *vj_weights_find(const struct vj_weights *w, const char *name);
 
-/* Fresh random weights with the released graph's initialisers (spec network.md), seeded. */
+/*
+ * Fresh random weights with the released graph's initialisers (spec network.md), seeded; the 3x3
+ * kernels of pw-jnd have 2.6 times their variance, so that ten layers of relu keep the scale (He et
+ * al., ICCV 2015).
+ */
 int vj_weights_init(struct vj_weights *w, const struct vj_net_shape *shape, uint64_t seed,
                     struct vj_error *err);
 
@@ -120,7 +134,7 @@ int vj_weights_write(struct vj_weights *w, const char *path, struct vj_error *er
 
 void vj_weights_free(struct vj_weights *w);
 
-const char *vj_variant_name(enum vj_variant v);               /* "released", "figure" */
+const char *vj_variant_name(enum vj_variant v);               /* "released", "figure", "pw-jnd" */
 const char *vj_positive_class_name(enum vj_positive_class c); /* "auto", "lossy", "lossless" */
 const char *vj_weights_origin_name(enum vj_weights_origin o); /* "random", "imported", "trained" */
 /* 0 and *v, or -EINVAL with the list of known names. */

@@ -108,11 +108,11 @@ static void what_is_not_a_module_is_refused(void **state)
     static const struct {
         const char *name, *text;
     } cases[] = {
-        {"wrong_api", "has version 5 of the device interface, this program 4; build both from"},
-        {"other_api", "of the device interface, this program 4; build both from"},
+        {"wrong_api", "has version 6 of the device interface, this program 5; build both from"},
+        {"other_api", "of the device interface, this program 5; build both from"},
         {"no_symbol", "is not a module of vpjnd: it has no vj_device_module()"},
     };
-    assert_int_equal(VJ_DEVICE_API, 4); /* as in the texts above */
+    assert_int_equal(VJ_DEVICE_API, 5); /* as in the texts above */
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         use_fake(cases[i].name);
         expect_unusable(cases[i].text);

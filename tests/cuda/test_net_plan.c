@@ -570,6 +570,9 @@ static void what_is_out_of_range_is_named(void **state)
     shape.patch_size = 100;
     assert_int_equal(vj_cuda_net_plan_make(&p, &shape, 1, VJ_CUDA_FP32, &err), -EINVAL);
     vj_assert_contains(err.text, "patch_size");
+    shape = vj_net_shape_default(VJ_VARIANT_PW_JND);
+    assert_int_equal(vj_cuda_net_plan_make(&p, &shape, 1, VJ_CUDA_FP32, &err), -ENOTSUP);
+    assert_string_equal(err.text, "networks of variant pw-jnd run on the CPU only");
 }
 
 static void precisions_have_names(void **state)

@@ -8,7 +8,8 @@
 #include "cuda/plan.h"
 
 static const struct vj_jnd_model model = {.name = "any"};
-static const struct vj_weights *const weights[2];
+static const struct vj_weights network = {.shape.variant = VJ_VARIANT_FIGURE};
+static const struct vj_weights *const weights[2] = {&network, &network};
 
 /* 1080p, 100 quality factors, 64 patches: the run of the performance target. */
 static struct vj_device_plan full_plan(void)
@@ -317,6 +318,13 @@ static void plans_that_cannot_be_are_refused(void **state)
     p.jnd_noise[0] = true;
     assert_int_equal(vj_cuda_sizes_make(&s, &p, &err), -ENOTSUP);
     vj_assert_contains(err.text, "rule @noise of pixel-");
+    static const struct vj_weights other = {.shape.variant = VJ_VARIANT_PW_JND};
+    const struct vj_weights *const both[2] = {&network, &other};
+    p = full_plan();
+    p.weights = both;
+    p.weights_count = 2;
+    assert_int_equal(vj_cuda_sizes_make(&s, &p, &err), -ENOTSUP);
+    assert_string_equal(err.text, "networks of variant pw-jnd run on the CPU only");
 }
 
 static void numbers_beyond_the_address_space_are_refused(void **state)

@@ -45,6 +45,16 @@ static inline int formula_weights(struct vj_weights *w, const struct vj_net_shap
     return r;
 }
 
+/* A shape of variant pw-jnd. */
+static inline struct vj_net_shape pw_shape(int size, int c1, int c2, int c3, int c4, int c5)
+{
+    struct vj_net_shape s = vj_net_shape_default(VJ_VARIANT_PW_JND);
+    const int channels[5] = {c1, c2, c3, c4, c5};
+    s.patch_size = size;
+    memcpy(s.channels, channels, sizeof(s.channels));
+    return s;
+}
+
 enum { FORMULA_REFERENCE = 0, FORMULA_JND = 1, FORMULA_CANDIDATE = 2 };
 
 /* One patch, [size][size][channels]; candidate i has kind FORMULA_CANDIDATE + i. */

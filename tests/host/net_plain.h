@@ -176,8 +176,17 @@ static inline void plain_non_local(const struct vj_weights *w, const char *scope
     free(row);
 }
 
+/* Blocks of the extractor; pw-jnd sees no map, and has two convolutions in each. */
+static inline int plain_blocks(const struct vj_net_shape *s)
+{
+    return s->variant == VJ_VARIANT_PW_JND ? 5 : 4;
+}
+
 static inline size_t plain_feature_count(const struct vj_net_shape *s)
 {
+    const size_t deep = (size_t)s->patch_size / 32;
+    if (s->variant == VJ_VARIANT_PW_JND)
+        return deep * deep * (size_t)s->channels[4];
     const size_t side = (size_t)s->patch_size / 16, c = (size_t)s->channels[3];
     return s->variant == VJ_VARIANT_RELEASED ? 2 * side * side * c : 2 * c;
 }
@@ -195,10 +204,29 @@ static inline struct plain_map plain_input(const struct vj_net_shape *s, const u
     return h;
 }
 
-/* Layer 1..4 of the extractor, pooling included. */
+/* Two convolutions and pooling: block 1..5 of pw-jnd. */
+static inline struct plain_map plain_pair(const struct vj_weights *w, const char *scope, int block,
+                                          const struct plain_map *in)
+{
+    const size_t c = (size_t)w->shape.channels[block - 1];
+    struct plain_map a = plain_conv(in, 3, c, plain_tensor(w, "%s/conv%d_1/weights", scope, block),
+                                    plain_tensor(w, "%s/conv%d_1/biases", scope, block));
+    plain_relu(&a);
+    struct plain_map b = plain_conv(&a, 3, c, plain_tensor(w, "%s/conv%d_2/weights", scope, block),
+                                    plain_tensor(w, "%s/conv%d_2/biases", scope, block));
+    plain_relu(&b);
+    struct plain_map out = plain_max_pool(&b);
+    free(a.v);
+    free(b.v);
+    return out;
+}
+
+/* Layer 1..4 of the extractor, or block 1..5, pooling included. */
 static inline struct plain_map plain_layer(const struct vj_weights *w, const char *scope, int layer,
                                            const struct plain_map *in)
 {
+    if (w->shape.variant == VJ_VARIANT_PW_JND)
+        return plain_pair(w, scope, layer, in);
     struct plain_map h = plain_conv(in, 3, (size_t)w->shape.channels[layer - 1],
                                     plain_tensor(w, "%s/conv%d/weights", scope, layer),
                                     plain_tensor(w, "%s/conv%d/biases", scope, layer));
@@ -216,7 +244,11 @@ static inline struct plain_map plain_layer(const struct vj_weights *w, const cha
 static inline double *plain_pooled(const struct vj_net_shape *s, const struct plain_map *h)
 {
     const size_t c = h->channels, pixels = h->side * h->side, half = plain_feature_count(s) / 2;
-    double *f = calloc(2 * half, sizeof(double));
+    double *f = calloc(plain_feature_count(s), sizeof(double));
+    if (s->variant == VJ_VARIANT_PW_JND) {
+        memcpy(f, h->v, pixels * c * sizeof(double));
+        return f;
+    }
     if (s->variant == VJ_VARIANT_RELEASED) {
         memcpy(f, h->v, half * sizeof(double));
         memcpy(f + half, h->v, half * sizeof(double));
@@ -236,7 +268,7 @@ static inline double *plain_features(const struct vj_weights *w, const char *sco
                                      const uint8_t *patch, size_t channels)
 {
     struct plain_map h = plain_input(&w->shape, patch, channels);
-    for (int layer = 1; layer <= 4; layer++) {
+    for (int layer = 1; layer <= plain_blocks(&w->shape); layer++) {
         struct plain_map next = plain_layer(w, scope, layer, &h);
         free(h.v);
         h = next;
@@ -265,6 +297,13 @@ static inline double plain_head(const struct vj_weights *w, const char *scope, c
     return out;
 }
 
+/* Third part of what the weight head sees. f_j: NULL for pw-jnd */
+static inline double plain_third(const struct vj_weights *w, double f_r, double f_d,
+                                 const double *f_j, size_t i)
+{
+    return w->shape.variant == VJ_VARIANT_PW_JND ? f_r - f_d : f_d * f_j[i];
+}
+
 /* q_p and a_p of one patch from its three features of `count` numbers each. */
 static inline void plain_patch(const struct vj_weights *w, const double *f_r, const double *f_d,
                                const double *f_j, size_t count, double *q, double *a)
@@ -276,7 +315,7 @@ static inline void plain_patch(const struct vj_weights *w, const double *f_r, co
         in[2 * count + i] = f_r[i] - f_d[i];
     *q = plain_head(w, "regressions", in, 3 * count);
     for (size_t i = 0; i < count; i++)
-        in[2 * count + i] = f_d[i] * f_j[i];
+        in[2 * count + i] = plain_third(w, f_r[i], f_d[i], f_j, i);
     *a = fmax(plain_head(w, "weightings", in, 3 * count), 0) + 1e-6;
     free(in);
 }

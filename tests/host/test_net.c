@@ -86,7 +86,8 @@ static void compare_pass(struct rig *rig, struct compare *c, enum vj_net_stream 
     c->layers = 0;
     ok(vj_extractor_run(&rig->work->thread[0], rig->net, stream, pixels, channels, out,
                         compare_layer, c, &err));
-    assert_int_equal(c->layers, 18);
+    /* input, 4 layers, 3 attentions, 4 pools, 5 of the non-local block; or 10 layers and 5 pools */
+    assert_int_equal(c->layers, rig->w.shape.variant == VJ_VARIANT_PW_JND ? 17 : 18);
     free(pixels);
     free(out);
 }
@@ -94,18 +95,20 @@ static void compare_pass(struct rig *rig, struct compare *c, enum vj_net_stream 
 static void read_case_shape(hid_t group, struct vj_net_shape *s, size_t *patches, size_t *n)
 {
     char text[32];
-    int64_t size, p, candidates, channels[4];
+    int64_t size, p, candidates, channels[VJ_NET_BLOCKS];
     ok(vj_h5_read_text(group, "variant", text, sizeof(text), &err));
     ok(vj_variant_parse(&s->variant, text, &err));
-    ok(vj_h5_read_text(group, "non_local", text, sizeof(text), &err));
+    const struct vj_net_form *form = vj_net_form(s->variant);
+    if (form->non_local)
+        ok(vj_h5_read_text(group, "non_local", text, sizeof(text), &err));
     s->non_local = strcmp(text, "transpose") == 0 ? VJ_NON_LOCAL_TRANSPOSE : VJ_NON_LOCAL_RESHAPE;
     ok(vj_h5_read_int(group, "patch_size", &size, &err));
     ok(vj_h5_read_int(group, "patches", &p, &err));
     ok(vj_h5_read_int(group, "candidates", &candidates, &err));
-    ok(vj_h5_read_ints(group, "channels", channels, 4, &err));
+    ok(vj_h5_read_ints(group, "channels", channels, (size_t)form->blocks, &err));
     s->patch_size = (int)size;
     s->patches = (int)p;
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < form->blocks; i++)
         s->channels[i] = (int)channels[i];
     *patches = (size_t)p;
     *n = (size_t)candidates;
@@ -136,7 +139,8 @@ static void compare_case(struct rig *rig, hid_t group, const char *name, size_t 
         snprintf(pass, sizeof(pass), "r%zu", p);
         compare_pass(rig, &c, VJ_NET_PICTURE, FORMULA_REFERENCE, p, 3);
         snprintf(pass, sizeof(pass), "j%zu", p);
-        compare_pass(rig, &c, VJ_NET_JND, FORMULA_JND, p, 1);
+        if (rig->w.shape.variant != VJ_VARIANT_PW_JND)
+            compare_pass(rig, &c, VJ_NET_JND, FORMULA_JND, p, 1);
         for (size_t i = 0; i < n; i++) {
             snprintf(pass, sizeof(pass), "d%zu_%zu", i, p);
             compare_pass(rig, &c, VJ_NET_PICTURE, FORMULA_CANDIDATE + (int)i, p, 3);
@@ -159,10 +163,10 @@ static void compare_case(struct rig *rig, hid_t group, const char *name, size_t 
     pictures_free(&pictures);
 }
 
-static void golden_case(const char *name)
+static void golden_case(const char *path, const char *name)
 {
     hid_t file;
-    ok(vj_h5_open(&file, VJ_TEST_GOLDEN "/net/golden.h5", &err));
+    ok(vj_h5_open(&file, path, &err));
     hid_t group = H5Gopen2(file, name, H5P_DEFAULT);
     assert_true(group >= 0);
     struct vj_net_shape shape = {0};
@@ -173,21 +177,30 @@ static void golden_case(const char *name)
     compare_case(&rig, group, name, patches, n);
     rig_free(&rig);
     H5Gclose(group);
-    vj_h5_close(file, "golden.h5", NULL);
+    vj_h5_close(file, path, NULL);
 }
+
+#define GOLDEN VJ_TEST_GOLDEN "/net/golden.h5"
 
 static void every_layer_and_score_of_figure_agrees_with_pytorch(void **state)
 {
     (void)state;
-    golden_case("figure_full");
+    golden_case(GOLDEN, "figure_full");
 }
 
 static void small_shapes_agree_with_pytorch(void **state)
 {
     (void)state;
-    golden_case("released_small_transpose");
-    golden_case("figure_small_reshape");
-    golden_case("released_tiny_reshape");
+    golden_case(GOLDEN, "released_small_transpose");
+    golden_case(GOLDEN, "figure_small_reshape");
+    golden_case(GOLDEN, "released_tiny_reshape");
+}
+
+static void every_layer_and_score_of_pw_jnd_agrees_with_pytorch(void **state)
+{
+    (void)state;
+    golden_case(VJ_TEST_GOLDEN "/net/pw_jnd.h5", "pw_jnd_full");
+    golden_case(VJ_TEST_GOLDEN "/net/pw_jnd.h5", "pw_jnd_small");
 }
 
 /* The one network of full size, 102 million weights, is made once for all tests that need it. */
@@ -246,7 +259,9 @@ static void compare_with_plain(const struct vj_net_shape *shape)
             double q, a;
             double *r = plain_features(&rig.w, "extract_feature", pic.r + p * px * 3, 3);
             double *d = plain_features(&rig.w, "extract_feature", pic.d + (i * P + p) * px * 3, 3);
-            double *j = plain_features(&rig.w, jnd_scope, pic.j + p * px, 1);
+            double *j = shape->variant == VJ_VARIANT_PW_JND
+                            ? NULL
+                            : plain_features(&rig.w, jnd_scope, pic.j + p * px, 1);
             plain_patch(&rig.w, r, d, j, count, &q, &a);
             weighted += q * a;
             weights += a;
@@ -273,6 +288,8 @@ static void folded_network_equals_the_unfolded_one(void **state)
         small_shape(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE, 48, 16, 16, 32, 8),
         small_shape(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_TRANSPOSE, 16, 48, 16, 16, 1),
         small_shape(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE, 32, 16, 16, 16, 64),
+        pw_shape(32, 16, 16, 32, 16, 48),
+        pw_shape(64, 16, 32, 16, 16, 16),
     };
     for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
         compare_with_plain(&shapes[i]);
@@ -282,16 +299,20 @@ static void folded_network_equals_the_unfolded_one(void **state)
 static void folded_head_matrices_equal_the_unfolded_products(void **state)
 {
     (void)state;
-    for (int variant = 0; variant < 2; variant++) {
+    for (int variant = 0; variant < VJ_VARIANTS; variant++) {
         struct vj_weights w = {0};
+        const bool pw = variant == VJ_VARIANT_PW_JND;
         const struct vj_net_shape shape =
-            small_shape((enum vj_variant)variant, VJ_NON_LOCAL_RESHAPE, 32, 16, 16, 16, 12);
+            pw ? pw_shape(64, 16, 16, 16, 16, 16)
+               : small_shape((enum vj_variant)variant, VJ_NON_LOCAL_RESHAPE, 32, 16, 16, 16, 12);
         ok(formula_weights(&w, &shape, &err));
         const size_t f = vj_net_features(&shape), copies = variant == VJ_VARIANT_RELEASED ? 2 : 1;
-        assert_int_equal(f, variant == VJ_VARIANT_RELEASED ? 48 : 24);
+        assert_int_equal(f, variant == VJ_VARIANT_RELEASED ? 48 : pw ? 64 : 24);
         assert_int_equal(vj_net_head_inputs(&shape), 3 * copies * f);
-        float *matrix[5];
-        for (int part = 0; part < 5; part++) {
+        float *matrix[VJ_FOLD_PARTS];
+        const int parts = vj_net_fold_parts(&shape);
+        assert_int_equal(parts, pw ? 4 : 5);
+        for (int part = 0; part < parts; part++) {
             matrix[part] = malloc(f * VJ_NET_HIDDEN * sizeof(float));
             ok(vj_net_fold_head(&w, (enum vj_fold_part)part, matrix[part], &err));
         }
@@ -301,7 +322,7 @@ static void folded_head_matrices_equal_the_unfolded_products(void **state)
             double q_full = 0, q_folded = 0, a_full = 0, a_folded = 0, scale = 0;
             for (size_t i = 0; i < f; i++) {
                 const double r = sin(1.0 + (double)i), d = cos(3.0 * (double)i), j = 0.3 + d * r;
-                const double third_q = r - d, third_a = d * j;
+                const double third_q = r - d, third_a = pw ? r - d : d * j;
                 for (size_t k = 0; k < copies; k++) {
                     const size_t row = k * f + i, step = copies * f;
                     q_full += r * quality[row * VJ_NET_HIDDEN + o] +
@@ -315,16 +336,47 @@ static void folded_head_matrices_equal_the_unfolded_products(void **state)
                 q_folded += r * matrix[VJ_FOLD_QUALITY_REFERENCE][at] +
                             d * matrix[VJ_FOLD_QUALITY_DISTORTED][at];
                 a_folded += r * matrix[VJ_FOLD_WEIGHT_REFERENCE][at] +
-                            d * matrix[VJ_FOLD_WEIGHT_DISTORTED][at] +
-                            third_a * matrix[VJ_FOLD_WEIGHT_PRODUCT][at];
+                            d * matrix[VJ_FOLD_WEIGHT_DISTORTED][at];
+                if (!pw)
+                    a_folded += third_a * matrix[VJ_FOLD_WEIGHT_PRODUCT][at];
                 scale += fabs(q_folded) + fabs(a_folded);
             }
             assert_true(fabs(q_full - q_folded) <= 1e-6 * scale);
             assert_true(fabs(a_full - a_folded) <= 1e-6 * scale);
         }
-        for (int part = 0; part < 5; part++)
+        for (int part = 0; part < parts; part++)
             free(matrix[part]);
         vj_weights_free(&w);
+    }
+}
+
+static void only_networks_that_see_a_map_ask_for_one(void **state)
+{
+    (void)state;
+    const struct vj_net_shape shapes[] = {
+        pw_shape(32, 16, 16, 16, 16, 16),
+        small_shape(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE, 32, 16, 16, 16, 16)};
+    for (int i = 0; i < 2; i++) {
+        struct rig rig;
+        struct vj_net_reference *ref;
+        float score, again;
+        rig_make(&rig, &shapes[i], 1);
+        struct pictures pic = pictures_make(&rig, 2, 1);
+        ok(vj_net_reference_create(&ref, rig.net, 2, &err));
+        int r = vj_net_reference_load(ref, rig.work, pic.r, NULL, 2, &err);
+        if (i == 0) {
+            ok(r);
+            ok(vj_net_scores(rig.work, ref, pic.d, 1, &score, NULL, NULL, &err));
+            ok(vj_net_reference_load(ref, rig.work, pic.r, pic.j, 2, &err));
+            ok(vj_net_scores(rig.work, ref, pic.d, 1, &again, NULL, NULL, &err));
+            assert_true(score == again);
+        } else {
+            assert_int_equal(r, -EINVAL);
+            vj_assert_contains(err.text, "variant figure sees a pixel-JND map");
+        }
+        vj_net_reference_free(ref);
+        pictures_free(&pic);
+        rig_free(&rig);
     }
 }
 
@@ -562,10 +614,11 @@ static void check_rows(struct rig *rig, size_t rows)
 
 static const struct vj_net_shape *bits_shapes(size_t *count)
 {
-    static struct vj_net_shape shapes[2];
+    static struct vj_net_shape shapes[3];
     shapes[0] = small_shape(VJ_VARIANT_RELEASED, VJ_NON_LOCAL_RESHAPE, 32, 16, 32, 16, 20);
     shapes[1] = small_shape(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE, 64, 32, 64, 128, 256);
-    *count = 2;
+    shapes[2] = pw_shape(64, 16, 32, 16, 16, 32);
+    *count = 3;
     return shapes;
 }
 
@@ -844,8 +897,10 @@ int main(void)
         cmocka_unit_test(every_layer_and_score_of_released_agrees_with_pytorch),
         cmocka_unit_test(every_layer_and_score_of_figure_agrees_with_pytorch),
         cmocka_unit_test(small_shapes_agree_with_pytorch),
+        cmocka_unit_test(every_layer_and_score_of_pw_jnd_agrees_with_pytorch),
         cmocka_unit_test(folded_network_equals_the_unfolded_one),
         cmocka_unit_test(folded_head_matrices_equal_the_unfolded_products),
+        cmocka_unit_test(only_networks_that_see_a_map_ask_for_one),
         cmocka_unit_test(folded_value_projection_equals_g_then_w),
         cmocka_unit_test(pooling_before_scaling_gives_the_same_bits_in_every_layout),
         cmocka_unit_test(maps_of_any_block_become_nhwc),

@@ -235,6 +235,46 @@ static void draws_are_kept_apart_and_averaged(void **state)
     }
 }
 
+/* Alone, beside a network that sees a map, and whatever that map is: the same scores. */
+static void networks_without_a_map_have_none_made_and_record_none(void **state)
+{
+    (void)state;
+    enum { RUNS = 3 };
+    static float score[RUNS][PICTURES * LEVELS];
+    struct vj_error err = {0};
+    struct vj_weights w = {0};
+    const struct vj_net_shape shape = {.variant = VJ_VARIANT_PW_JND,
+                                       .patch_size = 32,
+                                       .patches = PATCHES,
+                                       .channels = {16, 16, 16, 16, 16}};
+    char path[4096], alone[4300], both[8600], *text;
+    assert_int_equal(vj_weights_init(&w, &shape, 9, &err), 0);
+    assert_int_equal(vj_weights_write(&w, in_folder(path, "pw.h5"), &err), 0);
+    vj_weights_free(&w);
+    snprintf(alone, sizeof(alone), "vpjnd:%s", path);
+    snprintf(both, sizeof(both), "vpjnd:%s,vpjnd:%s", weights, path);
+    const char *predictors[RUNS] = {alone, alone, both};
+    for (int i = 0; i < RUNS; i++) {
+        const char *pairs[] = {i == 1 ? "jnd_model=chou95" : "jnd_model=epc17", NULL};
+        struct vj_results *r = open_run("map.h5", predictors[i], pairs);
+        read_rows(r, "/predictors/vpjnd-pw/score", VJ_COLUMN_F32, 0, PICTURES, score[i]);
+        assert_memory_equal(score[0], score[i], sizeof(score[0]));
+        assert_int_equal(vj_results_get_text(r, "/predictors/vpjnd-pw", "variant", &text, &err), 0);
+        assert_string_equal(text, "pw-jnd");
+        free(text);
+        assert_int_not_equal(
+            vj_results_get_text(r, "/predictors/vpjnd-pw", "jnd_model", &text, &err), 0);
+        if (i == 2) {
+            assert_int_equal(
+                vj_results_get_text(r, "/predictors/vpjnd-w", "jnd_model", &text, &err), 0);
+            free(text);
+        }
+        vj_results_close(r);
+    }
+    for (int i = 0; i < PICTURES * LEVELS; i++)
+        assert_false(isnan(score[0][i]));
+}
+
 static void kept_patches_give_the_score_back(void **state)
 {
     (void)state;
@@ -696,6 +736,7 @@ int main(void)
         cmocka_unit_test(open_positive_class_is_decided_by_the_first_images_and_recorded),
         cmocka_unit_test(random_weights_get_no_metrics_and_the_constant_does),
         cmocka_unit_test(draws_are_kept_apart_and_averaged),
+        cmocka_unit_test(networks_without_a_map_have_none_made_and_record_none),
         cmocka_unit_test(kept_patches_give_the_score_back),
         cmocka_unit_test(independent_map_patches_change_scores_but_not_positions),
         cmocka_unit_test(broken_images_are_recorded_and_the_rest_is_evaluated),

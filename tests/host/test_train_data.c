@@ -184,11 +184,11 @@ struct rig {
 };
 
 /* side: of the patches */
-static int rig_try(struct rig *rig, const char *settings, int side, enum vj_positive_class positive,
-                   struct vj_error *err)
+static int rig_try_variant(struct rig *rig, enum vj_variant variant, const char *settings, int side,
+                           enum vj_positive_class positive, struct vj_error *err)
 {
     static const size_t all[PICTURES] = {0, 1, 2, 3, 4};
-    struct vj_net_shape shape = vj_net_shape_default(VJ_VARIANT_FIGURE);
+    struct vj_net_shape shape = vj_net_shape_default(variant);
     shape.patch_size = side;
     shape.patches = PATCHES + 4; /* another number than the option's */
     rig->config = configure(settings);
@@ -199,6 +199,12 @@ static int rig_try(struct rig *rig, const char *settings, int side, enum vj_posi
                                err);
     assert_true((r == 0) == (rig->data != NULL));
     return r;
+}
+
+static int rig_try(struct rig *rig, const char *settings, int side, enum vj_positive_class positive,
+                   struct vj_error *err)
+{
+    return rig_try_variant(rig, VJ_VARIANT_FIGURE, settings, side, positive, err);
 }
 
 static void rig_open(struct rig *rig, const char *settings)
@@ -520,6 +526,30 @@ static void test_levels_that_contradict_their_anchor_are_left_out(void **state)
     }
     oracle_close(&o);
     rig_close(&rig);
+}
+
+static void test_networks_without_a_map_get_the_same_patches_and_no_map(void **state)
+{
+    (void)state;
+    struct rig with, without;
+    struct vj_error err = {0};
+    rig_open(&with, "batch_levels=2");
+    assert_int_equal(rig_try_variant(&without, VJ_VARIANT_PW_JND,
+                                     "batch_levels=2 jnd_model=nonesuch", SIDE, VJ_POSITIVE_LOSSY,
+                                     &err),
+                     0);
+    for (uint64_t step = 1; step <= 3; step++) {
+        struct vj_train_batch a = batch_of(&with, step), b = batch_of(&without, step);
+        assert_non_null(a.j);
+        assert_null(b.j);
+        assert_int_equal(a.pairs, b.pairs);
+        assert_memory_equal(a.r, b.r, a.references * PATCHES * SIDE * SIDE * 3);
+        assert_memory_equal(a.d, b.d, a.pairs * PATCHES * SIDE * SIDE * 3);
+        assert_memory_equal(a.target, b.target, a.pairs * sizeof(*a.target));
+    }
+    assert_true(vj_train_data_bytes(without.data) < vj_train_data_bytes(with.data));
+    rig_close(&with);
+    rig_close(&without);
 }
 
 static void test_a_target_of_another_jnd_has_its_own_anchor(void **state)
@@ -920,6 +950,7 @@ int main(void)
         cmocka_unit_test(test_pairs_weigh_as_much_as_their_ssim_to_the_jnd_says),
         cmocka_unit_test(test_levels_are_those_that_the_labels_give),
         cmocka_unit_test(test_levels_that_contradict_their_anchor_are_left_out),
+        cmocka_unit_test(test_networks_without_a_map_get_the_same_patches_and_no_map),
         cmocka_unit_test(test_a_target_of_another_jnd_has_its_own_anchor),
         cmocka_unit_test(test_threads_order_of_steps_and_cache_do_not_matter),
         cmocka_unit_test(test_the_seed_matters),

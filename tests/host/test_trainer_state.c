@@ -58,10 +58,11 @@ static void assert_same_trace(const struct trace *a, const struct trace *b)
 
 static const struct vj_net_shape *bits_shapes(void)
 {
-    static struct vj_net_shape shapes[3];
+    static struct vj_net_shape shapes[4];
     shapes[0] = shape_of(VJ_VARIANT_RELEASED, VJ_NON_LOCAL_RESHAPE, 32, 16, 32, 16, 20);
     shapes[1] = shape_of(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_TRANSPOSE, 32, 32, 16, 16, 13);
     shapes[2] = shape_of(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE, 64, 32, 64, 64, 128);
+    shapes[3] = pw_shape(32, 16, 32, 16, 16, 16);
     return shapes;
 }
 
@@ -70,7 +71,7 @@ static void bits_do_not_depend_on_the_number_of_threads(void **state)
 {
     (void)state;
     enum { P = 5, REFERENCES = 3, PAIRS = 7 };
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         const struct vj_net_shape *shape = &bits_shapes()[i];
         const bool large = shape->patch_size == 64;
         struct data data;

@@ -156,7 +156,7 @@ static void shapes_outside_the_documented_ranges_are_refused(void **state)
     (void)state;
     const struct vj_net_shape good = small_shape(VJ_VARIANT_FIGURE);
     const struct {
-        int patch_size, patches, channels[4];
+        int patch_size, patches, channels[VJ_NET_BLOCKS];
         const char *text;
     } bad[] = {
         {0, 1, {16, 16, 16, 8}, "patch_size is 0"},
@@ -170,6 +170,7 @@ static void shapes_outside_the_documented_ranges_are_refused(void **state)
         {16, 1, {16, 16, 2048, 8}, "channels[2] is 2048"},
         {16, 1, {16, 16, 16, 0}, "channels[3] is 0"},
         {16, 1, {16, 16, 16, 1025}, "channels[3] is 1025"},
+        {16, 1, {16, 16, 16, 8, 16}, "channels[4] is 16, must be 0: the variant has 4 blocks"},
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct vj_weights w = {0};
@@ -183,11 +184,55 @@ static void shapes_outside_the_documented_ranges_are_refused(void **state)
     }
     struct vj_weights w = {0};
     struct vj_net_shape s = good;
-    s.variant = (enum vj_variant)2;
+    s.variant = VJ_VARIANTS;
     assert_int_equal(vj_weights_alloc(&w, &s, &err), -EINVAL);
     s = good;
     s.non_local = (enum vj_non_local)7;
     assert_int_equal(vj_weights_alloc(&w, &s, &err), -EINVAL);
+}
+
+static void pw_jnd_has_the_tensors_of_ten_convolutions_and_two_heads(void **state)
+{
+    (void)state;
+    struct vj_weights w = {0};
+    struct vj_net_shape shape = vj_net_shape_default(VJ_VARIANT_PW_JND);
+    assert_int_equal(shape.patch_size, 32);
+    assert_int_equal(shape.patches, 32);
+    ok(vj_weights_alloc(&w, &shape, &err));
+    assert_int_equal(w.count, 28);
+    assert_int_equal(parameters(&w), 6287138);
+    assert_tensor(&w, "extract_feature/conv1_1/weights", "3 3 3 32 ");
+    assert_tensor(&w, "extract_feature/conv1_2/weights", "3 3 32 32 ");
+    assert_tensor(&w, "extract_feature/conv4_1/weights", "3 3 128 256 ");
+    assert_tensor(&w, "extract_feature/conv5_2/weights", "3 3 512 512 ");
+    assert_tensor(&w, "extract_feature/conv5_2/biases", "512 ");
+    assert_tensor(&w, "regressions/block1/weights", "1536 512 ");
+    assert_tensor(&w, "weightings/block1/weights", "1536 512 ");
+    assert_null(vj_weights_find(&w, "extract_feature/conv1_2/ch_at/mlp_0/kernel"));
+    vj_weights_free(&w);
+    shape.patch_size = 96; /* 3 x 3 positions */
+    ok(vj_weights_alloc(&w, &shape, &err));
+    assert_tensor(&w, "weightings/block1/weights", "13824 512 ");
+    vj_weights_free(&w);
+}
+
+static void shapes_that_pw_jnd_cannot_have_are_refused(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 5; i++) {
+        static const char *const texts[] = {
+            "patch_size is 48, must be a multiple of 32 from 32 to 256", "channels[4] is 24",
+            "channels[4] is 0", "channels[3] is 8", "non_local is transpose, but variant pw-jnd"};
+        struct vj_weights w = {0};
+        struct vj_net_shape s = pw_shape(i == 0 ? 48 : 32, 16, 16, 16, i == 3 ? 8 : 16,
+                                         i == 1   ? 24
+                                         : i == 2 ? 0
+                                                  : 16);
+        s.non_local = i == 4 ? VJ_NON_LOCAL_TRANSPOSE : VJ_NON_LOCAL_RESHAPE;
+        assert_int_equal(vj_weights_alloc(&w, &s, &err), -EINVAL);
+        vj_assert_contains(err.text, texts[i]);
+        assert_null(w.tensors);
+    }
 }
 
 static void names_and_enums_map_onto_each_other(void **state)
@@ -349,10 +394,13 @@ static void what_is_written_is_read_back_bit_for_bit(void **state)
     (void)state;
     char *folder = vj_test_mkdir(), path[4200];
     snprintf(path, sizeof(path), "%s/w.h5", folder);
-    for (int variant = 0; variant < 2; variant++) {
+    for (int variant = 0; variant < VJ_VARIANTS; variant++) {
         struct vj_weights w = {0}, back = {0};
-        struct vj_net_shape shape = small_shape((enum vj_variant)variant);
-        shape.non_local = variant ? VJ_NON_LOCAL_TRANSPOSE : VJ_NON_LOCAL_RESHAPE;
+        struct vj_net_shape shape = variant == VJ_VARIANT_PW_JND
+                                        ? pw_shape(64, 16, 32, 16, 16, 48)
+                                        : small_shape((enum vj_variant)variant);
+        if (variant == VJ_VARIANT_FIGURE)
+            shape.non_local = VJ_NON_LOCAL_TRANSPOSE;
         ok(formula_weights(&w, &shape, &err));
         w.positive_class = variant ? VJ_POSITIVE_LOSSLESS : VJ_POSITIVE_AUTO;
         w.origin = variant ? VJ_ORIGIN_TRAINED : VJ_ORIGIN_IMPORTED;
@@ -415,16 +463,21 @@ struct file {
     char path[4200];
 };
 
-static struct file make_file(void)
+static struct file make_file_of(const struct vj_net_shape *shape)
 {
     struct file f = {.folder = vj_test_mkdir()};
     struct vj_weights w = {0};
-    struct vj_net_shape shape = small_shape(VJ_VARIANT_FIGURE);
     snprintf(f.path, sizeof(f.path), "%s/w.h5", f.folder);
-    ok(formula_weights(&w, &shape, &err));
+    ok(formula_weights(&w, shape, &err));
     ok(vj_weights_write(&w, f.path, &err));
     vj_weights_free(&w);
     return f;
+}
+
+static struct file make_file(void)
+{
+    const struct vj_net_shape shape = small_shape(VJ_VARIANT_FIGURE);
+    return make_file_of(&shape);
 }
 
 /* The file is refused with the code, the text names it and says `part`, nothing is left behind. */
@@ -501,7 +554,7 @@ static void attributes_with_impossible_values_are_refused(void **state)
         const char *name, *value, *text;
     } texts[] = {
         {"schema", "vpjnd-results", "not a weight file"},
-        {"variant", "figures", "variant 'figures' is unknown; known: released, figure"},
+        {"variant", "figures", "variant 'figures' is unknown; known: released, figure, pw-jnd"},
         {"variant", "", "variant '' is unknown"},
         {"non_local", "dot", "known: reshape, transpose"},
         {"positive_class", "yes", "known: auto, lossy, lossless"},
@@ -536,6 +589,45 @@ static void attributes_with_impossible_values_are_refused(void **state)
         assert_refused(&f, -EINVAL, numbers[i].text);
         remove_file(&f);
     }
+}
+
+static void hostile_files_of_pw_jnd_are_refused(void **state)
+{
+    (void)state;
+    const struct vj_net_shape shape = pw_shape(32, 16, 16, 16, 16, 16);
+    static const struct {
+        int64_t channels[5];
+        size_t count;
+        const char *variant, *text;
+        int code;
+    } cases[] = {
+        {{16, 16, 16, 16}, 4, "pw-jnd", "attribute channels must be 5 whole numbers", -EINVAL},
+        {{16, 16, 16, 16, 16}, 5, "figure", "attribute non_local is missing", -ENOENT},
+        {{16, 16, 16, 16, (int64_t)1 << 40}, 5, "pw-jnd", "channels[4] is 2147483647", -EINVAL},
+        {{16, 16, 16, 16, 32},
+         5,
+         "pw-jnd",
+         "dataset extract_feature/conv5_1/weights has shape",
+         -EINVAL},
+        {{16, 16, 16, 16, 16}, 5, "PW-JND", "variant 'PW-JND' is unknown", -EINVAL},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct file f = make_file_of(&shape);
+        hid_t file = edit(&f);
+        assert_true(H5Adelete(file, "channels") >= 0);
+        ok(vj_h5_write_ints(file, "channels", cases[i].channels, cases[i].count, &err));
+        ok(vj_h5_write_text(file, "variant", cases[i].variant, &err));
+        close_edit(file);
+        assert_refused(&f, cases[i].code, cases[i].text);
+        remove_file(&f);
+    }
+    struct file f = make_file_of(&shape);
+    hid_t file = edit(&f);
+    assert_int_equal(H5Aexists(file, "non_local"), 0);
+    assert_true(H5Ldelete(file, "extract_feature/conv3_2/biases", H5P_DEFAULT) >= 0);
+    close_edit(file);
+    assert_refused(&f, -ENOENT, "extract_feature/conv3_2/biases");
+    remove_file(&f);
 }
 
 static void attributes_of_the_wrong_kind_or_count_are_refused(void **state)
@@ -919,6 +1011,9 @@ int main(void)
         cmocka_unit_test(parameter_counts_are_those_of_the_paper_network),
         cmocka_unit_test(tensors_carry_the_names_and_shapes_of_the_released_graph),
         cmocka_unit_test(shapes_outside_the_documented_ranges_are_refused),
+        cmocka_unit_test(pw_jnd_has_the_tensors_of_ten_convolutions_and_two_heads),
+        cmocka_unit_test(shapes_that_pw_jnd_cannot_have_are_refused),
+        cmocka_unit_test(hostile_files_of_pw_jnd_are_refused),
         cmocka_unit_test(names_and_enums_map_onto_each_other),
         cmocka_unit_test(normal_quantile_inverts_the_normal_distribution),
         cmocka_unit_test(initial_values_have_the_distributions_of_the_released_graph),

@@ -20,11 +20,14 @@ struct plain_training {
 
 /* What one patch becomes: the maps before each layer, and the features. */
 struct plain_trail {
-    struct plain_map before[4];
+    struct plain_map before[5];
     double *features;
 };
 
-/* Patches of a batch: r, j [references * P], d [pairs * P], one after the other. */
+/*
+ * Patches of a batch: r, j [references * P], d [pairs * P], one after the other; those of j are
+ * left empty where the network sees no map.
+ */
 struct plain_batch {
     struct plain_trail *trail;
     size_t r, j, d; /* where each begins */
@@ -36,7 +39,7 @@ static inline void plain_trail_make(struct plain_trail *t, const struct vj_weigh
                                     const char *scope, int first, struct plain_map before)
 {
     memset(t, 0, sizeof(*t));
-    for (int layer = first; layer <= 4; layer++) {
+    for (int layer = first; layer <= plain_blocks(&w->shape); layer++) {
         t->before[layer - 1] = before;
         before = plain_layer(w, scope, layer, &before);
     }
@@ -46,7 +49,7 @@ static inline void plain_trail_make(struct plain_trail *t, const struct vj_weigh
 
 static inline void plain_trail_free(struct plain_trail *t)
 {
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 5; i++)
         free(t->before[i].v);
     free(t->features);
 }
@@ -71,6 +74,8 @@ static inline void plain_batch_make(struct plain_batch *f, const struct vj_weigh
     f->trail = calloc(f->count, sizeof(*f->trail));
     for (size_t i = 0; i < f->count; i++) {
         struct plain_map in;
+        if (w->shape.variant == VJ_VARIANT_PW_JND && i >= f->j && i < f->d)
+            continue;
         if (i < f->j)
             in = plain_input(&w->shape, b->r + i * pixels * 3, 3);
         else if (i < f->d)
@@ -129,7 +134,7 @@ static inline double plain_logit(const struct vj_weights *w, const struct plain_
         const double q =
             plain_dropped_head(w, "regressions", VJ_DROPOUT_QUALITY, in, 3 * count, row, t);
         for (size_t i = 0; i < count; i++)
-            in[2 * count + i] = d[i] * j[i];
+            in[2 * count + i] = plain_third(w, r[i], d[i], j, i);
         const double a =
             fmax(plain_dropped_head(w, "weightings", VJ_DROPOUT_WEIGHT, in, 3 * count, row, t), 0) +
             1e-6;
@@ -155,11 +160,11 @@ static inline double plain_loss(const struct vj_weights *w, const struct plain_b
     return loss;
 }
 
-/* First layer of the extractor that a tensor can change; 5 for a tensor of the heads. */
+/* First layer or block of the extractor that a tensor can change; 9 for a tensor of the heads. */
 static inline int plain_layer_of(const char *tensor)
 {
     const char *layer = strstr(tensor, "/conv");
-    return strncmp(tensor, "extract_", 8) == 0 && layer ? layer[5] - '0' : 5;
+    return strncmp(tensor, "extract_", 8) == 0 && layer ? layer[5] - '0' : 9;
 }
 
 /* The loss with element `at` of a tensor replaced. base: the batch before that. */
@@ -175,7 +180,8 @@ static inline double plain_loss_at(struct vj_weights *w, struct vj_tensor *tenso
     for (size_t i = 0; i < base->count; i++) {
         const char *scope = plain_scope(w, base, i);
         const size_t length = strlen(scope);
-        if (layer > 4 || strncmp(tensor->name, scope, length) != 0 || tensor->name[length] != '/') {
+        if (layer == 9 || !base->trail[i].features || strncmp(tensor->name, scope, length) != 0 ||
+            tensor->name[length] != '/') {
             changed.trail[i].features = base->trail[i].features;
             continue;
         }

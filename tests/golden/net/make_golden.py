@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Golden outputs of the network, computed by PyTorch in double precision from the unfolded formulas.
 
-Writes golden.h5 beside this file. Needs torch, numpy and h5py; the project's build and tests do not:
+Writes golden.h5 and, variant pw-jnd, pw_jnd.h5 beside this file, or those named as arguments. Needs torch, numpy and h5py; the project's build and tests do not:
 tests/host/test_net.c makes the same weights and patches from the same integer formulas
 (tests/host/net_formula.h) and compares layer by layer.
 
@@ -12,6 +12,7 @@ per layer with samples of the NHWC output at (7919 k + 13) mod count, and attrib
 sum_abs over all of it. Scores of a case: datasets quality [n, P], weight [n, P], score [n].
 """
 import os
+import sys
 
 import h5py
 import numpy as np
@@ -19,7 +20,7 @@ import torch
 import torch.nn.functional as F
 
 SAMPLES = 97
-CASES = {
+FILES = {"golden.h5": {
     "released_full": dict(variant="released", non_local="reshape", patch_size=128,
                           channels=(32, 64, 128, 256), patches=2, candidates=2),
     "figure_full": dict(variant="figure", non_local="reshape", patch_size=128,
@@ -30,7 +31,10 @@ CASES = {
                                  channels=(32, 16, 64, 20), patches=3, candidates=2),
     "released_tiny_reshape": dict(variant="released", non_local="reshape", patch_size=16,
                                   channels=(16, 16, 16, 16), patches=3, candidates=2),
-}
+}, "pw_jnd.h5": {
+    "pw_jnd_full": dict(variant="pw-jnd", patch_size=32, channels=(32, 64, 128, 256, 512), patches=2, candidates=2),
+    "pw_jnd_small": dict(variant="pw-jnd", patch_size=64, channels=(16, 32, 16, 48, 32), patches=2, candidates=1),
+}}
 
 
 def mix(x):
@@ -153,6 +157,24 @@ class Extractor:
         return flat
 
 
+class PwJnd(Extractor):
+    """Ten convolutions in five blocks (Liu et al. 2020), the last pooled map flattened in HWC order."""
+
+    def __call__(self, patch, record):
+        value = patch.astype(np.float32) * np.float32(1 / 255) - np.float32(0.5)
+        h = torch.from_numpy(value).double().permute(2, 0, 1)[None]
+        record("input", h.permute(0, 2, 3, 1))
+        for i, c in enumerate(self.case["channels"], 1):
+            for k in (1, 2):
+                h = F.relu(self.conv(h, f"conv{i}_{k}/", h.shape[1], c, 3))
+                record(f"conv{i}_{k}", h.permute(0, 2, 3, 1))
+            h = F.max_pool2d(h, 2)
+            record(f"pool{i}", h.permute(0, 2, 3, 1))
+        flat = h.permute(0, 2, 3, 1).reshape(-1)
+        record("features", flat)
+        return flat
+
+
 class Head:
     def __init__(self, scope, inputs):
         self.k1 = tensor(f"{scope}/block1/weights", (inputs, 512))
@@ -177,10 +199,12 @@ def write_layer(group, name, value):
 def write_case(out, case):
     size, patches, candidates = case["patch_size"], case["patches"], case["candidates"]
     for key in ("variant", "non_local"):
-        out.attrs[key] = case[key]
+        if key in case:
+            out.attrs[key] = case[key]
     for key in ("patch_size", "patches", "candidates", "channels"):
         out.attrs[key] = np.asarray(case[key], np.int64)
-    picture = Extractor("extract_feature", case)
+    sees_map = case["variant"] != "pw-jnd"
+    picture = (Extractor if sees_map else PwJnd)("extract_feature", case)
     jnd = Extractor("extract_jnd_feature", case) if case["variant"] == "released" else picture
 
     def features(extractor, name, patch):
@@ -191,14 +215,16 @@ def write_case(out, case):
         return np.repeat(patch, 3, axis=2)
 
     f_r = [features(picture, f"r{p}", pixels(0, p, size, 3)) for p in range(patches)]
-    f_j = [features(jnd, f"j{p}", replicated(pixels(1, p, size, 1))) for p in range(patches)]
+    if sees_map:
+        f_j = [features(jnd, f"j{p}", replicated(pixels(1, p, size, 1))) for p in range(patches)]
     quality, weight = Head("regressions", 3 * f_r[0].numel()), Head("weightings", 3 * f_r[0].numel())
     q, a = torch.zeros(candidates, patches).double(), torch.zeros(candidates, patches).double()
     for i in range(candidates):
         for p in range(patches):
             f_d = features(picture, f"d{i}_{p}", pixels(2 + i, p, size, 3))
             q[i, p] = quality(f_r[p], f_d, f_r[p] - f_d)
-            a[i, p] = F.relu(weight(f_r[p], f_d, f_d * f_j[p])) + 1e-6
+            third = f_d * f_j[p] if sees_map else f_r[p] - f_d
+            a[i, p] = F.relu(weight(f_r[p], f_d, third)) + 1e-6
     score = (q * a).sum(1) / a.sum(1)
     for name, value in (("quality", q), ("weight", a), ("score", score)):
         out.create_dataset(name, data=value.numpy().astype("<f4"))
@@ -206,12 +232,13 @@ def write_case(out, case):
 
 
 def main():
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden.h5")
     torch.set_num_threads(2)
-    with h5py.File(path, "w", libver="latest") as out, torch.no_grad():
-        for name, case in CASES.items():
-            write_case(out.create_group(name), case)
-    print(path, os.path.getsize(path), "bytes")
+    for file in sys.argv[1:] or FILES:
+        path = os.path.join(os.path.dirname(os.path.abspath(__file__)), file)
+        with h5py.File(path, "w", libver="latest") as out, torch.no_grad():
+            for name, case in FILES[file].items():
+                write_case(out.create_group(name), case)
+        print(path, os.path.getsize(path), "bytes")
 
 
 if __name__ == "__main__":

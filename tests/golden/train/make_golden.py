@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Golden gradients and training steps, computed by PyTorch in double precision.
 
-Writes golden.h5 beside this file. Needs torch, numpy and h5py; the project's build and tests do not.
+Writes golden.h5 and, variant pw-jnd, pw_jnd.h5 beside this file, or those named as arguments. Needs torch, numpy and h5py; the project's build and tests do not.
 tests/host/test_trainer.c reads it. The network is written from the specification, unfolded; its
 gradients are autograd's; Adam, the moving average, Philox4x32-10 and the dropout masks are written
 once more here, from their descriptions. Initial weights are those of tests/host/net_formula.h, the
@@ -30,7 +30,7 @@ the double one within 2e-5 of the norm of every gradient and moment.
 
 Step t of the run sees the pairs (k + t) mod pairs, k = 0 .. pairs - 1 - (t even).
 
-    make_golden.py [--check]    --check: also prints the distance of PyTorch's own float32 run
+    make_golden.py [--check] [FILE ...]    --check: also prints the distance of PyTorch's own float32 run
 """
 import os
 import sys
@@ -42,7 +42,7 @@ import torch.nn.functional as F
 
 SKETCH, SAMPLES, STEPS = 31, 8, 5
 TENSORFLOW = dict(beta_1=0.9, beta_2=0.999, epsilon=1e-8, average=0.9999)
-CASES = {
+FILES = {"golden.h5": {
     "figure_reshape": dict(variant="figure", non_local="reshape", patch_size=32, channels=(16, 32, 16, 24),
                            patches=2, references=2, pairs=4, keep=1.0, seed=1, data_seed=1014, gradient_step=1,
                            full=False, **TENSORFLOW),
@@ -57,7 +57,13 @@ CASES = {
     "released_transpose": dict(variant="released", non_local="transpose", patch_size=16,
                                channels=(32, 16, 16, 20), patches=3, references=2, pairs=4, keep=1.0, seed=4,
                                data_seed=1024, gradient_step=1, full=False, **TENSORFLOW),
-}
+}, "pw_jnd.h5": {
+    "pw_jnd": dict(variant="pw-jnd", patch_size=32, channels=(16, 16, 32, 16, 16), patches=2, references=2, pairs=4,
+                   keep=1.0, seed=5, data_seed=1031, gradient_step=1, full=False, **TENSORFLOW),
+    "pw_jnd_dropout": dict(variant="pw-jnd", patch_size=64, channels=(16, 16, 16, 16, 32), patches=2, references=2,
+                           pairs=3, keep=0.6, seed=6 * 2**32 + 1, data_seed=1042, gradient_step=4, full=False,
+                           beta_1=0.75, beta_2=0.984375, epsilon=2.0**-14, average=0.9999),
+}}
 
 
 # ---- initial weights: the integer formula of tests/host/net_formula.h ----
@@ -90,8 +96,16 @@ def initial(name, shape):
 
 def shapes(case):
     """Every tensor of the network, by the names and shapes in the specification."""
-    c1, c2, c3, c4 = case["channels"]
     out = {}
+    if case["variant"] == "pw-jnd":
+        ci = 3
+        for i, co in enumerate(case["channels"], 1):
+            for k in (1, 2):
+                out[f"extract_feature/conv{i}_{k}/weights"] = (3, 3, ci, co)
+                out[f"extract_feature/conv{i}_{k}/biases"] = (co,)
+                ci = co
+        return out | head_shapes(3 * (case["patch_size"] // 32) ** 2 * ci)
+    c1, c2, c3, c4 = case["channels"]
     for scope in ["extract_feature"] + ["extract_jnd_feature"] * (case["variant"] == "released"):
         for i, ci, co in ((1, 3, c1), (2, c1, c2), (3, c2, c3), (4, c3, c4)):
             out[f"{scope}/conv{i}/weights"] = (3, 3, ci, co)
@@ -106,6 +120,11 @@ def shapes(case):
     inputs = 3 * 2 * c4
     if case["variant"] == "released":
         inputs *= (case["patch_size"] // 16) ** 2
+    return out | head_shapes(inputs)
+
+
+def head_shapes(inputs):
+    out = {}
     for head in ("regressions", "weightings"):
         out[f"{head}/block1/weights"], out[f"{head}/block1/biases"] = (inputs, 512), (512,)
         out[f"{head}/block2/weights"], out[f"{head}/block2/biases"] = (512, 1), (1,)
@@ -153,7 +172,13 @@ def extract(w, scope, case, patches):
 
     value = patches.astype(np.float32) * np.float32(1 / 255) - np.float32(0.5)
     h = torch.from_numpy(np.broadcast_to(value, value.shape[:3] + (3,)).copy())
-    h = h.to(tensor("conv1/biases").dtype).permute(0, 3, 1, 2)
+    h = h.to(next(iter(w.values())).dtype).permute(0, 3, 1, 2)
+    if case["variant"] == "pw-jnd":
+        for i in range(1, 6):
+            for k in (1, 2):
+                h = torch.relu(convolution(h, f"conv{i}_{k}/weights", f"conv{i}_{k}/biases"))
+            h = F.max_pool2d(h, 2)
+        return h.permute(0, 2, 3, 1).reshape(len(h), -1)
     for i in (1, 2, 3):
         h = torch.relu(convolution(h, f"conv{i}/weights", f"conv{i}/biases"))
         at = f"conv{i}/ch_at/"
@@ -191,7 +216,6 @@ def forward(w, case, batch, step):
         return extract(w, scope, case, patches.reshape(-1, size, size, channels)).reshape(len(patches), p, -1)
 
     f_r = features("extract_feature", batch["r"], 3)[batch["reference"]]
-    f_j = features(jnd, batch["j"], 1)[batch["reference"]]
     f_d = features("extract_feature", batch["d"], 3)
 
     def head(scope, number, third):
@@ -201,7 +225,11 @@ def forward(w, case, batch, step):
         return (hidden @ w[f"{scope}/block2/weights"] + w[f"{scope}/block2/biases"]).reshape(pairs, p)
 
     q = head("regressions", 0, f_r - f_d)
-    before = head("weightings", 1, f_d * f_j)
+    if case["variant"] == "pw-jnd":
+        third = f_r - f_d
+    else:
+        third = f_d * features(jnd, batch["j"], 1)[batch["reference"]]
+    before = head("weightings", 1, third)
     a = torch.relu(before) + 1e-6
     logit = (q * a).sum(1) / a.sum(1)
     target, importance = (torch.from_numpy(batch[k]).to(logit.dtype) for k in ("target", "importance"))
@@ -303,7 +331,8 @@ def write_case(out, case, check):
     sets, losses, logits = train(w, case, batch, rates)
 
     for key in ("variant", "non_local"):
-        out.attrs[key] = case[key]
+        if key in case:
+            out.attrs[key] = case[key]
     for key in ("patch_size", "patches", "references", "pairs", "channels", "seed", "gradient_step"):
         out.attrs[key] = np.asarray(case[key], np.int64)
     for key in ("keep", "beta_1", "beta_2", "epsilon", "average"):
@@ -341,12 +370,13 @@ def write_case(out, case, check):
 
 
 def main():
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden.h5")
     torch.set_num_threads(1)
-    with h5py.File(path, "w", libver="latest") as out:
-        for name, case in CASES.items():
-            write_case(out.create_group(name), case, "--check" in sys.argv)
-    print(path, os.path.getsize(path), "bytes")
+    for file in [a for a in sys.argv[1:] if a != "--check"] or FILES:
+        path = os.path.join(os.path.dirname(os.path.abspath(__file__)), file)
+        with h5py.File(path, "w", libver="latest") as out:
+            for name, case in FILES[file].items():
+                write_case(out.create_group(name), case, "--check" in sys.argv)
+        print(path, os.path.getsize(path), "bytes")
 
 
 if __name__ == "__main__":
