@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* vpjnd import: a TensorFlow checkpoint of the VP-JND network becomes a weight file. */
+/*
+ * vpjnd import: a TensorFlow checkpoint of the VP-JND network, or a PyTorch file of ResJND, becomes
+ * a weight file.
+ */
 #include <argp.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -11,12 +14,14 @@
 
 #include "host/checkpoint.h"
 #include "host/commands.h"
+#include "host/pth.h"
+#include "host/resjnd.h"
 #include "host/weights.h"
 
 struct arguments {
     const char *prefix, *output;
     struct vj_checkpoint_import_options import;
-    bool list;
+    bool list, network_options; /* the latter: one that only VP-JND's network has */
 };
 
 enum { KEY_RAW = 256, KEY_POSITIVE_CLASS, KEY_PATCHES, KEY_PATCH_SIZE, KEY_LIST };
@@ -58,11 +63,13 @@ static enum vj_positive_class positive_class(const char *text, struct argp_state
 static void check(const struct arguments *a, struct argp_state *state)
 {
     if (!a->prefix)
-        argp_error(state, "say which checkpoint: the path in front of .index");
+        argp_error(state, "say which checkpoint: the path in front of .index, or a .pth file");
     else if (!a->list && !a->output)
         argp_error(state, "say where to write the weights: -o W.h5");
     else if (a->list && a->output)
         argp_error(state, "--list writes no weights; leave out -o or --list");
+    else if (a->network_options && vj_pth_is_name(a->prefix))
+        argp_error(state, "a PyTorch file holds ResJND, which takes no option but -o or --list");
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -73,15 +80,18 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->output = arg;
         return 0;
     case KEY_RAW:
-        a->import.raw = true;
+        a->import.raw = a->network_options = true;
         return 0;
     case KEY_POSITIVE_CLASS:
+        a->network_options = true;
         a->import.positive_class = positive_class(arg, state);
         return 0;
     case KEY_PATCHES:
+        a->network_options = true;
         a->import.patches = positive_number(arg, "--patches", state);
         return 0;
     case KEY_PATCH_SIZE:
+        a->network_options = true;
         a->import.patch_size = positive_number(arg, "--patch-size", state);
         return 0;
     case KEY_LIST:
@@ -103,18 +113,24 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
     .options = options,
     .parser = parse,
-    .args_doc = "PREFIX",
+    .args_doc = "PREFIX\nFILE.pth",
     .doc = "Turns a TensorFlow checkpoint of the VP-JND network into a weight file. PREFIX is the "
            "path in front of \".index\" and \".data-00000-of-00001\"; both files must be there "
            "(for --list the index will do). The checksums of the index and of every tensor taken "
-           "are verified.\v"
+           "are verified.\n"
+           "\n"
+           "FILE.pth (or .pt), as torch.save() writes it, becomes a weight file of pixel-JND model "
+           "resjnd24. It must hold ResJND's four kernels, told by their shapes, and nothing else; "
+           "nothing in it is executed.\v"
            "The released checkpoint is logs/best_model.ckpt of github.com/SYSU-Video/VP-JND. Its "
            "data shard (1.6 GB) is on Git LFS: a clone made without Git LFS has a text file of a "
-           "few lines in its place.\n"
+           "few lines in its place. ResJND's weights are with its authors and carry no licence, so "
+           "they come from your own copy.\n"
            "\n"
            "Examples:\n"
            "  vpjnd import logs/best_model.ckpt -o released.h5\n"
-           "  vpjnd import logs/best_model.ckpt --list",
+           "  vpjnd import logs/best_model.ckpt --list\n"
+           "  vpjnd import resjnd.pth -o resjnd.h5",
 };
 
 static void print_entry(const struct vj_checkpoint_entry *e, int name_width)
@@ -163,13 +179,45 @@ static int import(const struct arguments *a, struct vj_error *err)
     return ret;
 }
 
+static int list_pth(const char *path, struct vj_error *err)
+{
+    struct vj_pth pth = {0};
+    int ret = vj_pth_open(&pth, path, err);
+    if (ret == 0)
+        printf("# %zu tensors, sha256 %s\n# name shape\n", pth.count, pth.sha256);
+    for (size_t i = 0; ret == 0 && i < pth.count; i++) {
+        const struct vj_pth_tensor *t = &pth.tensor[i];
+        printf("%s [", t->name);
+        for (int d = 0; d < t->rank; d++)
+            printf("%s%zu", d ? ", " : "", t->shape[d]);
+        printf("]\n");
+    }
+    vj_pth_close(&pth);
+    return ret;
+}
+
+static int import_pth(const struct arguments *a, struct vj_error *err)
+{
+    struct vj_resjnd_file file = {0};
+    int ret = vj_resjnd_import(&file, a->prefix, err);
+    if (ret == 0)
+        ret = vj_resjnd_file_write(&file, a->output, err);
+    if (ret == 0)
+        printf("%s: ResJND, %zu channels, from %s, sha256 %.16s...\n", a->output, file.width,
+               file.source, file.weights.sha256);
+    vj_resjnd_file_free(&file);
+    return ret;
+}
+
 int vj_cmd_import(int argc, char **argv)
 {
     struct arguments a = {.prefix = NULL};
     argp_parse(&argp, argc, argv, 0, NULL, &a);
 
     struct vj_error err = {0};
-    int ret = a.list ? list(a.prefix, &err) : import(&a, &err);
+    bool pth = vj_pth_is_name(a.prefix);
+    int ret = a.list ? (pth ? list_pth(a.prefix, &err) : list(a.prefix, &err))
+                     : (pth ? import_pth(&a, &err) : import(&a, &err));
     if (ret == 0)
         return VJ_EXIT_OK;
     fprintf(stderr, "vpjnd: %s\n", err.text);

@@ -26,7 +26,8 @@ enum output { OUTPUT_HDF5, OUTPUT_PNG };
 
 struct arguments {
     const struct vj_jnd_model *model;
-    const char *variant_name;
+    struct vj_jnd_model *loaded; /* the model with its weights, owned */
+    const char *variant_name, *weights;
     size_t variant;
     enum vj_jnd_scale scale;
     bool scale_given, stages, list;
@@ -46,11 +47,13 @@ struct work {
     struct vj_jnd_workspace *ws;
 };
 
-enum { KEY_VARIANT = 256, KEY_SCALE, KEY_THREADS, KEY_STAGES, KEY_LIST, KEY_ALPHA };
+enum { KEY_VARIANT = 256, KEY_SCALE, KEY_THREADS, KEY_STAGES, KEY_LIST, KEY_ALPHA, KEY_WEIGHTS };
 
 static const struct argp_option options[] = {
     {"model", 'm', "NAME", 0, "pixel-JND model; --list tells all [epc17]", 0},
     {"variant", KEY_VARIANT, "NAME", 0, "variant of the model [its first]", 0},
+    {"weights", KEY_WEIGHTS, "FILE.h5", 0,
+     "weights of a model that needs them (resjnd24), as `vpjnd import` writes them", 0},
     {"scale", KEY_SCALE, "NAME", 0,
      "PNG only: minmax (stretched to 0..255), max (times 255/maximum), none (clamped) [minmax]", 0},
     {"threads", KEY_THREADS, "N", 0, "threads; the map does not depend on them [all processors]",
@@ -137,6 +140,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case KEY_VARIANT:
         a->variant_name = arg;
         return 0;
+    case KEY_WEIGHTS:
+        a->weights = arg;
+        return 0;
     case KEY_SCALE:
         if (vj_jnd_scale_parse(&a->scale, arg, &err))
             argp_error(state, "--scale: %s", err.text);
@@ -187,6 +193,8 @@ static void list_models(void)
         printf("%s\n  %s\n  variants:", vj_jnd_models[m]->name, vj_jnd_models[m]->reference);
         for (size_t v = 0; vj_jnd_models[m]->variants[v]; v++)
             printf(" %s%s", vj_jnd_models[m]->variants[v], v ? "" : " (default)");
+        if (vj_jnd_models[m]->needs_weights)
+            printf("\n  weights: your own, see `vpjnd import --help`");
         printf("\n  stages:");
         for (size_t s = 0; vj_jnd_models[m]->stages[s].name; s++)
             printf(" %s", vj_jnd_models[m]->stages[s].name);
@@ -226,6 +234,16 @@ static int take_memory(const struct arguments *a, struct work *w, struct vj_erro
     return vj_jnd_workspace_create(&w->ws, bytes, a->threads, err);
 }
 
+static int load_weights(struct arguments *a, struct vj_error *err)
+{
+    if (!a->model->needs_weights && !a->weights)
+        return 0;
+    int r = vj_jnd_load(&a->loaded, a->model, a->weights ? a->weights : "", err);
+    if (!r)
+        a->model = a->loaded;
+    return r;
+}
+
 static int compute(const struct arguments *a, struct work *w, struct vj_error *err)
 {
     int r = take_memory(a, w, err);
@@ -240,6 +258,7 @@ static int compute(const struct arguments *a, struct work *w, struct vj_error *e
         .height = w->img.height,
         .cb = w->cb,
         .cr = w->cr,
+        .picture = &w->img,
         .variant = a->variant,
         .map = w->map,
         .stages = a->stages ? w->stages : NULL,
@@ -348,6 +367,8 @@ static int write_attributes(hid_t file, const struct arguments *a, const struct 
     int r = 0;
     for (size_t i = 0; !r && i < sizeof(texts) / sizeof(texts[0]); i++)
         r = vj_h5_write_text(file, texts[i].name, texts[i].text, err);
+    if (!r && a->model->weights_sha256)
+        r = vj_h5_write_text(file, "weights_sha256", a->model->weights_sha256, err);
     if (!r)
         r = vj_h5_write_int(file, "schema_version", 2, err);
     if (!r)
@@ -404,7 +425,9 @@ int vj_cmd_map(int argc, char **argv)
         return VJ_EXIT_OK;
     }
     struct work w = {0};
-    int r = vj_image_read(&w.img, a.image, &a.read, &err);
+    int r = load_weights(&a, &err);
+    if (!r)
+        r = vj_image_read(&w.img, a.image, &a.read, &err);
     if (!r) {
         r = compute(&a, &w, &err);
         if (r)
@@ -415,5 +438,6 @@ int vj_cmd_map(int argc, char **argv)
     if (r)
         fprintf(stderr, "vpjnd: %s\n", err.text);
     release(&w);
+    vj_jnd_unload(a.loaded);
     return r ? VJ_EXIT_SOME_FAILED : VJ_EXIT_OK;
 }

@@ -354,10 +354,17 @@ static const struct {
     const char *name;
     enum attribute_kind kind;
 } predictor_attributes[] = {
-    {"weights_sha256", TEXT}, {"file_sha256", TEXT}, {"variant", TEXT},
-    {"positive_class", TEXT}, {"search", TEXT},      {"jnd_model", TEXT},
-    {"jnd_variant", TEXT},    {"patches", INTEGER},  {"patch_size", INTEGER},
+    {"weights_sha256", TEXT},
+    {"file_sha256", TEXT},
+    {"variant", TEXT},
+    {"positive_class", TEXT},
+    {"search", TEXT},
+    {"jnd_model", TEXT},
+    {"jnd_variant", TEXT},
+    {"patches", INTEGER},
+    {"patch_size", INTEGER},
     {"tolerance", REAL},
+    {"jnd_weights_sha256", TEXT},
 };
 enum { PREDICTOR_ATTRIBUTES = sizeof(predictor_attributes) / sizeof(predictor_attributes[0]) };
 

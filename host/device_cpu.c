@@ -331,12 +331,14 @@ static int cpu_jnd_maps(void *state, int slot, struct vj_error *err)
     const struct vj_device_plan *plan = &cpu->plan;
     if (plan->jnd_count == 0)
         return 0;
-    vj_jnd_luma(plan->jnd_from_anchor ? &cpu->reference : &cpu->source, cpu->jnd_luma);
+    const struct vj_image *from = plan->jnd_from_anchor ? &cpu->reference : &cpu->source;
+    vj_jnd_luma(from, cpu->jnd_luma);
     int r = 0;
     for (size_t i = 0; !r && i < plan->jnd_count; i++) {
         struct vj_jnd_job job = {.luma = cpu->jnd_luma,
                                  .width = cpu->width,
                                  .height = cpu->height,
+                                 .picture = from,
                                  .variant = plan->jnd[i].variant,
                                  .map = cpu->map[i]};
         r = vj_jnd_run(plan->jnd[i].model, &job, cpu->jnd_workspace, err);

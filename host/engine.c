@@ -26,9 +26,25 @@ int vj_engine_threads(int threads)
 
 /* ---- opening ---- */
 
-static int add_map(struct vj_device_plan *plan, const struct vj_jnd_model *model, size_t variant,
+/* The model as it runs: with its weights, where it has some; these are read once. */
+static int load_model(struct vj_engine *engine, const struct vj_jnd_model **model,
+                      struct vj_error *err)
+{
+    if (!(*model)->needs_weights)
+        return 0;
+    int r =
+        engine->loaded ? 0 : vj_jnd_load(&engine->loaded, *model, engine->config.jnd_weights, err);
+    *model = engine->loaded;
+    return r;
+}
+
+static int add_map(struct vj_engine *engine, const struct vj_jnd_model *model, size_t variant,
                    int *index, struct vj_error *err)
 {
+    struct vj_device_plan *plan = &engine->plan;
+    int r = load_model(engine, &model, err);
+    if (r)
+        return r;
     for (size_t i = 0; i < plan->jnd_count; i++)
         if (plan->jnd[i].model == model && plan->jnd[i].variant == variant) {
             *index = (int)i;
@@ -49,7 +65,7 @@ static int plan_maps(struct vj_engine *engine, struct vj_error *err)
         struct vj_predictor *p = &engine->predictors->list[i];
         if (p->kind != VJ_PREDICTOR_PIXEL)
             continue;
-        int r = add_map(plan, p->jnd_model, p->jnd_variant, &p->jnd, err);
+        int r = add_map(engine, p->jnd_model, p->jnd_variant, &p->jnd, err);
         if (r)
             return r;
         plan->jnd_share[p->jnd] = true;
@@ -62,7 +78,7 @@ static int plan_maps(struct vj_engine *engine, struct vj_error *err)
         return vj_fail_prefix(err, "option jnd_model");
     int r = vj_jnd_variant_find(&variant, model, c->jnd_variant[0] ? c->jnd_variant : NULL, err);
     return r ? vj_fail_prefix(err, "option jnd_variant")
-             : add_map(plan, model, variant, &plan->net_jnd, err);
+             : add_map(engine, model, variant, &plan->net_jnd, err);
 }
 
 static int plan_quality(struct vj_engine *engine, struct vj_error *err)
@@ -226,6 +242,7 @@ void vj_engine_close(struct vj_engine *engine)
     }
     free(engine->passage);
     free(engine->weights);
+    vj_jnd_unload(engine->loaded);
     *engine = (struct vj_engine){0};
 }
 

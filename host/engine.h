@@ -68,6 +68,7 @@ struct vj_engine {
     struct vj_config config; /* copy */
     struct vj_predictors *predictors;
     struct vj_device_plan plan; /* threads, patches etc. as in force */
+    struct vj_jnd_model *loaded; /* the pixel-JND model that needs weights, where one is used */
     struct vj_device device;
     char device_note[256]; /* why `auto` did not take the GPU, or empty */
     struct vj_search_options search;

@@ -192,5 +192,6 @@ extern const struct vj_jnd_model vj_jnd_liu10;
 extern const struct vj_jnd_model vj_jnd_fep13;
 extern const struct vj_jnd_model vj_jnd_epc17;
 extern const struct vj_jnd_model vj_jnd_klt22;
+extern const struct vj_jnd_model vj_jnd_resjnd24;
 
 #endif

@@ -11,11 +11,12 @@
 #include "host/checked.h"
 #include "host/jnd_blocks.h"
 #include "host/jpeg_model.h"
+#include "host/resjnd.h"
 #include "host/simd.h"
 
 const struct vj_jnd_model *const vj_jnd_models[] = {
-    &vj_jnd_chou95, &vj_jnd_yang05, &vj_jnd_liu10, &vj_jnd_fep13,
-    &vj_jnd_epc17,  &vj_jnd_klt22,  NULL};
+    &vj_jnd_chou95, &vj_jnd_yang05, &vj_jnd_liu10,    &vj_jnd_fep13,
+    &vj_jnd_epc17,  &vj_jnd_klt22,  &vj_jnd_resjnd24, NULL};
 
 static const char *const scale_names[] = {"minmax", "max", "none", NULL};
 
@@ -38,6 +39,49 @@ const struct vj_jnd_model *vj_jnd_find(const char *name, struct vj_error *err)
     }
     vj_fail(err, -EINVAL, "unknown pixel-JND model \"%s\"; known models: %s", name, known);
     return NULL;
+}
+
+static int need_weights(const struct vj_jnd_model *model, struct vj_error *err)
+{
+    return vj_fail(err, -EINVAL,
+                   "pixel-JND model %s needs its authors' weights, which nobody may pass on: turn "
+                   "your copy into a weight file with `vpjnd import FILE.pth -o FILE.h5`, and name "
+                   "that (--weights of `vpjnd map`, else option jnd_weights)",
+                   model->name);
+}
+
+int vj_jnd_load(struct vj_jnd_model **loaded, const struct vj_jnd_model *model, const char *path,
+                struct vj_error *err)
+{
+    struct vj_resjnd_file file = {0};
+    *loaded = NULL;
+    if (!model->needs_weights)
+        return vj_fail(err, -EINVAL, "pixel-JND model %s has no weights; leave the file out",
+                       model->name);
+    if (!*path)
+        return need_weights(model, err);
+    struct vj_jnd_model *copy = vj_calloc(1, sizeof(*copy));
+    int r = copy ? vj_resjnd_file_read(&file, path, err) : vj_fail(err, -ENOMEM, "out of memory");
+    if (!r) {
+        *copy = *model;
+        r = vj_resjnd_create(&copy->net, &file, err);
+    }
+    vj_resjnd_file_free(&file);
+    if (r) {
+        free(copy);
+        return r;
+    }
+    copy->weights_sha256 = vj_resjnd_sha256(copy->net);
+    *loaded = copy;
+    return 0;
+}
+
+void vj_jnd_unload(struct vj_jnd_model *loaded)
+{
+    if (!loaded)
+        return;
+    vj_resjnd_free(loaded->net);
+    free(loaded);
 }
 
 /* Index of `name` in a NULL-terminated list, or -1 with the list written to `known`. */
@@ -153,6 +197,8 @@ void vj_jnd_chroma(const struct vj_image *img, uint8_t *cb, uint8_t *cr)
 size_t vj_jnd_workspace_bytes(const struct vj_jnd_model *model, size_t width, size_t height,
                               int threads)
 {
+    if (model->needs_weights) /* without them, vj_jnd_run() says what is missing */
+        return model->net ? vj_resjnd_workspace(model->net, width, threads) : 1;
     return model->workspace(width, height, threads);
 }
 
@@ -225,7 +271,9 @@ int vj_jnd_run(const struct vj_jnd_model *model, const struct vj_jnd_job *job,
     if (job->variant >= count_names(model->variants))
         return vj_fail(err, -EINVAL, "pixel-JND model %s has no variant number %zu", model->name,
                        job->variant);
-    size_t bytes = model->workspace(job->width, job->height, ws->threads);
+    if (model->needs_weights && !model->net)
+        return need_weights(model, err);
+    size_t bytes = vj_jnd_workspace_bytes(model, job->width, job->height, ws->threads);
     if (bytes == 0 || bytes > ws->size)
         return vj_fail(
             err, -ENOBUFS,
@@ -234,7 +282,7 @@ int vj_jnd_run(const struct vj_jnd_model *model, const struct vj_jnd_job *job,
             job->width, job->height, model->name, bytes, ws->size);
     clear_stages(model, job);
     ws->arena.used = 0;
-    return model->compute(job, ws, err);
+    return model->net ? vj_resjnd_map(model->net, job, ws, err) : model->compute(job, ws, err);
 }
 
 int vj_jnd_compute(const char *model_name, const char *variant, const struct vj_image *img,
@@ -243,7 +291,8 @@ int vj_jnd_compute(const char *model_name, const char *variant, const struct vj_
     const struct vj_jnd_model *model = vj_jnd_find(model_name, err);
     if (!model)
         return -EINVAL;
-    struct vj_jnd_job job = {.width = img->width, .height = img->height, .map = map};
+    struct vj_jnd_job job = {
+        .width = img->width, .height = img->height, .picture = img, .map = map};
     int rc = vj_jnd_variant_find(&job.variant, model, variant, err);
     if (rc)
         return rc;

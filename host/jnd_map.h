@@ -2,9 +2,9 @@
 /*
  * Pixel-wise just noticeable difference: one visibility threshold per pixel, in grey levels.
  *
- * A model is one entry of a registry: chou95, yang05, liu10, fep13, epc17, klt22. Where a paper and
- * its authors' public code part, the model has two variants, `authors` and `paper`; the first one
- * listed is the default.
+ * A model is one entry of a registry: chou95, yang05, liu10, fep13, epc17, klt22, resjnd24. Where a
+ * paper and its authors' public code part, the model has two variants, `authors` and `paper`; the
+ * first one listed is the default.
  *
  * Precision: sums over pixels, gradients, orientation bins, counts, patch distances and the total
  * variation of liu10 are exact integers; the edge detector, the prediction of fep13 and the
@@ -16,6 +16,7 @@
 #ifndef VJ_HOST_JND_MAP_H
 #define VJ_HOST_JND_MAP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,7 @@
 
 /* Memory and threads for maps, taken once and used for any number of pictures, one at a time. */
 struct vj_jnd_workspace;
+struct vj_resjnd;
 
 /* One map to compute. All pointers belong to the caller. */
 struct vj_jnd_job {
@@ -34,6 +36,8 @@ struct vj_jnd_job {
      * chroma) are all zeros without.
      */
     const uint8_t *cb, *cr;
+    /* The picture itself, of that size, for models that have weights; others do not look at it. */
+    const struct vj_image *picture;
     size_t variant; /* index into the model's `variants` */
     float *map;     /* out: height x width, grey levels */
     /*
@@ -66,6 +70,13 @@ struct vj_jnd_model {
     const char *const *variants;            /* NULL-terminated; the first is the default */
     const struct vj_jnd_stage_info *stages; /* intermediate results; the last has no name */
     size_t min_side;                        /* smallest width and height, >= 1 */
+    /*
+     * Models whose network's weights the user brings: they work only as a copy from vj_jnd_load(),
+     * and then the network does what workspace and compute do for the others (host/resjnd.h).
+     */
+    bool needs_weights;
+    struct vj_resjnd *net;      /* of such a copy, owned; else NULL */
+    const char *weights_sha256; /* of such a copy: hex digits, within net; else NULL */
     /* Bytes of scratch memory for one picture; 0 when the number does not fit a size_t. */
     size_t (*workspace)(size_t width, size_t height, int threads);
     /* Called through vj_jnd_run(), which has checked the job. */
@@ -77,6 +88,15 @@ extern const struct vj_jnd_model *const vj_jnd_models[];
 
 /* Model by name, or NULL with an error that lists the known names. */
 const struct vj_jnd_model *vj_jnd_find(const char *name, struct vj_error *err);
+
+/*
+ * A working copy of a model that needs weights.
+ * loaded: out; owned by the caller, vj_jnd_unload(); must outlive every job and plan it is in
+ * path:   weight file that `vpjnd import` wrote; "" is an error that says how to get one
+ */
+int vj_jnd_load(struct vj_jnd_model **loaded, const struct vj_jnd_model *model, const char *path,
+                struct vj_error *err);
+void vj_jnd_unload(struct vj_jnd_model *loaded); /* NULL is harmless */
 
 /*
  * Index of a model's variant. name: NULL means the default.
@@ -130,7 +150,8 @@ void vj_jnd_workspace_free(struct vj_jnd_workspace *ws);
 
 /*
  * Computes one map without taking memory. One workspace serves one call at a time.
- * -EINVAL: picture below the model's min_side, above 2^32 - 1 pixels, or no such variant;
+ * -EINVAL: picture below the model's min_side, above 2^32 - 1 pixels, no such variant, or the model
+ * needs weights that are not loaded;
  * -ENOBUFS: the workspace is too small for this picture.
  */
 int vj_jnd_run(const struct vj_jnd_model *model, const struct vj_jnd_job *job,

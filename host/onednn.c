@@ -296,7 +296,7 @@ static dnnl_status_t make_conv(struct vj_dnn_op *op, const struct vj_dnn_conv *c
                                const dnnl_dims_t src_dims, const dnnl_dims_t weight_dims,
                                const dnnl_dims_t dst_dims)
 {
-    const dnnl_dim_t pad = (dnnl_dim_t)conv->kernel / 2;
+    const dnnl_dim_t pad = conv->valid ? 0 : (dnnl_dim_t)conv->kernel / 2;
     const dnnl_dims_t padding = {pad, pad};
     struct vj_md src = {0}, weights = {0}, bias = {0}, dst = {0};
     dnnl_primitive_attr_t attr = NULL;
@@ -348,7 +348,9 @@ int vj_dnn_conv_prepare(struct vj_dnn_op **op, struct vj_dnn *dnn, const struct 
     const dnnl_dim_t n = (dnnl_dim_t)conv->batch, h = (dnnl_dim_t)conv->height;
     const dnnl_dim_t w = (dnnl_dim_t)conv->width, k = (dnnl_dim_t)conv->kernel;
     const dnnl_dim_t ci = (dnnl_dim_t)conv->in, co = (dnnl_dim_t)conv->out;
-    const dnnl_dims_t src = {n, ci, h, w}, weights = {co, ci, k, k}, dst = {n, co, h, w};
+    const dnnl_dim_t lost = conv->valid ? k - 1 : 0;
+    const dnnl_dims_t src = {n, ci, h, w}, weights = {co, ci, k, k};
+    const dnnl_dims_t dst = {n, co, h - lost, w - lost};
     struct vj_dnn_op *o = new_op(dnn, conv->name);
     *op = NULL;
     if (!o)

@@ -30,13 +30,14 @@ struct vj_dnn;      /* an engine */
 struct vj_dnn_op;   /* a prepared operation */
 struct vj_dnn_call; /* an operation bound to buffers */
 
-/* A convolution of stride 1 that keeps height and width. */
+/* A convolution of stride 1. */
 struct vj_dnn_conv {
     const char *name; /* for error texts; borrowed by the operation, so a constant */
     size_t batch, height, width;
     size_t in, out; /* channels */
     size_t kernel;  /* odd side of the kernel: 1, 3 */
     bool relu;      /* max(0, x) behind the bias */
+    bool valid;     /* no zeros around: height and width shrink by kernel - 1; else they are kept */
     size_t src_block, dst_block;
 };
 

@@ -94,6 +94,8 @@ const struct vj_option vj_options[] = {
     STRING(jnd_model, "epc17", true, BOTH,
            "pixel-JND model that feeds the network; `vpjnd map --list`"),
     STRING(jnd_variant, "", true, BOTH, "its variant; empty = the model's default"),
+    STRING(jnd_weights, "", true, BOTH,
+           "weight file of pixel-JND model resjnd24, wherever the run uses it; `vpjnd import`"),
     CHOICE(jnd_scale, "minmax", "minmax,max,none", true, BOTH, "how the map becomes 8-bit"),
     CHOICE(positions, "uniform", "uniform,even", true, BOTH,
            "of patches: drawn independently, or covering the picture evenly from a random start"),

@@ -52,6 +52,7 @@ struct vj_config {
     uint64_t seed;
     char jnd_model[32];
     char jnd_variant[32];
+    char jnd_weights[1024];
     int jnd_scale;
     int positions; /* 0 uniform, 1 even */
     int jnd_patches;

@@ -462,6 +462,15 @@ static int write_weights(struct vj_results *results, const struct vj_engine *eng
     return r;
 }
 
+/* Of maps whose model the user's own weights make. */
+static int write_jnd_weights(struct vj_results *results, const struct vj_jnd_model *model,
+                             const char *group, struct vj_error *err)
+{
+    return model->weights_sha256 ? vj_results_set_text(results, group, "jnd_weights_sha256",
+                                                       model->weights_sha256, err)
+                                 : 0;
+}
+
 static int write_network(struct vj_results *results, const struct vj_engine *engine,
                          const struct vj_predictor *p, const char *group, struct vj_error *err)
 {
@@ -481,6 +490,8 @@ static int write_network(struct vj_results *results, const struct vj_engine *eng
     if (!r)
         r = vj_results_set_text(results, group, "jnd_variant", jnd->model->variants[jnd->variant],
                                 err);
+    if (!r)
+        r = write_jnd_weights(results, jnd->model, group, err);
     if (!r)
         r = vj_results_set_int(results, group, "patches", engine->plan.patches, err);
     if (!r)
@@ -504,6 +515,8 @@ static int write_predictor(struct vj_results *results, const struct vj_engine *e
     if (!r && p->kind == VJ_PREDICTOR_PIXEL)
         r = vj_results_set_text(results, group, "variant", p->jnd_model->variants[p->jnd_variant],
                                 err);
+    if (!r && p->kind == VJ_PREDICTOR_PIXEL)
+        r = write_jnd_weights(results, engine->plan.jnd[p->jnd].model, group, err);
     if (!r && p->kind == VJ_PREDICTOR_EXTERNAL)
         r = vj_results_set_text(results, group, "file_sha256", p->external.sha256, err);
     if (!r && vj_predictor_is_network(p))
@@ -751,6 +764,15 @@ static int match_fold_weights(struct vj_results *results, const struct vj_engine
     return r;
 }
 
+/* The pixel-JND model that a predictor's scores come from, or NULL. */
+static const struct vj_jnd_model *map_model(const struct vj_engine *engine,
+                                            const struct vj_predictor *p)
+{
+    if (p->kind == VJ_PREDICTOR_PIXEL)
+        return engine->plan.jnd[p->jnd].model;
+    return vj_predictor_is_network(p) ? engine->plan.jnd[engine->plan.net_jnd].model : NULL;
+}
+
 int vj_schema_match(struct vj_results *results, const struct vj_engine *engine,
                     const struct vj_image_list *images, const struct vj_run_facts *facts,
                     struct vj_error *err)
@@ -771,6 +793,9 @@ int vj_schema_match(struct vj_results *results, const struct vj_engine *engine,
             r = match_fold_weights(results, engine, p, group, err);
         if (p->kind == VJ_PREDICTOR_EXTERNAL)
             r = match_text(results, group, "file_sha256", p->external.sha256, err);
+        const struct vj_jnd_model *model = map_model(engine, p);
+        if (!r && model && model->weights_sha256)
+            r = match_text(results, group, "jnd_weights_sha256", model->weights_sha256, err);
     }
     if (!r)
         r = match_device(results, engine, err);

@@ -42,6 +42,7 @@ struct vj_train_pictures {
     enum vj_subsampling sampling;
     bool map_from_anchor;
     const struct vj_jnd_model *model;
+    struct vj_jnd_model *loaded; /* the same, owned, where it has weights */
     size_t variant;
     enum vj_jnd_scale scale;
     int jnd; /* of the data set's own labels */
@@ -65,6 +66,12 @@ static int find_model(struct vj_train_pictures *p, const struct vj_config *c, st
     int r = vj_jnd_variant_find(&p->variant, p->model, variant, err);
     if (r)
         return vj_fail_prefix(err, "option jnd_variant");
+    if (p->model->needs_weights) {
+        r = vj_jnd_load(&p->loaded, p->model, c->jnd_weights, err);
+        if (r)
+            return r;
+        p->model = p->loaded;
+    }
     for (size_t i = 0; i < p->list->count; i++) {
         const struct vj_train_picture *picture = &p->list->picture[i];
         size_t side = picture->width < picture->height ? picture->width : picture->height;
@@ -165,6 +172,7 @@ void vj_train_pictures_close(struct vj_train_pictures *p)
         vj_jpeg_scratch_free(p->scratch[t].jpeg);
         free(p->scratch[t].grey);
     }
+    vj_jnd_unload(p->loaded);
     free(p->entry);
     free(p->scratch);
     free(p);
@@ -245,6 +253,7 @@ static int make_map(const struct vj_train_pictures *p, const struct vj_image *im
         const struct vj_jnd_job job = {.luma = luma,
                                        .width = img->width,
                                        .height = img->height,
+                                       .picture = img,
                                        .variant = p->variant,
                                        .map = map};
         vj_jnd_luma(img, luma);

@@ -115,6 +115,8 @@ int main(int argc, char **argv)
     printf("%zux%zu\n%-8s %-8s %7s %10s %8s %9s %10s %8s\n", width, height, "model", "variant",
            "threads", "median ms", "best ms", "maps/s", "ns/pixel", "MiB");
     for (size_t m = 0; vj_jnd_models[m]; m++) {
+        if (vj_jnd_models[m]->needs_weights)
+            continue;
         if (only && strcmp(only, vj_jnd_models[m]->name) != 0)
             continue;
         if (measure_model(vj_jnd_models[m], luma, width, height, (double)seconds, map, &err)) {
