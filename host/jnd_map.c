@@ -44,8 +44,9 @@ const struct vj_jnd_model *vj_jnd_find(const char *name, struct vj_error *err)
 static int need_weights(const struct vj_jnd_model *model, struct vj_error *err)
 {
     return vj_fail(err, -EINVAL,
-                   "pixel-JND model %s needs its authors' weights, which nobody may pass on: turn "
-                   "your copy into a weight file with `vpjnd import FILE.pth -o FILE.h5`, and name "
+                   "pixel-JND model %s needs its authors' weights, which carry no licence and are "
+                   "not part of this program: turn your copy into a weight file with `vpjnd import "
+                   "FILE.pth -o FILE.h5`, and name "
                    "that (--weights of `vpjnd map`, else option jnd_weights)",
                    model->name);
 }

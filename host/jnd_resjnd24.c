@@ -150,17 +150,18 @@ static float *take_tile(struct vj_jnd_arena *arena, size_t side, size_t channels
     return vj_jnd_take(arena, side * side * channels, sizeof(float));
 }
 
-/* Widths that overflow are noticed by the arena: a row is at most 2^32 pixels x 1024 channels. */
+/* Lays the memory out, or counts it; a width that overflows is noticed either way. */
 static void take(struct map *m, struct vj_jnd_arena *arena, size_t width)
 {
     size_t channels = m->net->width < 3 ? 3 : m->net->width; /* tiles hold pictures, too */
     m->width = width;
     m->channels = m->net->width;
-    if (!vj_size_mul(width, m->channels * sizeof(float), &m->row)) {
+    size_t bytes;
+    if (!vj_size_mul(width, m->channels * sizeof(float), &bytes)) {
         arena->used = SIZE_MAX;
         return;
     }
-    m->row = width * m->channels;
+    m->row = bytes / sizeof(float);
     m->stripe = take_rows(arena, m, ROWS);
     m->next = take_rows(arena, m, ROWS);
     m->kept = take_rows(arena, m, (VJ_RESJND_RECURSIONS + 1) * KEPT);

@@ -76,7 +76,7 @@ void vj_resjnd_free(struct vj_resjnd *net);
 const char *vj_resjnd_sha256(const struct vj_resjnd *net); /* hex; of the tensors */
 
 /*
- * Bytes of workspace for pictures of this width: about 1.1 KiB W for each of its pixels, whatever
+ * Bytes of workspace for pictures of this width: about 1 KiB W for each of its pixels, whatever
  * the height. 0 when the number does not fit a size_t.
  */
 size_t vj_resjnd_workspace(const struct vj_resjnd *net, size_t width, int threads);

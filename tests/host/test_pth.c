@@ -27,7 +27,7 @@ static void add(struct bytes *b, const void *data, size_t size)
 static void add_number(struct bytes *b, uint64_t value, int bytes)
 {
     for (int i = 0; i < bytes; i++)
-        add(b, &(unsigned char){(unsigned char)(value >> (8 * i))}, 1);
+        add(b, &(unsigned char){i < 8 ? (unsigned char)(value >> (8 * i)) : 0}, 1);
 }
 
 static void set_number(struct bytes *b, size_t at, uint64_t value, int bytes)
@@ -177,7 +177,8 @@ static void write_pickle(struct bytes *b, const struct tensor *t)
     }
     add(b,
         "\x89"
-        "ccollections\nOrderedDict\n)RtRs.", 32);
+        "ccollections\nOrderedDict\n)RtRs.",
+        32);
 }
 
 static const struct tensor good = {.storage = "torch\nFloatStorage\n",

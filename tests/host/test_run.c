@@ -10,6 +10,7 @@
 #include "host/jpeg_plan.h"
 #include "host/patch_place.h"
 #include "host/predictors.h"
+#include "host/resjnd.h"
 #include "host/schema.h"
 #include "host/ssimulacra2.h"
 
@@ -587,6 +588,26 @@ static void ssimulacra2_is_a_column_and_a_predictor_when_asked_for(void **state)
     }
 }
 
+static void the_weights_of_a_map_are_recorded_with_its_predictor(void **state)
+{
+    (void)state;
+    char path[4096], pair[4200], *text = NULL;
+    struct vj_error err = {0};
+    struct vj_resjnd_file file = {0};
+    in_folder(path, "resjnd.h5");
+    snprintf(pair, sizeof(pair), "jnd_weights=%s", path);
+    assert_int_equal(vj_resjnd_import(&file, VJ_TEST_GOLDEN "/resjnd/net.pth", &err), 0);
+    assert_int_equal(vj_resjnd_file_write(&file, path, &err), 0);
+    const char *pairs[] = {pair, "qf_first=40", "qf_last=42", NULL};
+    struct vj_results *r = open_run("maps.h5", "constant,pixel-resjnd24:0.1", pairs);
+    assert_int_equal(
+        vj_results_get_text(r, "/predictors/pixel-resjnd24", "jnd_weights_sha256", &text, &err), 0);
+    assert_string_equal(text, file.weights.sha256);
+    free(text);
+    vj_results_close(r);
+    vj_resjnd_file_free(&file);
+}
+
 static void set_up_errors_name_what_is_wrong(void **state)
 {
     (void)state;
@@ -604,6 +625,7 @@ static void set_up_errors_name_what_is_wrong(void **state)
         {"ssimulacra2_mode=fast", "option ssimulacra2_mode: 'fast' is not one of exact,parity"},
         {"jnd_model=eye", "option jnd_model"},
         {"jnd_variant=sketch", "option jnd_variant"},
+        {"jnd_model=resjnd24", "vpjnd import FILE.pth"},
         {"folds=surfeatnet10", "surfeatnet10"},
         {"predictors=oracle", "unknown predictor 'oracle'"},
         {"labels=vmaf", "labels"},
@@ -747,6 +769,7 @@ int main(void)
         cmocka_unit_test(files_and_synthesised_candidates_agree),
         cmocka_unit_test(external_results_stand_beside_ours),
         cmocka_unit_test(ssimulacra2_is_a_column_and_a_predictor_when_asked_for),
+        cmocka_unit_test(the_weights_of_a_map_are_recorded_with_its_predictor),
         cmocka_unit_test(set_up_errors_name_what_is_wrong),
         cmocka_unit_test(a_forgotten_part_is_not_overwritten_and_must_match_to_be_resumed),
         cmocka_unit_test(positions_are_uniform_and_reach_both_ends),
