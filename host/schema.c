@@ -519,8 +519,6 @@ static int write_network(struct vj_results *results, const struct vj_engine *eng
     if (!r && vj_net_form(w->shape.variant)->jnd)
         r = write_map(results, &engine->plan.jnd[engine->plan.net_jnd], group, err);
     if (!r)
-        r = write_jnd_weights(results, jnd->model, group, err);
-    if (!r)
         r = vj_results_set_int(results, group, "patches", engine->plan.patches, err);
     if (!r)
         r = vj_results_set_int(results, group, "patch_size", engine->plan.patch_size, err);
