@@ -68,7 +68,7 @@ const struct vj_option vj_options[] = {
 
     HEADING("Prediction", BOTH),
     STRING(predictors, "constant", true, EVAL,
-           "list of constant, psnr-threshold[:DB|fit], ssim-threshold[:fit], "
+           "list of constant, psnr-threshold[:DB|fit], ssim-threshold[:X|fit], "
            "ms-ssim-threshold[:X|fit], ssimulacra2-threshold[:X|fit], "
            "pixel-MODEL[-VARIANT][@share|@excess|@noise]"
            "[:TOLERANCE|fit], "

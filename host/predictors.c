@@ -279,6 +279,7 @@ static int parse_threshold(struct vj_predictor *p, const char *text, struct vj_e
         return vj_fail(err, -EINVAL, "predictor %s: '%s' is neither fit nor %s", p->kind_name, text,
                        range.text);
     p->threshold = value;
+    p->fit = false;
     return 0;
 }
 

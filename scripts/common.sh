@@ -11,6 +11,7 @@ ninja-build build tool
 pkg-config finds libraries
 libjpeg-dev JPEG decoding (libjpeg-turbo)
 libpng-dev PNG
+zlib1g-dev checksums in PyTorch files
 libhdf5-dev results and weight files
 libdnnl-dev network on the CPU (oneDNN)
 libconfig-dev configuration files

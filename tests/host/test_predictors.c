@@ -45,7 +45,8 @@ static void defaults_and_arguments_of_thresholds(void **state)
                        "ssimulacra2-threshold:-12.5,ssimulacra2-threshold:fit";
     static const char *const more = "pixel-epc17,pixel-epc17@share:0.5,pixel-epc17-paper@excess,"
                                     "pixel-chou95@excess:12,pixel-chou95@noise:-2.5,"
-                                    "pixel-chou95@noise:fit,compression-ratio,compression-ratio:7";
+                                    "pixel-chou95@noise:fit,compression-ratio,compression-ratio:7,"
+                                    "ssim-threshold:0.95";
     if (vj_predictors_open(&p, list, VJ_POSITIVE_AUTO, &err))
         fail_msg("%s", err.text);
     assert_int_equal(p.count, 13);
@@ -75,9 +76,9 @@ static void defaults_and_arguments_of_thresholds(void **state)
     static const char *const names[] = {
         "pixel-epc17",         "pixel-epc17-2",      "pixel-epc17-paper@excess",
         "pixel-chou95@excess", "pixel-chou95@noise", "pixel-chou95@noise-2",
-        "compression-ratio",   "compression-ratio-2"};
+        "compression-ratio",   "compression-ratio-2", "ssim-threshold"};
     static const int rules[] = {0, 0, VJ_JND_EXCESS, VJ_JND_EXCESS, VJ_JND_NOISE, VJ_JND_NOISE};
-    assert_int_equal(p.count, 8);
+    assert_int_equal(p.count, 9);
     for (size_t i = 0; i < p.count; i++) {
         assert_string_equal(p.list[i].name, names[i]);
         if (i < 6)
@@ -89,6 +90,7 @@ static void defaults_and_arguments_of_thresholds(void **state)
     assert_true(p.list[3].threshold == 12 && p.list[4].threshold == -2.5);
     assert_int_equal(p.list[6].ratio_qf, 50);
     assert_int_equal(p.list[7].ratio_qf, 7);
+    assert_true(!p.list[8].fit && p.list[8].threshold == 0.95);
     vj_predictors_free(&p);
 }
 
