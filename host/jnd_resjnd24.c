@@ -452,8 +452,8 @@ int vj_resjnd_map(const struct vj_resjnd *net, const struct vj_jnd_job *job,
 
 const struct vj_jnd_model vj_jnd_resjnd24 = {
     .name = "resjnd24",
-    .reference = "Jiang, Liu, Wang, Wang, Lin: Rethinking and conceptualizing just noticeable "
-                 "difference estimation by residual learning. IEEE TCSVT 34, 2024",
+    .reference = "ResJND: Rethinking and conceptualizing just noticeable difference estimation by "
+                 "residual learning; github.com/Knife646/ResJND",
     .variants = variants,
     .stages = stages,
     .min_side = 1,
