@@ -75,6 +75,26 @@ static inline VJ_HD const int16_t *vj_cuda_samples_at(const struct vj_cuda_sampl
     return s->v + (y + VJ_CUDA_JND_HALO) * VJ_CUDA_JND_STRIDE + x + VJ_CUDA_JND_HALO;
 }
 
+/* The pixel of a tile that a thread makes. */
+struct vj_cuda_map_pixel {
+    int ty, tx; /* in the tile */
+    int y, x;   /* in the picture */
+    size_t at;  /* y * width + x */
+};
+
+/* False beyond the picture. */
+static inline VJ_HD bool vj_cuda_map_pixel(const struct vj_cuda_plane *plane,
+                                           struct vj_cuda_place at, unsigned thread,
+                                           struct vj_cuda_map_pixel *p)
+{
+    p->ty = (int)thread / VJ_CUDA_JND_WIDTH;
+    p->tx = (int)thread % VJ_CUDA_JND_WIDTH;
+    p->y = (int)at.y * VJ_CUDA_JND_HEIGHT + p->ty;
+    p->x = (int)at.x * VJ_CUDA_JND_WIDTH + p->tx;
+    p->at = (size_t)p->y * (size_t)plane->width + (size_t)p->x;
+    return p->y < plane->height && p->x < plane->width;
+}
+
 /* Loads a tile; beyond the picture its nearest pixel, or zero. */
 static inline VJ_HD void vj_cuda_load_samples(const struct vj_cuda_plane *plane, bool replicate,
                                               struct vj_cuda_samples *s, struct vj_cuda_place at,
@@ -167,15 +187,15 @@ static inline VJ_HD void vj_cuda_chou_pixel(const struct vj_cuda_chou_job *job,
                                             const struct vj_cuda_samples *s,
                                             struct vj_cuda_place at, unsigned thread)
 {
-    int ty = (int)thread / VJ_CUDA_JND_WIDTH, tx = (int)thread % VJ_CUDA_JND_WIDTH;
-    int y = (int)at.y * VJ_CUDA_JND_HEIGHT + ty, x = (int)at.x * VJ_CUDA_JND_WIDTH + tx;
-    if (y >= job->plane.height || x >= job->plane.width)
+    struct vj_cuda_map_pixel pixel;
+    if (!vj_cuda_map_pixel(&job->plane, at, thread, &pixel))
         return;
+    const int ty = pixel.ty, tx = pixel.tx;
     const int16_t *p = vj_cuda_samples_at(s, ty, tx);
     float b = (float)vj_cuda_background(p, VJ_CUDA_ROW) / 32.0f;
     float g = (float)vj_cuda_gradient(p, VJ_CUDA_ROW) / 16.0f;
     float spatial = vj_jnd_spatial(g, b), luminance = vj_jnd_luminance(b);
-    job->map[(size_t)y * (size_t)job->plane.width + (size_t)x] =
+    job->map[pixel.at] =
         job->add ? vj_jnd_namm(spatial, luminance) : vj_jnd_maxf(spatial, luminance);
 }
 

@@ -185,7 +185,7 @@ struct vj_cuda_edge_limits {
 struct vj_cuda_limits_job {
     const double *peak;
     const uint32_t *gradient;
-    size_t parts; /* of both */
+    size_t parts;     /* of both */
     double threshold; /* share of the largest magnitude; 0 = that of the EPC and KLT models */
     struct vj_cuda_edge_limits *limits;
 };
@@ -223,8 +223,7 @@ static inline VJ_HD void vj_cuda_limits_store(const struct vj_cuda_limits_job *j
 {
     if (thread != 0)
         return;
-    double threshold =
-        job->threshold > 0 ? job->threshold : vj_cuda_edge_threshold(s->gradient[0]);
+    double threshold = job->threshold > 0 ? job->threshold : vj_cuda_edge_threshold(s->gradient[0]);
     double strong = threshold * s->peak[0];
     job->limits->strong = strong;
     job->limits->weak = 0.4 * strong;

@@ -182,14 +182,14 @@ static inline VJ_HD void vj_cuda_epc_pixel(const struct vj_cuda_epc_job *job,
                                            struct vj_cuda_place at, unsigned thread)
 {
     const struct vj_cuda_plane *plane = &job->plane;
-    int ty = (int)thread / VJ_CUDA_JND_WIDTH, tx = (int)thread % VJ_CUDA_JND_WIDTH;
-    int y = (int)at.y * VJ_CUDA_JND_HEIGHT + ty, x = (int)at.x * VJ_CUDA_JND_WIDTH + tx;
-    if (y >= plane->height || x >= plane->width)
+    struct vj_cuda_map_pixel pixel;
+    if (!vj_cuda_map_pixel(plane, at, thread, &pixel))
         return;
+    const int ty = pixel.ty, tx = pixel.tx;
     int background = vj_cuda_background(vj_cuda_samples_at(&s->dark, ty, tx), VJ_CUDA_ROW) / 32;
     float adaptation = 0.7f * vj_jnd_luminance((float)vj_jnd_lift(background));
     int variance625 = 0;
-    if (y >= 2 && x >= 2 && y + 2 < plane->height && x + 2 < plane->width)
+    if (pixel.y >= 2 && pixel.x >= 2 && pixel.y + 2 < plane->height && pixel.x + 2 < plane->width)
         variance625 = vj_cuda_variance(vj_cuda_samples_at(&s->samples, ty, tx), VJ_CUDA_ROW);
     float complexity_sum = vj_cuda_smooth_row(s->complexity + ty * VJ_CUDA_EPC_ONE_ACROSS + tx + 1,
                                               &job->complexity_gaussian);
@@ -200,8 +200,7 @@ static inline VJ_HD void vj_cuda_epc_pixel(const struct vj_cuda_epc_job *job,
     float contrast = vj_jnd_epc_contrast(variance, VJ_JND_EPC_CONTRAST_GAIN);
     float complexity = vj_jnd_epc_pattern(complexity_sum, 0.3f, 1.0f);
     float pattern = deviation * complexity * weight;
-    job->map[(size_t)y * (size_t)plane->width + (size_t)x] =
-        vj_jnd_namm(adaptation, vj_jnd_maxf(contrast, pattern));
+    job->map[pixel.at] = vj_jnd_namm(adaptation, vj_jnd_maxf(contrast, pattern));
 }
 
 #ifdef __cplusplus

@@ -63,10 +63,10 @@ static inline VJ_HD void vj_cuda_paper_pixel(const struct vj_cuda_paper_job *job
                                              struct vj_cuda_place at, unsigned thread)
 {
     const struct vj_cuda_plane *plane = &job->plane;
-    int ty = (int)thread / VJ_CUDA_JND_WIDTH, tx = (int)thread % VJ_CUDA_JND_WIDTH;
-    int y = (int)at.y * VJ_CUDA_JND_HEIGHT + ty, x = (int)at.x * VJ_CUDA_JND_WIDTH + tx;
-    if (y >= plane->height || x >= plane->width)
+    struct vj_cuda_map_pixel pixel;
+    if (!vj_cuda_map_pixel(plane, at, thread, &pixel))
         return;
+    const int ty = pixel.ty, tx = pixel.tx;
     int background32 = vj_cuda_background(vj_cuda_samples_at(&s->dark, ty, tx), VJ_CUDA_ROW);
     int count = vj_cuda_occupied(s->bits + (ty + 1) * VJ_CUDA_EPC_ONE_ACROSS + tx + 1,
                                  VJ_CUDA_EPC_ONE_ACROSS);
@@ -74,7 +74,7 @@ static inline VJ_HD void vj_cuda_paper_pixel(const struct vj_cuda_paper_job *job
         (float)vj_cuda_prewitt(vj_cuda_samples_at(&s->samples, ty, tx), VJ_CUDA_ROW) / 9.0f;
     float contrast = vj_jnd_epc_contrast(square, VJ_JND_EPC_CONTRAST_GAIN);
     float pattern = vj_jnd_epc_paper_pattern(sqrtf(square), (float)count);
-    job->map[(size_t)y * (size_t)plane->width + (size_t)x] =
+    job->map[pixel.at] =
         vj_jnd_namm(vj_jnd_luminance((float)background32 / 32.0f), vj_jnd_maxf(contrast, pattern));
 }
 

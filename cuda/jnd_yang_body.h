@@ -107,18 +107,17 @@ static inline VJ_HD void vj_cuda_yang_pixel(const struct vj_cuda_yang_job *job,
                                             struct vj_cuda_place at, unsigned thread)
 {
     const struct vj_cuda_plane *plane = &job->plane;
-    int ty = (int)thread / VJ_CUDA_JND_WIDTH, tx = (int)thread % VJ_CUDA_JND_WIDTH;
-    int y = (int)at.y * VJ_CUDA_JND_HEIGHT + ty, x = (int)at.x * VJ_CUDA_JND_WIDTH + tx;
-    if (y >= plane->height || x >= plane->width)
+    struct vj_cuda_map_pixel pixel;
+    if (!vj_cuda_map_pixel(plane, at, thread, &pixel))
         return;
+    const int ty = pixel.ty, tx = pixel.tx;
     const int16_t *p = vj_cuda_samples_at(&s->dark, ty, tx);
     float b = (float)vj_cuda_background(p, VJ_CUDA_ROW) / 32.0f;
     float g = (float)vj_cuda_gradient(p, VJ_CUDA_ROW) / 16.0f;
     float weight = vj_cuda_smooth_row(
         s->weight + ty * VJ_CUDA_YANG_ACROSS + tx + VJ_CUDA_YANG_RADIUS, &job->gaussian);
     float texture = vj_jnd_yang_texture(g * weight, b, job->paper);
-    job->map[(size_t)y * (size_t)plane->width + (size_t)x] =
-        vj_jnd_namm(texture, vj_jnd_luminance(b));
+    job->map[pixel.at] = vj_jnd_namm(texture, vj_jnd_luminance(b));
 }
 
 #ifdef __cplusplus

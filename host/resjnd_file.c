@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "host/checked.h"
 #include "host/h5.h"
@@ -95,13 +94,10 @@ static int read_open_file(struct vj_resjnd_file *file, hid_t at, size_t file_siz
     r = vj_resjnd_file_alloc(file, width < 0 ? 0 : (size_t)width, err);
     if (!r)
         r = vj_weights_read_tensors(at, &file->weights, file_size, err);
-    if (!r)
-        r = vj_weights_hash(&file->weights, err);
-    if (!r && strcmp(recorded, file->weights.sha256) != 0)
-        r = vj_fail(err, -EINVAL,
-                    "the tensors' SHA-256 is %s, the file records %s: it was changed or damaged",
-                    file->weights.sha256, recorded);
-    return r;
+    if (r)
+        return r;
+    memcpy(file->weights.sha256, recorded, sizeof(recorded));
+    return vj_weights_verify(&file->weights, err);
 }
 
 int vj_resjnd_file_read(struct vj_resjnd_file *file, const char *path, struct vj_error *err)
@@ -121,8 +117,9 @@ int vj_resjnd_file_read(struct vj_resjnd_file *file, const char *path, struct vj
 
 /* ---- writing ---- */
 
-static int write_attributes(hid_t at, const struct vj_resjnd_file *file, struct vj_error *err)
+static int write_attributes(hid_t at, const void *owner, struct vj_error *err)
 {
+    const struct vj_resjnd_file *file = owner;
     const struct {
         const char *name, *value;
     } texts[] = {
@@ -140,34 +137,7 @@ static int write_attributes(hid_t at, const struct vj_resjnd_file *file, struct 
     return r ? r : vj_h5_write_int(at, "width", (int64_t)file->width, err);
 }
 
-static int write_part(const struct vj_resjnd_file *file, const char *path, struct vj_error *err)
-{
-    hid_t at;
-    int r = vj_h5_create(&at, path, err);
-    if (r)
-        return r;
-    r = write_attributes(at, file, err);
-    if (!r)
-        r = vj_weights_write_tensors(at, &file->weights, err);
-    if (!r)
-        return vj_h5_close(at, path, err);
-    vj_h5_abandon(at);
-    return vj_fail_prefix(err, "%s", path);
-}
-
 int vj_resjnd_file_write(struct vj_resjnd_file *file, const char *path, struct vj_error *err)
 {
-    char *part = NULL;
-    int r = vj_weights_hash(&file->weights, err);
-    if (r)
-        return vj_fail_prefix(err, "%s", path);
-    if (asprintf(&part, "%s.part", path) < 0)
-        return vj_fail(err, -ENOMEM, "%s: out of memory", path);
-    r = write_part(file, part, err);
-    if (!r)
-        r = vj_file_put_in_place(part, path, err);
-    if (r)
-        unlink(part);
-    free(part);
-    return r;
+    return vj_weights_write_file(&file->weights, path, write_attributes, file, err);
 }

@@ -136,8 +136,9 @@ struct run {
     struct vj_predictors predictors;
     struct vj_engine engine;
     struct vj_results *results;
-    size_t *todo, *todo_item; /* rows still to be evaluated, and their items in the data set */
-    size_t todo_count;
+    size_t *pending,
+        *pending_item; /* rows still to be evaluated, and their items in the data set */
+    size_t pending_count;
     double busy[VJ_STAGE_COUNT]; /* seconds, of the images evaluated by this process */
 };
 
@@ -211,20 +212,21 @@ static int list_todo(struct run *run, struct vj_error *err)
 {
     size_t count = run->images.count;
     int32_t *status = vj_calloc(count, sizeof(*status));
-    run->todo = vj_calloc(count, sizeof(*run->todo));
-    run->todo_item = vj_calloc(count, sizeof(*run->todo_item));
-    int r = status && run->todo && run->todo_item ? 0 : vj_fail(err, -ENOMEM, "out of memory");
+    run->pending = vj_calloc(count, sizeof(*run->pending));
+    run->pending_item = vj_calloc(count, sizeof(*run->pending_item));
+    int r =
+        status && run->pending && run->pending_item ? 0 : vj_fail(err, -ENOMEM, "out of memory");
     if (!r)
         r = vj_results_read(run->results, "/images/status", VJ_COLUMN_I32, 0, count, status, err);
     for (size_t i = 0; !r && i < count; i++) {
         run->summary->failed += status[i] == VJ_STATUS_FAILED;
         if (status[i] != VJ_STATUS_PENDING)
             continue;
-        run->todo_item[run->todo_count] = run->images.item[i];
-        run->todo[run->todo_count++] = i;
+        run->pending_item[run->pending_count] = run->images.item[i];
+        run->pending[run->pending_count++] = i;
     }
     run->summary->images = count;
-    run->summary->resumed = count - run->todo_count;
+    run->summary->resumed = count - run->pending_count;
     free(status);
     return r;
 }
@@ -286,7 +288,7 @@ static int evaluate_all(struct run *run, struct vj_stream *stream, struct writer
     int r = update_positive(run, writer, &open, err);
     while (!r && (loaded = vj_stream_next(stream)) != NULL) {
         vj_engine_submit(&run->engine, loaded, open > 0, writer->of_slot[loaded->slot]);
-        writer->of_slot[loaded->slot]->index = run->todo[submitted++];
+        writer->of_slot[loaded->slot]->index = run->pending[submitted++];
         flight->loaded[flight->count++] = loaded;
         /* While the class is open, the next picture's full or lazy depends on this one's row. */
         while (!r && flight->count > 0 && (flight->count >= most || open > 0)) {
@@ -319,7 +321,8 @@ static int evaluate(struct run *run, struct vj_error *err)
     if (!r)
         r = writer_start(&writer, run->results, &run->engine, err);
     if (!r)
-        r = vj_stream_open(&stream, run->dataset, run->todo_item, run->todo_count, &options, err);
+        r = vj_stream_open(&stream, run->dataset, run->pending_item, run->pending_count, &options,
+                           err);
     vj_progress_start(&progress, stderr, run->images.count, run->summary->resumed);
     if (!r)
         r = evaluate_all(run, stream, &writer, &flight, &progress, err);
@@ -339,11 +342,11 @@ static int write_timing(struct run *run, struct vj_error *err)
     double seconds = run->summary->seconds;
     int r = vj_results_set_double(run->results, "/timing", "wall_seconds", seconds, err);
     if (!r)
-        r = vj_results_set_int(run->results, "/timing", "images_timed", (int64_t)run->todo_count,
+        r = vj_results_set_int(run->results, "/timing", "images_timed", (int64_t)run->pending_count,
                                err);
     if (!r && seconds > 0)
         r = vj_results_set_double(run->results, "/timing", "images_per_second",
-                                  (double)run->todo_count / seconds, err);
+                                  (double)run->pending_count / seconds, err);
     for (int s = 0; !r && seconds > 0 && s < VJ_STAGE_COUNT; s++) {
         char name[64];
         double threads = s == VJ_STAGE_READ ? run->config->decode_threads : 1;
@@ -359,8 +362,8 @@ static int finish(struct run *run, struct vj_error *err)
     int r = vj_finish_predictions(&run->engine, run->results, err);
     if (!r)
         r = vj_finish_metrics(&run->engine, run->results, err);
-    if (!r &&
-        (run->todo_count > 0 || !vj_results_has_attribute(run->results, "/timing", "wall_seconds")))
+    if (!r && (run->pending_count > 0 ||
+               !vj_results_has_attribute(run->results, "/timing", "wall_seconds")))
         r = write_timing(run, err);
     if (!r)
         r = vj_results_publish(&run->results, run->options->output, err);
@@ -458,7 +461,7 @@ int vj_run_eval(const struct vj_run_options *options, struct vj_run_summary *sum
     vj_predictors_free(&run.predictors);
     vj_image_list_free(&run.images);
     vj_dataset_close(run.dataset);
-    free(run.todo);
-    free(run.todo_item);
+    free(run.pending);
+    free(run.pending_item);
     return r;
 }

@@ -496,7 +496,7 @@ static int write_trained(hid_t file, const struct vj_trained *t, struct vj_error
     return r ? r : vj_h5_write_text(file, "trained_config", t->config, err);
 }
 
-static int verify_hash(struct vj_weights *w, struct vj_error *err)
+int vj_weights_verify(struct vj_weights *w, struct vj_error *err)
 {
     char recorded[sizeof(w->sha256)];
     memcpy(recorded, w->sha256, sizeof(recorded));
@@ -527,7 +527,7 @@ static int read_open_file(struct vj_weights *w, hid_t file, size_t file_size, st
     if (!r)
         r = read_tensors(file, w, err);
     if (!r)
-        r = verify_hash(w, err);
+        r = vj_weights_verify(w, err);
     return r;
 }
 
@@ -548,8 +548,9 @@ int vj_weights_read(struct vj_weights *w, const char *path, struct vj_error *err
     return r;
 }
 
-static int write_attributes(hid_t file, const struct vj_weights *w, struct vj_error *err)
+static int write_attributes(hid_t file, const void *owner, struct vj_error *err)
 {
+    const struct vj_weights *w = owner;
     const struct {
         const char *name, *value;
     } texts[] = {
@@ -591,13 +592,14 @@ int vj_weights_write_tensors(hid_t at, const struct vj_weights *w, struct vj_err
     return r;
 }
 
-static int write_file(const struct vj_weights *w, const char *path, struct vj_error *err)
+static int write_part(const struct vj_weights *w, const char *path,
+                      vj_weights_attributes attributes, const void *owner, struct vj_error *err)
 {
     hid_t file;
     int r = vj_h5_create(&file, path, err);
     if (r)
         return r;
-    r = write_attributes(file, w, err);
+    r = attributes(file, owner, err);
     if (!r)
         r = vj_weights_write_tensors(file, w, err);
     if (!r)
@@ -621,21 +623,27 @@ int vj_file_put_in_place(const char *part, const char *path, struct vj_error *er
     return 0;
 }
 
-int vj_weights_write(struct vj_weights *w, const char *path, struct vj_error *err)
+int vj_weights_write_file(struct vj_weights *w, const char *path, vj_weights_attributes attributes,
+                          const void *owner, struct vj_error *err)
 {
-    int r = vj_net_shape_check(&w->shape, err);
-    if (!r)
-        r = vj_weights_hash(w, err);
+    char *part = NULL;
+    int r = vj_weights_hash(w, err);
     if (r)
         return vj_fail_prefix(err, "%s", path);
-    char *part = NULL;
     if (asprintf(&part, "%s.part", path) < 0)
         return vj_fail(err, -ENOMEM, "%s: out of memory", path);
-    r = write_file(w, part, err);
+    r = write_part(w, part, attributes, owner, err);
     if (!r)
         r = vj_file_put_in_place(part, path, err);
     if (r)
         unlink(part);
     free(part);
     return r;
+}
+
+int vj_weights_write(struct vj_weights *w, const char *path, struct vj_error *err)
+{
+    int r = vj_net_shape_check(&w->shape, err);
+    return r ? vj_fail_prefix(err, "%s", path)
+             : vj_weights_write_file(w, path, write_attributes, w, err);
 }

@@ -19,6 +19,23 @@ int vj_weights_write_tensors(hid_t at, const struct vj_weights *w, struct vj_err
 int vj_weights_read_tensors(hid_t at, struct vj_weights *w, size_t file_size, struct vj_error *err);
 
 /*
+ * Holds the tensors against w->sha256 as it was read.
+ * Errors: -EINVAL with both digests.
+ */
+int vj_weights_verify(struct vj_weights *w, struct vj_error *err);
+
+/* Writes the attributes of a weight file; owner: what the caller gave with it. */
+typedef int (*vj_weights_attributes)(hid_t at, const void *owner, struct vj_error *err);
+
+/*
+ * Writes a file of attributes and tensors, whole or not at all (PATH.part, then put in place).
+ * w->sha256 is made anew before the attributes are written.
+ * Errors name the path: -ENOMEM, -errno, -EIO.
+ */
+int vj_weights_write_file(struct vj_weights *w, const char *path, vj_weights_attributes attributes,
+                          const void *owner, struct vj_error *err);
+
+/*
  * Puts a finished file in place: flushes `part` to the disk and renames it to `path`, so that a
  * power cut leaves either the old file or the new one whole.
  */
