@@ -8,7 +8,8 @@
  * and, where pictures are windows of photographs,
  *     procedural, windows   pictures 1..procedural are painted, the other ones cut; `count` is both
  *     photograph            WIDTHxHEIGHT sha256 DIGEST NAME: where the windows below it come from
- *     window                NUMBER x X y Y factor F of NAME, one line per window, in order
+ *     window                NUMBER x X y Y factor F [contrast C/256] of NAME, one line per window,
+ *                           in order
  * These are checked: a list with holes would hide which pictures share a photograph, and splits of
  * training are made by item numbers. Other keys (seed, size, ...) are for the reader. The items are
  * the sources found, and those that `count` says should be there. Never presented as human data:
@@ -85,9 +86,13 @@ static int read_window(const struct note *note, const char *value, struct readin
 {
     int number = 0, name = 0;
     sscanf(value, "%9d x %*9[0-9] y %*9[0-9] factor %*1[123] of%n", &number, &name);
+    if (!name)
+        sscanf(value, "%9d x %*9[0-9] y %*9[0-9] factor %*1[123] contrast %*3[0-9]/256 of%n",
+               &number, &name);
     if (!name || value[name] != ' ' || !value[++name])
         return vj_fail(err, -EINVAL,
-                       "%s:%zu: window '%.100s' is not of the form NUMBER x X y Y factor F of NAME",
+                       "%s:%zu: window '%.100s' is not of the form NUMBER x X y Y factor F "
+                       "[contrast C/256] of NAME",
                        at->path, at->line, value);
     if (number != note->procedural + at->windows + 1)
         return vj_fail(err, -EINVAL, "%s:%zu: window %d stands where %d is expected", at->path,

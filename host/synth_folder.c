@@ -95,8 +95,11 @@ static void list_windows(FILE *out, const struct vj_synth_set *set)
         if (i == 0 || w->photo != w[-1].photo)
             fprintf(out, "photograph = %zux%zu sha256 %s %s\n", photo->width, photo->height,
                     photo->sha256, photo->name);
-        fprintf(out, "window = %zu x %zu y %zu factor %d of %s\n", set->procedural + i + 1, w->x,
-                w->y, w->factor, photo->name);
+        fprintf(out, "window = %zu x %zu y %zu factor %d", set->procedural + i + 1, w->x, w->y,
+                w->factor);
+        if (w->contrast < VJ_CONTRAST_FULL)
+            fprintf(out, " contrast %d/%d", w->contrast, VJ_CONTRAST_FULL);
+        fprintf(out, " of %s\n", photo->name);
     }
 }
 
@@ -113,7 +116,8 @@ static void print_settings(FILE *out, const struct vj_synth_set *set)
             set->height, (unsigned long long)set->seed);
     if (!set->photos)
         return;
-    fprintf(out, "crops = %zu\nshrink = %s\n", set->crops, set->shrink ? "yes" : "no");
+    fprintf(out, "crops = %zu\nshrink = %s\nfade = %s\n", set->crops, set->shrink ? "yes" : "no",
+            set->fade ? "yes" : "no");
     list_windows(out, set);
 }
 
@@ -139,7 +143,8 @@ static const char *heading(const struct vj_synth_set *set)
                "# These are NOT human data: nobody has looked at these pictures.\n";
     return "# Windows of photographs (numbers above `procedural`; procedural pictures below) with\n"
            "# labels from a synthetic observer. The labels are NOT human data: nobody was asked.\n"
-           "# x and y: upper left corner in the photograph reduced by the factor.\n";
+           "# x and y: upper left corner in the photograph reduced by the factor. contrast: what\n"
+           "# is left of it, where it was lowered.\n";
 }
 
 static int marker_text(char **text, const char *settings, const struct vj_synth_set *set,

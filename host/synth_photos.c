@@ -245,6 +245,8 @@ static int largest_factor(const struct vj_photo *photo, const struct vj_window_o
     return factor;
 }
 
+enum { CONTRASTS = VJ_CONTRAST_MAX - VJ_CONTRAST_MIN + 1 };
+
 static struct vj_window draw(const struct vj_photos *photos, size_t index, uint32_t crop,
                              const struct vj_window_options *opt)
 {
@@ -260,12 +262,16 @@ static struct vj_window draw(const struct vj_photos *photos, size_t index, uint3
         .x = vj_random_below(r.v[0], (uint32_t)across),
         .y = vj_random_below(r.v[1], (uint32_t)down),
         .factor = (int)factor,
+        .contrast = opt->fade && crop % 2 == 1
+                        ? VJ_CONTRAST_MIN + (int)vj_random_below(r.v[3], CONTRASTS)
+                        : VJ_CONTRAST_FULL,
     };
 }
 
 static bool same_window(const struct vj_window *a, const struct vj_window *b)
 {
-    return a->photo == b->photo && a->x == b->x && a->y == b->y && a->factor == b->factor;
+    return a->photo == b->photo && a->x == b->x && a->y == b->y && a->factor == b->factor &&
+           a->contrast == b->contrast;
 }
 
 static int add_window(struct vj_photos *photos, const struct vj_window *window,
@@ -325,6 +331,21 @@ static uint8_t box_mean(const uint8_t *first, size_t stride, unsigned factor)
     return (uint8_t)((2 * sum + n) / (2 * n));
 }
 
+static void fade(struct vj_image *window, int contrast)
+{
+    const size_t pixels = window->width * window->height;
+    for (size_t c = 0; c < 3; c++) {
+        uint8_t *v = window->data + c;
+        uint64_t sum = 0;
+        for (size_t i = 0; i < pixels; i++)
+            sum += v[3 * i];
+        const int mean = (int)((2 * sum + pixels) / (2 * pixels));
+        const int shift = mean * (VJ_CONTRAST_FULL - contrast) + VJ_CONTRAST_FULL / 2;
+        for (size_t i = 0; i < pixels; i++)
+            v[3 * i] = (uint8_t)((v[3 * i] * contrast + shift) / VJ_CONTRAST_FULL);
+    }
+}
+
 void vj_window_cut(struct vj_image *window, const struct vj_image *photo,
                    const struct vj_window *where)
 {
@@ -338,4 +359,6 @@ void vj_window_cut(struct vj_image *window, const struct vj_image *photo,
         for (size_t i = 0; factor > 1 && i < window->width * 3; i++)
             to[i] = box_mean(from + i / 3 * factor * 3 + i % 3, stride, (unsigned)factor);
     }
+    if (where->contrast < VJ_CONTRAST_FULL)
+        fade(window, where->contrast);
 }

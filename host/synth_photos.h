@@ -23,7 +23,10 @@
 
 enum {
     VJ_SHRINK_MAX = 3,
-    VJ_PHOTO_DEPTH = 32, /* folders within folders; ends the search in looping links */
+    VJ_CONTRAST_FULL = 256,
+    VJ_CONTRAST_MIN = 24,  /* of a faded window; drawn evenly from here ... */
+    VJ_CONTRAST_MAX = 183, /* ... to here, 9 to 71 percent */
+    VJ_PHOTO_DEPTH = 32,   /* folders within folders; ends the search in looping links */
 };
 
 struct vj_photo {
@@ -34,11 +37,12 @@ struct vj_photo {
     char *refusal; /* NULL, or why no window is cut from it, with the path in front */
 };
 
-/* A rectangle of the photograph reduced by `factor`. */
+/* A rectangle of the photograph reduced by `factor`, its contrast lowered to contrast/256. */
 struct vj_window {
     size_t photo; /* index */
     size_t x, y;  /* upper left corner, pixels of the reduced photograph */
     int factor;   /* 1..VJ_SHRINK_MAX */
+    int contrast; /* VJ_CONTRAST_MIN..VJ_CONTRAST_MAX, or VJ_CONTRAST_FULL: left as it is */
 };
 
 struct vj_photos {
@@ -55,6 +59,7 @@ struct vj_window_options {
     size_t limit;         /* windows in all, the first ones; 0 = all */
     uint64_t seed;
     bool shrink; /* factors 1..VJ_SHRINK_MAX instead of 1 */
+    bool fade;   /* every second window of a photograph gets less contrast */
 };
 
 /*
@@ -87,7 +92,8 @@ int vj_photo_read(struct vj_image *img, const struct vj_photo *photo, struct vj_
 
 /*
  * Copies a window, or reduces it: every pixel is the mean of factor x factor pixels, per channel,
- * halves rounded up.
+ * halves rounded up. Then, below full contrast, v becomes m + (v - m) contrast/256 with the mean m
+ * of the channel in the window, both rounded to the nearest integer, halves up.
  * window: its pixels are allocated and 3-channel; its size is that of the window
  * photo:  RGB; holds the window
  */

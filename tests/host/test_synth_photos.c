@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <sys/stat.h>
 
 #include "datasets/generator.h"
@@ -148,7 +149,7 @@ static char *read_text(const char *root, const char *name)
 /* A row of tests/golden/synth/windows.csv. */
 struct row {
     uint64_t seed;
-    int shrink, factor;
+    int shrink, fade, factor, contrast;
     char name[80], sha256[VJ_SHA256_HEX];
     size_t width, height, x, y;
 };
@@ -164,10 +165,10 @@ static size_t read_rows(struct row *rows, size_t max)
     while (fgets(line, sizeof(line), f)) {
         assert_true(count < max);
         struct row *r = &rows[count++];
-        assert_int_equal(sscanf(line, "%" SCNu64 ",%d,%79[^,],%zu,%zu,%zu,%zu,%d,%64s", &r->seed,
-                                &r->shrink, r->name, &r->width, &r->height, &r->x, &r->y,
-                                &r->factor, r->sha256),
-                         9);
+        assert_int_equal(sscanf(line, "%" SCNu64 ",%d,%d,%79[^,],%zu,%zu,%zu,%zu,%d,%d,%64s",
+                                &r->seed, &r->shrink, &r->fade, r->name, &r->width, &r->height,
+                                &r->x, &r->y, &r->factor, &r->contrast, r->sha256),
+                         11);
     }
     fclose(f);
     return count;
@@ -204,7 +205,7 @@ static void expect_pixels(const struct vj_photo *photo, const struct vj_window *
     vj_image_free(&img);
 }
 
-/* Rows of one seed and one value of shrink. */
+/* Rows of one seed and one value of shrink and fade. */
 static void check_rows(const struct row *rows, size_t count)
 {
     char *root = vj_test_mkdir();
@@ -213,7 +214,8 @@ static void check_rows(const struct row *rows, size_t count)
                                           .height = HEIGHT,
                                           .crops = 6,
                                           .seed = rows[0].seed,
-                                          .shrink = rows[0].shrink == 1};
+                                          .shrink = rows[0].shrink == 1,
+                                          .fade = rows[0].fade == 1};
     for (size_t i = 0; i < count; i++) {
         if (i && strcmp(rows[i].name, rows[i - 1].name) == 0)
             continue;
@@ -229,6 +231,7 @@ static void check_rows(const struct row *rows, size_t count)
         assert_int_equal(w->x, rows[i].x);
         assert_int_equal(w->y, rows[i].y);
         assert_int_equal(w->factor, rows[i].factor);
+        assert_int_equal(w->contrast, rows[i].contrast);
         expect_pixels(&photos.photo[w->photo], w, rows[i].sha256);
     }
     vj_photos_free(&photos);
@@ -238,17 +241,21 @@ static void check_rows(const struct row *rows, size_t count)
 static void windows_and_their_pixels_are_those_of_a_second_implementation(void **state)
 {
     (void)state;
-    static struct row rows[200];
-    size_t count = read_rows(rows, 200), groups = 0;
+    static struct row rows[300];
+    size_t count = read_rows(rows, 300), groups = 0, faded = 0;
     bool factor_seen[VJ_SHRINK_MAX + 1] = {false};
     for (size_t first = 0, end; first < count; first = end, groups++) {
-        for (end = first; end < count && rows[end].seed == rows[first].seed &&
-                          rows[end].shrink == rows[first].shrink;
-             end++)
+        for (end = first;
+             end < count && rows[end].seed == rows[first].seed &&
+             rows[end].shrink == rows[first].shrink && rows[end].fade == rows[first].fade;
+             end++) {
             factor_seen[rows[end].factor] = true;
+            faded += rows[end].contrast < VJ_CONTRAST_FULL;
+        }
         check_rows(rows + first, end - first);
     }
-    assert_int_equal(groups, 4);
+    assert_int_equal(groups, 6);
+    assert_true(faded > 20);
     assert_true(factor_seen[1] && factor_seen[2] && factor_seen[3]);
 }
 
@@ -407,34 +414,52 @@ static void nothing_is_written_without_a_window(void **state)
 
 /* ---- the set ---- */
 
-/* The picture as it should be: means over the photograph's own pixels, halves up. */
-static void check_window(const struct vj_image *source, const struct vj_image *photo, size_t x0,
-                         size_t y0, size_t factor)
+/* Mean of the photograph's factor x factor samples that sample i of the window is made of. */
+static int sample(const struct vj_image *photo, size_t x0, size_t y0, size_t factor, size_t i)
 {
-    assert_true((x0 + WIDTH) * factor <= photo->width && (y0 + HEIGHT) * factor <= photo->height);
     size_t channels = (size_t)photo->channels;
-    for (size_t i = 0; i < WIDTH * (size_t)HEIGHT * 3; i++) {
-        size_t x = (x0 + i / 3 % WIDTH) * factor, y = (y0 + i / 3 / WIDTH) * factor;
-        double sum = 0;
-        for (size_t k = 0; k < factor * factor; k++)
-            sum += photo->data[((y + k / factor) * photo->width + x + k % factor) * channels +
-                               i % 3 % channels];
-        int expected = (int)(sum / (double)(factor * factor) + 0.5);
+    size_t x = (x0 + i / 3 % WIDTH) * factor, y = (y0 + i / 3 / WIDTH) * factor;
+    double sum = 0;
+    for (size_t k = 0; k < factor * factor; k++)
+        sum += photo->data[((y + k / factor) * photo->width + x + k % factor) * channels +
+                           i % 3 % channels];
+    return (int)(sum / (double)(factor * factor) + 0.5);
+}
+
+/* The picture as it should be: means over the photograph's own pixels, halves up, drawn together
+ * around the mean of the channel to contrast/256. */
+static void check_window(const struct vj_image *source, const struct vj_image *photo, size_t x0,
+                         size_t y0, size_t factor, int contrast)
+{
+    const size_t pixels = WIDTH * (size_t)HEIGHT;
+    double mean[3] = {0};
+    assert_true((x0 + WIDTH) * factor <= photo->width && (y0 + HEIGHT) * factor <= photo->height);
+    for (size_t i = 0; i < pixels * 3; i++)
+        mean[i % 3] += sample(photo, x0, y0, factor, i) / (double)pixels;
+    for (size_t i = 0; i < pixels * 3; i++) {
+        double m = floor(mean[i % 3] + 0.5), v = sample(photo, x0, y0, factor, i);
+        int expected = (int)floor(m + (v - m) * contrast / 256 + 0.5);
         if (source->data[i] != expected)
             fail_msg("sample %zu is %d, not %d", i, source->data[i], expected);
     }
 }
 
-/* Picture `number` against the window that the marker's line tells. */
+/* Picture `number` against the window that the marker's line tells; faded: its contrast is lower.
+ */
 static void check_picture(const struct vj_dataset *ds, const char *root, const char *line,
-                          size_t number)
+                          size_t number, bool faded)
 {
     size_t stated, x, y, factor;
+    int contrast = 256;
     char name[200];
     struct vj_image source, photo;
-    assert_int_equal(sscanf(line, "window = %zu x %zu y %zu factor %zu of %199[^\n]", &stated, &x,
-                            &y, &factor, name),
-                     5);
+    if (sscanf(line, "window = %zu x %zu y %zu factor %zu of %199[^\n]", &stated, &x, &y, &factor,
+               name) != 5)
+        assert_int_equal(sscanf(line,
+                                "window = %zu x %zu y %zu factor %zu contrast %d/256 of %199[^\n]",
+                                &stated, &x, &y, &factor, &contrast, name),
+                         6);
+    assert_int_equal(contrast < 256, faded);
     assert_int_equal(stated, number);
     struct vj_item item = synth_item(ds, number - 1);
     assert_int_equal(item.id, number);
@@ -443,7 +468,7 @@ static void check_picture(const struct vj_dataset *ds, const char *root, const c
     assert_int_equal(source.width, WIDTH);
     assert_int_equal(source.height, HEIGHT);
     assert_int_equal(source.channels, 3);
-    check_window(&source, &photo, x, y, factor);
+    check_window(&source, &photo, x, y, factor, contrast);
     if (number % 3 == 0) /* one of the windows of every photograph; each takes 100 encodings */
         assert_int_equal(item.qf_true, synth_observe(&source));
     vj_image_free(&photo);
@@ -451,14 +476,19 @@ static void check_picture(const struct vj_dataset *ds, const char *root, const c
     vj_item_free(&item);
 }
 
-/* All windows of a set, from picture `first` on; returns how many there are. */
-static size_t check_pictures(const char *folder, const char *root, size_t first)
+/* All windows of a set, from picture `first` on; fade: every second one of a photograph is faded.
+ * Returns how many there are. */
+static size_t check_pictures(const char *folder, const char *root, size_t first, bool fade)
 {
     char *text = read_text(folder, "SYNTHETIC.txt");
     struct vj_dataset *ds = synth_open(folder, "synthesize");
-    size_t windows = 0;
-    for (char *line = strstr(text, "\nwindow = "); line; line = strstr(line + 1, "\nwindow = "))
-        check_picture(ds, root, line + 1, first + windows++);
+    size_t windows = 0, of_photo = 0;
+    for (char *line = strchr(text, '\n'); line; line = strchr(line + 1, '\n')) {
+        if (strncmp(line, "\nphotograph = ", 14) == 0)
+            of_photo = 0;
+        if (strncmp(line, "\nwindow = ", 10) == 0)
+            check_picture(ds, root, line + 1, first + windows++, fade && of_photo++ % 2 == 1);
+    }
     assert_int_equal(vj_dataset_count(ds), first - 1 + windows);
     vj_dataset_close(ds);
     free(text);
@@ -470,7 +500,17 @@ static void pictures_are_the_listed_windows_with_the_observers_label(void **stat
     (void)state;
     char *root = make_photos(write_painting),
          *folder = make_set(root, "--crops 3 --shrink --seed 2");
-    assert_int_equal(check_pictures(folder, root, 1), 9);
+    assert_int_equal(check_pictures(folder, root, 1, false), 9);
+    vj_test_rmdir(folder);
+    vj_test_rmdir(root);
+}
+
+static void every_second_window_of_a_photograph_is_faded(void **state)
+{
+    (void)state;
+    char *root = make_photos(write_painting),
+         *folder = make_set(root, "--crops 3 --shrink --fade --seed 2");
+    assert_int_equal(check_pictures(folder, root, 1, true), 9);
     vj_test_rmdir(folder);
     vj_test_rmdir(root);
 }
@@ -480,7 +520,7 @@ static void procedural_pictures_stand_in_front(void **state)
     (void)state;
     char *root = make_photos(write_photo),
          *folder = make_set(root, "--procedural 2 --seed 5 --count 2");
-    assert_int_equal(check_pictures(folder, root, 3), 2);
+    assert_int_equal(check_pictures(folder, root, 3, false), 2);
     struct vj_dataset *ds = synth_open(folder, "synthesize");
     for (uint32_t i = 0; i < 2; i++) {
         struct vj_item item = synth_item(ds, i);
@@ -509,7 +549,7 @@ static void the_marker_tells_what_the_pictures_are(void **state)
         "NOT human data",
         "\nobserver = largest QF whose MS-SSIM",
         "\nprocedural = 1\nwindows = 6\ncount = 7\nsize = 208x177\nseed = 8\ncrops = 2\n"
-        "shrink = no\n",
+        "shrink = no\nfade = no\n",
         "\nphotograph = 230x300 sha256 ",
         " a/tower.jpg\nwindow = 2 x ",
         " factor 1 of a/tower.jpg\nwindow = 3 x ",
@@ -560,6 +600,7 @@ static void a_folder_of_other_windows_is_left_alone(void **state)
     expect_other_settings(folder, root, "--count 3");
     expect_other_settings(folder, root, "--count 2 --seed 2");
     expect_other_settings(folder, root, "--count 2 --procedural 1");
+    expect_other_settings(folder, root, "--count 2 --fade");
     expect_other_settings(folder, tree_path(root, "lake.png"), "");
     snprintf(words, sizeof(words), "-o %s --size %dx%d --count 2", folder, WIDTH, HEIGHT);
     assert_int_equal(synth_run(words, errors, sizeof(errors)), VJ_EXIT_USAGE);
@@ -601,9 +642,12 @@ static void damage_of_the_marker_is_reported(void **state)
         {"", "procedural = 1", "procedural = -1", "'-1' is not a whole number 0..9999"},
         {"", "window = 4", "window = 5", "window 5 stands where 4 is expected"},
         {"", "window = 4", "#indow = 4", "window 5 stands where 4 is expected"},
-        {"", "window = 4 x ", "window = 4 z ", "is not of the form NUMBER x X y Y factor F of"},
-        {"window = 4", "factor 1", "factor 4", "is not of the form NUMBER x X y Y factor F of"},
-        {"window = 4", " of p b.png", " of ", "is not of the form NUMBER x X y Y factor F of"},
+        {"", "window = 4 x ", "window = 4 z ",
+         "is not of the form NUMBER x X y Y factor F [contrast C/256] of"},
+        {"window = 4", "factor 1", "factor 4",
+         "is not of the form NUMBER x X y Y factor F [contrast C/256] of"},
+        {"window = 4", " of p b.png", " of ",
+         "is not of the form NUMBER x X y Y factor F [contrast C/256] of"},
         {"window = 4", "p b.png", "p c.png", "is of 'p c.png', but stands below photograph 'p b."},
         {"", "photograph = ", "#", "window 2 is of 'a.png', but stands below photograph '(none)'"},
         {"photograph", " sha256 ", " sha1 ", "is not of the form WIDTHxHEIGHT sha256 DIGEST NAME"},
@@ -659,7 +703,7 @@ static void real_photographs_give_sound_sets(void **state)
     char root[4096];
     snprintf(root, sizeof(root), "%s", vj_test_data("photos/kodak"));
     char *folder = make_set(root, "--crops 2 --shrink --count 6");
-    assert_int_equal(check_pictures(folder, root, 1), 6);
+    assert_int_equal(check_pictures(folder, root, 1, false), 6);
     vj_test_rmdir(folder);
 }
 
@@ -674,6 +718,7 @@ int main(void)
         cmocka_unit_test(what_gives_no_window_is_left_out_by_name),
         cmocka_unit_test(nothing_is_written_without_a_window),
         cmocka_unit_test(pictures_are_the_listed_windows_with_the_observers_label),
+        cmocka_unit_test(every_second_window_of_a_photograph_is_faded),
         cmocka_unit_test(procedural_pictures_stand_in_front),
         cmocka_unit_test(the_marker_tells_what_the_pictures_are),
         cmocka_unit_test(threads_and_repeats_change_no_byte),

@@ -46,7 +46,7 @@ def philox(counter, key):
     return counter
 
 
-def windows(name, width, height, seed, shrink):
+def windows(name, width, height, seed, shrink, fade):
     stream = name_hash(name)
     found = []
     for crop in range(CROPS):
@@ -55,8 +55,9 @@ def windows(name, width, height, seed, shrink):
         factor = factors[word[2] * len(factors) >> 32] if shrink else 1
         x = word[0] * (width // factor - WIDTH + 1) >> 32
         y = word[1] * (height // factor - HEIGHT + 1) >> 32
-        if (x, y, factor) not in found:
-            found.append((x, y, factor))
+        contrast = 24 + (word[3] * 160 >> 32) if fade and crop % 2 else 256
+        if (x, y, factor, contrast) not in found:
+            found.append((x, y, factor, contrast))
     return found
 
 
@@ -67,19 +68,25 @@ def cut(x0, y0, f):
             for c in range(3):
                 total = sum(pixel(x * f + i, y * f + j, c) for j in range(f) for i in range(f))
                 out.append((2 * total + f * f) // (2 * f * f))
-    return bytes(out)
+    return out
+
+
+def faded(pixels, contrast):
+    n = len(pixels) // 3
+    means = [(2 * sum(pixels[c::3]) + n) // (2 * n) for c in range(3)]
+    return bytes((v * contrast + means[i % 3] * (256 - contrast) + 128) // 256 for i, v in enumerate(pixels))
 
 
 def main():
     folder = os.path.dirname(os.path.abspath(__file__))
     with open(os.path.join(folder, "windows.csv"), "w", encoding="utf-8") as out:
-        out.write("seed,shrink,name,width,height,x,y,factor,sha256\n")
+        out.write("seed,shrink,fade,name,width,height,x,y,factor,contrast,sha256\n")
         for seed in SEEDS:
-            for shrink in (0, 1):
+            for shrink, fade in ((0, 0), (1, 0), (1, 1)):
                 for name, width, height in PHOTOS:
-                    for x, y, f in windows(name, width, height, seed, shrink):
-                        digest = hashlib.sha256(cut(x, y, f)).hexdigest()
-                        out.write(f"{seed},{shrink},{name},{width},{height},{x},{y},{f},{digest}\n")
+                    for x, y, f, contrast in windows(name, width, height, seed, shrink, fade):
+                        digest = hashlib.sha256(faded(cut(x, y, f), contrast)).hexdigest()
+                        out.write(f"{seed},{shrink},{fade},{name},{width},{height},{x},{y},{f},{contrast},{digest}\n")
 
 
 if __name__ == "__main__":
