@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reports of a run, or of several side by side: a text table for people, CSV and JSON for programs.
- * The caller fills the structs from results files; every string and array is borrowed.
+ * Reports of a run, or of several side by side: a text table and a web page for people, CSV and
+ * JSON for programs. The caller fills the structs from results files; every string and array is
+ * borrowed.
  */
 #ifndef VJ_EVAL_REPORT_H
 #define VJ_EVAL_REPORT_H
@@ -177,5 +178,13 @@ int vj_report_images_csv(struct vj_text *out, const struct vj_report *report, st
  * is ever written.
  */
 int vj_report_json(struct vj_text *out, const struct vj_report *report, struct vj_error *err);
+
+/*
+ * Appends a web page with everything in *report: one file with its style and its charts (SVG) in
+ * it, no script, nothing to load. Predictors are sorted by MAD and the first six have colours. Of
+ * the pictures it lists the 200 with the largest mean error; its size does not grow with the images
+ * beyond that. Errors: as vj_report_check(), -ENOMEM.
+ */
+int vj_report_html(struct vj_text *out, const struct vj_report *report, struct vj_error *err);
 
 #endif

@@ -216,6 +216,28 @@ void vj_text_json(struct vj_text *text, const char *string)
     add_bytes(text, "\"", 1);
 }
 
+void vj_text_html(struct vj_text *text, const char *string)
+{
+    static const struct {
+        char c;
+        const char *entity;
+    } special[] = {{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}, {'\'', "&#39;"}};
+    const unsigned char *s = (const unsigned char *)string;
+    while (*s) {
+        const char *shown;
+        size_t size;
+        const size_t length = plain_character(s, &shown, &size);
+        for (size_t i = 0; i < sizeof(special) / sizeof(special[0]); i++) {
+            if (*s == special[i].c) {
+                shown = special[i].entity;
+                size = strlen(shown);
+            }
+        }
+        add_bytes(text, shown, size);
+        s += length;
+    }
+}
+
 void vj_text_number(struct vj_text *text, double value)
 {
     char digits[40];

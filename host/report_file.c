@@ -17,6 +17,8 @@ static int write_form(struct vj_text *out, const struct vj_report *report,
         return vj_report_images_csv(out, report, err);
     case VJ_REPORT_FORM_JSON:
         return vj_report_json(out, report, err);
+    case VJ_REPORT_FORM_HTML:
+        return vj_report_html(out, report, err);
     }
     return vj_fail(err, -EINVAL, "unknown form of report");
 }

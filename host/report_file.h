@@ -12,13 +12,14 @@ enum vj_report_form {
     VJ_REPORT_FORM_CSV,
     VJ_REPORT_FORM_IMAGES_CSV,
     VJ_REPORT_FORM_JSON,
+    VJ_REPORT_FORM_HTML,
 };
 
 /* What is printed; all zero is the short text. */
 struct vj_report_options {
     enum vj_report_form form;
     unsigned sections;                 /* enum vj_report_sections, for the text form */
-    enum vj_published_scope published; /* others' figures: text and JSON only */
+    enum vj_published_scope published; /* others' figures: not in CSV */
     const char *published_file;        /* as in vj_published_read() */
 };
 

@@ -7,6 +7,7 @@ enum {
     KEY_CSV = VJ_REPORT_OPTION_KEYS,
     KEY_IMAGES_CSV,
     KEY_JSON,
+    KEY_HTML,
     KEY_METRICS,
     KEY_FOLDS,
     KEY_SWEEP,
@@ -20,12 +21,13 @@ static const struct argp_option options[] = {
     {"csv", KEY_CSV, NULL, 0, "one line per predictor, fold and metric, then per pair and test", 1},
     {"images-csv", KEY_IMAGES_CSV, NULL, 0, "one line per predictor and image", 1},
     {"json", KEY_JSON, NULL, 0, "everything, as one JSON object", 1},
+    {"html", KEY_HTML, NULL, 0, "everything, as a web page with charts", 1},
     {NULL, 0, NULL, 0, "More sections of the text:", 2},
     {"metrics", KEY_METRICS, NULL, 0, "every metric with its interval", 2},
     {"folds", KEY_FOLDS, NULL, 0, "MAD of every fold", 2},
     {"sweep", KEY_SWEEP, NULL, 0, "saving against damage over safety offsets and tolerances", 2},
     {"images", KEY_IMAGES, NULL, 0, "predictions of every image", 2},
-    {NULL, 0, NULL, 0, "Figures of others, in tables of their own (text and JSON):", 3},
+    {NULL, 0, NULL, 0, "Figures of others, in tables of their own (not in a CSV):", 3},
     {"published", KEY_PUBLISHED, "all", OPTION_ARG_OPTIONAL,
      "published figures of the data set at hand; =all: of every data set", 3},
     {"published-file", KEY_PUBLISHED_FILE, "FILE", 0,
@@ -45,6 +47,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_JSON:
         o->form = VJ_REPORT_FORM_JSON;
+        return 0;
+    case KEY_HTML:
+        o->form = VJ_REPORT_FORM_HTML;
         return 0;
     case KEY_METRICS:
         o->sections |= VJ_REPORT_METRICS;
@@ -70,7 +75,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         if (o->published_file && !o->published)
             o->published = VJ_PUBLISHED_DATASET;
         if (o->published && (o->form == VJ_REPORT_FORM_CSV || o->form == VJ_REPORT_FORM_IMAGES_CSV))
-            argp_error(state, "--published goes with the text or with --json: a CSV is ours alone");
+            argp_error(state,
+                       "--published goes with the text, --json or --html: a CSV is ours alone");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

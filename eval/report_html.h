@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* Inside eval/: pieces of the HTML report, and its charts (report_charts.c). */
+#ifndef VJ_EVAL_REPORT_HTML_H
+#define VJ_EVAL_REPORT_HTML_H
+
+#include <stddef.h>
+
+#include "eval/plot.h"
+#include "eval/report.h"
+
+enum { VJ_HTML_COLOURS = 6 };
+
+/* A page in progress. */
+struct vj_html {
+    struct vj_text *out;
+    const struct vj_report *report;
+    size_t *order; /* [rows] predictors by MAD, those without one last */
+    int *colour;   /* [rows] 0..VJ_HTML_COLOURS - 1 for the first ones of that order, -1 grey */
+};
+
+/* The metric of a predictor; present is false for random weights and where there is none. */
+const struct vj_metric_value *vj_html_metric(const struct vj_report_row *row,
+                                             enum vj_metric metric);
+
+/* The CSS class of a predictor's marks: "c0" ..., or "other". */
+void vj_html_class(const struct vj_html *page, size_t row);
+
+/*
+ * A value with its interval on an axis `width` pixels long, as a small drawing for a table's cell.
+ * zero: also draws the axis's zero, if it lies on it
+ */
+void vj_html_interval(const struct vj_html *page, size_t row, const struct vj_axis *axis,
+                      double width, const struct vj_metric_value *v, bool zero);
+
+/* The axis alone, with its numbers, for the head of a column of such drawings. */
+void vj_html_scale(const struct vj_html *page, const struct vj_axis *axis, double width);
+
+/* Sections: rate-damage curves, over offsets and over tolerances; predictions against the truth. */
+void vj_html_curves(const struct vj_html *page);
+void vj_html_scatter(const struct vj_html *page);
+
+#endif
