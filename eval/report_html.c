@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "eval/report_text.h"
 #include "host/checked.h"
 
 enum {
@@ -79,14 +80,9 @@ void vj_html_class(const struct vj_html *page, size_t row)
         vj_text_add(page->out, "other");
 }
 
-static const char *or_dash(const char *text)
-{
-    return text && *text ? text : "-";
-}
-
 static void words(const struct vj_html *page, const char *text)
 {
-    vj_text_html(page->out, or_dash(text));
+    vj_text_html(page->out, vj_report_or_dash(text));
 }
 
 static void open_section(const struct vj_html *page, const char *title)
@@ -170,22 +166,6 @@ static void name_cell(const struct vj_html *page, size_t row)
 
 /* ---- head of the page ---- */
 
-static size_t count_failed(const struct vj_report *r)
-{
-    size_t failed = 0;
-    for (size_t i = 0; r->image_error && i < r->images; i++)
-        failed += r->image_error[i] != NULL;
-    return failed;
-}
-
-static bool has_labels(const struct vj_report *r)
-{
-    for (size_t i = 0; r->qf_true && i < r->images; i++)
-        if (r->qf_true[i] >= 0)
-            return true;
-    return false;
-}
-
 static void fact(const struct vj_html *page, const char *label, const char *value)
 {
     if (!value || !*value)
@@ -205,7 +185,9 @@ static void facts(const struct vj_html *page)
     const struct vj_report *r = page->report;
     char line[160];
     vj_text_add(page->out, "<dl>\n");
-    fact(page, "labels", has_labels(r) ? or_dash(r->label_definition) : "none: predictions only");
+    fact(page, "labels",
+         vj_report_has_labels(r) ? vj_report_or_dash(r->label_definition)
+                                 : "none: predictions only");
     fact(page, "candidates", r->candidates);
     fact(page, "folds", r->folds);
     fact(page, "axis", r->axis);
@@ -239,14 +221,14 @@ static void add_header(const struct vj_html *page)
     vj_text_add(out, "<p class=\"sub\">");
     words(page, r->dataset);
     vj_text_add(out, " &middot; %zu pictures", r->images);
-    if (count_failed(r))
-        vj_text_add(out, ", %zu failed", count_failed(r));
+    if (vj_report_count_failed(r))
+        vj_text_add(out, ", %zu failed", vj_report_count_failed(r));
     if (r->left_outs)
         vj_text_add(out, ", %zu left out", r->left_outs);
     vj_text_add(out, " &middot; ");
     words(page, r->codec);
     vj_text_add(out, ", QF %d to %d</p>\n", r->qf_first, r->qf_last);
-    if (has_labels(r) && !r->human_labels)
+    if (vj_report_has_labels(r) && !r->human_labels)
         warning(page, "No person gave these labels: they come from a made-up observer, and figures "
                       "held against them say nothing about human vision.");
     if (!r->complete && !r->runs)
@@ -564,7 +546,7 @@ static void add_failures(const struct vj_html *page)
 {
     static const char *const title[] = {"picture", "error"};
     const struct vj_report *r = page->report;
-    if (!count_failed(r))
+    if (!vj_report_count_failed(r))
         return;
     open_section(page, "Failures");
     open_table(page, "text");

@@ -106,7 +106,7 @@ void vj_report_paragraph(struct vj_text *out, const char *text, size_t indent)
     vj_text_wrap(out, text, indent, indent, VJ_REPORT_COLUMNS);
 }
 
-static size_t count_failed(const struct vj_report *r)
+size_t vj_report_count_failed(const struct vj_report *r)
 {
     size_t failed = 0;
     for (size_t i = 0; r->image_error && i < r->images; i++)
@@ -114,7 +114,7 @@ static size_t count_failed(const struct vj_report *r)
     return failed;
 }
 
-static bool has_labels(const struct vj_report *r)
+bool vj_report_has_labels(const struct vj_report *r)
 {
     for (size_t i = 0; r->qf_true && i < r->images; i++) {
         if (r->qf_true[i] >= 0)
@@ -150,7 +150,7 @@ static void add_findings(struct vj_text *out, const struct vj_report *r)
 static void add_header(struct vj_text *out, const struct vj_report *r)
 {
     char line[512];
-    size_t failed = count_failed(r);
+    size_t failed = vj_report_count_failed(r);
     snprintf(line, sizeof(line), "%s, vpjnd %s",
              r->runs ? "Comparison of picture-wise JND evaluations" : "Picture-wise JND evaluation",
              vj_report_or_dash(r->program_version));
@@ -166,9 +166,9 @@ static void add_header(struct vj_text *out, const struct vj_report *r)
                  failed);
     vj_report_field(out, "images", line);
     vj_report_field(out, "labels",
-                    has_labels(r) ? vj_report_or_dash(r->label_definition)
-                                  : "none: predictions only");
-    if (has_labels(r) && !r->human_labels)
+                    vj_report_has_labels(r) ? vj_report_or_dash(r->label_definition)
+                                            : "none: predictions only");
+    if (vj_report_has_labels(r) && !r->human_labels)
         vj_report_field(
             out, "",
             "No person gave these labels: they come from a made-up observer, and figures held "
@@ -550,7 +550,7 @@ static void add_comparisons(struct vj_text *out, const struct vj_report *r)
 
 static void add_failures(struct vj_text *out, const struct vj_report *r)
 {
-    size_t failed = count_failed(r);
+    size_t failed = vj_report_count_failed(r);
     if (!failed)
         return;
     vj_text_add(out, "\nFailures (%zu of %zu images)\n\n", failed, r->images);

@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* Inside eval/: pieces that the parts of the text report share. */
+/* Inside eval/: pieces that the parts of the text report share, the first ones with the page. */
 #ifndef VJ_EVAL_REPORT_TEXT_H
 #define VJ_EVAL_REPORT_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "eval/report.h"
 
 /* "-" for what is absent or empty. */
 const char *vj_report_or_dash(const char *text);
+
+/* Images with an error. */
+size_t vj_report_count_failed(const struct vj_report *report);
+
+/* Is the truth of any image known? */
+bool vj_report_has_labels(const struct vj_report *report);
 
 /* A section's title with its blank lines. */
 void vj_report_heading(struct vj_text *out, const char *title);
