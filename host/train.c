@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "datasets/dataset.h"
+#include "datasets/files.h"
 #include "host/checked.h"
 #include "host/engine.h"
 #include "host/net_form.h"
@@ -25,7 +26,9 @@ struct run {
     const struct vj_config *config;
     struct vj_train_summary *summary;
     char state_path[4096], log_path[4096];
-    char *config_text; /* what must be the same when the run is resumed */
+    char *config_text;     /* what must be the same when the run is resumed */
+    char *shared_text;     /* the configuration as others may see it: no folder of this machine */
+    char start_sha256[65]; /* of the weights of option start; "" = fresh ones */
     struct vj_dataset *dataset;
     struct vj_train_items items;
     struct vj_weights initial; /* also the scratch for sets of tensors */
@@ -97,6 +100,7 @@ static int open_weights(struct run *run, struct vj_error *err)
         int r = vj_weights_read(&run->initial, c->start, err);
         if (!r && run->initial.positive_class == VJ_POSITIVE_AUTO)
             run->initial.positive_class = VJ_POSITIVE_LOSSY;
+        memcpy(run->start_sha256, run->initial.sha256, sizeof(run->start_sha256));
         return r ? vj_fail_prefix(err, "option start") : 0;
     }
     struct vj_net_shape shape = vj_net_shape_default((enum vj_variant)c->variant);
@@ -128,6 +132,33 @@ static int open_trainer(struct run *run, struct vj_error *err)
     return vj_trainer_open(&run->trainer, c->device, &plan, run->summary->device_note, err);
 }
 
+/* The last name of a path, where it stands. */
+static void drop_folders(char *path)
+{
+    size_t size = strlen(path);
+    while (size > 1 && path[size - 1] == '/')
+        path[--size] = '\0';
+    const char *slash = strrchr(path, '/');
+    if (slash && slash[1])
+        memmove(path, slash + 1, strlen(slash + 1) + 1);
+}
+
+/* Files that the configuration names count by what is in them. */
+static int add_digests(struct run *run, struct vj_error *err)
+{
+    const char *jnd = vj_train_data_jnd_sha256(run->data);
+    char *text;
+    int r = vj_text(&text, err, "%s%s%s%s%s%s%s", run->config_text,
+                    run->start_sha256[0] ? "start_sha256 = \"" : "", run->start_sha256,
+                    run->start_sha256[0] ? "\";\n" : "", jnd ? "jnd_weights_sha256 = \"" : "",
+                    jnd ? jnd : "", jnd ? "\";\n" : "");
+    if (r)
+        return r;
+    free(run->config_text);
+    run->config_text = text;
+    return 0;
+}
+
 /*
  * Option `steps` may grow when a run is resumed; everything else that decides a bit may not. The
  * text says which patch size was taken, so that naming a variant's own changes nothing.
@@ -138,7 +169,13 @@ static int describe_config(struct run *run, struct vj_error *err)
     if (c.patch_size == 0)
         c.patch_size = vj_net_form((enum vj_variant)c.variant)->patch_size;
     run->config_text = vj_config_text(&c, false);
-    return run->config_text ? 0 : vj_fail(err, -ENOMEM, "out of memory");
+    drop_folders(c.root);
+    drop_folders(c.start);
+    drop_folders(c.jnd_weights);
+    run->shared_text = vj_config_text(&c, false);
+    if (!run->config_text || !run->shared_text)
+        return vj_fail(err, -ENOMEM, "out of memory");
+    return add_digests(run, err);
 }
 
 static int resume(struct run *run, struct vj_error *err)
@@ -180,8 +217,6 @@ static int open_run(struct run *run, struct vj_error *err)
     if (!r)
         r = vj_config_check(run->config, err);
     if (!r)
-        r = describe_config(run, err);
-    if (!r)
         r = open_dataset(run, err);
     if (!r)
         r = open_weights(run, err);
@@ -189,6 +224,8 @@ static int open_run(struct run *run, struct vj_error *err)
         r = vj_train_data_open(&run->data, run->config, run->dataset, run->items.train,
                                run->items.train_count, &run->initial.shape,
                                run->initial.positive_class, err);
+    if (!r)
+        r = describe_config(run, err);
     if (!r)
         r = open_trainer(run, err);
     return r ? r : resume(run, err);
@@ -203,6 +240,7 @@ static void close_run(struct run *run)
     vj_dataset_close(run->dataset);
     vj_train_log_free(&run->log);
     free(run->config_text);
+    free(run->shared_text);
     free(run->logit);
 }
 
@@ -225,7 +263,8 @@ static int record_training(const struct run *run, struct vj_weights *w, int64_t 
     snprintf(t->labels, sizeof(t->labels), "%s", info->label_definition);
     t->fold = run->config->fold;
     t->ids = strdup(run->items.ids);
-    t->config = strdup(run->config_text);
+    t->config = strdup(run->shared_text);
+    memcpy(t->start_sha256, run->start_sha256, sizeof(t->start_sha256));
     t->step = step;
     t->validation_mad = mad;
     if (run->config->validate_patches > 0) /* evaluation's default: what they were chosen with */
@@ -252,7 +291,7 @@ static int write_weights(struct run *run, int64_t step, double mad, struct vj_er
 static int write_checkpoint(struct run *run, struct vj_error *err)
 {
     const char *fingerprint = vj_dataset_info(run->dataset)->fingerprint;
-    int r = vj_train_log_write(&run->log, run->log_path, run->config_text, err);
+    int r = vj_train_log_write(&run->log, run->log_path, run->shared_text, err);
     return r ? r
              : vj_train_state_write(run->state_path, &run->trainer, &run->progress,
                                     run->config_text, fingerprint, &run->initial, err);

@@ -174,6 +174,11 @@ size_t vj_train_data_patches(const struct vj_train_data *t)
     return t->patches;
 }
 
+const char *vj_train_data_jnd_sha256(const struct vj_train_data *t)
+{
+    return vj_train_pictures_jnd_sha256(t->pictures);
+}
+
 size_t vj_train_data_bytes(const struct vj_train_data *t)
 {
     return t->bytes + vj_train_pictures_bytes(t->pictures);

@@ -45,6 +45,9 @@ void vj_train_data_close(struct vj_train_data *data);
 /* Patches per picture of every batch. */
 size_t vj_train_data_patches(const struct vj_train_data *data);
 
+/* SHA-256 of the weights of the pixel-JND model that makes the maps; NULL where it has none. */
+const char *vj_train_data_jnd_sha256(const struct vj_train_data *data);
+
 /*
  * Assembles the batch of a step, step >= 1, of config->batch references with config->batch_levels
  * quality factors each. The arrays that *batch points to are owned by `data` and stay valid until

@@ -179,6 +179,11 @@ void vj_train_pictures_close(struct vj_train_pictures *p)
     free(p);
 }
 
+const char *vj_train_pictures_jnd_sha256(const struct vj_train_pictures *p)
+{
+    return p->model ? p->model->weights_sha256 : NULL;
+}
+
 size_t vj_train_pictures_bytes(const struct vj_train_pictures *p)
 {
     return atomic_load(&p->total);

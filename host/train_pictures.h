@@ -68,6 +68,9 @@ void vj_train_map_patches(struct vj_train_pictures *pictures, size_t index, size
 int vj_train_boundary_ssim(struct vj_train_pictures *pictures, size_t index, size_t anchor,
                            const int *qf, size_t count, double *ssim, struct vj_error *err);
 
+/* SHA-256 of the weights of the pixel-JND model; NULL where it has none. */
+const char *vj_train_pictures_jnd_sha256(const struct vj_train_pictures *pictures);
+
 /* Bytes held now; may be asked at any time from any thread. */
 size_t vj_train_pictures_bytes(const struct vj_train_pictures *pictures);
 

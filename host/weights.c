@@ -468,6 +468,10 @@ static int read_trained(hid_t file, struct vj_weights *w, struct vj_error *err)
         r = read_long_text(file, "trained_config", &t->config, err);
     if (!r)
         t->fold = clamp_to_int(fold);
+    if (!r && (there = vj_h5_has(file, "trained_start_sha256", err)) != 0)
+        r = there < 0 ? there
+                      : vj_h5_read_text(file, "trained_start_sha256", t->start_sha256,
+                                        sizeof(t->start_sha256), err);
     return r;
 }
 
@@ -493,6 +497,8 @@ static int write_trained(hid_t file, const struct vj_trained *t, struct vj_error
         r = vj_h5_write_int(file, "trained_step", t->step, err);
     if (!r)
         r = vj_h5_write_doubles(file, "trained_validation_mad", &t->validation_mad, 1, err);
+    if (!r && t->start_sha256[0])
+        r = vj_h5_write_text(file, "trained_start_sha256", t->start_sha256, err);
     return r ? r : vj_h5_write_text(file, "trained_config", t->config, err);
 }
 

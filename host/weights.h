@@ -76,7 +76,9 @@ struct vj_trained {
     char *ids;             /* owned; numbers of all items that trained or validated: "1-30,42" */
     int64_t step;          /* steps that led to these weights */
     double validation_mad; /* QF, on the validation items; NaN without validation */
-    char *config;          /* owned; the configuration, as text that can be read again */
+    char *config;          /* owned; the configuration, as text that can be read again; of paths
+                              the last name alone */
+    char start_sha256[65]; /* of the weights that training started from; "" = fresh ones */
 };
 
 /*

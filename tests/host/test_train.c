@@ -10,6 +10,7 @@
 
 #include "host/image.h"
 #include "host/progress.h"
+#include "host/resjnd.h"
 #include "host/results.h"
 #include "host/run.h"
 #include "host/train.h"
@@ -317,6 +318,122 @@ static void a_run_that_judges_weights_on_their_own_pictures_says_so(void **state
     vj_results_close(results);
 }
 
+static void the_record_names_no_folder_of_this_machine(void **state)
+{
+    (void)state;
+    char path[4096];
+    struct vj_train_summary s;
+    struct vj_weights w, start;
+    must_train("shared.h5", false, (const char *const[]){"steps=4", NULL}, &s);
+    read_file("shared.h5", &w);
+    read_file("start.h5", &start);
+    vj_assert_contains(w.trained->config, "root = \"all.csv\";");
+    vj_assert_contains(w.trained->config, "start = \"start.h5\";");
+    assert_null(strstr(w.trained->config, folder));
+    assert_string_equal(w.trained->start_sha256, start.sha256);
+    vj_weights_free(&start);
+    vj_weights_free(&w);
+    must_train("fresh.h5", false,
+               (const char *const[]){"steps=1", "start=", "patch_size=16", "patches=2", NULL}, &s);
+    read_file("fresh.h5", &w);
+    assert_string_equal(w.trained->start_sha256, "");
+    vj_weights_free(&w);
+    static const char *const files[] = {"shared.h5", "shared.h5.log"};
+    for (size_t i = 0; i < 2; i++) {
+        char command[8400];
+        snprintf(command, sizeof(command), "grep -aqF '%s' '%s'", folder,
+                 in_folder(path, files[i]));
+        assert_int_equal(WEXITSTATUS(system(command)), 1);
+    }
+}
+
+/* Random weights of eight channels, as ResJND's, times `factor`. */
+static void write_resjnd(float factor)
+{
+    char path[4096];
+    struct vj_resjnd_file file = {0};
+    struct vj_error err = {0};
+    if (vj_resjnd_import(&file, VJ_TEST_GOLDEN "/resjnd/net.pth", &err))
+        fail_msg("%s", err.text);
+    for (size_t i = 0; i < file.weights.tensors[0].count; i++)
+        file.weights.tensors[0].data[i] *= factor;
+    if (vj_resjnd_file_write(&file, in_folder(path, "resjnd.h5"), &err))
+        fail_msg("%s", err.text);
+    vj_resjnd_file_free(&file);
+}
+
+static void maps_of_resjnd24_train_and_judge_and_belong_to_the_run(void **state)
+{
+    (void)state;
+    char path[4096], option[4200], start[4200], *digest = NULL;
+    struct vj_train_summary s;
+    struct vj_run_summary run;
+    struct vj_error err = {0};
+    struct vj_config config;
+    struct vj_results *results;
+    struct vj_weights with, without;
+    snprintf(option, sizeof(option), "jnd_weights=%s", in_folder(path, "resjnd.h5"));
+    const char *const pairs[] = {"jnd_model=resjnd24", option,    "ids=1",
+                                 "valid_ids=",         "steps=4", NULL};
+    write_resjnd(1);
+    must_train("resjnd-net.h5", false, pairs, &s);
+    must_train("chou95-net.h5", false,
+               (const char *const[]){"ids=1", "valid_ids=", "steps=4", NULL}, &s);
+    read_file("resjnd-net.h5", &with);
+    read_file("chou95-net.h5", &without);
+    assert_string_not_equal(with.sha256, without.sha256);
+    vj_weights_free(&with);
+    vj_weights_free(&without);
+
+    vj_config_defaults(&config, VJ_USE_EVAL);
+    snprintf(start, sizeof(start), "predictors=vpjnd:%s", in_folder(path, "resjnd-net.h5"));
+    vj_config_set(&config, "dataset", "manifest", NULL);
+    vj_config_set(&config, "root", in_folder(path, "all.csv"), NULL);
+    vj_config_set(&config, "image_metrics", "none", NULL);
+    vj_config_set(&config, "bootstrap", "0", NULL);
+    vj_config_set(&config, "limit", "1", NULL);
+    assert_int_equal(vj_config_set_pair(&config, start, &err), 0);
+    assert_int_equal(vj_config_set_pair(&config, option, &err), 0);
+    assert_int_equal(vj_config_set_pair(&config, "jnd_model=resjnd24", &err), 0);
+    const struct vj_run_options options = {
+        .config = &config, .output = in_folder(path, "resjnd-results.h5"), .command_line = "test"};
+    if (vj_run_eval(&options, &run, &err) || vj_results_open(&results, path, false, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(run.failed, 0);
+    if (vj_results_get_text(results, "/predictors/vpjnd-resjnd-net", "jnd_weights_sha256", &digest,
+                            &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(strlen(digest), 64);
+    free(digest);
+    vj_results_close(results);
+
+    write_resjnd(0.5f); /* another model under the same name */
+    assert_int_equal(train("resjnd-net.h5", true, pairs, &s, &err), -EINVAL);
+    vj_assert_contains(err.text, "resjnd-net.h5.state");
+    vj_assert_contains(err.text, "made with jnd_weights_sha256 = ");
+    write_resjnd(1);
+    must_train("resjnd-net.h5", true, pairs, &s);
+}
+
+static void other_start_weights_under_the_same_name_are_refused(void **state)
+{
+    (void)state;
+    char path[4096], option[4200];
+    struct vj_train_summary s;
+    struct vj_error err = {0};
+    struct vj_weights w;
+    read_file("start.h5", &w);
+    snprintf(option, sizeof(option), "start=%s", in_folder(path, "moved.h5"));
+    const char *const pairs[] = {option, "steps=4", NULL};
+    assert_int_equal(vj_weights_write(&w, path, &err), 0);
+    must_train("moved-net.h5", false, pairs, &s);
+    w.tensors[0].data[0] += 0.25f;
+    assert_int_equal(vj_weights_write(&w, path, &err), 0);
+    assert_int_equal(train("moved-net.h5", true, pairs, &s, &err), -EINVAL);
+    vj_assert_contains(err.text, "made with start_sha256 = ");
+    vj_weights_free(&w);
+}
+
 static void training_stops_for_want_of_progress(void **state)
 {
     (void)state;
@@ -394,6 +511,9 @@ int main(void)
         cmocka_unit_test(killed_at_random_points_it_ends_in_the_same_weights),
         cmocka_unit_test(the_best_validated_weights_are_kept_with_their_record),
         cmocka_unit_test(a_run_that_judges_weights_on_their_own_pictures_says_so),
+        cmocka_unit_test(the_record_names_no_folder_of_this_machine),
+        cmocka_unit_test(maps_of_resjnd24_train_and_judge_and_belong_to_the_run),
+        cmocka_unit_test(other_start_weights_under_the_same_name_are_refused),
         cmocka_unit_test(training_stops_for_want_of_progress),
         cmocka_unit_test(what_cannot_be_resumed_is_refused_by_name),
         cmocka_unit_test(bad_choices_of_pictures_are_refused_by_name),
