@@ -28,6 +28,14 @@ enum {
     VJ_CUDA_SHARED = 48 * 1024, /* bytes of shared memory that any kernel may use */
 };
 
+/* Before a loop over what a thread holds in registers: an index that is no constant would put it
+ * into memory. */
+#ifdef __CUDA_ARCH__
+#define VJ_CUDA_UNROLL _Pragma("unroll")
+#else
+#define VJ_CUDA_UNROLL
+#endif
+
 /* Blocks of a launch. */
 struct vj_cuda_grid {
     unsigned x, y, z;

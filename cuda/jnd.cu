@@ -7,6 +7,7 @@ extern "C" {
 #include "cuda/jnd_body.h"
 #include "cuda/jnd_canny_body.h"
 #include "cuda/jnd_epc_body.h"
+#include "cuda/jnd_fep_body.h"
 #include "cuda/jnd_paper_body.h"
 #include "cuda/jnd_yang_body.h"
 }
@@ -16,6 +17,7 @@ struct vj_cuda_jnd {
     int levels;
     struct vj_canny_taps taps;
     struct vj_jnd_gaussian complexity_gaussian, weight_gaussian, yang_gaussian;
+    struct vj_jnd_gaussian residual_gaussian, fep_gaussian;
 
     uint8_t *memory; /* owned; the arrays below lie in it */
     double *kept;
@@ -148,6 +150,42 @@ static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
 }
 
 static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
+    predict_kernel(const __grid_constant__ struct vj_cuda_fep_predict_job job)
+{
+    __shared__ struct vj_cuda_fep_predict_shared s;
+    struct vj_cuda_fep_pixels p;
+    vj_cuda_fep_load(&job, &s, vj_cuda_here(), threadIdx.x);
+    __syncthreads();
+    vj_cuda_fep_begin(&s, &p, threadIdx.x);
+    for (int first = 0; first < VJ_JND_FEP_OFFSETS; first += VJ_CUDA_FEP_BATCH) {
+        vj_cuda_fep_rows(&s, first, threadIdx.x);
+        __syncthreads();
+        vj_cuda_fep_nearest(&s, &p, threadIdx.x);
+        __syncthreads();
+    }
+    for (int first = 0; first < VJ_JND_FEP_OFFSETS; first += VJ_CUDA_FEP_BATCH) {
+        vj_cuda_fep_rows(&s, first, threadIdx.x);
+        __syncthreads();
+        vj_cuda_fep_weigh(&s, &p, first, threadIdx.x);
+        __syncthreads();
+    }
+    vj_cuda_fep_predict(&job, &s, &p, vj_cuda_here(), threadIdx.x);
+}
+
+static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
+    fep_kernel(const __grid_constant__ struct vj_cuda_fep_job job)
+{
+    __shared__ struct vj_cuda_fep_shared s;
+    vj_cuda_load_samples(&job.plane, false, &s.dark, vj_cuda_here(), threadIdx.x);
+    vj_cuda_load_samples(&job.predicted, false, &s.predicted, vj_cuda_here(), threadIdx.x);
+    vj_cuda_fep_load_map(&job, &s, vj_cuda_here(), threadIdx.x);
+    __syncthreads();
+    vj_cuda_fep_columns(&job, &s, vj_cuda_here(), threadIdx.x);
+    __syncthreads();
+    vj_cuda_fep_pixel(&job, &s, vj_cuda_here(), threadIdx.x);
+}
+
+static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
     range_kernel(const __grid_constant__ struct vj_cuda_range_job job)
 {
     __shared__ struct vj_cuda_range_shared s;
@@ -194,6 +232,10 @@ static_assert(sizeof(struct vj_cuda_epc_shared) <= VJ_CUDA_SHARED, "shared memor
 static_assert(sizeof(struct vj_cuda_paper_shared) <= VJ_CUDA_SHARED,
               "shared memory of epc17 paper");
 static_assert(sizeof(struct vj_cuda_yang_shared) <= VJ_CUDA_SHARED, "shared memory of yang05");
+static_assert(sizeof(struct vj_cuda_fep_predict_shared) <= VJ_CUDA_SHARED,
+              "shared memory of fep13's prediction");
+static_assert(sizeof(struct vj_cuda_fep_shared) <= VJ_CUDA_SHARED, "shared memory of fep13");
+static_assert(VJ_JND_FEP_OFFSETS % VJ_CUDA_FEP_BATCH == 0, "no batch of neighbours is incomplete");
 
 /* ---- Memory --------------------------------------------------------------------------------- */
 
@@ -271,6 +313,9 @@ int vj_cuda_jnd_create(struct vj_cuda_jnd **jnd, size_t max_width, size_t max_he
         vj_jnd_gaussian(vj_jnd_weight_epc.gaussian_size, vj_jnd_weight_epc.gaussian_sigma);
     j->yang_gaussian =
         vj_jnd_gaussian(vj_jnd_weight_yang.gaussian_size, vj_jnd_weight_yang.gaussian_sigma);
+    j->residual_gaussian = vj_jnd_gaussian(7, 7.0 / 3);
+    j->fep_gaussian =
+        vj_jnd_gaussian(vj_jnd_weight_fep.gaussian_size, vj_jnd_weight_fep.gaussian_sigma);
     rc = vj_cuda_memory(&j->memory, lay_out(j, NULL), max_width, max_height, "pixel-JND maps", err);
     if (rc) {
         vj_cuda_jnd_destroy(j);
@@ -349,6 +394,17 @@ static int find_edges(struct vj_cuda_jnd *j, cudaStream_t stream, const struct v
     return VJ_CUDA_LAUNCHED("edges", err);
 }
 
+/* Dilates the edges into jnd->mark: the marks have served. */
+static int dilate_edges(struct vj_cuda_jnd *j, cudaStream_t stream,
+                        const struct vj_cuda_plane *plane, const struct vj_jnd_shape *shape,
+                        struct vj_error *err)
+{
+    struct vj_cuda_dilate_job job = {j->edge, plane->width, plane->height, *shape, j->mark};
+    dilate_kernel<<<vj_cuda_dim(vj_cuda_edge_grid(plane->width, plane->height)), VJ_CUDA_THREADS, 0,
+                    stream>>>(job);
+    return VJ_CUDA_LAUNCHED("dilated edges", err);
+}
+
 static int chou95(struct vj_cuda_jnd *j, cudaStream_t stream, const struct vj_cuda_plane *plane,
                   bool add, float *d_map, struct vj_error *err)
 {
@@ -399,18 +455,40 @@ static int yang05(struct vj_cuda_jnd *j, cudaStream_t stream, const struct vj_cu
     job.gaussian = j->yang_gaussian;
     job.map = d_map;
     if (!paper) {
-        /* The marks have served: dilated edges take their place. */
-        struct vj_cuda_dilate_job dilate = {j->edge, plane->width, plane->height,
-                                            *vj_jnd_weight_yang.shape, j->mark};
-        dilate_kernel<<<vj_cuda_dim(vj_cuda_edge_grid(plane->width, plane->height)),
-                        VJ_CUDA_THREADS, 0, stream>>>(dilate);
-        rc = VJ_CUDA_LAUNCHED("dilated edges", err);
+        rc = dilate_edges(j, stream, plane, vj_jnd_weight_yang.shape, err);
         if (rc)
             return rc;
         job.widened = j->mark;
     }
     yang_kernel<<<vj_cuda_dim(vj_cuda_map_grid(plane)), VJ_CUDA_THREADS, 0, stream>>>(job);
     return VJ_CUDA_LAUNCHED("yang05 map", err);
+}
+
+static int fep13(struct vj_cuda_jnd *j, cudaStream_t stream, const struct vj_cuda_plane *plane,
+                 float *d_map, struct vj_error *err)
+{
+    int rc = find_edges(j, stream, plane, VJ_JND_FEP_EDGE_THRESHOLD, err);
+    if (!rc)
+        rc = dilate_edges(j, stream, plane, vj_jnd_weight_fep.shape, err);
+    if (rc)
+        return rc;
+    /* The labels have served: the prediction takes their place. */
+    struct vj_cuda_fep_predict_job predict = {*plane, (uint8_t *)j->label};
+    predict_kernel<<<vj_cuda_dim(vj_cuda_fep_grid(plane)), VJ_CUDA_THREADS, 0, stream>>>(predict);
+    rc = VJ_CUDA_LAUNCHED("fep13 prediction", err);
+    if (rc)
+        return rc;
+    struct vj_cuda_fep_job job;
+    memset(&job, 0, sizeof(job));
+    job.plane = job.predicted = *plane;
+    job.predicted.luma = predict.prediction;
+    job.dilated = j->mark;
+    job.attenuation = vj_jnd_weight_fep.attenuation;
+    job.residual_gaussian = j->residual_gaussian;
+    job.weight_gaussian = j->fep_gaussian;
+    job.map = d_map;
+    fep_kernel<<<vj_cuda_dim(vj_cuda_map_grid(plane)), VJ_CUDA_THREADS, 0, stream>>>(job);
+    return VJ_CUDA_LAUNCHED("fep13 map", err);
 }
 
 int vj_cuda_jnd_compute(struct vj_cuda_jnd *jnd, cudaStream_t stream,
@@ -432,6 +510,8 @@ int vj_cuda_jnd_compute(struct vj_cuda_jnd *jnd, cudaStream_t stream,
     case VJ_CUDA_JND_YANG05:
     case VJ_CUDA_JND_YANG05_PAPER:
         return yang05(jnd, stream, &plane, kind == VJ_CUDA_JND_YANG05_PAPER, d_map, err);
+    case VJ_CUDA_JND_FEP13:
+        return fep13(jnd, stream, &plane, d_map, err);
     default:
         return chou95(jnd, stream, &plane, kind == VJ_CUDA_JND_CHOU95, d_map, err);
     }

@@ -33,6 +33,7 @@ enum vj_cuda_jnd_kind {
     VJ_CUDA_JND_EPC17_PAPER,
     VJ_CUDA_JND_YANG05, /* authors */
     VJ_CUDA_JND_YANG05_PAPER,
+    VJ_CUDA_JND_FEP13,
 };
 
 /* Models are told by name, so `model` may come from another copy of the registry. */

@@ -23,22 +23,14 @@
 #include "host/simd.h"
 
 enum {
-    REACH = 10,                                      /* of neighbours, rows and columns */
-    PATCH = 3,                                       /* rows and columns of a patch on each side */
-    SIDE = 2 * PATCH + 1,                            /* of a patch */
-    AREA = SIDE * SIDE,                              /* pixels of a patch */
-    OFFSETS = (2 * REACH + 1) * (2 * REACH + 1) - 1, /* neighbours */
-    STRIP = 64,                                      /* columns that are worked on at a time */
-    BAND = 64,                                       /* and rows */
+    REACH = VJ_JND_FEP_REACH,
+    PATCH = VJ_JND_FEP_PATCH,
+    SIDE = VJ_JND_FEP_SIDE,
+    AREA = VJ_JND_FEP_AREA,
+    OFFSETS = VJ_JND_FEP_OFFSETS,
+    STRIP = 64, /* columns that are worked on at a time */
+    BAND = 64,  /* and rows */
 };
-
-#define EDGE_THRESHOLD 0.7
-
-/* Noise sensitivity is at least this, in grey levels. */
-#define LEAST_SENSITIVITY 8.0
-
-/* Disorder is smoothed where the standard deviation over 7x7 is below 10: 10 * 10 * 49 * 49. */
-#define SMOOTH_VARIANCE 240100
 
 enum {
     STAGE_DEVIATION,
@@ -138,15 +130,6 @@ VJ_SIMD static void variance(const int16_t *src, size_t stride, size_t n, int32_
     }
 }
 
-/* Square of the bandwidth: it shrinks where the picture is rougher than its sensitivity. */
-static double bandwidth_squared(const struct fep *f, uint16_t background32, int32_t variance2401)
-{
-    double sensitivity = f->sensitivity[background32 / 32];
-    double deviation = sqrt((double)variance2401) / AREA;
-    double square = sensitivity * sensitivity;
-    return deviation > sensitivity ? square * (sensitivity / deviation) : square;
-}
-
 static void bandwidths(const struct fep *f, size_t y, size_t x, size_t n, double *squared)
 {
     uint16_t background32[VJ_JND_SPAN];
@@ -155,7 +138,8 @@ static void bandwidths(const struct fep *f, size_t y, size_t x, size_t n, double
     vj_jnd_background(src, f->dark.stride, n, background32);
     variance(src, f->dark.stride, n, variance2401);
     for (size_t i = 0; i < n; i++)
-        squared[i] = bandwidth_squared(f, background32[i], variance2401[i]);
+        squared[i] =
+            vj_jnd_fep_bandwidth_squared(f->sensitivity[background32[i] / 32], variance2401[i]);
 }
 
 /* --- prediction ------------------------------------------------------------------------------- */
@@ -199,7 +183,7 @@ VJ_SIMD static void weigh(const int32_t *restrict distance, const int32_t *restr
                           double *restrict total)
 {
     for (size_t i = 0; i < n; i++) {
-        double w = vj_jnd_exp((double)(least[i] - distance[i]) * rate[i]);
+        double w = vj_jnd_fep_weight(distance[i], least[i], rate[i]);
         weights[i] += w;
         total[i] += w * (double)(neighbour[i] - pixel[i]);
     }
@@ -208,9 +192,7 @@ VJ_SIMD static void weigh(const int32_t *restrict distance, const int32_t *restr
 /* Elements from a pixel of the wide plane to its neighbour number k. */
 static ptrdiff_t neighbour(const struct fep *f, int k)
 {
-    int i = k < OFFSETS / 2 ? k : k + 1; /* the pixel itself is left out */
-    return (ptrdiff_t)(i / (2 * REACH + 1) - REACH) * (ptrdiff_t)f->wide.stride +
-           i % (2 * REACH + 1) - REACH;
+    return vj_jnd_fep_row(k) * (ptrdiff_t)f->wide.stride + vj_jnd_fep_column(k);
 }
 
 /* Distances of row y: sums of all rows of the patches when they are `fresh`, else the next row. */
@@ -246,13 +228,13 @@ static void predict(const struct fep *f, size_t y, size_t x, size_t n, const str
     const int16_t *pixel = vj_jnd_at(&f->wide, (ptrdiff_t)y, (ptrdiff_t)x);
     bandwidths(f, y, x, n, rate);
     for (size_t i = 0; i < n; i++) {
-        rate[i] = 1.0 / (AREA * rate[i]);
+        rate[i] = vj_jnd_fep_rate(rate[i]);
         weights[i] = 1.0;
     }
     for (int k = 0; k < OFFSETS; k++)
         weigh(s->distance[k], least, rate, pixel, pixel + neighbour(f, k), n, weights, total);
     for (size_t i = 0; i < n; i++) {
-        int value = (int)(pixel[i] + total[i] / weights[i] + 0.5);
+        int value = vj_jnd_fep_prediction(pixel[i], total[i], weights[i]);
         f->prediction[y * f->width + x + i] = (uint8_t)value;
         f->residual[y * f->width + x + i] =
             (uint8_t)(value > pixel[i] ? value - pixel[i] : pixel[i] - value);
@@ -290,22 +272,19 @@ struct span {
         disorder[VJ_JND_SPAN], map[VJ_JND_SPAN];
 };
 
-/* Contrast masking of the prediction: its gradient, compressed as the logarithm to the base 4. */
 VJ_SIMD static void contrast(const uint16_t *background32, const uint16_t *gradient16, size_t n,
                              float *out)
 {
-    for (size_t i = 0; i < n; i++) {
-        float b = (float)(background32[i] / 32), g = (float)gradient16[i] / 16.0f;
-        out[i] = fabsf(vj_jnd_spatial(40.0f * vj_jnd_log2(1.0f + g / 80.0f), b));
-    }
+    for (size_t i = 0; i < n; i++)
+        out[i] = vj_jnd_fep_contrast(gradient16[i], background32[i]);
 }
 
 VJ_SIMD static void combine(const int32_t *variance2401, const uint8_t *residual, size_t n,
                             struct span *s)
 {
     for (size_t i = 0; i < n; i++) {
-        float r = residual[i], least = vj_jnd_minf(r, s->smooth[i]);
-        float disorder = s->weight[i] * (variance2401[i] < SMOOTH_VARIANCE ? least : r);
+        float disorder =
+            vj_jnd_fep_disorder(variance2401[i], residual[i], s->smooth[i], s->weight[i]);
         s->disorder[i] = disorder;
         s->map[i] = vj_jnd_namm(vj_jnd_namm(s->luminance[i], s->contrast[i]), disorder);
     }
@@ -375,10 +354,7 @@ static void map_row(const struct fep *f, size_t y)
 static void prepare_constants(struct fep *f)
 {
     for (int b = 0; b < 256; b++) {
-        double lifted = vj_jnd_lift(b);
-        double threshold =
-            lifted <= 127 ? 17 * (1 - sqrt(lifted / 127)) + 3 : 3.0 / 128 * (lifted - 127) + 3;
-        f->sensitivity[b] = threshold > LEAST_SENSITIVITY ? threshold : LEAST_SENSITIVITY;
+        f->sensitivity[b] = vj_jnd_fep_sensitivity(b);
         f->adaptation[b] = vj_jnd_luminance((float)vj_jnd_lift(b));
     }
     f->residual_gaussian = vj_jnd_gaussian(7, 7.0 / 3);
@@ -398,7 +374,7 @@ static int compute(const struct vj_jnd_job *job, struct vj_jnd_workspace *ws, st
     vj_jnd_pad(&f.dark, job->luma, VJ_JND_ZERO, threads);
     predict_all(&f, threads);
     vj_jnd_pad(&f.predicted, f.prediction, VJ_JND_ZERO, threads);
-    vj_canny(&f.plane, EDGE_THRESHOLD, &f.canny, f.edge, threads);
+    vj_canny(&f.plane, VJ_JND_FEP_EDGE_THRESHOLD, &f.canny, f.edge, threads);
 #pragma omp parallel num_threads(threads)
     {
 #pragma omp for schedule(static)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Per-pixel arithmetic of the pixel-JND models, shared by the CPU and CUDA devices. Only + - * /,
- * sqrtf and comparisons, in a fixed order: the same bits on both.
+ * square roots and comparisons, in a fixed order: the same bits on both.
  */
 #ifndef VJ_HOST_JND_MATH_H
 #define VJ_HOST_JND_MATH_H
@@ -192,6 +192,97 @@ static inline VJ_HD float vj_jnd_epc_pattern(float p, float gain, float floor)
 static inline VJ_HD float vj_jnd_epc_paper_pattern(float gradient, float count)
 {
     return vj_jnd_log2(1.0f + gradient) * vj_jnd_epc_pattern(count, 0.8f, 0.01f);
+}
+
+/* Wu et al. 2013 (fep13): patches and neighbours that a pixel is predicted from. */
+enum {
+    VJ_JND_FEP_REACH = 10,                        /* of neighbours, rows and columns */
+    VJ_JND_FEP_ACROSS = 2 * VJ_JND_FEP_REACH + 1, /* neighbours in a row of them */
+    VJ_JND_FEP_PATCH = 3,                         /* rows and columns of a patch on each side */
+    VJ_JND_FEP_SIDE = 2 * VJ_JND_FEP_PATCH + 1,
+    VJ_JND_FEP_AREA = VJ_JND_FEP_SIDE * VJ_JND_FEP_SIDE,            /* pixels of a patch */
+    VJ_JND_FEP_OFFSETS = VJ_JND_FEP_ACROSS * VJ_JND_FEP_ACROSS - 1, /* neighbours */
+};
+
+/* Canny's high threshold in fep13, as a share of the largest magnitude. */
+#define VJ_JND_FEP_EDGE_THRESHOLD 0.7
+
+/* Where neighbour number k, 0..439, lies: rows below the pixel and columns to its right. */
+static inline VJ_HD int vj_jnd_fep_place(int k)
+{
+    return k < VJ_JND_FEP_OFFSETS / 2 ? k : k + 1; /* the pixel itself is left out */
+}
+
+static inline VJ_HD int vj_jnd_fep_row(int k)
+{
+    return vj_jnd_fep_place(k) / VJ_JND_FEP_ACROSS - VJ_JND_FEP_REACH;
+}
+
+static inline VJ_HD int vj_jnd_fep_column(int k)
+{
+    return vj_jnd_fep_place(k) % VJ_JND_FEP_ACROSS - VJ_JND_FEP_REACH;
+}
+
+/* Noise sensitivity for a whole background level, 0..255: at least 8 grey levels. */
+static inline VJ_HD double vj_jnd_fep_sensitivity(int background)
+{
+    double lifted = vj_jnd_lift(background);
+    double threshold =
+        lifted <= 127 ? 17 * (1 - sqrt(lifted / 127)) + 3 : 3.0 / 128 * (lifted - 127) + 3;
+    return threshold > 8.0 ? threshold : 8.0;
+}
+
+/*
+ * Square of the bandwidth: it shrinks where the picture is rougher than its sensitivity.
+ * variance2401: population variance over 7x7 pixels times 49 * 49
+ */
+static inline VJ_HD double vj_jnd_fep_bandwidth_squared(double sensitivity, int32_t variance2401)
+{
+    double deviation = sqrt((double)variance2401) / VJ_JND_FEP_AREA;
+    double square = sensitivity * sensitivity;
+    return deviation > sensitivity ? square * (sensitivity / deviation) : square;
+}
+
+/* Slope of a weight's exponent over the sum of squared differences of two patches. */
+static inline VJ_HD double vj_jnd_fep_rate(double bandwidth_squared)
+{
+    return 1.0 / (VJ_JND_FEP_AREA * bandwidth_squared);
+}
+
+/*
+ * Weight of a neighbour, relative to the nearest one's.
+ * distance, least: sums of squared differences over a patch, and the least of the pixel's
+ */
+static inline VJ_HD double vj_jnd_fep_weight(int32_t distance, int32_t least, double rate)
+{
+    return vj_jnd_exp((double)(least - distance) * rate);
+}
+
+/* The prediction, rounded: total is the sum of weight times (neighbour - pixel). */
+static inline VJ_HD int vj_jnd_fep_prediction(int pixel, double total, double weights)
+{
+    return (int)(pixel + total / weights + 0.5);
+}
+
+/*
+ * Contrast masking of the prediction: its gradient, compressed as the logarithm to the base 4.
+ * gradient16: times 16; background32: times 32
+ */
+static inline VJ_HD float vj_jnd_fep_contrast(int gradient16, int background32)
+{
+    float b = (float)(background32 / 32), g = (float)gradient16 / 16.0f;
+    return fabsf(vj_jnd_spatial(40.0f * vj_jnd_log2(1.0f + g / 80.0f), b));
+}
+
+/*
+ * Disorder masking: the residual, smoothed where the standard deviation over 7x7 is below 10.
+ * weight: edge weight
+ */
+static inline VJ_HD float vj_jnd_fep_disorder(int32_t variance2401, float residual, float smooth,
+                                              float weight)
+{
+    float least = vj_jnd_minf(residual, smooth);
+    return weight * (variance2401 < 10 * 10 * VJ_JND_FEP_AREA * VJ_JND_FEP_AREA ? least : residual);
 }
 
 /* Orientation bins of epc17: 16 of 12 degrees, and one for pixels without structure. */

@@ -6,6 +6,7 @@
 #include "cuda/jnd_body.h"
 #include "cuda/jnd_canny_body.h"
 #include "cuda/jnd_epc_body.h"
+#include "cuda/jnd_fep_body.h"
 #include "cuda/jnd_paper_body.h"
 #include "cuda/jnd_yang_body.h"
 #include "cuda/patch_body.h"
@@ -179,6 +180,16 @@ static inline void emulate_paper(const struct vj_cuda_plane *plane, float *map)
     }
 }
 
+static inline void emulate_dilate(const struct vj_cuda_plane *plane, const uint8_t *edge,
+                                  const struct vj_jnd_shape *shape, uint8_t *dilated)
+{
+    struct vj_cuda_dilate_job job = {edge, plane->width, plane->height, *shape, dilated};
+    struct vj_cuda_grid grid = vj_cuda_edge_grid(plane->width, plane->height);
+    EMULATE_BLOCKS(grid, at)
+    EMULATE_THREADS(VJ_CUDA_THREADS, t)
+    vj_cuda_dilate_step(&job, at, t);
+}
+
 static inline void emulate_yang(const struct vj_cuda_plane *plane, bool paper, float *map)
 {
     const struct vj_jnd_edge_weight *weight = &vj_jnd_weight_yang;
@@ -187,11 +198,7 @@ static inline void emulate_yang(const struct vj_cuda_plane *plane, bool paper, f
     uint8_t *edge = guarded_take(&memory[0], pixels), *dilated = guarded_take(&memory[1], pixels);
     uint32_t gradient;
     emulate_edges(plane, VJ_JND_YANG_EDGE_THRESHOLD, edge, &gradient);
-    struct vj_cuda_dilate_job dilate = {edge, plane->width, plane->height, *weight->shape, dilated};
-    struct vj_cuda_grid line = vj_cuda_edge_grid(plane->width, plane->height);
-    EMULATE_BLOCKS(line, at)
-    EMULATE_THREADS(VJ_CUDA_THREADS, t)
-    vj_cuda_dilate_step(&dilate, at, t);
+    emulate_dilate(plane, edge, weight->shape, dilated);
     struct vj_cuda_yang_job job = {
         .plane = *plane,
         .widened = paper ? edge : dilated,
@@ -216,6 +223,76 @@ static inline void emulate_yang(const struct vj_cuda_plane *plane, bool paper, f
     }
     guarded_release(&memory[0]);
     guarded_release(&memory[1]);
+}
+
+static inline void emulate_predict(const struct vj_cuda_plane *plane, uint8_t *prediction)
+{
+    struct vj_cuda_fep_predict_job job = {*plane, prediction};
+    struct vj_cuda_grid grid = vj_cuda_fep_grid(plane);
+    EMULATE_BLOCKS(grid, at)
+    {
+        static struct vj_cuda_fep_predict_shared s;
+        static struct vj_cuda_fep_pixels p[VJ_CUDA_THREADS];
+        memset(&s, 0xA5, sizeof(s));
+        memset(p, 0xA5, sizeof(p));
+        EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        vj_cuda_fep_load(&job, &s, at, t);
+        EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        vj_cuda_fep_begin(&s, &p[t], t);
+        for (int first = 0; first < VJ_JND_FEP_OFFSETS; first += VJ_CUDA_FEP_BATCH) {
+            EMULATE_THREADS(VJ_CUDA_THREADS, t)
+            vj_cuda_fep_rows(&s, first, t);
+            EMULATE_THREADS(VJ_CUDA_THREADS, t)
+            vj_cuda_fep_nearest(&s, &p[t], t);
+        }
+        for (int first = 0; first < VJ_JND_FEP_OFFSETS; first += VJ_CUDA_FEP_BATCH) {
+            EMULATE_THREADS(VJ_CUDA_THREADS, t)
+            vj_cuda_fep_rows(&s, first, t);
+            EMULATE_THREADS(VJ_CUDA_THREADS, t)
+            vj_cuda_fep_weigh(&s, &p[t], first, t);
+        }
+        EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        vj_cuda_fep_predict(&job, &s, &p[t], at, t);
+    }
+}
+
+static inline void emulate_fep(const struct vj_cuda_plane *plane, float *map)
+{
+    const struct vj_jnd_edge_weight *weight = &vj_jnd_weight_fep;
+    size_t pixels = (size_t)plane->width * (size_t)plane->height;
+    struct guarded memory[3];
+    uint8_t *edge = guarded_take(&memory[0], pixels), *dilated = guarded_take(&memory[1], pixels);
+    uint8_t *prediction = guarded_take(&memory[2], pixels);
+    uint32_t gradient;
+    emulate_edges(plane, VJ_JND_FEP_EDGE_THRESHOLD, edge, &gradient);
+    emulate_dilate(plane, edge, weight->shape, dilated);
+    emulate_predict(plane, prediction);
+    struct vj_cuda_fep_job job = {
+        .plane = *plane,
+        .predicted = {prediction, plane->width, plane->height},
+        .dilated = dilated,
+        .attenuation = weight->attenuation,
+        .residual_gaussian = vj_jnd_gaussian(7, 7.0 / 3),
+        .weight_gaussian = vj_jnd_gaussian(weight->gaussian_size, weight->gaussian_sigma),
+        .map = map};
+    struct vj_cuda_grid grid = vj_cuda_map_grid(plane);
+    EMULATE_BLOCKS(grid, at)
+    {
+        struct vj_cuda_fep_shared s;
+        memset(&s, 0xA5, sizeof(s));
+        EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        {
+            vj_cuda_load_samples(plane, false, &s.dark, at, t);
+            vj_cuda_load_samples(&job.predicted, false, &s.predicted, at, t);
+            vj_cuda_fep_load_map(&job, &s, at, t);
+        }
+        EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        vj_cuda_fep_columns(&job, &s, at, t);
+        EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        vj_cuda_fep_pixel(&job, &s, at, t);
+    }
+    for (size_t i = 0; i < 3; i++)
+        guarded_release(&memory[i]);
 }
 
 static inline void emulate_to_u8(const float *map, size_t count, enum vj_jnd_scale scale,

@@ -668,6 +668,23 @@ static void maps_of_yang05_and_the_epc17_paper_equal_those_of_the_cpu_bit_for_bi
     }
 }
 
+/* Tiles of fep13 are 32x32, and neighbours' patches reach 13 pixels, over the far border too. */
+static void fep13_maps_equal_those_of_the_cpu_bit_for_bit(void **state)
+{
+    (void)state;
+    static const size_t sizes[][2] = {{1, 1},   {2, 9},   {9, 3},   {13, 14}, {5, 31},
+                                      {32, 32}, {33, 35}, {34, 20}, {65, 34}};
+    for (size_t i = 0; i < COUNT(sizes) * CONTENTS; i++) {
+        const size_t *size = sizes[i / CONTENTS];
+        struct jnd_picture p = jnd_picture(size[0], size[1], (enum content)(i % CONTENTS));
+        emulate_order = (int)((i + i / CONTENTS) % EMULATE_ORDERS);
+        emulate_fep(&p.plane, p.map);
+        assert_int_equal(vj_jnd_compute("fep13", NULL, &p.img, p.expected, NULL), 0);
+        assert_same_floats(p.map, p.expected, size[0] * size[1]);
+        jnd_picture_free(&p);
+    }
+}
+
 static void maps_become_the_8_bit_samples_of_the_cpu(void **state)
 {
     (void)state;
@@ -859,6 +876,7 @@ int main(void)
         cmocka_unit_test(edges_join_while_other_threads_move_the_labels),
         cmocka_unit_test(epc17_maps_equal_those_of_the_cpu_bit_for_bit),
         cmocka_unit_test(maps_of_yang05_and_the_epc17_paper_equal_those_of_the_cpu_bit_for_bit),
+        cmocka_unit_test(fep13_maps_equal_those_of_the_cpu_bit_for_bit),
         cmocka_unit_test(maps_become_the_8_bit_samples_of_the_cpu),
         cmocka_unit_test(a_value_that_is_not_finite_is_reported_wherever_it_is),
         cmocka_unit_test(shares_above_a_map_are_counts_of_pixels),
