@@ -55,12 +55,8 @@ static int deliver_candidates(const struct vj_cuda_device *dev, const struct vj_
         vj_cuda_quality_finish(s->quality, (const struct vj_cuda_quality_sums *)(const void *)from,
                                record->count, record->out.quality);
     from += count * sizeof(struct vj_cuda_quality_sums);
-    for (size_t i = 0; record->share && i < dev->sizes.plan.jnd_count; i++) {
-        if (!dev->sizes.plan.jnd_share[i])
-            continue;
-        memcpy(record->out.share[i], from, count * sizeof(double));
-        from += count * sizeof(double);
-    }
+    if (record->rules)
+        vj_cuda_rules_deliver(dev, s, record, from);
     return 0;
 }
 
@@ -404,7 +400,7 @@ static int load_picture(struct vj_cuda_device *dev, struct vj_cuda_slot *s,
     if (!r && plan->quality)
         r = vj_cuda_quality_load(s->quality, dev->compute, s->reference, s->width, s->height,
                                  s->channels, err);
-    if (!r && dev->sizes.maps > 0)
+    if (!r && dev->sizes.rules > 0)
         r = vj_cuda_luma(dev->compute, s->reference, s->width, s->height, s->channels, s->gpu.luma,
                          err);
     return r;
@@ -465,6 +461,8 @@ static int cuda_jnd_maps(void *state, int slot, struct vj_error *err)
     for (size_t i = 0; !r && i < plan->jnd_count; i++)
         r = vj_cuda_jnd_compute(s->jnd, dev->compute, plan->jnd[i].model, plan->jnd[i].variant,
                                 s->gpu.jnd_luma, s->width, s->height, s->gpu.map[i], err);
+    if (!r && dev->sizes.noises > 0)
+        r = vj_cuda_rules_energies(dev, s, err);
     if (!r && plan->weights_count > 0)
         r = make_map8(dev, s, err);
     s->mapped = r == 0;
@@ -539,7 +537,7 @@ struct job {
     struct vj_cuda_slot *slot;
     const struct vj_candidate_request *request;
     const struct vj_candidate_values *out;
-    bool quality, share;
+    bool quality, rules;
 };
 
 /* Where the patches of draw d of kept candidate i go: [draws][count][patches]. */
@@ -567,10 +565,8 @@ static int use_pictures(const struct job *job, const uint8_t *pictures, int firs
     int r = 0;
     if (job->quality)
         r = vj_cuda_quality_compute(s->quality, stream, pictures, n, s->gpu.sums + first, err);
-    for (size_t j = 0; !r && job->share && j < plan->jnd_count; j++)
-        if (plan->jnd_share[j])
-            r = vj_cuda_jnd_share(s->jnd, stream, pictures, n, s->width, s->height, s->channels,
-                                  s->gpu.luma, s->gpu.map[j], s->gpu.share[j] + first, err);
+    if (!r && job->rules)
+        r = vj_cuda_rules_measure(job->dev, s, pictures, first, n, err);
     for (int d = 0; !r && job->request->patches && d < plan->draws; d++)
         r = vj_cuda_gather(stream, pictures, s->width, s->height, s->channels, n, origin_of(job, d),
                            (size_t)plan->patches, (size_t)plan->patch_size, 3,
@@ -595,7 +591,7 @@ static int synthesize(const struct job *job, struct vj_error *err)
     int r = 0;
     if (q->sizes)
         r = vj_cuda_jpeg_sizes(s->jpeg, stream, q->qf, q->count, s->gpu.bytes, err);
-    if (!job->quality && !job->share) {
+    if (!job->quality && !job->rules) {
         for (int d = 0; !r && q->patches && d < plan->draws; d++)
             r = vj_cuda_jpeg_patches(s->jpeg, stream, q->qf, q->count, origin_of(job, d),
                                      (size_t)plan->patches, (size_t)plan->patch_size,
@@ -696,7 +692,6 @@ static int take_files(const struct job *job, struct vj_error *err)
 static int bring_values(const struct job *job, const struct vj_cuda_record *record,
                         struct vj_error *err)
 {
-    const struct vj_device_plan *plan = &job->dev->sizes.plan;
     struct vj_cuda_slot *s = job->slot;
     size_t count = (size_t)record->count, at = record->offset;
     int r = 0;
@@ -706,12 +701,8 @@ static int bring_values(const struct job *job, const struct vj_cuda_record *reco
     if (!r && record->quality)
         r = bring_back(job->dev, s, at, s->gpu.sums, count * sizeof(*s->gpu.sums), err);
     at += count * sizeof(*s->gpu.sums);
-    for (size_t j = 0; !r && record->share && j < plan->jnd_count; j++) {
-        if (!plan->jnd_share[j])
-            continue;
-        r = bring_back(job->dev, s, at, s->gpu.share[j], count * sizeof(double), err);
-        at += count * sizeof(double);
-    }
+    if (!r && record->rules)
+        r = vj_cuda_rules_bring(job->dev, s, count, at, err);
     return r;
 }
 
@@ -723,8 +714,8 @@ static int check_request(const struct vj_cuda_device *dev, const struct vj_cuda_
                        dev->sizes.plan.levels);
     if (q->patches && !s->placed)
         return vj_fail(err, -EINVAL, "patches asked for before positions()");
-    if (q->metrics && dev->sizes.maps > 0 && !s->mapped)
-        return vj_fail(err, -EINVAL, "shares of pixels asked for before jnd_maps()");
+    if (q->metrics && dev->sizes.rules > 0 && !s->mapped)
+        return vj_fail(err, -EINVAL, "rules on pixel-JND maps asked for before jnd_maps()");
     return 0;
 }
 
@@ -745,12 +736,12 @@ static int cuda_candidates(void *state, int slot, const struct vj_candidate_requ
     if (r)
         return r;
     job.quality = request->metrics && dev->sizes.plan.quality != 0;
-    job.share = request->metrics && dev->sizes.maps > 0;
+    job.rules = request->metrics && dev->sizes.rules > 0;
     record->count = request->count;
     record->out = *out;
     record->sizes = request->sizes && !request->fetch;
     record->quality = job.quality;
-    record->share = job.share;
+    record->rules = job.rules;
     r = request->fetch ? take_files(&job, err) : synthesize(&job, err);
     if (!r)
         r = bring_values(&job, record, err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The CUDA device from inside, shared by device.c (pictures, candidates, results) and networks.c.
+ * The CUDA device from inside, shared by device.c (pictures, candidates, results), rules.c and
+ * networks.c.
  *
  * Streams and events. Host threads fill pinned memory; `copy` brings it to the GPU; `compute` runs
  * every kernel and brings results back into pinned memory. Events order them:
@@ -33,7 +34,7 @@ struct vj_cuda_record {
     bool scores; /* else of candidates() */
     int count;
     size_t offset; /* in the slot's staging.results */
-    bool sizes, quality, share;
+    bool sizes, quality, rules;
     struct vj_candidate_values out;
     size_t network;
     float *score, *patch_quality, *patch_weight; /* the last two may be NULL */
@@ -98,6 +99,22 @@ int vj_cuda_networks_reference(struct vj_cuda_networks *networks, cudaStream_t s
 int vj_cuda_networks_scores(struct vj_cuda_networks *networks, cudaStream_t stream, int slot,
                             const struct vj_cuda_slot_buffers *buffers, size_t network, int draw,
                             int count, struct vj_error *err);
+
+/* Noise energies of the maps that @noise is wanted of, on their way to pinned memory. */
+int vj_cuda_rules_energies(struct vj_cuda_device *dev, struct vj_cuda_slot *slot,
+                           struct vj_error *err);
+
+/* Holds n whole candidates against the maps; the first is number `first` of the slot's buffers. */
+int vj_cuda_rules_measure(struct vj_cuda_device *dev, const struct vj_cuda_slot *slot,
+                          const uint8_t *pictures, int first, int n, struct vj_error *err);
+
+/* Asks for the numbers of `count` candidates: to staging.results from offset `at` on. */
+int vj_cuda_rules_bring(struct vj_cuda_device *dev, struct vj_cuda_slot *slot, size_t count,
+                        size_t at, struct vj_error *err);
+
+/* Hands them over once they are there. from: where bring() put them */
+void vj_cuda_rules_deliver(const struct vj_cuda_device *dev, const struct vj_cuda_slot *slot,
+                           const struct vj_cuda_record *record, const uint8_t *from);
 
 /* "cuDNN 9.19.0, cuBLASLt 13.1.0" */
 void vj_cuda_networks_libraries(char *text, size_t size);

@@ -9,6 +9,7 @@ extern "C" {
 #include "cuda/jnd_epc_body.h"
 #include "cuda/jnd_fep_body.h"
 #include "cuda/jnd_paper_body.h"
+#include "cuda/jnd_rules_body.h"
 #include "cuda/jnd_yang_body.h"
 }
 
@@ -28,7 +29,7 @@ struct vj_cuda_jnd {
     uint32_t *label;
     uint8_t *edge;
     struct vj_cuda_range *range;
-    uint64_t *above;
+    struct vj_cuda_share_sums *part;
 };
 
 /* ---- Kernels -------------------------------------------------------------------------------- */
@@ -227,6 +228,22 @@ static __global__ void share_total_kernel(const __grid_constant__ struct vj_cuda
     vj_cuda_share_total(&job, threadIdx.x);
 }
 
+static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
+    mean_kernel(const __grid_constant__ struct vj_cuda_mean_job job)
+{
+    __shared__ struct vj_cuda_mean_shared s;
+    double sum = 0;
+    vj_cuda_mean_terms(&job, &s, 0, vj_cuda_here(), threadIdx.x);
+    __syncthreads();
+    for (size_t chunk = 0; chunk < vj_cuda_mean_chunks(&job); chunk++) {
+        vj_cuda_mean_step(&job, &s, chunk, vj_cuda_here(), threadIdx.x, &sum);
+        __syncthreads();
+    }
+    vj_cuda_mean_lanes(&job, &s, threadIdx.x, sum);
+    __syncthreads();
+    vj_cuda_mean_write(&job, &s, vj_cuda_here(), threadIdx.x);
+}
+
 static_assert(sizeof(struct vj_cuda_canny_shared) <= VJ_CUDA_SHARED, "shared memory of Canny");
 static_assert(sizeof(struct vj_cuda_epc_shared) <= VJ_CUDA_SHARED, "shared memory of epc17");
 static_assert(sizeof(struct vj_cuda_paper_shared) <= VJ_CUDA_SHARED,
@@ -235,6 +252,8 @@ static_assert(sizeof(struct vj_cuda_yang_shared) <= VJ_CUDA_SHARED, "shared memo
 static_assert(sizeof(struct vj_cuda_fep_predict_shared) <= VJ_CUDA_SHARED,
               "shared memory of fep13's prediction");
 static_assert(sizeof(struct vj_cuda_fep_shared) <= VJ_CUDA_SHARED, "shared memory of fep13");
+static_assert(sizeof(struct vj_cuda_mean_shared) <= VJ_CUDA_SHARED, "shared memory of means");
+static_assert(VJ_CUDA_MEAN_CHUNK % VJ_JND_LANES == 0, "chunks begin with the first lane");
 static_assert(VJ_JND_FEP_OFFSETS % VJ_CUDA_FEP_BATCH == 0, "no batch of neighbours is incomplete");
 
 /* ---- Memory --------------------------------------------------------------------------------- */
@@ -254,9 +273,8 @@ static int check_size(size_t width, size_t height, struct vj_error *err)
 static int check_count(int count, int capacity, struct vj_error *err)
 {
     if (count < 1 || count > capacity)
-        return vj_fail(err, -EINVAL,
-                       "%d candidates for pixel-JND shares, there is room for 1 to %d", count,
-                       capacity);
+        return vj_fail(err, -EINVAL, "%d candidates for pixel-JND rules, there is room for 1 to %d",
+                       count, capacity);
     return 0;
 }
 
@@ -275,8 +293,8 @@ static size_t lay_out(struct vj_cuda_jnd *j, uint8_t *base)
     j->label = (uint32_t *)vj_cuda_take(&arena, pixels, sizeof(uint32_t));
     j->edge = (uint8_t *)vj_cuda_take(&arena, pixels, 1);
     j->range = (struct vj_cuda_range *)vj_cuda_take(&arena, VJ_CUDA_RANGE_PARTS, sizeof(*j->range));
-    j->above =
-        (uint64_t *)vj_cuda_take(&arena, (size_t)j->levels, VJ_CUDA_SHARE_PARTS * sizeof(uint64_t));
+    j->part = (struct vj_cuda_share_sums *)vj_cuda_take(&arena, (size_t)j->levels,
+                                                        VJ_CUDA_SHARE_PARTS * sizeof(*j->part));
     return vj_cuda_taken(&arena);
 }
 
@@ -543,7 +561,7 @@ int vj_cuda_jnd_to_u8(struct vj_cuda_jnd *jnd, cudaStream_t stream, const float 
 int vj_cuda_jnd_share(struct vj_cuda_jnd *jnd, cudaStream_t stream, const uint8_t *d_candidates,
                       int count, size_t width, size_t height, int channels,
                       const uint8_t *d_reference_luma, const float *d_map, double *d_share,
-                      struct vj_error *err)
+                      uint64_t *d_square, struct vj_error *err)
 {
     int rc = check_room(jnd, width, height, err);
     if (!rc)
@@ -551,11 +569,59 @@ int vj_cuda_jnd_share(struct vj_cuda_jnd *jnd, cudaStream_t stream, const uint8_
     if (rc)
         return rc;
     struct vj_cuda_share_job job = {d_candidates, width * height, channels, d_reference_luma,
-                                    d_map,        jnd->above,     d_share};
+                                    d_map,        jnd->part,      d_share,  d_square};
     share_kernel<<<vj_cuda_dim(vj_cuda_share_grid(count)), VJ_CUDA_THREADS, 0, stream>>>(job);
     rc = VJ_CUDA_LAUNCHED("pixels above a map", err);
     if (rc)
         return rc;
     share_total_kernel<<<1, (unsigned)count, 0, stream>>>(job);
     return VJ_CUDA_LAUNCHED("share above a map", err);
+}
+
+static int means(cudaStream_t stream, struct vj_cuda_mean_job *job, int count,
+                 const float *const *d_map, double *const *d_mean, int maps, struct vj_error *err)
+{
+    if (maps < 1 || maps > VJ_DEVICE_JND_MAX)
+        return vj_fail(err, -EINVAL, "%d pixel-JND maps, there is room for 1 to %d", maps,
+                       VJ_DEVICE_JND_MAX);
+    for (int i = 0; i < maps; i++) {
+        job->map[i] = d_map[i];
+        job->mean[i] = d_mean[i];
+    }
+    mean_kernel<<<vj_cuda_dim(vj_cuda_mean_grid(count, maps)), VJ_CUDA_THREADS, 0, stream>>>(*job);
+    return VJ_CUDA_LAUNCHED("means over a map", err);
+}
+
+int vj_cuda_jnd_excess(struct vj_cuda_jnd *jnd, cudaStream_t stream, const uint8_t *d_candidates,
+                       int count, size_t width, size_t height, int channels,
+                       const uint8_t *d_reference_luma, const float *const *d_map,
+                       double *const *d_excess, int maps, struct vj_error *err)
+{
+    int rc = check_room(jnd, width, height, err);
+    if (!rc)
+        rc = check_count(count, jnd->levels, err);
+    if (rc)
+        return rc;
+    struct vj_cuda_mean_job job;
+    memset(&job, 0, sizeof(job));
+    job.candidates = d_candidates;
+    job.pixels = width * height;
+    job.channels = channels;
+    job.reference = d_reference_luma;
+    job.lanes = VJ_JND_LANES;
+    return means(stream, &job, count, d_map, d_excess, maps, err);
+}
+
+int vj_cuda_jnd_noise_energy(struct vj_cuda_jnd *jnd, cudaStream_t stream, size_t width,
+                             size_t height, const float *const *d_map, double *const *d_energy,
+                             int maps, struct vj_error *err)
+{
+    int rc = check_room(jnd, width, height, err);
+    if (rc)
+        return rc;
+    struct vj_cuda_mean_job job;
+    memset(&job, 0, sizeof(job));
+    job.pixels = width * height;
+    job.lanes = 1;
+    return means(stream, &job, 1, d_map, d_energy, maps, err);
 }

@@ -42,13 +42,6 @@ static int check(const struct vj_device_plan *p, struct vj_error *err)
         return vj_fail(err, -ENOTSUP,
                        "SSIMULACRA2 is computed on the CPU only: leave it out of image_metrics and "
                        "predictors, or use device cpu");
-    for (size_t i = 0; i < p->jnd_count; i++)
-        if (p->jnd_excess[i] || p->jnd_noise[i])
-            return vj_fail(
-                err, -ENOTSUP,
-                "rule @%s of pixel-%s is computed on the CPU only: use @share, or device "
-                "cpu",
-                p->jnd_excess[i] ? "excess" : "noise", p->jnd[i].model->name);
     if (p->weights_count == 0)
         return 0;
     if (p->patches < 1 || p->draws < 1 || p->patch_size < 1)
@@ -87,7 +80,7 @@ static int size_networks(struct vj_cuda_sizes *s)
 size_t vj_cuda_candidate_result_bytes(const struct vj_cuda_sizes *s, int count)
 {
     size_t one =
-        sizeof(int64_t) + sizeof(struct vj_cuda_quality_sums) + (size_t)s->maps * sizeof(double);
+        sizeof(int64_t) + sizeof(struct vj_cuda_quality_sums) + (size_t)s->rules * sizeof(double);
     return round_up((size_t)count * one, 64);
 }
 
@@ -123,8 +116,11 @@ int vj_cuda_sizes_make(struct vj_cuda_sizes *s, const struct vj_device_plan *pla
         return overflow(plan, err);
     size_t ring = VJ_CUDA_RING_BYTES / s->picture;
     s->ring = ring < 1 ? 1 : ring < (size_t)plan->levels ? (int)ring : plan->levels;
-    for (size_t i = 0; i < plan->jnd_count; i++)
-        s->maps += plan->jnd_share[i];
+    for (size_t i = 0; i < plan->jnd_count; i++) {
+        s->rules += plan->jnd_share[i] + plan->jnd_excess[i] + plan->jnd_noise[i];
+        s->excesses += plan->jnd_excess[i];
+        s->noises += plan->jnd_noise[i];
+    }
     if ((plan->weights_count > 0 && size_networks(s)) || size_results(s))
         return overflow(plan, err);
     return 0;
@@ -137,13 +133,19 @@ static void place_maps(const struct vj_cuda_sizes *s, struct vj_cuda_arena *aren
     size_t levels = (size_t)p->levels;
     if (p->jnd_count > 0)
         b->jnd_luma = vj_cuda_take(arena, s->pixels, 1);
-    if (s->maps > 0)
+    if (s->rules > 0)
         b->luma = vj_cuda_take(arena, s->pixels, 1);
     for (size_t i = 0; i < p->jnd_count; i++) {
         b->map[i] = vj_cuda_take(arena, s->pixels, sizeof(float));
         if (p->jnd_share[i])
             b->share[i] = vj_cuda_take(arena, levels, sizeof(double));
+        if (p->jnd_excess[i])
+            b->excess[i] = vj_cuda_take(arena, levels, sizeof(double));
+        if (p->jnd_noise[i])
+            b->square[i] = vj_cuda_take(arena, levels, sizeof(uint64_t));
     }
+    if (s->noises > 0)
+        b->noise_energy = vj_cuda_take(arena, VJ_DEVICE_JND_MAX, sizeof(double));
 }
 
 static void place_networks(const struct vj_cuda_sizes *s, struct vj_cuda_arena *arena,
@@ -191,6 +193,8 @@ size_t vj_cuda_slot_staging_place(const struct vj_cuda_sizes *s, uint8_t *base,
         staging->jnd_origin = vj_cuda_take(&arena, s->positions, sizeof(*staging->jnd_origin));
         staging->not_finite = vj_cuda_take(&arena, 1, sizeof(uint32_t));
     }
+    if (s->noises > 0)
+        staging->noise_energy = vj_cuda_take(&arena, VJ_DEVICE_JND_MAX, sizeof(double));
     staging->results = vj_cuda_take(&arena, s->result_bytes, 1);
     return vj_cuda_taken(&arena);
 }

@@ -36,7 +36,8 @@ struct vj_cuda_sizes {
     size_t positions;           /* draws x patches */
     int ring;                   /* whole candidates per ring buffer, 1..plan.levels */
     size_t rows;                /* patches per batch of the networks; 0 without networks */
-    int maps;                   /* maps whose share of pixels is wanted */
+    int rules;                  /* numbers wanted of a candidate, by all rules on all maps */
+    int excesses, noises;       /* of them those by @excess, by @noise */
     size_t result_bytes;        /* pinned memory for one slot's results on their way */
     int results;                /* calls whose results may be on their way in one slot */
 };
@@ -62,7 +63,7 @@ struct vj_cuda_slot_buffers {
     uint8_t *source;    /* [H][W][C] */
     uint8_t *reference; /* [H][W][C], where it is not the source itself */
     uint8_t *jnd_luma;  /* [H][W], what maps are made from */
-    uint8_t *luma;      /* [H][W], of the reference, for shares of pixels */
+    uint8_t *luma;      /* [H][W], of the reference, for rules on maps */
     float *map[VJ_DEVICE_JND_MAX];
     uint8_t *map8;              /* the networks' map */
     uint32_t *not_finite;       /* whether that map could not be made 8-bit */
@@ -72,10 +73,12 @@ struct vj_cuda_slot_buffers {
     uint8_t *patches_jnd;       /* [draws][patches][S][S] */
     uint8_t *patches;           /* [draws][count][patches][S][S][3], count of the last call */
     int64_t *bytes;             /* [levels] */
-    struct vj_cuda_quality_sums *sums; /* [levels] */
-    double *share[VJ_DEVICE_JND_MAX];  /* [levels] */
-    float *score;                      /* [levels] */
-    float *quality, *weight;           /* [levels][patches] */
+    struct vj_cuda_quality_sums *sums;                            /* [levels] */
+    double *share[VJ_DEVICE_JND_MAX], *excess[VJ_DEVICE_JND_MAX]; /* [levels] */
+    uint64_t *square[VJ_DEVICE_JND_MAX]; /* [levels] squared differences of luma, for @noise */
+    double *noise_energy;    /* [VJ_DEVICE_JND_MAX] of the maps that @noise is wanted of */
+    float *score;            /* [levels] */
+    float *quality, *weight; /* [levels][patches] */
 };
 
 /* A slot's pinned memory on the host. */
@@ -83,7 +86,8 @@ struct vj_cuda_slot_staging {
     uint8_t *source, *reference;
     int32_t (*origin)[2], (*jnd_origin)[2];
     uint32_t *not_finite;
-    uint8_t *results; /* result_bytes, handed out by vj_cuda_results_take() */
+    double *noise_energy; /* [VJ_DEVICE_JND_MAX] */
+    uint8_t *results;     /* result_bytes, handed out by vj_cuda_results_take() */
 };
 
 /*

@@ -52,7 +52,7 @@ struct vj_device_plan {
     int quality;                  /* VJ_QUALITY_* wanted, joined with | */
     struct vj_jnd_choice jnd[VJ_DEVICE_JND_MAX];
     size_t jnd_count;
-    /* What is wanted of map i for every candidate (host/jnd_rules.h); CUDA has the share only. */
+    /* What is wanted of map i for every candidate (host/jnd_rules.h). */
     bool jnd_share[VJ_DEVICE_JND_MAX], jnd_excess[VJ_DEVICE_JND_MAX], jnd_noise[VJ_DEVICE_JND_MAX];
     bool jnd_from_anchor; /* maps are made from the reference, not from the source */
     int net_jnd; /* index of the map that feeds the networks; -1: none of them sees one */

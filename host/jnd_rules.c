@@ -8,8 +8,7 @@
 
 #include "host/simd.h"
 
-/* Sums run in this many lanes, pixel i in lane i % LANES, whatever the processor. */
-enum { LANES = 8 };
+enum { LANES = VJ_JND_LANES };
 
 static const char *const names[VJ_JND_RULES] = {"share", "excess", "noise"};
 
@@ -37,10 +36,9 @@ struct sums {
 static inline void add(struct sums *s, int lane, int candidate, int reference, float limit)
 {
     int difference = abs(candidate - reference);
-    double excess = (double)difference - (double)limit;
     s->above[lane] += (float)difference > limit;
     s->square[lane] += (uint64_t)(difference * difference);
-    s->excess[lane] += excess > 0 ? excess * excess : 0;
+    s->excess[lane] += vj_jnd_excess_term(difference, limit);
 }
 
 VJ_SIMD static void add_all(struct sums *s, const uint8_t *candidate, const uint8_t *reference,
@@ -62,6 +60,12 @@ double vj_jnd_noise_energy(const float *map, size_t n)
     return sum / (double)n;
 }
 
+double vj_jnd_noise_gain(double noise_energy, uint64_t square, size_t n)
+{
+    double mse = (double)square / (double)n;
+    return square ? 10 * log10(noise_energy / mse) : INFINITY;
+}
+
 void vj_jnd_measure(const uint8_t *candidate, const uint8_t *reference, const float *map, size_t n,
                     double noise_energy, struct vj_jnd_statistics *out)
 {
@@ -74,10 +78,9 @@ void vj_jnd_measure(const uint8_t *candidate, const uint8_t *reference, const fl
         square += s.square[k];
         excess += s.excess[k];
     }
-    double mse = (double)square / (double)n;
     *out = (struct vj_jnd_statistics){
         .share = (double)above / (double)n,
         .excess = excess / (double)n,
-        .noise_gain = square ? 10 * log10(noise_energy / mse) : INFINITY,
+        .noise_gain = vj_jnd_noise_gain(noise_energy, square, n),
     };
 }

@@ -16,6 +16,12 @@
 #include <stdint.h>
 
 #include "host/error.h"
+#include "host/hostdevice.h"
+
+enum {
+    /* Excesses are summed side by side, pixel i in lane i % VJ_JND_LANES, whatever the device. */
+    VJ_JND_LANES = 8,
+};
 
 enum vj_jnd_rule {
     VJ_JND_SHARE = 0,
@@ -28,6 +34,13 @@ const char *vj_jnd_rule_name(enum vj_jnd_rule rule); /* "share", "excess", "nois
 
 /* 0 and *rule, or -EINVAL with the list of known names. */
 int vj_jnd_rule_find(enum vj_jnd_rule *rule, const char *name, struct vj_error *err);
+
+/* What a pixel adds to the excess. difference: |D - R|; limit: the map there */
+static inline VJ_HD double vj_jnd_excess_term(int difference, float limit)
+{
+    double excess = (double)difference - (double)limit;
+    return excess > 0 ? excess * excess : 0;
+}
 
 struct vj_jnd_statistics {
     double share;      /* 0..1 */
@@ -42,6 +55,9 @@ struct vj_jnd_statistics {
  * map: [n], n >= 1
  */
 double vj_jnd_noise_energy(const float *map, size_t n);
+
+/* noise_gain of the statistics. square: sum of (D - R)^2 over n pixels */
+double vj_jnd_noise_gain(double noise_energy, uint64_t square, size_t n);
 
 /*
  * All rules in one pass.

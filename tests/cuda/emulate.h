@@ -63,6 +63,8 @@ struct guarded {
 /* The returned pointer is on a 64-byte boundary; contents are rubbish. */
 static inline void *guarded_take(struct guarded *g, size_t bytes)
 {
+    if (bytes > PTRDIFF_MAX - 2 * GUARD) /* a negative size; the compiler asks too */
+        abort();
     g->bytes = bytes;
     g->memory = vj_alloc_aligned(bytes + 2 * GUARD, 1);
     assert_non_null(g->memory);

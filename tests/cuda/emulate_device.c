@@ -24,6 +24,7 @@
 #include "cuda/quality.h"
 #include "cuda/train.h"
 #include "host/checked.h"
+#include "host/jnd_rules.h"
 #include "host/jpeg_plan.h"
 #include "host/net.h"
 
@@ -400,6 +401,10 @@ struct jnd_call {
     uint8_t *out;
     uint32_t *not_finite;
     double *share;
+    uint64_t *square;
+    const float *maps[VJ_DEVICE_JND_MAX];
+    double *means[VJ_DEVICE_JND_MAX];
+    int map_count;
 };
 
 static size_t jnd_bytes(size_t width, size_t height)
@@ -504,6 +509,13 @@ int vj_cuda_jnd_to_u8(struct vj_cuda_jnd *jnd, cudaStream_t stream, const float 
     return 0;
 }
 
+static void candidate_luma(const struct jnd_call *a, int i, uint8_t *luma)
+{
+    const uint8_t *pixels = a->pixels + (size_t)i * a->width * a->height * (size_t)a->channels;
+    const struct vj_image img = {a->width, a->height, a->channels, (uint8_t *)pixels};
+    vj_jnd_luma(&img, luma);
+}
+
 static void run_share(const void *arguments)
 {
     const struct jnd_call *a = arguments;
@@ -511,21 +523,49 @@ static void run_share(const void *arguments)
     uint8_t *luma = vj_alloc_aligned(n, 1);
     must(luma ? 0 : -ENOMEM);
     for (int i = 0; i < a->count; i++) {
-        const uint8_t *pixels = a->pixels + (size_t)i * n * (size_t)a->channels;
-        const struct vj_image img = {a->width, a->height, a->channels, (uint8_t *)pixels};
-        size_t above = 0;
-        vj_jnd_luma(&img, luma);
-        for (size_t k = 0; k < n; k++)
-            above += (float)abs((int)luma[k] - (int)a->luma[k]) > a->map[k];
-        a->share[i] = (double)above / (double)n;
+        uint64_t above = 0, square = 0;
+        candidate_luma(a, i, luma);
+        for (size_t k = 0; k < n; k++) {
+            int difference = abs((int)luma[k] - (int)a->luma[k]);
+            above += (float)difference > a->map[k];
+            square += (uint64_t)(difference * difference);
+        }
+        if (a->share)
+            a->share[i] = (double)above / (double)n;
+        if (a->square)
+            a->square[i] = square;
     }
     free(luma);
+}
+
+static void run_excess(const void *arguments)
+{
+    const struct jnd_call *a = arguments;
+    size_t n = a->width * a->height;
+    uint8_t *luma = vj_alloc_aligned(n, 1);
+    must(luma ? 0 : -ENOMEM);
+    for (int i = 0; i < a->count; i++) {
+        candidate_luma(a, i, luma);
+        for (int j = 0; j < a->map_count; j++) {
+            struct vj_jnd_statistics s;
+            vj_jnd_measure(luma, a->luma, a->maps[j], n, 0, &s);
+            a->means[j][i] = s.excess;
+        }
+    }
+    free(luma);
+}
+
+static void run_noise_energy(const void *arguments)
+{
+    const struct jnd_call *a = arguments;
+    for (int j = 0; j < a->map_count; j++)
+        a->means[j][0] = vj_jnd_noise_energy(a->maps[j], a->width * a->height);
 }
 
 int vj_cuda_jnd_share(struct vj_cuda_jnd *jnd, cudaStream_t stream, const uint8_t *d_candidates,
                       int count, size_t width, size_t height, int channels,
                       const uint8_t *d_reference_luma, const float *d_map, double *d_share,
-                      struct vj_error *err)
+                      uint64_t *d_square, struct vj_error *err)
 {
     (void)err;
     const struct jnd_call a = {.jnd = jnd,
@@ -536,8 +576,48 @@ int vj_cuda_jnd_share(struct vj_cuda_jnd *jnd, cudaStream_t stream, const uint8_
                                .channels = channels,
                                .luma = d_reference_luma,
                                .map = (float *)d_map,
-                               .share = d_share};
+                               .share = d_share,
+                               .square = d_square};
     PUSH(stream, run_share, a);
+    return 0;
+}
+
+static void take_maps(struct jnd_call *a, const float *const *d_map, double *const *d_mean,
+                      int maps)
+{
+    a->map_count = maps;
+    for (int j = 0; j < maps; j++) {
+        a->maps[j] = d_map[j];
+        a->means[j] = d_mean[j];
+    }
+}
+
+int vj_cuda_jnd_excess(struct vj_cuda_jnd *jnd, cudaStream_t stream, const uint8_t *d_candidates,
+                       int count, size_t width, size_t height, int channels,
+                       const uint8_t *d_reference_luma, const float *const *d_map,
+                       double *const *d_excess, int maps, struct vj_error *err)
+{
+    (void)err;
+    struct jnd_call a = {.jnd = jnd,
+                         .pixels = d_candidates,
+                         .count = count,
+                         .width = width,
+                         .height = height,
+                         .channels = channels,
+                         .luma = d_reference_luma};
+    take_maps(&a, d_map, d_excess, maps);
+    PUSH(stream, run_excess, a);
+    return 0;
+}
+
+int vj_cuda_jnd_noise_energy(struct vj_cuda_jnd *jnd, cudaStream_t stream, size_t width,
+                             size_t height, const float *const *d_map, double *const *d_energy,
+                             int maps, struct vj_error *err)
+{
+    (void)err;
+    struct jnd_call a = {.jnd = jnd, .width = width, .height = height};
+    take_maps(&a, d_map, d_energy, maps);
+    PUSH(stream, run_noise_energy, a);
     return 0;
 }
 

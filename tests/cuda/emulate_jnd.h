@@ -8,6 +8,7 @@
 #include "cuda/jnd_epc_body.h"
 #include "cuda/jnd_fep_body.h"
 #include "cuda/jnd_paper_body.h"
+#include "cuda/jnd_rules_body.h"
 #include "cuda/jnd_yang_body.h"
 #include "cuda/patch_body.h"
 #include "tests/cuda/emulate.h"
@@ -351,6 +352,26 @@ static inline void emulate_share(struct vj_cuda_share_job job, int count)
     EMULATE_THREADS((unsigned)count, t)
     vj_cuda_share_total(&job, t);
     guarded_release(&memory);
+}
+
+static inline void emulate_means(const struct vj_cuda_mean_job *job, int count, int maps)
+{
+    struct vj_cuda_grid grid = vj_cuda_mean_grid(count, maps);
+    EMULATE_BLOCKS(grid, at)
+    {
+        struct vj_cuda_mean_shared s;
+        double sum[VJ_CUDA_THREADS] = {0};
+        memset(&s, 0xFF, sizeof(s)); /* NaN, which spreads to whatever uses it */
+        EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        vj_cuda_mean_terms(job, &s, 0, at, t);
+        for (size_t chunk = 0; chunk < vj_cuda_mean_chunks(job); chunk++)
+            EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        vj_cuda_mean_step(job, &s, chunk, at, t, &sum[t]);
+        EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        vj_cuda_mean_lanes(job, &s, t, sum[t]);
+        EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        vj_cuda_mean_write(job, &s, at, t);
+    }
 }
 
 #endif

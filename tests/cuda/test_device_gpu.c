@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The CUDA device against the CPU device, end to end through the table of host/device.h. Sizes,
- * qualities and shares of pixels must be equal to the last bit; scores lie within a limit. Within
- * the CUDA device everything must be equal bit for bit, however the work is cut up: calls, slots,
- * devices, files or synthesised candidates, first run or second.
+ * qualities and numbers by the rules on maps must be equal to the last bit; scores lie within a
+ * limit. Within the CUDA device everything must be equal bit for bit, however the work is cut up:
+ * calls, slots, devices, files or synthesised candidates, first run or second.
  *
  * VPJND_TEST_SELECTOR in the environment tests another device than `cuda`, e.g. cuda:1.
  */
@@ -36,7 +36,7 @@ struct setup {
 struct answers {
     int64_t bytes[LEVELS];
     struct vj_quality_values quality[LEVELS];
-    double share[2][LEVELS];
+    double share[2][LEVELS], excess[2][LEVELS], noise_gain[2][LEVELS];
     float score[NETWORKS][DRAWS][LEVELS];
     float patch_quality[NETWORKS][DRAWS][LEVELS][PATCHES];
     float patch_weight[NETWORKS][DRAWS][LEVELS][PATCHES];
@@ -81,6 +81,8 @@ static void setup_open(struct setup *s, size_t width, size_t height, enum vj_sub
     s->plan.jnd[0].model = vj_jnd_find("chou95", NULL);
     s->plan.jnd[1].model = vj_jnd_find("epc17", NULL);
     s->plan.jnd_share[0] = s->plan.jnd_share[1] = true;
+    s->plan.jnd_excess[0] = s->plan.jnd_excess[1] = true;
+    s->plan.jnd_noise[1] = true; /* one map without, so that places of results are gone through */
 }
 
 static void setup_close(struct setup *s)
@@ -175,7 +177,9 @@ static void ask(const struct vj_device *device, int slot, const struct course *c
         const struct vj_candidate_values out = {
             .bytes = answers->bytes + first,
             .quality = answers->quality + first,
-            .share = {answers->share[0] + first, answers->share[1] + first}};
+            .share = {answers->share[0] + first, answers->share[1] + first},
+            .excess = {answers->excess[0] + first, answers->excess[1] + first},
+            .noise_gain = {NULL, answers->noise_gain[1] + first}};
         must(ops->candidates(device->state, slot, &request, &out, &err), &err);
         for (size_t n = 0; n < NETWORKS; n++)
             for (int d = 0; d < DRAWS && (!c->wanted || c->wanted[n]); d++)
@@ -229,6 +233,8 @@ static void expect_close(const struct answers *gpu, const struct answers *cpu, d
     assert_memory_equal(gpu->bytes, cpu->bytes, sizeof(gpu->bytes));
     assert_memory_equal(gpu->quality, cpu->quality, sizeof(gpu->quality));
     assert_memory_equal(gpu->share, cpu->share, sizeof(gpu->share));
+    assert_memory_equal(gpu->excess, cpu->excess, sizeof(gpu->excess));
+    assert_memory_equal(gpu->noise_gain, cpu->noise_gain, sizeof(gpu->noise_gain));
     double score = distance(gpu->score[0][0], cpu->score[0][0], sizeof(gpu->score) / 4);
     double quality = distance(gpu->patch_quality[0][0][0], cpu->patch_quality[0][0][0],
                               sizeof(gpu->patch_quality) / 4);
@@ -528,8 +534,11 @@ static void a_bad_file_fails_its_picture_alone(void **state)
     for (int round = 0; round < 2; round++) {
         struct vj_error err = {0};
         struct answers *a = fresh();
-        const struct vj_candidate_values out = {
-            .bytes = a->bytes, .quality = a->quality, .share = {a->share[0], a->share[1]}};
+        const struct vj_candidate_values out = {.bytes = a->bytes,
+                                                .quality = a->quality,
+                                                .share = {a->share[0], a->share[1]},
+                                                .excess = {a->excess[0], a->excess[1]},
+                                                .noise_gain = {NULL, a->noise_gain[1]}};
         int r = gpu.ops->candidates(gpu.state, 0, &request, &out, &err);
         if (round == 0 || strcmp(selector(), "cpu") != 0) {
             assert_int_equal(r, round ? -EINVAL : -EBADMSG);

@@ -32,6 +32,8 @@ static struct vj_device_plan full_plan(void)
     };
     p.jnd[0].model = p.jnd[1].model = &model;
     p.jnd_share[0] = true;
+    p.jnd_excess[0] = p.jnd_excess[1] = true;
+    p.jnd_noise[1] = true;
     return p;
 }
 
@@ -55,7 +57,9 @@ static void numbers_follow_from_the_plan(void **state)
     assert_int_equal(s.positions, 64);
     assert_int_equal(s.ring, 21); /* 134,217,728 / 6,220,800 = 21.6 */
     assert_int_equal(s.rows, 256);
-    assert_int_equal(s.maps, 1);
+    assert_int_equal(s.rules, 4);
+    assert_int_equal(s.excesses, 2);
+    assert_int_equal(s.noises, 1);
     p.levels = 7;
     assert_int_equal(make(&p).ring, 7);
     p.max_width = p.max_height = 20000; /* one picture exceeds the limit: still one at a time */
@@ -129,7 +133,7 @@ static void check_buffers(const struct vj_device_plan *p)
         add(list, &n, "sums", b.sums, levels * sizeof(struct vj_cuda_quality_sums));
     if (p->jnd_count)
         add(list, &n, "jnd_luma", b.jnd_luma, s.pixels);
-    if (s.maps)
+    if (s.rules)
         add(list, &n, "luma", b.luma, s.pixels);
     for (size_t i = 0; i < p->jnd_count; i++) {
         add(list, &n, "map", b.map[i], s.pixels * 4);
@@ -137,7 +141,17 @@ static void check_buffers(const struct vj_device_plan *p)
             add(list, &n, "share", b.share[i], levels * 8);
         else
             assert_null(b.share[i]);
+        if (p->jnd_excess[i])
+            add(list, &n, "excess", b.excess[i], levels * 8);
+        if (p->jnd_noise[i])
+            add(list, &n, "square", b.square[i], levels * 8);
+        else
+            assert_null(b.square[i]);
     }
+    if (s.noises)
+        add(list, &n, "noise_energy", b.noise_energy, 8 * VJ_DEVICE_JND_MAX);
+    else
+        assert_null(b.noise_energy);
     if (p->weights_count) {
         add(list, &n, "map8", b.map8, s.pixels);
         add(list, &n, "not_finite", b.not_finite, 4);
@@ -173,6 +187,8 @@ static void check_staging(const struct vj_device_plan *p)
         add(list, &n, "jnd_origin", h.jnd_origin, s.positions * 8);
         add(list, &n, "not_finite", h.not_finite, 4);
     }
+    if (s.noises)
+        add(list, &n, "noise_energy", h.noise_energy, 8 * VJ_DEVICE_JND_MAX);
     add(list, &n, "results", h.results, s.result_bytes);
     check_regions(list, n, base, total);
     free(base);
@@ -234,7 +250,7 @@ static void results_hold_what_delivery_reads(void **state)
     for (int count = 1; count <= 100; count++) {
         size_t n = (size_t)count;
         assert_in_range(vj_cuda_candidate_result_bytes(&s, count),
-                        n * (8 + sizeof(struct vj_cuda_quality_sums) + 8), SIZE_MAX);
+                        n * (8 + sizeof(struct vj_cuda_quality_sums) + 4 * 8), SIZE_MAX);
         assert_in_range(vj_cuda_score_result_bytes(&s, count), n * (4 + 2 * 64 * 4), SIZE_MAX);
     }
 }
@@ -272,14 +288,17 @@ static void memory_is_the_documented_formula(void **state)
     assert_int_equal(vj_cuda_memory(&s, &objects, &gpu, &pinned, NULL), 0);
     size_t w = 1920, h = 1080, q = 100, k = 64, side = 128;
     size_t pictures = 2 * up(3 * w * h) + up(8 * q) + up(sums * q);
-    size_t maps = 2 * up(w * h) + 2 * up(4 * w * h) + up(8 * q);
+    size_t maps = 2 * up(w * h) + 2 * up(4 * w * h) + 4 * up(8 * q) + up(8 * VJ_DEVICE_JND_MAX);
     size_t patches = up(w * h) + up(4) + 2 * up(8 * k) + up(k * 3 * side * side) +
                      up(k * side * side) + up(q * k * 3 * side * side) + up(4 * q) +
                      2 * up(4 * q * k);
     size_t ring = 2 * 21 * 3 * w * h;
     assert_int_equal(gpu, 3 * (pictures + maps + patches + 1230000) + ring + 4500);
-    size_t results = 2 * ((q * (8 + sums + 8) + 63) / 64 * 64 + (q * (4 + 8 * k) + 63) / 64 * 64);
-    assert_int_equal(pinned, 3 * (2 * up(3 * w * h) + 2 * up(8 * k) + up(4) + up(results)) + ring);
+    size_t results =
+        2 * ((q * (8 + sums + 4 * 8) + 63) / 64 * 64 + (q * (4 + 8 * k) + 63) / 64 * 64);
+    assert_int_equal(pinned, 3 * (2 * up(3 * w * h) + 2 * up(8 * k) + up(4) +
+                                  up(8 * VJ_DEVICE_JND_MAX) + up(results)) +
+                                 ring);
 }
 
 static void plans_that_cannot_be_are_refused(void **state)
@@ -309,15 +328,6 @@ static void plans_that_cannot_be_are_refused(void **state)
     p.ssimulacra2 = VJ_SSIMULACRA2_EXACT;
     assert_int_equal(vj_cuda_sizes_make(&s, &p, &err), -ENOTSUP);
     vj_assert_contains(err.text, "SSIMULACRA2 is computed on the CPU only");
-    p = full_plan();
-    p.jnd_excess[1] = true;
-    assert_int_equal(vj_cuda_sizes_make(&s, &p, &err), -ENOTSUP);
-    vj_assert_contains(err.text, "rule @excess of pixel-");
-    vj_assert_contains(err.text, " is computed on the CPU only: use @share, or device cpu");
-    p = full_plan();
-    p.jnd_noise[0] = true;
-    assert_int_equal(vj_cuda_sizes_make(&s, &p, &err), -ENOTSUP);
-    vj_assert_contains(err.text, "rule @noise of pixel-");
     static const struct vj_weights other = {.shape.variant = VJ_VARIANT_PW_JND};
     const struct vj_weights *const both[2] = {&network, &other};
     p = full_plan();

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The rules that turn a map and a candidate into a number (host/jnd_rules.h), for cuda/device.c.
+ * What the GPU makes are shares, excesses, sums of squared differences and the maps' noise
+ * energies; the logarithm of @noise is taken when the results are delivered, by the CPU's function.
+ */
+#include <string.h>
+
+#include "cuda/check.h"
+#include "cuda/device_internal.h"
+#include "cuda/jnd.h"
+#include "host/jnd_rules.h"
+
+int vj_cuda_rules_energies(struct vj_cuda_device *dev, struct vj_cuda_slot *s, struct vj_error *err)
+{
+    const struct vj_device_plan *plan = &dev->sizes.plan;
+    const float *map[VJ_DEVICE_JND_MAX];
+    double *energy[VJ_DEVICE_JND_MAX];
+    int maps = 0;
+    for (size_t j = 0; j < plan->jnd_count; j++)
+        if (plan->jnd_noise[j]) {
+            map[maps] = s->gpu.map[j];
+            energy[maps++] = s->gpu.noise_energy + j;
+        }
+    int r =
+        vj_cuda_jnd_noise_energy(s->jnd, dev->compute, s->width, s->height, map, energy, maps, err);
+    return r ? r
+             : VJ_CUDA(cudaMemcpyAsync(s->host.noise_energy, s->gpu.noise_energy,
+                                       VJ_DEVICE_JND_MAX * sizeof(double), cudaMemcpyDeviceToHost,
+                                       dev->compute),
+                       err);
+}
+
+int vj_cuda_rules_measure(struct vj_cuda_device *dev, const struct vj_cuda_slot *s,
+                          const uint8_t *pictures, int first, int n, struct vj_error *err)
+{
+    const struct vj_device_plan *plan = &dev->sizes.plan;
+    const float *map[VJ_DEVICE_JND_MAX];
+    double *excess[VJ_DEVICE_JND_MAX];
+    int r = 0, maps = 0;
+    for (size_t j = 0; !r && j < plan->jnd_count; j++) {
+        double *share = plan->jnd_share[j] ? s->gpu.share[j] + first : NULL;
+        uint64_t *square = plan->jnd_noise[j] ? s->gpu.square[j] + first : NULL;
+        if (share || square)
+            r = vj_cuda_jnd_share(s->jnd, dev->compute, pictures, n, s->width, s->height,
+                                  s->channels, s->gpu.luma, s->gpu.map[j], share, square, err);
+        if (plan->jnd_excess[j]) {
+            map[maps] = s->gpu.map[j];
+            excess[maps++] = s->gpu.excess[j] + first;
+        }
+    }
+    if (!r && maps > 0)
+        r = vj_cuda_jnd_excess(s->jnd, dev->compute, pictures, n, s->width, s->height, s->channels,
+                               s->gpu.luma, map, excess, maps, err);
+    return r;
+}
+
+int vj_cuda_rules_bring(struct vj_cuda_device *dev, struct vj_cuda_slot *s, size_t count, size_t at,
+                        struct vj_error *err)
+{
+    const size_t bytes = count * sizeof(double);
+    int r = 0;
+    for (size_t j = 0; j < dev->sizes.plan.jnd_count; j++) {
+        /* In the order in which they are delivered; NULL where a number is not wanted. */
+        const void *const number[] = {s->gpu.share[j], s->gpu.excess[j], s->gpu.square[j]};
+        for (size_t k = 0; !r && k < sizeof(number) / sizeof(number[0]); k++) {
+            if (!number[k])
+                continue;
+            r = VJ_CUDA(cudaMemcpyAsync(s->host.results + at, number[k], bytes,
+                                        cudaMemcpyDeviceToHost, dev->compute),
+                        err);
+            at += bytes;
+        }
+    }
+    return r;
+}
+
+void vj_cuda_rules_deliver(const struct vj_cuda_device *dev, const struct vj_cuda_slot *s,
+                           const struct vj_cuda_record *record, const uint8_t *from)
+{
+    const size_t count = (size_t)record->count, bytes = count * sizeof(double);
+    for (size_t j = 0; j < dev->sizes.plan.jnd_count; j++) {
+        if (s->gpu.share[j]) {
+            memcpy(record->out.share[j], from, bytes);
+            from += bytes;
+        }
+        if (s->gpu.excess[j]) {
+            memcpy(record->out.excess[j], from, bytes);
+            from += bytes;
+        }
+        if (s->gpu.square[j]) {
+            const uint64_t *square = (const uint64_t *)(const void *)from;
+            for (size_t i = 0; i < count; i++)
+                record->out.noise_gain[j][i] =
+                    vj_jnd_noise_gain(s->host.noise_energy[j], square[i], s->width * s->height);
+            from += bytes;
+        }
+    }
+}
