@@ -196,8 +196,10 @@ static struct vj_cuda_object_bytes object_bytes(const struct vj_cuda_device *dev
     const struct vj_device_plan *p = &s->plan;
     struct vj_cuda_object_bytes bytes = {
         .jpeg = vj_cuda_jpeg_bytes(p->max_width, p->max_height, 3, p->sampling, p->levels)};
-    if (p->jnd_count > 0)
+    if (p->jnd_count > 0) {
         bytes.jnd = vj_cuda_jnd_bytes(p->max_width, p->max_height, s->ring);
+        bytes.jnd_pinned = vj_cuda_jnd_pinned_bytes();
+    }
     if (p->quality)
         bytes.quality = vj_cuda_quality_bytes(p->max_width, p->max_height, p->quality, s->ring);
     vj_cuda_networks_bytes(dev->networks, &bytes.networks, &bytes.network_work);

@@ -8,10 +8,17 @@ extern "C" {
 #include "cuda/jnd_canny_body.h"
 #include "cuda/jnd_epc_body.h"
 #include "cuda/jnd_fep_body.h"
+#include "cuda/jnd_klt_body.h"
 #include "cuda/jnd_paper_body.h"
 #include "cuda/jnd_rules_body.h"
 #include "cuda/jnd_yang_body.h"
 }
+
+/* What the host computes of klt22 in the middle of a stream. */
+struct vj_cuda_klt_host {
+    struct vj_klt_moments moments;
+    struct vj_klt_components components;
+};
 
 struct vj_cuda_jnd {
     size_t max_width, max_height;
@@ -30,6 +37,10 @@ struct vj_cuda_jnd {
     uint8_t *edge;
     struct vj_cuda_range *range;
     struct vj_cuda_share_sums *part;
+    struct vj_klt_moments *moments;
+    double *projection;
+
+    struct vj_cuda_klt_host *klt; /* pinned, owned */
 };
 
 /* ---- Kernels -------------------------------------------------------------------------------- */
@@ -187,6 +198,28 @@ static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
 }
 
 static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
+    klt_sum_kernel(const __grid_constant__ struct vj_cuda_klt_sum_job job)
+{
+    __shared__ struct vj_cuda_klt_sum_shared s;
+    struct vj_cuda_klt_sums sums;
+    vj_cuda_klt_begin(&sums);
+    for (size_t batch = blockIdx.x; batch < vj_cuda_klt_batches(&job.plane);
+         batch += VJ_CUDA_KLT_PARTS) {
+        vj_cuda_klt_load(&job, &s, batch, threadIdx.x);
+        __syncthreads();
+        vj_cuda_klt_add(&job, &s, batch, &sums, threadIdx.x);
+        __syncthreads();
+    }
+    vj_cuda_klt_store(&job, &sums, threadIdx.x);
+}
+
+static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
+    klt_kernel(const __grid_constant__ struct vj_cuda_klt_job job)
+{
+    vj_cuda_klt_pixel(&job, vj_cuda_here(), threadIdx.x);
+}
+
+static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
     range_kernel(const __grid_constant__ struct vj_cuda_range_job job)
 {
     __shared__ struct vj_cuda_range_shared s;
@@ -253,7 +286,10 @@ static_assert(sizeof(struct vj_cuda_fep_predict_shared) <= VJ_CUDA_SHARED,
               "shared memory of fep13's prediction");
 static_assert(sizeof(struct vj_cuda_fep_shared) <= VJ_CUDA_SHARED, "shared memory of fep13");
 static_assert(sizeof(struct vj_cuda_mean_shared) <= VJ_CUDA_SHARED, "shared memory of means");
-static_assert(VJ_CUDA_MEAN_CHUNK % VJ_JND_LANES == 0, "chunks begin with the first lane");
+static_assert(VJ_CUDA_MEAN_CHUNK % (VJ_JND_LANES * VJ_CUDA_MEAN_AHEAD) == 0,
+              "chunks begin with the first lane and are read to their ends");
+static_assert(VJ_CUDA_KLT_ACROSS * VJ_CUDA_KLT_ACROSS == VJ_CUDA_THREADS,
+              "a thread for every 4x4 products of klt22");
 static_assert(VJ_JND_FEP_OFFSETS % VJ_CUDA_FEP_BATCH == 0, "no batch of neighbours is incomplete");
 
 /* ---- Memory --------------------------------------------------------------------------------- */
@@ -295,7 +331,14 @@ static size_t lay_out(struct vj_cuda_jnd *j, uint8_t *base)
     j->range = (struct vj_cuda_range *)vj_cuda_take(&arena, VJ_CUDA_RANGE_PARTS, sizeof(*j->range));
     j->part = (struct vj_cuda_share_sums *)vj_cuda_take(&arena, (size_t)j->levels,
                                                         VJ_CUDA_SHARE_PARTS * sizeof(*j->part));
+    j->moments = (struct vj_klt_moments *)vj_cuda_take(&arena, 1, sizeof(*j->moments));
+    j->projection = (double *)vj_cuda_take(&arena, VJ_KLT_AREA * VJ_KLT_AREA, sizeof(double));
     return vj_cuda_taken(&arena);
+}
+
+size_t vj_cuda_jnd_pinned_bytes(void)
+{
+    return sizeof(struct vj_cuda_klt_host);
 }
 
 size_t vj_cuda_jnd_bytes(size_t max_width, size_t max_height, int levels)
@@ -335,6 +378,8 @@ int vj_cuda_jnd_create(struct vj_cuda_jnd **jnd, size_t max_width, size_t max_he
     j->fep_gaussian =
         vj_jnd_gaussian(vj_jnd_weight_fep.gaussian_size, vj_jnd_weight_fep.gaussian_sigma);
     rc = vj_cuda_memory(&j->memory, lay_out(j, NULL), max_width, max_height, "pixel-JND maps", err);
+    if (!rc)
+        rc = VJ_CUDA(cudaHostAlloc((void **)&j->klt, sizeof(*j->klt), cudaHostAllocDefault), err);
     if (rc) {
         vj_cuda_jnd_destroy(j);
         return rc;
@@ -349,6 +394,7 @@ void vj_cuda_jnd_destroy(struct vj_cuda_jnd *jnd)
     if (!jnd)
         return;
     cudaFree(jnd->memory);
+    cudaFreeHost(jnd->klt);
     free(jnd);
 }
 
@@ -509,6 +555,80 @@ static int fep13(struct vj_cuda_jnd *j, cudaStream_t stream, const struct vj_cud
     return VJ_CUDA_LAUNCHED("fep13 map", err);
 }
 
+/* Called by the stream when the sums have come. */
+static void CUDART_CB find_components(void *user)
+{
+    struct vj_cuda_klt_host *klt = (struct vj_cuda_klt_host *)user;
+    vj_klt_components(&klt->moments, &klt->components);
+}
+
+/* Sums to the host, and the projection that it finds back; all in the order of the stream. */
+static int find_projection(struct vj_cuda_jnd *j, cudaStream_t stream,
+                           const struct vj_cuda_plane *plane, struct vj_error *err)
+{
+    struct vj_cuda_klt_sum_job job = {*plane, j->moments};
+    int rc = VJ_CUDA(cudaMemsetAsync(j->moments, 0, sizeof(*j->moments), stream), err);
+    if (rc)
+        return rc;
+    klt_sum_kernel<<<VJ_CUDA_KLT_PARTS, VJ_CUDA_THREADS, 0, stream>>>(job);
+    rc = VJ_CUDA_LAUNCHED("sums over blocks", err);
+    if (!rc)
+        rc = VJ_CUDA(cudaMemcpyAsync(&j->klt->moments, j->moments, sizeof(*j->moments),
+                                     cudaMemcpyDeviceToHost, stream),
+                     err);
+    if (!rc)
+        rc = VJ_CUDA(cudaLaunchHostFunc(stream, find_components, j->klt), err);
+    if (!rc)
+        rc = VJ_CUDA(cudaMemcpyAsync(j->projection, j->klt->components.projection,
+                                     sizeof(j->klt->components.projection), cudaMemcpyHostToDevice,
+                                     stream),
+                     err);
+    return rc;
+}
+
+/* Edges of the whole blocks alone, dilated, into jnd->mark. */
+static int find_block_edges(struct vj_cuda_jnd *j, cudaStream_t stream,
+                            const struct vj_cuda_plane *plane, uint8_t *scratch,
+                            struct vj_error *err)
+{
+    struct vj_cuda_plane whole = {plane->luma, plane->width / VJ_KLT_SIDE * VJ_KLT_SIDE,
+                                  plane->height / VJ_KLT_SIDE * VJ_KLT_SIDE};
+    int rc = 0;
+    if (whole.width < plane->width) {
+        const size_t width = (size_t)whole.width;
+        rc = VJ_CUDA(cudaMemcpy2DAsync(scratch, width, plane->luma, (size_t)plane->width, width,
+                                       (size_t)whole.height, cudaMemcpyDeviceToDevice, stream),
+                     err);
+        whole.luma = scratch;
+    }
+    if (!rc)
+        rc = find_edges(j, stream, &whole, 0, err);
+    return rc ? rc : dilate_edges(j, stream, &whole, vj_jnd_weight_epc.shape, err);
+}
+
+static int klt22(struct vj_cuda_jnd *j, cudaStream_t stream, const struct vj_cuda_plane *plane,
+                 bool raw, float *d_map, struct vj_error *err)
+{
+    int rc = vj_klt_check((size_t)plane->width, (size_t)plane->height, err);
+    if (!rc)
+        rc = find_projection(j, stream, plane, err);
+    /* Until the map is made, its memory has room for the whole blocks' luma. */
+    if (!rc && !raw)
+        rc = find_block_edges(j, stream, plane, (uint8_t *)d_map, err);
+    if (rc)
+        return rc;
+    struct vj_cuda_klt_job job;
+    memset(&job, 0, sizeof(job));
+    job.plane = *plane;
+    job.projection = j->projection;
+    job.dilated = raw ? NULL : j->mark;
+    job.attenuation = vj_jnd_weight_epc.attenuation;
+    job.gaussian = j->weight_gaussian;
+    job.map = d_map;
+    klt_kernel<<<vj_cuda_dim(vj_cuda_map_grid(plane)), VJ_CUDA_THREADS, 0, stream>>>(job);
+    return VJ_CUDA_LAUNCHED("klt22 map", err);
+}
+
 int vj_cuda_jnd_compute(struct vj_cuda_jnd *jnd, cudaStream_t stream,
                         const struct vj_jnd_model *model, size_t variant, const uint8_t *d_luma,
                         size_t width, size_t height, float *d_map, struct vj_error *err)
@@ -530,6 +650,9 @@ int vj_cuda_jnd_compute(struct vj_cuda_jnd *jnd, cudaStream_t stream,
         return yang05(jnd, stream, &plane, kind == VJ_CUDA_JND_YANG05_PAPER, d_map, err);
     case VJ_CUDA_JND_FEP13:
         return fep13(jnd, stream, &plane, d_map, err);
+    case VJ_CUDA_JND_KLT22:
+    case VJ_CUDA_JND_KLT22_RAW:
+        return klt22(jnd, stream, &plane, kind == VJ_CUDA_JND_KLT22_RAW, d_map, err);
     default:
         return chou95(jnd, stream, &plane, kind == VJ_CUDA_JND_CHOU95, d_map, err);
     }

@@ -34,6 +34,8 @@ enum vj_cuda_jnd_kind {
     VJ_CUDA_JND_YANG05, /* authors */
     VJ_CUDA_JND_YANG05_PAPER,
     VJ_CUDA_JND_FEP13,
+    VJ_CUDA_JND_KLT22, /* authors */
+    VJ_CUDA_JND_KLT22_RAW,
 };
 
 /* Models are told by name, so `model` may come from another copy of the registry. */
@@ -53,6 +55,9 @@ int vj_cuda_jnd_supported(const struct vj_jnd_model *model, size_t variant, stru
  */
 size_t vj_cuda_jnd_bytes(size_t max_width, size_t max_height, int levels);
 
+/* Pinned host bytes that it takes besides. */
+size_t vj_cuda_jnd_pinned_bytes(void);
+
 /* *jnd: owned by the caller, vj_cuda_jnd_destroy(). Errors: -EINVAL, -ENOMEM, -EIO. */
 int vj_cuda_jnd_create(struct vj_cuda_jnd **jnd, size_t max_width, size_t max_height, int levels,
                        struct vj_error *err);
@@ -70,7 +75,8 @@ int vj_cuda_luma(cudaStream_t stream, const uint8_t *d_pixels, size_t width, siz
 /*
  * One map.
  * d_luma: height x width; d_map: height x width, grey levels
- * Errors: -EINVAL (size), -ENOSPC (larger than created for), -ENOTSUP, -EIO.
+ * Errors: -EINVAL (size, too small a one for klt22 included), -ENOSPC (larger than created for),
+ * -ENOTSUP, -EIO.
  */
 int vj_cuda_jnd_compute(struct vj_cuda_jnd *jnd, cudaStream_t stream,
                         const struct vj_jnd_model *model, size_t variant, const uint8_t *d_luma,

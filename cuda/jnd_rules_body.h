@@ -117,6 +117,7 @@ enum {
     VJ_CUDA_MEAN_ADDERS = 32, /* threads that do not compute; one per lane of them adds */
     VJ_CUDA_MEAN_WORKERS = VJ_CUDA_THREADS - VJ_CUDA_MEAN_ADDERS,
     VJ_CUDA_MEAN_CHUNK = VJ_CUDA_MEAN_WORKERS * 8,
+    VJ_CUDA_MEAN_AHEAD = 16, /* terms that a thread reads before it adds them */
 };
 
 struct vj_cuda_mean_job {
@@ -178,9 +179,16 @@ static inline VJ_HD void vj_cuda_mean_add(const struct vj_cuda_mean_job *job,
 {
     if (thread >= job->lanes)
         return;
-    const double *term = s->term[chunk % 2];
-    for (unsigned k = thread; k < VJ_CUDA_MEAN_CHUNK; k += job->lanes)
-        *sum += term[k];
+    const double *term = s->term[chunk % 2] + thread;
+    for (unsigned k = 0; k < VJ_CUDA_MEAN_CHUNK / job->lanes; k += VJ_CUDA_MEAN_AHEAD) {
+        double next[VJ_CUDA_MEAN_AHEAD];
+        VJ_CUDA_UNROLL
+        for (unsigned i = 0; i < VJ_CUDA_MEAN_AHEAD; i++)
+            next[i] = term[(k + i) * job->lanes];
+        VJ_CUDA_UNROLL
+        for (unsigned i = 0; i < VJ_CUDA_MEAN_AHEAD; i++)
+            *sum += next[i];
+    }
 }
 
 /*

@@ -118,7 +118,6 @@ int vj_cuda_sizes_make(struct vj_cuda_sizes *s, const struct vj_device_plan *pla
     s->ring = ring < 1 ? 1 : ring < (size_t)plan->levels ? (int)ring : plan->levels;
     for (size_t i = 0; i < plan->jnd_count; i++) {
         s->rules += plan->jnd_share[i] + plan->jnd_excess[i] + plan->jnd_noise[i];
-        s->excesses += plan->jnd_excess[i];
         s->noises += plan->jnd_noise[i];
     }
     if ((plan->weights_count > 0 && size_networks(s)) || size_results(s))
@@ -222,6 +221,7 @@ int vj_cuda_memory(const struct vj_cuda_sizes *s, const struct vj_cuda_object_by
         !vj_size_mul(slot, slots, on_gpu) || !vj_size_add(*on_gpu, ring, on_gpu) ||
         !vj_size_add(*on_gpu, objects->networks, on_gpu) ||
         !vj_size_add(*on_gpu, objects->network_work, on_gpu) ||
+        !vj_size_add(slot_pinned, objects->jnd_pinned, &slot_pinned) ||
         !vj_size_mul(slot_pinned, slots, pinned) || !vj_size_add(*pinned, ring, pinned))
         return overflow(&s->plan, err);
     return 0;

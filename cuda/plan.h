@@ -37,7 +37,7 @@ struct vj_cuda_sizes {
     int ring;                   /* whole candidates per ring buffer, 1..plan.levels */
     size_t rows;                /* patches per batch of the networks; 0 without networks */
     int rules;                  /* numbers wanted of a candidate, by all rules on all maps */
-    int excesses, noises;       /* of them those by @excess, by @noise */
+    int noises;                 /* of them those by @noise */
     size_t result_bytes;        /* pinned memory for one slot's results on their way */
     int results;                /* calls whose results may be on their way in one slot */
 };
@@ -106,11 +106,12 @@ size_t vj_cuda_ring_bytes(const struct vj_cuda_sizes *sizes);
 size_t vj_cuda_candidate_result_bytes(const struct vj_cuda_sizes *sizes, int count);
 size_t vj_cuda_score_result_bytes(const struct vj_cuda_sizes *sizes, int count);
 
-/* What the parts take that are not laid out here, bytes on the GPU. */
+/* What the parts take that are not laid out here, bytes on the GPU unless said otherwise. */
 struct vj_cuda_object_bytes {
     size_t jpeg, jnd, quality; /* per slot */
     size_t networks;           /* all weights */
     size_t network_work;       /* all batch buffers and reference sides, of every slot */
+    size_t jnd_pinned;         /* per slot, on the host */
 };
 
 /* The whole: the memory formula. Errors: -EOVERFLOW. */

@@ -15,6 +15,8 @@
  * Only whole blocks take part. The rest, up to 7 rows below and columns on the right, mirrors them,
  * in stages too.
  */
+#include "host/jnd_klt22.h"
+
 #include <errno.h>
 #include <math.h>
 #include <omp.h>
@@ -27,10 +29,9 @@
 #include "host/simd.h"
 
 enum {
-    SIDE = 8,
-    AREA = SIDE * SIDE,
-    MIN_BLOCKS = AREA + 1, /* fewer do not span the space of blocks */
-    RUN = 4096,            /* blocks whose products are summed in 32 bits: 4096 * 255^2 < 2^31 */
+    SIDE = VJ_KLT_SIDE,
+    AREA = VJ_KLT_AREA,
+    RUN = 4096, /* blocks whose products are summed in 32 bits: 4096 * 255^2 < 2^31 */
 };
 
 /* Weibull distribution of the share of energy at which people see no difference. */
@@ -64,12 +65,6 @@ static const struct vj_jnd_stage_info stages[] = {
     {0},
 };
 
-/* Sums over blocks; a block is the vector of its columns, one after the other. */
-struct moments {
-    int64_t first[AREA];
-    int64_t second[AREA][AREA];
-};
-
 struct klt {
     const struct vj_jnd_job *job;
     size_t width, height; /* of whole blocks */
@@ -78,14 +73,11 @@ struct klt {
     struct vj_jnd_padded plane;
     struct vj_canny canny;
     uint8_t *edge, *dilated;
-    struct moments *moments; /* per thread; the first one ends up with the total */
-    double *error;           /* per row of blocks: squared error of the critical picture */
-    float *critical;         /* height x width */
+    struct vj_klt_moments *moments; /* per thread; the first one ends up with the total */
+    double *error;                  /* per row of blocks: squared error of the critical picture */
+    float *critical;                /* height x width */
     struct vj_jnd_gaussian gaussian;
-    size_t components;
-    double value[AREA], share[AREA];
-    double vector[AREA][AREA];
-    double projection[AREA][AREA];
+    struct vj_klt_components components;
 };
 
 static void take(struct klt *t, struct vj_jnd_arena *arena, size_t width, size_t height,
@@ -134,7 +126,8 @@ VJ_SIMD static void add_products(const int32_t block[AREA], int32_t first[AREA],
 }
 
 /* Adds the blocks first..end-1 of a row, at most RUN of them. */
-static void add_run(const struct klt *t, size_t row, size_t first, size_t end, struct moments *sum)
+static void add_run(const struct klt *t, size_t row, size_t first, size_t end,
+                    struct vj_klt_moments *sum)
 {
     int32_t block[AREA], single[AREA] = {0}, product[AREA][AREA] = {{0}};
     for (size_t column = first; column < end; column++) {
@@ -148,7 +141,7 @@ static void add_run(const struct klt *t, size_t row, size_t first, size_t end, s
     }
 }
 
-static void add_moments(struct moments *sum, const struct moments *more)
+static void add_moments(struct vj_klt_moments *sum, const struct vj_klt_moments *more)
 {
     for (size_t j = 0; j < AREA; j++) {
         sum->first[j] += more->first[j];
@@ -169,14 +162,16 @@ static void sum_blocks(const struct klt *t, int threads)
         }
     for (int k = 1; k < threads; k++)
         add_moments(&t->moments[0], &t->moments[k]);
+    t->moments[0].blocks = (int64_t)(t->across * t->down);
 }
 
 /*
- * Covariance of n blocks from their sums. The means are taken off in two steps, the nearest whole
+ * Covariance of blocks from their sums. The means are taken off in two steps, the nearest whole
  * number exactly and what is left of it in double, where it is too small to cancel anything.
  */
-static void covariance(const struct moments *m, int64_t n, double a[AREA][AREA])
+static void covariance(const struct vj_klt_moments *m, double a[AREA][AREA])
 {
+    const int64_t n = m->blocks;
     int64_t whole[AREA], rest[AREA];
     for (size_t j = 0; j < AREA; j++) {
         whole[j] = (2 * m->first[j] + n) / (2 * n);
@@ -197,19 +192,19 @@ static void covariance(const struct moments *m, int64_t n, double a[AREA][AREA])
  * they are: the variance and the square of the mean block's coefficient. A black picture, which has
  * no energy, counts as complete with any component.
  */
-static void energy_shares(struct klt *t, const struct moments *m, double n)
+static void energy_shares(struct vj_klt_components *c, const struct vj_klt_moments *m)
 {
-    double sum = 0;
+    double sum = 0, n = (double)m->blocks;
     for (size_t k = 0; k < AREA; k++) {
-        double mean = 0, variance = t->value[k] > 0 ? t->value[k] : 0;
+        double mean = 0, variance = c->value[k] > 0 ? c->value[k] : 0;
         for (size_t j = 0; j < AREA; j++)
-            mean += t->vector[k][j] * ((double)m->first[j] / n);
+            mean += c->vector[k][j] * ((double)m->first[j] / n);
         sum += variance + mean * mean;
-        t->share[k] = sum;
+        c->share[k] = sum;
     }
     for (size_t k = 0; k < AREA; k++)
-        t->share[k] = sum > 0 ? t->share[k] / sum : 1;
-    t->share[AREA - 1] = 1;
+        c->share[k] = sum > 0 ? c->share[k] / sum : 1;
+    c->share[AREA - 1] = 1;
 }
 
 /* Number of components: their mean number under the Weibull density of the energy share, up. */
@@ -227,25 +222,23 @@ static size_t count_components(const double share[AREA])
 }
 
 /* Of the space that the first components span. */
-static void make_projection(struct klt *t)
+static void make_projection(struct vj_klt_components *c)
 {
-    memset(t->projection, 0, sizeof(t->projection));
-    for (size_t k = 0; k < t->components; k++)
+    memset(c->projection, 0, sizeof(c->projection));
+    for (size_t k = 0; k < c->count; k++)
         for (size_t j = 0; j < AREA; j++)
             for (size_t i = 0; i < AREA; i++)
-                t->projection[j][i] += t->vector[k][j] * t->vector[k][i];
+                c->projection[j][i] += c->vector[k][j] * c->vector[k][i];
 }
 
-static void find_components(struct klt *t, int threads)
+void vj_klt_components(const struct vj_klt_moments *moments, struct vj_klt_components *components)
 {
     double a[AREA][AREA];
-    size_t blocks = t->across * t->down;
-    sum_blocks(t, threads);
-    covariance(&t->moments[0], (int64_t)blocks, a);
-    vj_eigen_symmetric(AREA, a[0], t->value, t->vector[0]);
-    energy_shares(t, &t->moments[0], (double)blocks);
-    t->components = count_components(t->share);
-    make_projection(t);
+    covariance(moments, a);
+    vj_eigen_symmetric(AREA, a[0], components->value, components->vector[0]);
+    energy_shares(components, moments);
+    components->count = count_components(components->share);
+    make_projection(components);
 }
 
 /* --- critical picture ------------------------------------------------------------------------- */
@@ -272,7 +265,7 @@ static double rebuild_row(const struct klt *t, size_t row)
         int32_t block[AREA];
         double rebuilt[AREA];
         load_block(t, row, column, block);
-        project(t->projection, block, rebuilt);
+        project(t->components.projection, block, rebuilt);
         for (size_t k = 0; k < AREA; k++) {
             double off = block[k] - rebuilt[k];
             error += off * off;
@@ -354,31 +347,41 @@ static void finish_stages(const struct klt *t)
             extend(t, job->stages[planes[k]]);
     for (size_t k = 0; k < AREA; k++) {
         if (vj_jnd_wants(job, STAGE_VARIANCE))
-            job->stages[STAGE_VARIANCE][k] = (float)t->value[k];
+            job->stages[STAGE_VARIANCE][k] = (float)t->components.value[k];
         if (vj_jnd_wants(job, STAGE_SHARE))
-            job->stages[STAGE_SHARE][k] = (float)t->share[k];
+            job->stages[STAGE_SHARE][k] = (float)t->components.share[k];
     }
     if (vj_jnd_wants(job, STAGE_COMPONENTS))
-        job->stages[STAGE_COMPONENTS][0] = (float)t->components;
+        job->stages[STAGE_COMPONENTS][0] = (float)t->components.count;
     if (vj_jnd_wants(job, STAGE_PSNR))
         job->stages[STAGE_PSNR][0] = (float)psnr(t);
+}
+
+int vj_klt_check(size_t width, size_t height, struct vj_error *err)
+{
+    const size_t blocks = (width / SIDE) * (height / SIDE);
+    if (blocks < VJ_KLT_MIN_BLOCKS)
+        return vj_fail(err, -EINVAL,
+                       "picture of %zux%zu pixels: pixel-JND model klt22 needs at least %d whole "
+                       "blocks of %dx%d pixels, these are %zu; take a larger picture or another "
+                       "model",
+                       width, height, VJ_KLT_MIN_BLOCKS, SIDE, SIDE, blocks);
+    return 0;
 }
 
 static int compute(const struct vj_jnd_job *job, struct vj_jnd_workspace *ws, struct vj_error *err)
 {
     int threads = ws->threads;
     struct klt t = {.job = job};
+    int rc = vj_klt_check(job->width, job->height, err);
+    if (rc)
+        return rc;
     take(&t, &ws->arena, job->width, job->height, threads);
-    if (t.across * t.down < MIN_BLOCKS)
-        return vj_fail(err, -EINVAL,
-                       "picture of %zux%zu pixels: pixel-JND model klt22 needs at least %d whole "
-                       "blocks of %dx%d pixels, these are %zu; take a larger picture or another "
-                       "model",
-                       job->width, job->height, MIN_BLOCKS, SIDE, SIDE, t.across * t.down);
     t.gaussian = vj_jnd_gaussian(vj_jnd_weight_epc.gaussian_size, vj_jnd_weight_epc.gaussian_sigma);
     for (size_t y = 0; y < t.height; y++)
         memcpy(t.luma + y * t.width, job->luma + y * job->width, t.width);
-    find_components(&t, threads);
+    sum_blocks(&t, threads);
+    vj_klt_components(&t.moments[0], &t.components);
     if (job->variant == AUTHORS)
         find_edges(&t, threads);
 #pragma omp parallel for schedule(static) num_threads(threads)

@@ -423,6 +423,11 @@ size_t vj_cuda_jnd_bytes(size_t max_width, size_t max_height, int levels)
     return jnd_bytes(max_width, max_height);
 }
 
+size_t vj_cuda_jnd_pinned_bytes(void)
+{
+    return 0;
+}
+
 int vj_cuda_jnd_create(struct vj_cuda_jnd **jnd, size_t max_width, size_t max_height, int levels,
                        struct vj_error *err)
 {

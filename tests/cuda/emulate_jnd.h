@@ -7,6 +7,7 @@
 #include "cuda/jnd_canny_body.h"
 #include "cuda/jnd_epc_body.h"
 #include "cuda/jnd_fep_body.h"
+#include "cuda/jnd_klt_body.h"
 #include "cuda/jnd_paper_body.h"
 #include "cuda/jnd_rules_body.h"
 #include "cuda/jnd_yang_body.h"
@@ -292,6 +293,75 @@ static inline void emulate_fep(const struct vj_cuda_plane *plane, float *map)
         EMULATE_THREADS(VJ_CUDA_THREADS, t)
         vj_cuda_fep_pixel(&job, &s, at, t);
     }
+    for (size_t i = 0; i < 3; i++)
+        guarded_release(&memory[i]);
+}
+
+/* moments: zero before */
+static inline void emulate_klt_sums(const struct vj_cuda_plane *plane,
+                                    struct vj_klt_moments *moments)
+{
+    struct vj_cuda_klt_sum_job job = {*plane, moments};
+    struct vj_cuda_grid grid = {VJ_CUDA_KLT_PARTS, 1, 1};
+    EMULATE_BLOCKS(grid, at)
+    {
+        static struct vj_cuda_klt_sum_shared s;
+        static struct vj_cuda_klt_sums sums[VJ_CUDA_THREADS];
+        memset(&s, 0xA5, sizeof(s));
+        EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        vj_cuda_klt_begin(&sums[t]);
+        for (size_t batch = at.x; batch < vj_cuda_klt_batches(plane); batch += VJ_CUDA_KLT_PARTS) {
+            EMULATE_THREADS(VJ_CUDA_THREADS, t)
+            vj_cuda_klt_load(&job, &s, batch, t);
+            EMULATE_THREADS(VJ_CUDA_THREADS, t)
+            vj_cuda_klt_add(&job, &s, batch, &sums[t], t);
+        }
+        EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        vj_cuda_klt_store(&job, &sums[t], t);
+    }
+}
+
+/* Whole blocks of a plane, packed. */
+static inline struct vj_cuda_plane emulate_whole_blocks(const struct vj_cuda_plane *plane,
+                                                        uint8_t *luma)
+{
+    struct vj_cuda_plane whole = {luma, plane->width / VJ_KLT_SIDE * VJ_KLT_SIDE,
+                                  plane->height / VJ_KLT_SIDE * VJ_KLT_SIDE};
+    for (int y = 0; y < whole.height; y++)
+        memcpy(luma + (size_t)y * (size_t)whole.width,
+               plane->luma + (size_t)y * (size_t)plane->width, (size_t)whole.width);
+    return whole;
+}
+
+static inline void emulate_klt(const struct vj_cuda_plane *plane, bool raw, float *map)
+{
+    const struct vj_jnd_edge_weight *weight = &vj_jnd_weight_epc;
+    size_t pixels = (size_t)plane->width * (size_t)plane->height;
+    static struct vj_klt_moments moments;
+    static struct vj_klt_components components;
+    struct guarded memory[3];
+    uint8_t *luma = guarded_take(&memory[0], pixels), *edge = guarded_take(&memory[1], pixels);
+    uint8_t *dilated = guarded_take(&memory[2], pixels);
+    struct vj_cuda_plane whole = emulate_whole_blocks(plane, luma);
+    uint32_t gradient;
+    memset(&moments, 0, sizeof(moments));
+    emulate_klt_sums(plane, &moments);
+    vj_klt_components(&moments, &components);
+    if (!raw) {
+        emulate_edges(&whole, 0, edge, &gradient);
+        emulate_dilate(&whole, edge, weight->shape, dilated);
+    }
+    struct vj_cuda_klt_job job = {
+        .plane = *plane,
+        .projection = components.projection[0],
+        .dilated = raw ? NULL : dilated,
+        .attenuation = weight->attenuation,
+        .gaussian = vj_jnd_gaussian(weight->gaussian_size, weight->gaussian_sigma),
+        .map = map};
+    struct vj_cuda_grid grid = vj_cuda_map_grid(plane);
+    EMULATE_BLOCKS(grid, at)
+    EMULATE_THREADS(VJ_CUDA_THREADS, t)
+    vj_cuda_klt_pixel(&job, at, t);
     for (size_t i = 0; i < 3; i++)
         guarded_release(&memory[i]);
 }

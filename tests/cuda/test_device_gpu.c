@@ -619,14 +619,14 @@ a_pixel_jnd_model_without_kernels_is_an_error_and_auto_says_that_it_takes_the_cp
     struct vj_error err = {0};
     char note[256];
     setup_open(&s, 64, 64, VJ_SUBSAMPLING_420, 1);
-    s.plan.jnd[0].model = vj_jnd_find("klt22", NULL);
+    s.plan.jnd[0].model = vj_jnd_find("liu10", NULL);
     s.plan.jnd[0].variant = 1;
     assert_int_equal(vj_device_open(&device, selector(), &s.plan, note, &err), -ENOTSUP);
-    vj_assert_contains(err.text, "the CUDA device has no kernels for pixel-JND model klt22, "
-                                 "variant raw; use --device cpu");
+    vj_assert_contains(err.text, "the CUDA device has no kernels for pixel-JND model liu10, "
+                                 "variant paper; use --device cpu");
     assert_int_equal(vj_device_open(&device, "auto", &s.plan, note, &err), 0);
     assert_string_equal(note, "device auto: using the CPU, the CUDA device has no kernels for "
-                              "pixel-JND model klt22, variant raw");
+                              "pixel-JND model liu10, variant paper");
     assert_ptr_equal(device.ops, &vj_device_cpu);
     vj_device_close(&device);
     setup_close(&s);

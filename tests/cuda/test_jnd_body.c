@@ -328,6 +328,28 @@ static void fep13_maps_equal_those_of_the_cpu_bit_for_bit(void **state)
     }
 }
 
+/*
+ * Pictures with rows and columns beyond the whole blocks and without; the last has more batches of
+ * blocks than there are thread blocks to sum them.
+ */
+static void klt22_maps_equal_those_of_the_cpu_bit_for_bit(void **state)
+{
+    (void)state;
+    static const size_t sizes[][2] = {{40, 104}, {79, 81}, {1043, 9}, {72, 73}, {603, 440}};
+    for (size_t i = 0; i < COUNT(sizes) * CONTENTS; i++) {
+        const size_t *size = sizes[i / CONTENTS];
+        struct jnd_picture p = jnd_picture(size[0], size[1], (enum content)(i % CONTENTS));
+        emulate_order = (int)((i + i / CONTENTS) % EMULATE_ORDERS);
+        for (int raw = 0; raw < 2; raw++) {
+            emulate_klt(&p.plane, raw, p.map);
+            assert_int_equal(
+                vj_jnd_compute("klt22", raw ? "raw" : "authors", &p.img, p.expected, NULL), 0);
+            assert_same_floats(p.map, p.expected, size[0] * size[1]);
+        }
+        jnd_picture_free(&p);
+    }
+}
+
 static void maps_become_the_8_bit_samples_of_the_cpu(void **state)
 {
     (void)state;
@@ -498,6 +520,7 @@ int main(void)
         cmocka_unit_test(epc17_maps_equal_those_of_the_cpu_bit_for_bit),
         cmocka_unit_test(maps_of_yang05_and_the_epc17_paper_equal_those_of_the_cpu_bit_for_bit),
         cmocka_unit_test(fep13_maps_equal_those_of_the_cpu_bit_for_bit),
+        cmocka_unit_test(klt22_maps_equal_those_of_the_cpu_bit_for_bit),
         cmocka_unit_test(maps_become_the_8_bit_samples_of_the_cpu),
         cmocka_unit_test(a_value_that_is_not_finite_is_reported_wherever_it_is),
         cmocka_unit_test(shares_above_a_map_are_counts_of_pixels),
