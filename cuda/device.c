@@ -435,6 +435,12 @@ static int need_loaded(const struct vj_cuda_slot *s, int slot, struct vj_error *
     return s->loaded ? 0 : vj_fail(err, -EINVAL, "no picture is loaded into slot %d", slot);
 }
 
+/* Whether a network is fed with a pixel-JND map. */
+static bool sees_map(const struct vj_cuda_device *dev)
+{
+    return dev->sizes.plan.weights_count > 0 && dev->sizes.plan.net_jnd >= 0;
+}
+
 static int make_map8(struct vj_cuda_device *dev, struct vj_cuda_slot *s, struct vj_error *err)
 {
     const struct vj_device_plan *plan = &dev->sizes.plan;
@@ -465,7 +471,7 @@ static int cuda_jnd_maps(void *state, int slot, struct vj_error *err)
                                 s->gpu.jnd_luma, s->width, s->height, s->gpu.map[i], err);
     if (!r && dev->sizes.noises > 0)
         r = vj_cuda_rules_energies(dev, s, err);
-    if (!r && plan->weights_count > 0)
+    if (!r && sees_map(dev))
         r = make_map8(dev, s, err);
     s->mapped = r == 0;
     return leave(dev, s, r, err);
@@ -478,7 +484,7 @@ static int gather_reference(struct vj_cuda_device *dev, struct vj_cuda_slot *s,
     int r = vj_cuda_gather(dev->compute, s->reference, s->width, s->height, s->channels, 1,
                            (const int32_t(*)[2])s->gpu.origin, dev->sizes.positions, side, 3,
                            s->gpu.patches_reference, err);
-    if (!r)
+    if (!r && sees_map(dev))
         r = vj_cuda_gather(dev->compute, s->gpu.map8, s->width, s->height, 1, 1,
                            (const int32_t(*)[2])s->gpu.jnd_origin, dev->sizes.positions, side, 1,
                            s->gpu.patches_jnd, err);
@@ -507,7 +513,7 @@ static int cuda_positions(void *state, int slot, const int32_t (*origin)[2],
         r = need_loaded(s, slot, err);
     if (r || dev->sizes.plan.weights_count == 0)
         return r;
-    if (!s->mapped)
+    if (sees_map(dev) && !s->mapped)
         return vj_fail(err, -EINVAL, "positions before the pixel-JND maps of slot %d", slot);
     if (!jnd_origin)
         jnd_origin = origin;

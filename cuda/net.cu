@@ -23,7 +23,7 @@ struct vj_cuda_net {
     struct vj_cuda_net_plan plan;
     struct vj_cuda_net_weights weights;
     cublasLtHandle_t lt;
-    struct vj_cuda_net_conv_op conv[4];
+    struct vj_cuda_net_conv_op conv[VJ_NET_LAYERS];
     struct vj_cuda_net_matmul_op projection[VJ_CUDA_NET_STREAMS][PROJECTIONS]; /* with biases */
     struct vj_cuda_net_matmul_op affinity, attend, head_pair, head_product;
     size_t workspace; /* bytes that the hungriest layer wants */
@@ -61,20 +61,22 @@ static int prepare_projections(struct vj_cuda_net *net, int s, struct vj_error *
 
 static int prepare_products(struct vj_cuda_net *net, struct vj_error *err)
 {
+    const struct vj_net_form *form = net->plan.form;
     const struct {
         struct vj_cuda_net_matmul_op *op;
         enum vj_cuda_net_product product;
+        bool there;
     } list[] = {
-        {&net->affinity, VJ_CUDA_NET_AFFINITY},
-        {&net->attend, VJ_CUDA_NET_ATTEND},
-        {&net->head_pair, VJ_CUDA_NET_HEAD_PAIR},
-        {&net->head_product, VJ_CUDA_NET_HEAD_PRODUCT},
+        {&net->affinity, VJ_CUDA_NET_AFFINITY, form->non_local},
+        {&net->attend, VJ_CUDA_NET_ATTEND, form->non_local},
+        {&net->head_pair, VJ_CUDA_NET_HEAD_PAIR, true},
+        {&net->head_product, VJ_CUDA_NET_HEAD_PRODUCT, form->jnd},
     };
     int r = 0;
-    for (int s = 0; s < VJ_CUDA_NET_STREAMS && !r; s++)
+    for (int s = 0; s < VJ_CUDA_NET_STREAMS && form->non_local && !r; s++)
         r = prepare_projections(net, s, err);
     for (const auto &l : list)
-        if (!r)
+        if (!r && l.there)
             r = vj_cuda_net_matmul_prepare(l.op, net->lt, &net->plan.product[l.product],
                                            net->plan.precision, NULL, err);
     return r;
@@ -86,7 +88,8 @@ static int choose_convs(struct vj_cuda_net *net, cudnnHandle_t dnn, struct vj_er
     const struct vj_cuda_net_plan *p = &net->plan;
     size_t in = 0, out = 0;
     void *memory = NULL;
-    for (const struct vj_cuda_net_conv &c : p->conv) {
+    for (int i = 0; i < p->layers; i++) {
+        const struct vj_cuda_net_conv &c = p->conv[i];
         const size_t pixels = p->rows * (size_t)c.side * (size_t)c.side * p->element;
         in = pixels * (size_t)c.in > in ? pixels * (size_t)c.in : in;
         out = pixels * (size_t)c.out > out ? pixels * (size_t)c.out : out;
@@ -95,7 +98,7 @@ static int choose_convs(struct vj_cuda_net *net, cudnnHandle_t dnn, struct vj_er
     int r = VJ_CUDA(cudaMalloc(&memory, in + out), err);
     if (!r)
         r = VJ_CUDA(cudaMemset(memory, 0, in + out), err);
-    for (int i = 0; i < 4 && !r; i++) {
+    for (int i = 0; i < p->layers && !r; i++) {
         const struct vj_cuda_net_extractor *e = &net->weights.extractor[VJ_CUDA_NET_PICTURE];
         const struct vj_cuda_net_conv_memory m = {memory, e->kernel[i], e->bias[i],
                                                   static_cast<char *>(memory) + in, NULL};
@@ -223,10 +226,11 @@ void vj_cuda_net_describe(const struct vj_cuda_net *net, char *text, size_t size
     advance(&text, &size,
             snprintf(text, size, "%s\nprecision %s\nbatch %zu\n", libraries,
                      vj_cuda_precision_name(net->plan.precision), net->plan.rows));
-    for (const auto &c : net->conv)
-        advance(&text, &size, vj_cuda_net_conv_describe(&c, text, size));
+    for (int i = 0; i < net->plan.layers; i++)
+        advance(&text, &size, vj_cuda_net_conv_describe(&net->conv[i], text, size));
     for (const auto *op : products)
-        advance(&text, &size, vj_cuda_net_matmul_describe(op, text, size));
+        if (op->desc) /* the variant has it */
+            advance(&text, &size, vj_cuda_net_matmul_describe(op, text, size));
 }
 
 /* ---- work ---- */
@@ -363,18 +367,52 @@ static int run_conv(const struct pass *p, int i, const void *from, void *to)
                     (size_t)c->out, vj_cuda_net_conv_macs(c));
 }
 
-/* Convolution i of 0..2, attention and pooling: from input or pooled to pooled. */
+static const char *const pool_names[VJ_NET_BLOCKS] = {"pool1", "pool2", "pool3", "pool4", "pool5"};
+
+/* The convolutions of block b: from input or pooled to `map`. */
+static int run_convs(const struct pass *p, int b, void *map)
+{
+    struct vj_cuda_net_work *w = p->work;
+    const int end = vj_net_block_end(p->plan->form, b);
+    const void *from = at(w, b ? VJ_CUDA_NET_POOLED : VJ_CUDA_NET_INPUT);
+    int r = 0;
+    for (int i = end + 1 - p->plan->form->convs; i <= end && !r; i++) {
+        void *to = i == end ? map : at(w, VJ_CUDA_NET_BETWEEN);
+        r = run_conv(p, i, from, to);
+        if (!r && i < end) /* pooling looks at the last one's */
+            r = VJ_CUDA(vj_cuda_net_check(p->plan, i, p->stream, to, flags_of(w)), p->err);
+        from = to;
+    }
+    return r;
+}
+
+/* Block b without attention: from input or pooled to pooled, the last one to the features. */
+static int run_plain_block(const struct pass *p, int b)
+{
+    struct vj_cuda_net_work *w = p->work;
+    const bool last = b == p->plan->form->blocks - 1;
+    const struct vj_cuda_net_conv *c = &p->plan->conv[vj_net_block_end(p->plan->form, b)];
+    const size_t channels = (size_t)c->out, half = (size_t)c->side / 2;
+    void *map = at(w, VJ_CUDA_NET_MAP);
+    void *pooled = at(w, last ? VJ_CUDA_NET_LAST : VJ_CUDA_NET_POOLED);
+    int r = run_convs(p, b, map);
+    if (!r)
+        r = VJ_CUDA(vj_cuda_net_halve(p->plan, b, p->stream, map, pooled, flags_of(w)), p->err);
+    return r ? r : show(p, pool_names[b], pooled, false, half * half, channels, channels, 0);
+}
+
+/* Block i with attention: from input or pooled to pooled. */
 static int run_block(const struct pass *p, int i)
 {
-    static const char *const attention_names[] = {"attention1", "attention2", "attention3"};
-    static const char *const pool_names[] = {"pool1", "pool2", "pool3"};
+    static const char *const attention_names[] = {"attention1", "attention2", "attention3",
+                                                  "attention4"};
     struct vj_cuda_net_work *w = p->work;
     const size_t channels = (size_t)p->plan->pool[i].channels;
     const size_t half = (size_t)p->plan->pool[i].side / 2;
     void *map = at(w, VJ_CUDA_NET_MAP), *pooled = at(w, VJ_CUDA_NET_POOLED);
     float *sums = floats_at(w, VJ_CUDA_NET_SUMS), *peaks = floats_at(w, VJ_CUDA_NET_PEAKS);
     float *scale = floats_at(w, VJ_CUDA_NET_SCALE);
-    int r = run_conv(p, i, i ? pooled : at(w, VJ_CUDA_NET_INPUT), map);
+    int r = run_convs(p, i, map);
     if (!r)
         r = VJ_CUDA(vj_cuda_net_pool(p->plan, i, p->stream, map, pooled, sums, peaks, flags_of(w)),
                     p->err);
@@ -422,7 +460,7 @@ static int run_non_local(const struct pass *p)
     const double macs = (double)(n * n * c);
     float *scores = floats_at(w, VJ_CUDA_NET_SCORES);
     void *chances = at(w, VJ_CUDA_NET_CHANCES), *attended = at(w, VJ_CUDA_NET_ATTENDED);
-    int r = run_conv(p, 3, at(w, VJ_CUDA_NET_POOLED), at(w, VJ_CUDA_NET_TOKENS));
+    int r = run_convs(p, p->plan->form->blocks - 1, at(w, VJ_CUDA_NET_TOKENS));
     if (!r)
         r = run_projections(p);
     if (!r)
@@ -439,18 +477,28 @@ static int run_non_local(const struct pass *p)
     return r ? r : show(p, "attended", attended, false, n, c, c, macs);
 }
 
+/* Pooling behind the non-local block: to the last pooled map. */
 static int run_join(const struct pass *p)
 {
     struct vj_cuda_net_work *w = p->work;
-    const size_t c = (size_t)p->plan->shape.channels[3], features = p->plan->features;
-    void *last = at(w, VJ_CUDA_NET_LAST), *out = at(w, VJ_CUDA_NET_FEATURES);
+    const size_t c = vj_net_last_channels(&p->plan->shape);
+    void *last = at(w, VJ_CUDA_NET_LAST);
     int r = VJ_CUDA(vj_cuda_net_join(p->plan, p->stream, at(w, VJ_CUDA_NET_TOKENS),
                                      at(w, VJ_CUDA_NET_ATTENDED), last, flags_of(w)),
                     p->err);
-    if (!r)
-        r = show(p, "pool4", last, false, p->plan->positions / 4, c, c, 0);
-    if (!r && p->plan->shape.variant == VJ_VARIANT_FIGURE)
-        r = VJ_CUDA(vj_cuda_net_statistics(p->plan, p->stream, last, out), p->err);
+    return r ? r
+             : show(p, pool_names[p->plan->form->blocks - 1], last, false, p->plan->last, c, c, 0);
+}
+
+/* From the last pooled map, which is the features themselves where they are flattened. */
+static int run_features(const struct pass *p)
+{
+    const size_t features = p->plan->features;
+    void *out = at(p->work, VJ_CUDA_NET_FEATURES);
+    int r = 0;
+    if (p->plan->form->statistics)
+        r = VJ_CUDA(vj_cuda_net_statistics(p->plan, p->stream, at(p->work, VJ_CUDA_NET_LAST), out),
+                    p->err);
     return r ? r : show(p, "features", out, false, 1, features, features, 0);
 }
 
@@ -459,14 +507,18 @@ int vj_cuda_net_extract(struct vj_cuda_net_work *work, cudaStream_t stream,
                         size_t count, struct vj_error *err)
 {
     const struct pass p = make_pass(work, stream, s, err);
+    const struct vj_net_form *form = p.plan->form;
+    const int attentions = vj_net_attentions(form), plain = form->blocks - form->non_local;
     int r = VJ_CUDNN(cudnnSetStream(work->dnn, stream), err);
     if (!r)
         r = run_input(&p, d_patches, channels, count);
-    for (int i = 0; i < 3 && !r; i++)
-        r = run_block(&p, i);
-    if (!r)
+    for (int b = 0; b < plain && !r; b++)
+        r = b < attentions ? run_block(&p, b) : run_plain_block(&p, b);
+    if (!r && form->non_local)
         r = run_non_local(&p);
-    return r ? r : run_join(&p);
+    if (!r && form->non_local)
+        r = run_join(&p);
+    return r ? r : run_features(&p);
 }
 
 /* ---- references and scores ---- */
@@ -543,12 +595,15 @@ int vj_cuda_net_reference(struct vj_cuda_net_work *work, cudaStream_t stream, si
         return r;
     const struct vj_cuda_net_plan *plan = &work->net->plan;
     const size_t pixels = patch_pixels(work->net), row = plan->features * plan->element;
+    if (plan->form->jnd && !d_jnd)
+        return vj_fail(err, -EINVAL, "variant %s sees a pixel-JND map, none is given",
+                       vj_variant_name(plan->shape.variant));
     work->loaded[reference] = 0;
     for (size_t first = 0; first < patches && !r; first += plan->rows) {
         const size_t count = smaller(plan->rows, patches - first);
         r = load_pictures(work, stream, d_r + first * pixels * 3, count,
                           constant_of(work, reference) + first * 2 * VJ_NET_HIDDEN, err);
-        if (!r)
+        if (!r && plan->form->jnd)
             r = load_maps(work, stream, d_jnd + first * pixels, count,
                           jnd_of(work, reference) + first * row, err);
     }
@@ -566,17 +621,18 @@ static int score_rows(struct vj_cuda_net_work *work, cudaStream_t stream, size_t
     const struct vj_cuda_net_plan *plan = &net->plan;
     const struct pass p = make_pass(work, stream, VJ_CUDA_NET_PICTURE, err);
     const size_t patches = work->loaded[reference];
+    const bool jnd = plan->form->jnd;
     void *features = at(work, VJ_CUDA_NET_FEATURES), *times = at(work, VJ_CUDA_NET_TIMES);
-    float *pair = floats_at(work, VJ_CUDA_NET_PAIR),
-          *product = floats_at(work, VJ_CUDA_NET_PRODUCT);
+    float *pair = floats_at(work, VJ_CUDA_NET_PAIR);
+    float *product = jnd ? floats_at(work, VJ_CUDA_NET_PRODUCT) : NULL;
     int r = vj_cuda_net_extract(work, stream, VJ_CUDA_NET_PICTURE, d_patches, 3, count, err);
-    if (!r)
+    if (!r && jnd)
         r = VJ_CUDA(vj_cuda_net_times(plan, stream, features, jnd_of(work, reference), first,
                                       patches, times, flags_of(work)),
                     err);
     if (!r)
         r = run_matmul(&p, &net->head_pair, features, net->weights.distorted, pair);
-    if (!r)
+    if (!r && jnd)
         r = run_matmul(&p, &net->head_product, times, net->weights.product, product);
     if (!r)
         r = VJ_CUDA(vj_cuda_net_finish(plan, stream, pair, product, constant_of(work, reference),
@@ -585,7 +641,7 @@ static int score_rows(struct vj_cuda_net_work *work, cudaStream_t stream, size_t
                     err);
     return r ? r
              : show(&p, "heads", pair, true, 1, 2 * VJ_NET_HIDDEN, 2 * VJ_NET_HIDDEN,
-                    3.0 * (double)plan->features * VJ_NET_HIDDEN);
+                    vj_cuda_net_head_macs(plan));
 }
 
 int vj_cuda_net_scores(struct vj_cuda_net_work *work, cudaStream_t stream, size_t reference,

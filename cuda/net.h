@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * VP-JNDnet on a CUDA device: convolutions are cuDNN's, matrix products cuBLASLt's, the rest own
- * kernels. Same foldings as host/net.h (spec network.md, 1-6), same layers, both variants.
+ * The networks on a CUDA device, all variants of host/net.h: convolutions are cuDNN's, matrix
+ * products cuBLASLt's, the rest own kernels. Same foldings (spec network.md, 1-6), same layers.
  *
  * Two objects, so that slots can run side by side:
  *   struct vj_cuda_net       weights on the device and one pinned algorithm per layer; constant
@@ -46,10 +46,11 @@ struct vj_cuda_net_work;
  * Prepares the network on the current device: folds and uploads the weights (`w` may be freed
  * afterwards), picks and tries out the algorithm of every layer.
  * rows: patches per batch, 1..VJ_CUDA_NET_MAX_ROWS. Memory of a work grows by 3.1 MB a row, 1.7 MB
- * in fp16 (default shape); 128 or 256 fill a large card. A multiple of the patches per picture
- * wastes nothing. Errors: -EINVAL (weights do not form a network; rows; a weight beyond half's
- * range), -ENOMEM, -ENOTSUP (no listed algorithm runs a layer here; the text names layer and
- * library status), -EIO.
+ * in fp16 (released, default shape; pw-jnd 0.3 and 0.2 MB); 128 or 256 fill a large card, of
+ * smaller patches more do: vj_cuda_net_rows(). A multiple of the patches per picture wastes
+ * nothing. Errors: -EINVAL (weights do not form a network; rows; a weight beyond half's range),
+ * -ENOMEM, -ENOTSUP (no listed algorithm runs a layer here; the text names layer and library
+ * status), -EIO.
  */
 int vj_cuda_net_create(struct vj_cuda_net **net, const struct vj_weights *w, size_t rows,
                        enum vj_cuda_precision precision, struct vj_error *err);
@@ -78,7 +79,8 @@ size_t vj_cuda_net_work_bytes_needed(const struct vj_cuda_net *net, size_t refer
 /*
  * Computes reference side `reference` (0..references-1) from `patches` (1..max_patches) patches.
  * d_r:   [patches][S][S][3] u8, S = patch_size, RGB
- * d_jnd: [patches][S][S] u8, seen by the network three times
+ * d_jnd: [patches][S][S] u8, seen by the network three times; not looked at by pw-jnd, may then be
+ *        NULL
  */
 int vj_cuda_net_reference(struct vj_cuda_net_work *work, cudaStream_t stream, size_t reference,
                           const uint8_t *d_r, const uint8_t *d_jnd, size_t patches,

@@ -269,6 +269,47 @@ static inline VJ_HD void vj_cuda_net_pool_combine(const struct vj_cuda_net_pool_
     vj_cuda_net_guard((sum.v[0] + sum.v[1]) + (sum.v[2] + sum.v[3]), j->flags, row, j->half);
 }
 
+/* ---- Pooling without attention: thread = 4 channels of a pooled pixel ---------------------- */
+
+struct vj_cuda_net_halve_job {
+    const void *map;              /* [rows][side][side][channels] */
+    void *pooled;                 /* [rows][side / 2][side / 2][channels] */
+    int *flags;                   /* [rows] */
+    size_t side, channels, count; /* count: of quads */
+    bool half;
+};
+
+static inline VJ_HD void vj_cuda_net_halve_step(const struct vj_cuda_net_halve_job *j, size_t i)
+{
+    const size_t half = j->side / 2, quads = j->channels / 4, c = i % quads * 4;
+    const size_t row = i / (quads * half * half), pixel = i / quads % (half * half);
+    const size_t corner = (row * j->side + pixel / half * 2) * j->side + pixel % half * 2;
+    struct vj_cuda_net_quad top = vj_cuda_net_get4(j->map, corner * j->channels + c, j->half);
+    for (size_t k = 0; k < 4; k++) {
+        const size_t at = (corner + k / 2 * j->side + k % 2) * j->channels + c;
+        const struct vj_cuda_net_quad v = vj_cuda_net_get4(j->map, at, j->half);
+        for (int n = 0; n < 4; n++) {
+            vj_cuda_net_guard(v.v[n], j->flags, row, j->half);
+            top.v[n] = v.v[n] > top.v[n] || isnan(v.v[n]) ? v.v[n] : top.v[n]; /* keeps a NaN */
+        }
+    }
+    vj_cuda_net_set4(j->pooled, 4 * i, top, j->half);
+}
+
+/* A map of halves that goes from one convolution to the next, looked at: thread = 4 channels. */
+struct vj_cuda_net_check_job {
+    const void *map;     /* [rows][patch] */
+    int *flags;          /* [rows] */
+    size_t patch, count; /* count: of quads */
+};
+
+static inline VJ_HD void vj_cuda_net_check_step(const struct vj_cuda_net_check_job *j, size_t i)
+{
+    const struct vj_cuda_net_quad v = vj_cuda_net_get4(j->map, 4 * i, true);
+    for (int n = 0; n < 4; n++)
+        vj_cuda_net_guard(v.v[n], j->flags, 4 * i / j->patch, true);
+}
+
 /* ---- Channel attention: block = patch ------------------------------------------------------ */
 
 struct vj_cuda_net_attend_job {
@@ -536,7 +577,7 @@ static inline VJ_HD void vj_cuda_net_constant_step(const struct vj_cuda_net_cons
 
 struct vj_cuda_net_finish_job {
     const float *pair;     /* [slices][rows][2 * 512] */
-    const float *product;  /* [slices][rows][512] */
+    const float *product;  /* [slices][rows][512]; NULL where no pixel-JND map is seen */
     const float *constant; /* [patches][2 * 512] */
     struct vj_cuda_net_second second;
     const int *flags;        /* [rows] */
@@ -562,7 +603,7 @@ static inline VJ_HD void vj_cuda_net_finish_sum(const struct vj_cuda_net_finish_
         float v = 0.0f, of_product = 0.0f;
         for (size_t s = 0; s < j->slices; s++)
             v += j->pair[(s * j->rows + row) * 2 * hidden + column + i];
-        for (size_t s = 0; head == 1 && s < j->slices; s++)
+        for (size_t s = 0; head == 1 && j->product && s < j->slices; s++)
             of_product += j->product[(s * j->rows + row) * hidden + i];
         v = j->constant[patch * 2 * hidden + column + i] + (v + of_product);
         sum += vj_cuda_net_relu(v) * j->second.kernel[column + i];

@@ -12,14 +12,15 @@ extern "C" {
 /* Which weights a patch passes through; as enum vj_net_stream of host/net_internal.h. */
 enum vj_cuda_net_stream {
     VJ_CUDA_NET_PICTURE = 0, /* R and D */
-    VJ_CUDA_NET_MAPS,        /* J; for variant `figure` the weights of PICTURE */
+    VJ_CUDA_NET_MAPS,        /* J; the weights of PICTURE where it has none of its own */
     VJ_CUDA_NET_STREAMS,
 };
 
 /*
  * A layer that has just been enqueued. Its output is [rows][pixels][ld], `channels` of ld in use.
  * Layers in order, named as vj_net_probe's: input, conv1, attention1, pool1, ... conv4, theta, phi,
- * value, affinity, softmax, attended, pool4, features; then, in scores only, heads.
+ * value, affinity, softmax, attended, pool4, features; then, in scores only, heads. What the
+ * variant does not have is left out.
  */
 struct vj_cuda_net_stage {
     const char *layer;

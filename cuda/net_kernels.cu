@@ -51,6 +51,21 @@ __global__ void __launch_bounds__(threads) pool_kernel(const struct vj_cuda_net_
     vj_cuda_net_pool_combine(&j, &shared, blockIdx.x, blockIdx.y, (int)threadIdx.x);
 }
 
+template <bool half> __global__ void halve_kernel(const struct vj_cuda_net_halve_job job)
+{
+    const struct vj_cuda_net_halve_job j = typed<half>(job);
+    const size_t i = index_of_thread();
+    if (i < j.count)
+        vj_cuda_net_halve_step(&j, i);
+}
+
+__global__ void check_kernel(const struct vj_cuda_net_check_job j)
+{
+    const size_t i = index_of_thread();
+    if (i < j.count)
+        vj_cuda_net_check_step(&j, i);
+}
+
 __global__ void __launch_bounds__(threads) attend_kernel(const struct vj_cuda_net_attend_job j)
 {
     __shared__ struct vj_cuda_net_attend_shared shared;
@@ -195,6 +210,34 @@ cudaError_t vj_cuda_net_pool(const struct vj_cuda_net_plan *plan, int layer, cud
         plan->pool[layer], map, pooled, sums, peaks, flags, is_half(plan->precision)};
     const dim3 grid((unsigned)job.shape.blocks, (unsigned)plan->rows);
     return launch(pool_kernel<true>, pool_kernel<false>, job, grid, stream);
+}
+
+cudaError_t vj_cuda_net_halve(const struct vj_cuda_net_plan *plan, int block, cudaStream_t stream,
+                              const void *map, void *pooled, int *flags)
+{
+    const struct vj_cuda_net_conv *c = &plan->conv[vj_net_block_end(plan->form, block)];
+    const size_t side = (size_t)c->side, channels = (size_t)c->out;
+    const struct vj_cuda_net_halve_job job = {map,
+                                              pooled,
+                                              flags,
+                                              side,
+                                              channels,
+                                              plan->rows * (side / 2) * (side / 2) * channels / 4,
+                                              is_half(plan->precision)};
+    return launch(halve_kernel<true>, halve_kernel<false>, job, vj_cuda_net_blocks(job.count),
+                  stream);
+}
+
+cudaError_t vj_cuda_net_check(const struct vj_cuda_net_plan *plan, int layer, cudaStream_t stream,
+                              const void *map, int *flags)
+{
+    const struct vj_cuda_net_conv *c = &plan->conv[layer];
+    const size_t patch = (size_t)c->side * (size_t)c->side * (size_t)c->out;
+    const struct vj_cuda_net_check_job job = {map, flags, patch, plan->rows * patch / 4};
+    if (!is_half(plan->precision))
+        return cudaSuccess;
+    check_kernel<<<vj_cuda_net_blocks(job.count), threads, 0, stream>>>(job);
+    return cudaGetLastError();
 }
 
 cudaError_t vj_cuda_net_attend(const struct vj_cuda_net_plan *plan, int layer, cudaStream_t stream,

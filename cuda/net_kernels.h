@@ -34,6 +34,14 @@ cudaError_t vj_cuda_net_bias_relu(enum vj_cuda_precision precision, cudaStream_t
 cudaError_t vj_cuda_net_pool(const struct vj_cuda_net_plan *plan, int layer, cudaStream_t stream,
                              const void *map, void *pooled, float *sums, float *peaks, int *flags);
 
+/* 2x2 maxima of the map of a block without attention (block: from 0). */
+cudaError_t vj_cuda_net_halve(const struct vj_cuda_net_plan *plan, int block, cudaStream_t stream,
+                              const void *map, void *pooled, int *flags);
+
+/* fp16: flags rows of a convolution's output that left half's range; otherwise nothing. */
+cudaError_t vj_cuda_net_check(const struct vj_cuda_net_plan *plan, int layer, cudaStream_t stream,
+                              const void *map, int *flags);
+
 /* scale = sigmoid(mlp(mean) + mlp(max)) from the parts. */
 cudaError_t vj_cuda_net_attend(const struct vj_cuda_net_plan *plan, int layer, cudaStream_t stream,
                                const struct vj_cuda_net_attention *attention, const float *sums,
@@ -71,7 +79,7 @@ cudaError_t vj_cuda_net_constant(const struct vj_cuda_net_plan *plan, cudaStream
 
 /*
  * Second layers: quality and weight of rows 0..count-1 (output arrays begin at the first row). Row
- * r belongs to reference patch (first + r) % patches.
+ * r belongs to reference patch (first + r) % patches. product: NULL where no pixel-JND map is seen
  */
 cudaError_t vj_cuda_net_finish(const struct vj_cuda_net_plan *plan, cudaStream_t stream,
                                const float *pair, const float *product, const float *constant,

@@ -42,7 +42,7 @@ static size_t round_up(size_t value, size_t step)
 
 /*
  * Channels in memory: 16-byte pixels at least, as the tensor cores' and the widest loads need (4
- * floats or 8 halves). conv1..conv3 make multiples of 16 anyway.
+ * floats or 8 halves). All but conv4 of a non-local block make multiples of 16 anyway.
  */
 static int pad_channels(size_t channels, size_t element)
 {
@@ -51,13 +51,13 @@ static int pad_channels(size_t channels, size_t element)
 
 static int plan_convs(struct vj_cuda_net_plan *p, struct vj_error *err)
 {
-    static const char *const names[4] = {"conv1", "conv2", "conv3", "conv4"};
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < p->layers; i++) {
         struct vj_cuda_net_conv *c = &p->conv[i];
-        c->name = names[i];
-        c->side = p->shape.patch_size >> i;
-        c->real_in = i ? p->shape.channels[i - 1] : 3;
-        c->real_out = p->shape.channels[i];
+        const struct vj_net_layer layer = vj_net_layer(&p->shape, i);
+        c->name = layer.name;
+        c->side = (int)layer.side;
+        c->real_in = (int)layer.in;
+        c->real_out = (int)layer.out;
         c->in = pad_channels((size_t)c->real_in, p->element);
         c->out = pad_channels((size_t)c->real_out, p->element);
         const size_t wide = (size_t)(c->in > c->out ? c->in : c->out);
@@ -96,7 +96,7 @@ static size_t plan_slices(size_t features)
     return 1;
 }
 
-static void plan_products(struct vj_cuda_net_plan *p)
+static void plan_non_local(struct vj_cuda_net_plan *p)
 {
     const size_t n = p->positions, c = (size_t)p->shape.channels[3], rows = p->rows;
     const bool transpose = p->shape.non_local == VJ_NON_LOCAL_TRANSPOSE;
@@ -140,7 +140,11 @@ static void plan_products(struct vj_cuda_net_plan *p)
         .stride_b = n * c,
         .stride_d = n * c,
     };
-    const size_t k = p->features / p->slices;
+}
+
+static void plan_heads(struct vj_cuda_net_plan *p)
+{
+    const size_t k = p->features / p->slices, rows = p->rows;
     struct vj_cuda_net_matmul head = {
         .m = rows,
         .k = k,
@@ -149,7 +153,7 @@ static void plan_products(struct vj_cuda_net_plan *p)
         .stride_a = k,
         .single_out = true,
     };
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 1 + p->form->jnd; i++) {
         head.name = i ? "head_product" : "head_pair";
         head.n = head.ld_b = head.ld_d = i ? VJ_NET_HIDDEN : 2 * VJ_NET_HIDDEN;
         head.stride_b = k * head.n;
@@ -165,28 +169,38 @@ int vj_cuda_net_plan_make(struct vj_cuda_net_plan *plan, const struct vj_net_sha
     int r = vj_net_shape_check(shape, err);
     if (r)
         return r;
-    if (!vj_net_form(shape->variant)->cuda)
-        return vj_fail(err, -ENOTSUP, "networks of variant %s run on the CPU only",
-                       vj_variant_name(shape->variant));
     if (rows < 1 || rows > VJ_CUDA_NET_MAX_ROWS)
         return vj_fail(err, -EINVAL, "rows is %zu, must be 1 to %d", rows, VJ_CUDA_NET_MAX_ROWS);
     if ((unsigned)precision > VJ_CUDA_FP16)
         return vj_fail(err, -EINVAL, "precision %d is unknown", (int)precision);
+    const struct vj_net_form *form = vj_net_form(shape->variant);
     plan->shape = *shape;
+    plan->form = form;
     plan->precision = precision;
     plan->rows = rows;
     plan->element = precision == VJ_CUDA_FP16 ? 2 : 4;
-    const size_t side = (size_t)shape->patch_size / 8;
-    plan->positions = side * side;
+    const size_t side = vj_net_side(shape, form->blocks - 1);
+    plan->positions = form->non_local ? side * side : 0;
+    plan->last = (side / 2) * (side / 2);
+    plan->layers = vj_net_layers(shape);
     plan->features = vj_net_features(shape);
     plan->slices = plan_slices(plan->features);
     r = plan_convs(plan, err);
     if (r)
         return r;
-    for (int i = 0; i < 3; i++)
-        plan_pool(&plan->pool[i], &plan->conv[i]);
-    plan_products(plan);
+    for (int i = 0; i < vj_net_attentions(form); i++)
+        plan_pool(&plan->pool[i], &plan->conv[vj_net_block_end(form, i)]);
+    if (form->non_local)
+        plan_non_local(plan);
+    plan_heads(plan);
     return 0;
+}
+
+size_t vj_cuda_net_rows(const struct vj_net_shape *shape, size_t rows)
+{
+    const size_t side = (size_t)shape->patch_size, most = VJ_CUDA_NET_MAX_ROWS / rows;
+    const size_t times = 64 * 64 / (side * side);
+    return rows * (times < 1 || most < 1 ? 1 : times < most ? times : most);
 }
 
 static size_t larger(size_t a, size_t b)
@@ -199,36 +213,46 @@ static int measure(const struct vj_cuda_net_plan *p, size_t references, size_t m
                    size_t workspace, size_t bytes[VJ_CUDA_NET_BUFFERS], struct vj_error *err)
 {
     const size_t e = p->element, f = sizeof(float), rows = p->rows, n = p->positions;
-    const size_t c = (size_t)p->shape.channels[3];
+    const size_t c = vj_net_last_channels(&p->shape);
+    const int blocks = p->form->blocks, ends = p->form->non_local ? blocks - 1 : blocks;
     size_t map = 0, pooled = 0, partial = 0, scale = 0;
-    for (int i = 0; i < 3; i++) {
-        const size_t side = (size_t)p->conv[i].side, out = (size_t)p->conv[i].out;
+    for (int i = 0; i < ends; i++) {
+        const struct vj_cuda_net_conv *conv = &p->conv[vj_net_block_end(p->form, i)];
+        const size_t side = (size_t)conv->side, out = (size_t)conv->out;
         map = larger(map, side * side * out);
-        pooled = larger(pooled, side / 2 * (side / 2) * out);
+        if (i < blocks - 1) /* the last one's is LAST */
+            pooled = larger(pooled, side / 2 * (side / 2) * out);
+    }
+    for (int i = 0; i < vj_net_attentions(p->form); i++) {
+        const size_t out = (size_t)p->pool[i].channels;
         partial = larger(partial, (size_t)p->pool[i].blocks * out);
         scale = larger(scale, out);
     }
     const size_t side = (size_t)p->shape.patch_size, hidden = VJ_NET_HIDDEN;
     bytes[VJ_CUDA_NET_INPUT] = rows * side * side * (size_t)p->conv[0].in * e;
+    bytes[VJ_CUDA_NET_BETWEEN] = p->form->convs > 1 ? rows * map * e : 0;
     bytes[VJ_CUDA_NET_MAP] = rows * map * e;
     bytes[VJ_CUDA_NET_POOLED] = rows * pooled * e;
     bytes[VJ_CUDA_NET_SUMS] = bytes[VJ_CUDA_NET_PEAKS] = rows * partial * f;
     bytes[VJ_CUDA_NET_SCALE] = rows * scale * f;
-    bytes[VJ_CUDA_NET_TOKENS] = rows * n * (size_t)p->conv[3].out * e;
+    bytes[VJ_CUDA_NET_TOKENS] = rows * n * (size_t)p->conv[p->layers - 1].out * e;
     bytes[VJ_CUDA_NET_THETA] = bytes[VJ_CUDA_NET_PHI] = bytes[VJ_CUDA_NET_VALUE] =
         bytes[VJ_CUDA_NET_ATTENDED] = rows * n * c * e;
     bytes[VJ_CUDA_NET_SCORES] = rows * n * n * f;
     bytes[VJ_CUDA_NET_CHANCES] = rows * n * n * e;
-    bytes[VJ_CUDA_NET_LAST] = rows * (n / 4) * c * e;
-    bytes[VJ_CUDA_NET_FEATURES] = bytes[VJ_CUDA_NET_TIMES] = rows * p->features * e;
+    bytes[VJ_CUDA_NET_LAST] = rows * p->last * c * e;
+    bytes[VJ_CUDA_NET_FEATURES] = rows * p->features * e;
     bytes[VJ_CUDA_NET_PAIR] = p->slices * rows * 2 * hidden * f;
-    bytes[VJ_CUDA_NET_PRODUCT] = p->slices * rows * hidden * f;
+    if (p->form->jnd) {
+        bytes[VJ_CUDA_NET_TIMES] = bytes[VJ_CUDA_NET_FEATURES];
+        bytes[VJ_CUDA_NET_PRODUCT] = p->slices * rows * hidden * f;
+    }
     bytes[VJ_CUDA_NET_FLAGS] = rows * sizeof(int);
     bytes[VJ_CUDA_NET_WORKSPACE] = workspace;
     size_t patches;
     if (!vj_size_mul(references, max_patches, &patches) ||
         !vj_size_mul(patches, 2 * hidden * f, &bytes[VJ_CUDA_NET_CONSTANT]) ||
-        !vj_size_mul(patches, p->features * e, &bytes[VJ_CUDA_NET_JND]))
+        !vj_size_mul(patches, p->form->jnd ? p->features * e : 0, &bytes[VJ_CUDA_NET_JND]))
         return vj_fail(err, -EOVERFLOW, "%zu references of %zu patches do not fit in memory",
                        references, max_patches);
     return 0;
@@ -246,6 +270,7 @@ static void lives(struct vj_cuda_net_place place[VJ_CUDA_NET_BUFFERS])
     for (int i = 0; i < VJ_CUDA_NET_BUFFERS; i++)
         set_life(&place[i], VJ_CUDA_NET_STEP_INPUT, VJ_CUDA_NET_STEP_ALWAYS);
     set_life(&place[VJ_CUDA_NET_INPUT], VJ_CUDA_NET_STEP_INPUT, VJ_CUDA_NET_STEP_BLOCKS);
+    set_life(&place[VJ_CUDA_NET_BETWEEN], VJ_CUDA_NET_STEP_BLOCKS, VJ_CUDA_NET_STEP_BLOCKS);
     set_life(&place[VJ_CUDA_NET_MAP], VJ_CUDA_NET_STEP_BLOCKS, VJ_CUDA_NET_STEP_BLOCKS);
     set_life(&place[VJ_CUDA_NET_TOKENS], VJ_CUDA_NET_STEP_CONV4, VJ_CUDA_NET_STEP_JOIN);
     set_life(&place[VJ_CUDA_NET_THETA], VJ_CUDA_NET_STEP_PROJECT, VJ_CUDA_NET_STEP_AFFINITY);
@@ -270,15 +295,16 @@ static bool put(struct vj_cuda_net_place *place, size_t bytes, size_t *offset)
 }
 
 /*
- * The largest buffers, input and map, are of no use from conv4 on: what conv4 and the non-local
- * block write lies in the same memory.
+ * The largest buffers, input and maps, are of no use from conv4 of a non-local block on: what it
+ * and the block write lies in the same memory.
  */
 int vj_cuda_net_plan_places(const struct vj_cuda_net_plan *plan, size_t references,
                             size_t max_patches, size_t workspace,
                             struct vj_cuda_net_place place[VJ_CUDA_NET_BUFFERS], size_t *total,
                             struct vj_error *err)
 {
-    static const enum vj_cuda_net_buffer early[] = {VJ_CUDA_NET_INPUT, VJ_CUDA_NET_MAP};
+    static const enum vj_cuda_net_buffer early[] = {VJ_CUDA_NET_INPUT, VJ_CUDA_NET_BETWEEN,
+                                                    VJ_CUDA_NET_MAP};
     static const enum vj_cuda_net_buffer late[] = {
         VJ_CUDA_NET_TOKENS, VJ_CUDA_NET_THETA,   VJ_CUDA_NET_PHI,     VJ_CUDA_NET_VALUE,
         VJ_CUDA_NET_SCORES, VJ_CUDA_NET_CHANCES, VJ_CUDA_NET_ATTENDED};
@@ -297,7 +323,7 @@ int vj_cuda_net_plan_places(const struct vj_cuda_net_plan *plan, size_t referenc
     memset(place, 0, VJ_CUDA_NET_BUFFERS * sizeof(*place));
     lives(place);
     const bool in_place = plan->precision != VJ_CUDA_FP16;
-    const bool released = plan->shape.variant == VJ_VARIANT_RELEASED;
+    const bool flat = !plan->form->statistics;
     size_t first = 0, second = 0;
     bool fits = true;
     for (size_t i = 0; i < sizeof(early) / sizeof(early[0]); i++)
@@ -307,7 +333,7 @@ int vj_cuda_net_plan_places(const struct vj_cuda_net_plan *plan, size_t referenc
             fits = fits && put(&place[late[i]], bytes[late[i]], &second);
     size_t end = larger(first, second);
     for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
-        if (!(own[i] == VJ_CUDA_NET_LAST && released))
+        if (!(own[i] == VJ_CUDA_NET_LAST && flat))
             fits = fits && put(&place[own[i]], bytes[own[i]], &end);
     if (!fits)
         return vj_fail(err, -EOVERFLOW, "%zu references of %zu patches do not fit in memory",
@@ -316,7 +342,7 @@ int vj_cuda_net_plan_places(const struct vj_cuda_net_plan *plan, size_t referenc
         place[VJ_CUDA_NET_CHANCES].offset = place[VJ_CUDA_NET_SCORES].offset;
         place[VJ_CUDA_NET_CHANCES].bytes = bytes[VJ_CUDA_NET_CHANCES];
     }
-    if (released) {
+    if (flat) {
         place[VJ_CUDA_NET_LAST].offset = place[VJ_CUDA_NET_FEATURES].offset;
         place[VJ_CUDA_NET_LAST].bytes = bytes[VJ_CUDA_NET_LAST];
     }
@@ -361,15 +387,21 @@ double vj_cuda_net_conv_macs(const struct vj_cuda_net_conv *conv)
     return 9.0 * conv->side * conv->side * conv->real_in * conv->real_out;
 }
 
+double vj_cuda_net_head_macs(const struct vj_cuda_net_plan *plan)
+{
+    const double parts = plan->form->jnd ? 3 : 2; /* f_d of both heads, f_d * f_j of one */
+    return parts * (double)plan->features * VJ_NET_HIDDEN + 2.0 * VJ_NET_HIDDEN;
+}
+
 double vj_cuda_net_macs(const struct vj_cuda_net_plan *plan)
 {
-    const double n = (double)plan->positions, c = plan->shape.channels[3];
+    const double n = (double)plan->positions, c = (double)vj_net_last_channels(&plan->shape);
     double macs = 3 * n * c * c + 2 * n * n * c; /* projections; affinity and attend */
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < plan->layers; i++)
         macs += vj_cuda_net_conv_macs(&plan->conv[i]);
-    for (int i = 0; i < 3; i++) /* attention: two inputs through c -> c/16 -> c */
+    for (int i = 0; i < vj_net_attentions(plan->form); i++) /* two inputs: c -> c/16 -> c */
         macs += 4.0 * plan->shape.channels[i] * (plan->shape.channels[i] / 16);
-    return macs + 3.0 * (double)plan->features * VJ_NET_HIDDEN + 2.0 * VJ_NET_HIDDEN;
+    return macs + vj_cuda_net_head_macs(plan);
 }
 
 void vj_cuda_net_conv_kernel(const struct vj_cuda_net_conv *conv, const float *hwio, float *krsc)

@@ -3,8 +3,10 @@
  * Shapes, buffers and launch geometry of the network on a CUDA device, in plain C: everything about
  * it that can be wrong without a GPU is here and tested without one.
  *
- * A pass takes `rows` patches through the layers. R is rows, N the positions of the non-local block
- * ((patch_size / 8) squared), C channels[3], F vj_net_features(). Maps are NHWC.
+ * A pass takes `rows` patches through the layers. R is rows, S patch_size, L the side of the last
+ * pooled map, C its channels, F vj_net_features(), N the positions of the non-local block
+ * ((patch_size / 8) squared). Maps are NHWC. What a variant does not have (host/net_form.h) takes
+ * no memory and has no products.
  */
 #ifndef VJ_CUDA_NET_PLAN_H
 #define VJ_CUDA_NET_PLAN_H
@@ -17,6 +19,7 @@ extern "C" {
 #endif
 
 #include "host/error.h"
+#include "host/net_form.h"
 #include "host/weights.h"
 
 enum vj_cuda_precision {
@@ -108,14 +111,16 @@ enum vj_cuda_net_product {
     VJ_CUDA_NET_ATTEND,         /* softmax times value */
     VJ_CUDA_NET_HEAD_PAIR, /* f_r or f_d times both heads' 2 x 512 columns, in `slices` partial sums
                             */
-    VJ_CUDA_NET_HEAD_PRODUCT, /* f_d * f_j times the weight head's 512 columns, likewise */
+    VJ_CUDA_NET_HEAD_PRODUCT, /* f_d * f_j times the weight head's 512 columns, likewise; only where
+                                 a pixel-JND map is seen */
     VJ_CUDA_NET_PRODUCTS,
 };
 
 /* Buffers of a work. E is the element size: 2 for fp16, else 4 bytes. */
 enum vj_cuda_net_buffer {
     VJ_CUDA_NET_INPUT = 0, /* E [R][S][S][conv[0].in] */
-    VJ_CUDA_NET_MAP,       /* E, output of conv1..conv3 */
+    VJ_CUDA_NET_BETWEEN,   /* E, output of a block's first convolution of two */
+    VJ_CUDA_NET_MAP,       /* E, output of a block's last convolution; conv4's is TOKENS */
     VJ_CUDA_NET_POOLED,    /* E, pooled and scaled */
     VJ_CUDA_NET_SUMS,      /* float [R][pool.blocks][channels] */
     VJ_CUDA_NET_PEAKS,     /* the same */
@@ -127,7 +132,7 @@ enum vj_cuda_net_buffer {
     VJ_CUDA_NET_SCORES,    /* float [R][N][N]: affinity */
     VJ_CUDA_NET_CHANCES,   /* E [R][N][N]: softmax; the same memory as SCORES unless fp16 */
     VJ_CUDA_NET_ATTENDED,  /* E [R][N][C] */
-    VJ_CUDA_NET_LAST,      /* E [R][N / 4][C]: pool4; the same memory as FEATURES for `released` */
+    VJ_CUDA_NET_LAST,      /* E [R][L][L][C]; the same memory as FEATURES but for statistics */
     VJ_CUDA_NET_FEATURES,  /* E [R][F] */
     VJ_CUDA_NET_TIMES,     /* E [R][F]: f_d * f_j */
     VJ_CUDA_NET_PAIR,      /* float [slices][R][2 * 512] */
@@ -142,7 +147,7 @@ enum vj_cuda_net_buffer {
 /* Steps of a pass, in order; a buffer's memory is its own from `first` to `last`. */
 enum vj_cuda_net_step {
     VJ_CUDA_NET_STEP_INPUT = 0,
-    VJ_CUDA_NET_STEP_BLOCKS, /* conv1..conv3 with attention and pooling */
+    VJ_CUDA_NET_STEP_BLOCKS, /* convolutions with attention and pooling; all of pw-jnd's */
     VJ_CUDA_NET_STEP_CONV4,
     VJ_CUDA_NET_STEP_PROJECT,
     VJ_CUDA_NET_STEP_AFFINITY,
@@ -160,14 +165,17 @@ struct vj_cuda_net_place {
 
 struct vj_cuda_net_plan {
     struct vj_net_shape shape;
+    const struct vj_net_form *form; /* of the variant */
     enum vj_cuda_precision precision;
     size_t rows;
     size_t element;   /* bytes of a number in maps, features and weights */
-    size_t positions; /* N */
+    size_t positions; /* N; 0 without a non-local block */
+    size_t last;      /* L squared */
     size_t features;  /* F */
     size_t slices;    /* partial sums of a head's first layer */
-    struct vj_cuda_net_conv conv[4];
-    struct vj_cuda_net_pool_shape pool[3];
+    int layers;       /* convolutions */
+    struct vj_cuda_net_conv conv[VJ_NET_LAYERS];
+    struct vj_cuda_net_pool_shape pool[VJ_NET_BLOCKS - 1]; /* of blocks with attention */
     struct vj_cuda_net_matmul product[VJ_CUDA_NET_PRODUCTS];
 };
 
@@ -186,11 +194,17 @@ struct vj_cuda_net_second {
 
 /*
  * Fills the plan. Errors: -EINVAL, naming what is out of range; among them a map of 2^31 numbers or
- * more, which cuDNN's descriptors cannot say: the text gives the largest `rows`;
- * -ENOTSUP for a variant that the device does not have.
+ * more, which cuDNN's descriptors cannot say: the text gives the largest `rows`.
  */
 int vj_cuda_net_plan_make(struct vj_cuda_net_plan *plan, const struct vj_net_shape *shape,
                           size_t rows, enum vj_cuda_precision precision, struct vj_error *err);
+
+/*
+ * Rows for patches smaller than 64 pixels, so that a batch keeps a card as busy: `rows` times
+ * (64 / S) squared, rounded down to a multiple of rows, at most VJ_CUDA_NET_MAX_ROWS; rows for
+ * others.
+ */
+size_t vj_cuda_net_rows(const struct vj_net_shape *shape, size_t rows);
 
 /* Where everything lies in one allocation of *total bytes. Errors: -EINVAL, -EOVERFLOW. */
 int vj_cuda_net_plan_places(const struct vj_cuda_net_plan *plan, size_t references,
@@ -212,6 +226,7 @@ unsigned vj_cuda_net_blocks(size_t n);
 
 /* Multiply-accumulates of one patch, counted without padding: candidate, folded 1-5. */
 double vj_cuda_net_macs(const struct vj_cuda_net_plan *plan);
+double vj_cuda_net_head_macs(const struct vj_cuda_net_plan *plan); /* the heads' share of it */
 double vj_cuda_net_conv_macs(const struct vj_cuda_net_conv *conv);
 
 /* HWIO kernel [3][3][real_in][real_out] as KRSC [out][3][3][in], padding zero. */

@@ -149,12 +149,13 @@ static int load_value(struct loader *l, struct vj_cuda_net_extractor *e, const c
 static int load_extractor(struct loader *l, struct vj_cuda_net_extractor *e, const char *stream)
 {
     int r = 0;
-    for (int i = 0; i < 4 && !r; i++)
+    for (int i = 0; i < l->plan->layers && !r; i++)
         r = load_conv(l, e, stream, i);
-    for (int i = 0; i < 3 && !r; i++)
+    for (int i = 0; i < vj_net_attentions(l->plan->form) && !r; i++)
         r = load_attention(l, e, stream, i);
-    if (!r)
-        r = load_projection(l, stream, "theta", &e->theta, &e->theta_bias);
+    if (r || !l->plan->form->non_local)
+        return r;
+    r = load_projection(l, stream, "theta", &e->theta, &e->theta_bias);
     if (!r)
         r = load_projection(l, stream, "phi", &e->phi, &e->phi_bias);
     if (!r)
@@ -216,9 +217,9 @@ static int load_heads(struct loader *l)
     if (!r)
         r = load_pair(l, VJ_FOLD_QUALITY_DISTORTED, VJ_FOLD_WEIGHT_DISTORTED, part, part + count,
                       &l->to->distorted);
-    if (!r)
+    if (!r && l->plan->form->jnd)
         r = vj_net_fold_head(l->from, VJ_FOLD_WEIGHT_PRODUCT, part, l->err);
-    if (!r)
+    if (!r && l->plan->form->jnd)
         r = upload(l, "the weight head's first layer", part, count, &l->to->product);
     free(part);
     return r ? r : load_small(l);
@@ -227,11 +228,11 @@ static int load_heads(struct loader *l)
 static size_t largest_tensor(const struct vj_cuda_net_plan *plan)
 {
     size_t count = plan->features * 2 * VJ_NET_HIDDEN;
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < plan->layers; i++) {
         const size_t kernel = 9 * (size_t)plan->conv[i].in * (size_t)plan->conv[i].out;
         count = kernel > count ? kernel : count;
     }
-    const size_t c = (size_t)plan->shape.channels[3];
+    const size_t c = plan->form->non_local ? vj_net_last_channels(&plan->shape) : 0;
     return c * c > count ? c * c : count;
 }
 
@@ -250,7 +251,7 @@ int vj_cuda_net_weights_load(struct vj_cuda_net_weights *weights,
     l.flag = static_cast<int *>(flag);
     if (!r)
         r = load_extractor(&l, &e[VJ_CUDA_NET_PICTURE], "extract_feature");
-    if (!r && plan->shape.variant == VJ_VARIANT_RELEASED)
+    if (!r && plan->form->jnd_stream)
         r = load_extractor(&l, &e[VJ_CUDA_NET_MAPS], "extract_jnd_feature");
     else
         e[VJ_CUDA_NET_MAPS] = e[VJ_CUDA_NET_PICTURE];

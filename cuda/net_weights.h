@@ -8,21 +8,25 @@ extern "C" {
 #include "cuda/net_kernels.h"
 }
 
-/* Weights of one feature extractor, of the plan's element type where not float. */
+/*
+ * Weights of one feature extractor, of the plan's element type where not float; what the variant
+ * does not have is NULL.
+ */
 struct vj_cuda_net_extractor {
-    void *kernel[4], *bias[4];                 /* KRSC, [out]; channel padding zero */
-    struct vj_cuda_net_attention attention[3]; /* float */
-    void *theta, *phi, *value;                 /* [C][C], in, out */
-    void *theta_bias, *phi_bias, *value_bias;  /* [C] */
+    void *kernel[VJ_NET_LAYERS], *bias[VJ_NET_LAYERS]; /* KRSC, [out]; channel padding zero */
+    struct vj_cuda_net_attention attention[VJ_NET_BLOCKS - 1]; /* float */
+    void *theta, *phi, *value;                                 /* [C][C], in, out */
+    void *theta_bias, *phi_bias, *value_bias;                  /* [C] */
 };
 
 enum { VJ_CUDA_NET_MAX_TENSORS = 64 };
 
 struct vj_cuda_net_weights {
-    struct vj_cuda_net_extractor extractor[VJ_CUDA_NET_STREAMS]; /* `figure`: the same twice */
-    void *reference;    /* [F][2 * 512]: quality, weight, times f_r */
-    void *distorted;    /* [F][2 * 512]: the same, times f_d */
-    void *product;      /* [F][512]: weight head, times f_d * f_j */
+    struct vj_cuda_net_extractor
+        extractor[VJ_CUDA_NET_STREAMS]; /* the same twice but for `released` */
+    void *reference;                    /* [F][2 * 512]: quality, weight, times f_r */
+    void *distorted;                    /* [F][2 * 512]: the same, times f_d */
+    void *product;      /* [F][512]: weight head, times f_d * f_j; NULL where no map is seen */
     float *hidden_bias; /* [2 * 512] */
     struct vj_cuda_net_second second;
     void *owned[VJ_CUDA_NET_MAX_TENSORS];

@@ -24,6 +24,15 @@ size_t vj_cuda_rows(size_t patches)
     return (patches + batches - 1) / batches;
 }
 
+/* Whether any network is fed with a pixel-JND map. */
+static bool sees_map(const struct vj_device_plan *p)
+{
+    for (size_t i = 0; i < p->weights_count; i++)
+        if (vj_net_form(p->weights[i]->shape.variant)->jnd)
+            return true;
+    return false;
+}
+
 static int check(const struct vj_device_plan *p, struct vj_error *err)
 {
     if (p->max_width < 1 || p->max_height < 1)
@@ -47,11 +56,8 @@ static int check(const struct vj_device_plan *p, struct vj_error *err)
     if (p->patches < 1 || p->draws < 1 || p->patch_size < 1)
         return vj_fail(err, -EINVAL, "a network with %d patches of %d pixels, %d draws", p->patches,
                        p->patch_size, p->draws);
-    for (size_t i = 0; i < p->weights_count; i++)
-        if (!vj_net_form(p->weights[i]->shape.variant)->cuda)
-            return vj_fail(err, -ENOTSUP, "networks of variant %s run on the CPU only",
-                           vj_variant_name(p->weights[i]->shape.variant));
-    if (p->net_jnd < 0 || (size_t)p->net_jnd >= p->jnd_count)
+    const bool given = p->net_jnd >= 0;
+    if (given ? (size_t)p->net_jnd >= p->jnd_count : sees_map(p))
         return vj_fail(err, -EINVAL, "the networks' pixel-JND map is number %d of %zu", p->net_jnd,
                        p->jnd_count);
     return 0;

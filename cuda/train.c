@@ -39,13 +39,22 @@ static int take_memory(struct vj_cuda_trainer *t, struct vj_error *err)
     return r ? r : VJ_CUDA(cudaMemset(t->memory, 0, p->total), err);
 }
 
+/* Nothing for a product that the variant does not have. */
+static int prepare_product(struct vj_cuda_trainer *t, struct vj_cuda_net_matmul_op *op,
+                           const struct vj_cuda_net_matmul *product, struct vj_error *err)
+{
+    if (!product->batch)
+        return 0;
+    return vj_cuda_net_matmul_prepare(op, t->lt, product, VJ_CUDA_FP32, NULL, err);
+}
+
 static int prepare_products(struct vj_cuda_trainer *t, struct vj_error *err)
 {
     static const enum vj_cuda_net_product forward[] = {
         VJ_CUDA_NET_AFFINITY, VJ_CUDA_NET_ATTEND, VJ_CUDA_NET_HEAD_PAIR, VJ_CUDA_NET_HEAD_PRODUCT};
     const struct vj_cuda_train_plan *p = &t->plan;
     int r = 0;
-    for (int s = 0; s < vj_cuda_train_streams(t); s++) {
+    for (int s = 0; s < vj_cuda_train_streams(t) && p->net.form->non_local; s++) {
         const struct vj_cuda_train_stream *at = &p->tensors.stream[s];
         const float *const bias[VJ_CUDA_TRAIN_PROJECTIONS] = {
             vj_cuda_train_weight(t, at->theta_bias), vj_cuda_train_weight(t, at->phi_bias),
@@ -56,11 +65,9 @@ static int prepare_products(struct vj_cuda_trainer *t, struct vj_error *err)
                                            bias[i], err);
     }
     for (size_t i = 0; i < sizeof(forward) / sizeof(forward[0]) && !r; i++)
-        r = vj_cuda_net_matmul_prepare(&t->forward[forward[i]], t->lt, &p->net.product[forward[i]],
-                                       VJ_CUDA_FP32, NULL, err);
+        r = prepare_product(t, &t->forward[forward[i]], &p->net.product[forward[i]], err);
     for (int i = 0; i < VJ_CUDA_TRAIN_PRODUCTS && !r; i++)
-        r = vj_cuda_net_matmul_prepare(&t->product[i], t->lt, &p->product[i], VJ_CUDA_FP32, NULL,
-                                       err);
+        r = prepare_product(t, &t->product[i], &p->product[i], err);
     return r;
 }
 
@@ -68,15 +75,13 @@ static int prepare_products(struct vj_cuda_trainer *t, struct vj_error *err)
 static int prepare_conv(struct vj_cuda_trainer *t, int i, struct vj_error *err)
 {
     const struct vj_cuda_net_plan *net = &t->plan.net;
-    float *x = i ? vj_cuda_train_kept_at(t, 0, VJ_CUDA_TRAIN_POOLED + i - 1)
-                 : vj_cuda_train_at(t, VJ_CUDA_TRAIN_INPUT);
-    float *y =
-        vj_cuda_train_kept_at(t, 0, i < 3 ? VJ_CUDA_TRAIN_MAP + i : (int)VJ_CUDA_TRAIN_TOKENS);
+    const float *x = vj_cuda_train_conv_input(t, 0, i);
+    float *y = vj_cuda_train_kept_at(t, 0, vj_cuda_train_map_of(&t->plan, i));
     const float *kernel = vj_cuda_train_at(t, VJ_CUDA_TRAIN_KERNEL + i);
     const float *bias = vj_cuda_train_weight(t, t->plan.tensors.stream[0].bias[i]);
     const struct vj_cuda_net_conv_memory forward = {x, kernel, bias, y, NULL};
     const struct vj_cuda_train_data_memory data = {
-        kernel, y, vj_cuda_train_at(t, VJ_CUDA_TRAIN_POOLED_GRADIENT)};
+        kernel, y, vj_cuda_train_at(t, VJ_CUDA_TRAIN_INPUT_GRADIENT)};
     const struct vj_cuda_train_filter_memory filter = {x, y,
                                                        vj_cuda_train_at(t, VJ_CUDA_TRAIN_FRESH)};
     int r = vj_cuda_net_conv_prepare(&t->conv[i], &net->conv[i], net->rows, VJ_CUDA_FP32, err);
@@ -93,7 +98,7 @@ static int prepare_conv(struct vj_cuda_trainer *t, int i, struct vj_error *err)
 static int take_workspace(struct vj_cuda_trainer *t, struct vj_error *err)
 {
     size_t bytes = VJ_CUDA_NET_ALIGNMENT;
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < t->plan.net.layers; i++) {
         bytes = larger(bytes, t->conv[i].workspace);
         bytes = larger(bytes, larger(t->back[i].data_workspace, t->back[i].filter_workspace));
     }
@@ -181,7 +186,7 @@ static int prepare(struct vj_cuda_trainer *t, const struct vj_weights *weights,
         r = VJ_CUDNN(cudnnCreate(&t->dnn), err);
     if (!r)
         r = VJ_CUBLAS(cublasLtCreate(&t->lt), err);
-    for (int i = 0; i < 4 && !r; i++)
+    for (int i = 0; i < t->plan.net.layers && !r; i++)
         r = prepare_conv(t, i, err);
     if (!r)
         r = prepare_products(t, err);
@@ -205,7 +210,7 @@ static void cuda_close(void *state)
     cudaSetDevice(t->ordinal);
     if (t->stream)
         cudaStreamSynchronize(t->stream);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < VJ_NET_LAYERS; i++)
         vj_cuda_net_conv_free(&t->conv[i]);
     for (int s = 0; s < 2; s++)
         for (int i = 0; i < VJ_CUDA_TRAIN_PROJECTIONS; i++)
@@ -253,6 +258,9 @@ static int check_batch(const struct vj_cuda_trainer *t, const struct vj_train_ba
                        struct vj_error *err)
 {
     const struct vj_cuda_train_plan *p = &t->plan;
+    if (p->net.form->jnd && !b->j)
+        return vj_fail(err, -EINVAL, "variant %s sees a pixel-JND map, the batch has none",
+                       vj_variant_name(p->net.shape.variant));
     if (b->references < 1 || b->references > p->max_references || b->pairs < 1 ||
         b->pairs > p->max_pairs)
         return vj_fail(err, -EINVAL,
@@ -292,7 +300,7 @@ static int upload_batch(const struct vj_cuda_trainer *t, const struct vj_train_b
 {
     const size_t pixels = picture_pixels(t);
     int r = upload(t, VJ_CUDA_TRAIN_R, b->r, b->references * pixels * 3, err);
-    if (!r)
+    if (!r && t->plan.net.form->jnd)
         r = upload(t, VJ_CUDA_TRAIN_J, b->j, b->references * pixels, err);
     if (!r)
         r = upload(t, VJ_CUDA_TRAIN_D, b->d, b->pairs * pixels * 3, err);
@@ -320,7 +328,7 @@ static int clear(const struct vj_cuda_trainer *t, struct vj_error *err)
                        err);
 }
 
-/* Every picture of the batch through the extractor, or back: D, then R, then J. */
+/* Every picture of the batch through the extractor, or back: D, then R, then J where it is seen. */
 static int all_pictures(const struct vj_cuda_trainer *t, const struct vj_cuda_train_batch *b,
                         int (*pass)(const struct vj_cuda_train_pass *), struct vj_error *err)
 {
@@ -339,7 +347,7 @@ static int all_pictures(const struct vj_cuda_trainer *t, const struct vj_cuda_tr
     }
     p.stream = 1;
     p.channels = 1;
-    for (size_t i = 0; i < b->references && !r; i++) {
+    for (size_t i = 0; i < b->references && t->plan.net.form->jnd && !r; i++) {
         p.picture = vj_cuda_train_map_picture(t, i);
         p.patches = vj_cuda_train_bytes_at(t, VJ_CUDA_TRAIN_J) + i * pixels;
         r = pass(&p);
@@ -545,17 +553,18 @@ void vj_cuda_train_describe(const void *state, char *text, size_t size)
                      "memory %zu bytes, of which %zu a picture, and workspace %zu\n",
                      libraries, p->max_references, p->max_pairs, p->net.rows, p->total, p->picture,
                      t->workspace_bytes));
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < p->net.layers; i++) {
         advance(&text, &size, vj_cuda_net_conv_describe(&t->conv[i], text, size));
         if (i)
             advance(&text, &size, vj_cuda_train_data_describe(&t->back[i], text, size));
         advance(&text, &size, vj_cuda_train_filter_describe(&t->back[i], text, size));
     }
     for (int i = 0; i < VJ_CUDA_NET_PRODUCTS; i++)
-        if (i != VJ_CUDA_NET_PROJECTION)
+        if (t->forward[i].desc) /* there, and not one of the projections */
             advance(&text, &size, vj_cuda_net_matmul_describe(&t->forward[i], text, size));
     for (int i = 0; i < VJ_CUDA_TRAIN_PRODUCTS; i++)
-        advance(&text, &size, vj_cuda_net_matmul_describe(&t->product[i], text, size));
+        if (t->product[i].desc)
+            advance(&text, &size, vj_cuda_net_matmul_describe(&t->product[i], text, size));
 }
 
 double vj_cuda_train_step_macs(const void *state, size_t references, size_t pairs)

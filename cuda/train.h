@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Training of VP-JNDnet on a CUDA device: the table of host/trainer.h. Convolutions are cuDNN's,
+ * Training on a CUDA device, all variants: the table of host/trainer.h. Convolutions are cuDNN's,
  * matrix products cuBLASLt's, the rest own kernels; everything in single precision, nothing rounded
  * to tensor-core formats.
  *

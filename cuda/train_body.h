@@ -19,7 +19,7 @@ extern "C" {
 #include "cuda/net_body.h"
 #include "cuda/train_plan.h"
 
-/* ---- Blocks 1..3: h = conv output after relu, out = maxpool(h) * scale ---------------------- */
+/* ---- Blocks with attention: h = conv output after relu, out = maxpool(h) * scale ------------ */
 
 /*
  * Gradient of the scale and place of the largest h, per part of a patch: block = (part, patch),
@@ -279,6 +279,42 @@ static inline VJ_HD void vj_cuda_train_scatter_step(const struct vj_cuda_train_s
     }
 }
 
+/* ---- Blocks without attention: out = maxpool(h) -------------------------------------------- */
+
+/* Gradient before relu, in the place of h: thread = 4 channels of a pooled pixel. */
+struct vj_cuda_train_spread_job {
+    float *map;                   /* [rows][side][side][channels] */
+    const float *gradient;        /* at the block's output */
+    size_t side, channels, count; /* count: of quads */
+};
+
+static inline VJ_HD void vj_cuda_train_spread_step(const struct vj_cuda_train_spread_job *j,
+                                                   size_t i)
+{
+    const size_t half = j->side / 2, quads = j->channels / 4, c = i % quads * 4;
+    const size_t row = i / (quads * half * half), pixel = i / quads % (half * half);
+    const size_t corner = (row * j->side + pixel / half * 2) * j->side + pixel % half * 2;
+    const struct vj_cuda_net_quad g = vj_cuda_net_get4(j->gradient, 4 * i, false);
+    struct vj_cuda_net_quad top = {{0.0f, 0.0f, 0.0f, 0.0f}};
+    int first[4] = {-1, -1, -1, -1}; /* none: relu passes nothing at 0 */
+    size_t at[4];
+    for (int k = 0; k < 4; k++) {
+        at[k] = (corner + (size_t)(k / 2) * j->side + (size_t)(k % 2)) * j->channels + c;
+        const struct vj_cuda_net_quad v = vj_cuda_net_get4(j->map, at[k], false);
+        for (int n = 0; n < 4; n++)
+            if (v.v[n] > top.v[n]) {
+                top.v[n] = v.v[n];
+                first[n] = k;
+            }
+    }
+    for (int k = 0; k < 4; k++) {
+        struct vj_cuda_net_quad out;
+        for (int n = 0; n < 4; n++)
+            out.v[n] = k == first[n] ? g.v[n] : 0.0f;
+        vj_cuda_net_set4(j->map, at[k], out, false);
+    }
+}
+
 /* ---- Behind conv4: last = maxpool(tokens + attended) ---------------------------------------- */
 
 /* Thread = number of `last`; channel padding of `joined` is left alone. */
@@ -376,20 +412,21 @@ vj_cuda_train_softmax_write(const struct vj_cuda_train_softmax_job *j,
     }
 }
 
-/* Gradient before conv4's relu, channel padding included: thread = 4 channels. */
+/* Gradient before a relu, channel padding included: thread = 4 channels. */
 struct vj_cuda_train_mask_job {
-    const float *tokens;
-    float *gradient;
-    size_t count; /* of quads */
+    const float *map;      /* behind the relu */
+    const float *gradient; /* at the map */
+    float *out;            /* may be either of them */
+    size_t count;          /* of quads */
 };
 
 static inline VJ_HD void vj_cuda_train_mask_step(const struct vj_cuda_train_mask_job *j, size_t i)
 {
-    const struct vj_cuda_net_quad t = vj_cuda_net_get4(j->tokens, 4 * i, false);
+    const struct vj_cuda_net_quad map = vj_cuda_net_get4(j->map, 4 * i, false);
     struct vj_cuda_net_quad g = vj_cuda_net_get4(j->gradient, 4 * i, false);
     for (int k = 0; k < 4; k++)
-        g.v[k] = t.v[k] > 0.0f ? g.v[k] : 0.0f;
-    vj_cuda_net_set4(j->gradient, 4 * i, g, false);
+        g.v[k] = map.v[k] > 0.0f ? g.v[k] : 0.0f;
+    vj_cuda_net_set4(j->out, 4 * i, g, false);
 }
 
 /* ---- Sums: of columns, block = (rows, columns); of parts, thread = number ------------------- */

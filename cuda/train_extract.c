@@ -34,19 +34,32 @@ static int make_input(pass_t *p)
                    p->err);
 }
 
-/* Input of convolution i. */
-static float *conv_input(pass_t *p, int i)
+/* What is kept of convolution i's output. */
+static float *map_of(pass_t *p, int i)
 {
-    return i ? kept(p, VJ_CUDA_TRAIN_POOLED + i - 1) : vj_cuda_train_at(p->t, VJ_CUDA_TRAIN_INPUT);
+    return kept(p, vj_cuda_train_map_of(&p->t->plan, i));
 }
 
-static int run_conv(pass_t *p, int i, float *to)
+static int run_conv(pass_t *p, int i)
 {
     const struct vj_cuda_trainer *t = p->t;
-    const struct vj_cuda_net_conv_memory m = {
-        conv_input(p, i), of_stream(p, VJ_CUDA_TRAIN_KERNEL + i, 4),
-        vj_cuda_train_weight(t, tensors(p)->bias[i]), to, t->workspace};
+    const struct vj_cuda_net_conv_memory m = {vj_cuda_train_conv_input(t, p->picture, i),
+                                              of_stream(p, VJ_CUDA_TRAIN_KERNEL + i, VJ_NET_LAYERS),
+                                              vj_cuda_train_weight(t, tensors(p)->bias[i]),
+                                              map_of(p, i), t->workspace};
     return vj_cuda_net_conv_run(&t->conv[i], t->dnn, t->stream, &m, p->err);
+}
+
+/* The convolutions of block b; answers the last one's map. */
+static int run_convs(pass_t *p, int b, float **map)
+{
+    const struct vj_net_form *form = p->t->plan.net.form;
+    const int end = vj_net_block_end(form, b);
+    int r = 0;
+    for (int i = end + 1 - form->convs; i <= end && !r; i++)
+        r = run_conv(p, i);
+    *map = map_of(p, end);
+    return r;
 }
 
 static struct vj_cuda_net_attention attention(pass_t *p, int i)
@@ -58,17 +71,42 @@ static struct vj_cuda_net_attention attention(pass_t *p, int i)
     return a;
 }
 
-/* Convolution i of 0..2, attention and pooling. */
+/* What is kept of block b's last convolution. */
+static float *block_map(pass_t *p, int b)
+{
+    return map_of(p, vj_net_block_end(p->t->plan.net.form, b));
+}
+
+/* Output of block b, pooled: the last one's is the features, where they are flattened. */
+static float *pooled_of(pass_t *p, int b)
+{
+    const bool last = b == p->t->plan.net.form->blocks - 1;
+    return kept(p, last ? (int)VJ_CUDA_TRAIN_LAST : VJ_CUDA_TRAIN_POOLED + b);
+}
+
+/* Block b without attention. */
+static int run_plain_block(pass_t *p, int b)
+{
+    const struct vj_cuda_trainer *t = p->t;
+    float *map;
+    int r = run_convs(p, b, &map);
+    return r ? r
+             : VJ_CUDA(vj_cuda_net_halve(&t->plan.net, b, t->stream, map, pooled_of(p, b),
+                                         vj_cuda_train_flags(t)),
+                       p->err);
+}
+
+/* Block i with attention. */
 static int run_block(pass_t *p, int i)
 {
     const struct vj_cuda_net_plan *net = &p->t->plan.net;
     const struct vj_cuda_net_attention a = attention(p, i);
     const cudaStream_t stream = p->t->stream;
-    float *map = kept(p, VJ_CUDA_TRAIN_MAP + i), *pooled = kept(p, VJ_CUDA_TRAIN_POOLED + i);
+    float *map, *pooled = pooled_of(p, i);
     float *sums = kept(p, VJ_CUDA_TRAIN_SUMS + i), *peaks = kept(p, VJ_CUDA_TRAIN_PEAKS + i);
     float *scale = kept(p, VJ_CUDA_TRAIN_SCALE + i);
     int *flags = vj_cuda_train_flags(p->t);
-    int r = run_conv(p, i, map);
+    int r = run_convs(p, i, &map);
     if (!r)
         r = VJ_CUDA(vj_cuda_net_pool(net, i, stream, map, pooled, sums, peaks, flags), p->err);
     if (!r)
@@ -102,9 +140,9 @@ static int run_non_local(pass_t *p)
     const struct vj_cuda_trainer *t = p->t;
     const struct projections k = projections(p);
     const int stream = vj_cuda_train_stream_of(&t->plan, p->stream);
-    float *tokens = kept(p, VJ_CUDA_TRAIN_TOKENS), *chances = kept(p, VJ_CUDA_TRAIN_CHANCES);
+    float *tokens, *chances = kept(p, VJ_CUDA_TRAIN_CHANCES);
     int *flags = vj_cuda_train_flags(t);
-    int r = run_conv(p, 3, tokens);
+    int r = run_convs(p, t->plan.net.form->blocks - 1, &tokens);
     for (int i = 0; i < VJ_CUDA_TRAIN_PROJECTIONS && !r; i++)
         r = multiply(p, &t->projection[stream][i], tokens, k.kernel[i],
                      kept(p, VJ_CUDA_TRAIN_THETA + i));
@@ -128,7 +166,7 @@ static int run_join(pass_t *p)
     int r = VJ_CUDA(vj_cuda_net_join(net, t->stream, kept(p, VJ_CUDA_TRAIN_TOKENS),
                                      kept(p, VJ_CUDA_TRAIN_ATTENDED), last, flags),
                     p->err);
-    if (!r && net->shape.variant == VJ_VARIANT_FIGURE)
+    if (!r && net->form->statistics)
         r = VJ_CUDA(vj_cuda_net_statistics(net, t->stream, last, kept(p, VJ_CUDA_TRAIN_FEATURES)),
                     p->err);
     return r;
@@ -136,11 +174,14 @@ static int run_join(pass_t *p)
 
 int vj_cuda_train_extract(const struct vj_cuda_train_pass *p)
 {
+    const struct vj_net_form *form = p->t->plan.net.form;
+    const int attentions = vj_net_attentions(form), plain = form->blocks - form->non_local;
     int r = make_input(p);
-    for (int i = 0; i < 3 && !r; i++)
-        r = run_block(p, i);
-    if (!r)
-        r = run_non_local(p);
+    for (int b = 0; b < plain && !r; b++)
+        r = b < attentions ? run_block(p, b) : run_plain_block(p, b);
+    if (r || !form->non_local)
+        return r;
+    r = run_non_local(p);
     return r ? r : run_join(p);
 }
 
@@ -159,7 +200,7 @@ int vj_cuda_train_add_columns(const struct vj_cuda_trainer *t, const float *x, s
 
 /* ---- back: conv4 and behind it ---- */
 
-/* Gradient at pool4's output: that at the features, through the statistics of `figure`. */
+/* Gradient at the last pooled map: that at the features, through the statistics of `figure`. */
 static int back_features(pass_t *p, const float **last_gradient)
 {
     const struct vj_cuda_trainer *t = p->t;
@@ -168,7 +209,7 @@ static int back_features(pass_t *p, const float **last_gradient)
     float *out = vj_cuda_train_at(t, VJ_CUDA_TRAIN_LAST_GRADIENT);
     const float *at_features = kept(p, VJ_CUDA_TRAIN_FEATURES_GRADIENT);
     *last_gradient = at_features;
-    if (net->shape.variant == VJ_VARIANT_RELEASED)
+    if (!net->form->statistics)
         return 0;
     const struct vj_cuda_train_deviation_job job = {.last = kept(p, VJ_CUDA_TRAIN_LAST),
                                                     .features = kept(p, VJ_CUDA_TRAIN_FEATURES),
@@ -275,13 +316,14 @@ static int back_conv(pass_t *p, int i, const float *gradient)
     const struct vj_cuda_net_conv *c = &t->plan.net.conv[i];
     const size_t pixels = t->plan.net.rows * (size_t)c->side * (size_t)c->side;
     float *fresh = vj_cuda_train_at(t, VJ_CUDA_TRAIN_FRESH);
-    const struct vj_cuda_train_filter_memory filter = {conv_input(p, i), gradient, fresh};
-    const struct vj_cuda_train_add_job add = {fresh,
-                                              of_stream(p, VJ_CUDA_TRAIN_KERNEL_GRADIENT + i, 4), 1,
-                                              9 * (size_t)c->in * (size_t)c->out};
+    const struct vj_cuda_train_filter_memory filter = {vj_cuda_train_conv_input(t, p->picture, i),
+                                                       gradient, fresh};
+    const struct vj_cuda_train_add_job add = {
+        fresh, of_stream(p, VJ_CUDA_TRAIN_KERNEL_GRADIENT + i, VJ_NET_LAYERS), 1,
+        9 * (size_t)c->in * (size_t)c->out};
     const struct vj_cuda_train_data_memory data = {
-        of_stream(p, VJ_CUDA_TRAIN_KERNEL + i, 4), gradient,
-        vj_cuda_train_at(t, VJ_CUDA_TRAIN_POOLED_GRADIENT)};
+        of_stream(p, VJ_CUDA_TRAIN_KERNEL + i, VJ_NET_LAYERS), gradient,
+        vj_cuda_train_at(t, VJ_CUDA_TRAIN_INPUT_GRADIENT)};
     int r = i ? 0 : make_input(p);
     if (!r)
         r = vj_cuda_train_filter_run(&t->back[i], t->dnn, &filter, t->workspace, p->err);
@@ -319,8 +361,8 @@ static int back_attention(pass_t *p, int i, const struct vj_cuda_train_units *u)
     const size_t *offset = tensors(p)->attention[i];
     const struct vj_cuda_train_gather_job gather = {
         .shape = net->pool[i],
-        .map = kept(p, VJ_CUDA_TRAIN_MAP + i),
-        .gradient = vj_cuda_train_at(t, VJ_CUDA_TRAIN_POOLED_GRADIENT),
+        .map = block_map(p, i),
+        .gradient = vj_cuda_train_at(t, VJ_CUDA_TRAIN_INPUT_GRADIENT),
         .scale_parts = vj_cuda_train_at(t, VJ_CUDA_TRAIN_SCALE_PARTS),
         .peak_parts = (uint32_t *)(void *)vj_cuda_train_bytes_at(t, VJ_CUDA_TRAIN_PEAK_PARTS)};
     const struct vj_cuda_train_attend_job attend = {
@@ -343,6 +385,33 @@ static int back_attention(pass_t *p, int i, const struct vj_cuda_train_units *u)
     return r ? r : VJ_CUDA(vj_cuda_train_mlp_launch(t->stream, &mlp), p->err);
 }
 
+/* Pooling of block b without attention. gradient: at its output */
+static int back_plain_pool(pass_t *p, int b, const float *gradient)
+{
+    const struct vj_cuda_net_plan *net = &p->t->plan.net;
+    const int end = vj_net_block_end(net->form, b);
+    const size_t side = (size_t)net->conv[end].side, c = (size_t)net->conv[end].out;
+    const struct vj_cuda_train_spread_job job = {.map = map_of(p, end),
+                                                 .gradient = gradient,
+                                                 .side = side,
+                                                 .channels = c,
+                                                 .count =
+                                                     net->rows * (side / 2) * (side / 2) * (c / 4)};
+    return VJ_CUDA(vj_cuda_train_spread_launch(p->t->stream, &job), p->err);
+}
+
+/* Relu of convolution i, whose output the next one has read. */
+static int back_relu(pass_t *p, int i)
+{
+    const struct vj_cuda_net_plan *net = &p->t->plan.net;
+    const size_t side = (size_t)net->conv[i].side, c = (size_t)net->conv[i].out;
+    const struct vj_cuda_train_mask_job job = {map_of(p, i),
+                                               vj_cuda_train_at(p->t, VJ_CUDA_TRAIN_INPUT_GRADIENT),
+                                               map_of(p, i), net->rows * side * side * c / 4};
+    return VJ_CUDA(vj_cuda_train_mask_launch(p->t->stream, &job), p->err);
+}
+
+/* Attention and pooling of block i. */
 static int back_pool(pass_t *p, int i)
 {
     const struct vj_cuda_trainer *t = p->t;
@@ -350,8 +419,8 @@ static int back_pool(pass_t *p, int i)
     const size_t c = (size_t)net->pool[i].channels, side = (size_t)net->pool[i].side;
     const struct vj_cuda_train_units u = units(t, c);
     const struct vj_cuda_train_scatter_job scatter = {
-        .map = kept(p, VJ_CUDA_TRAIN_MAP + i),
-        .gradient = vj_cuda_train_at(t, VJ_CUDA_TRAIN_POOLED_GRADIENT),
+        .map = block_map(p, i),
+        .gradient = vj_cuda_train_at(t, VJ_CUDA_TRAIN_INPUT_GRADIENT),
         .scale = kept(p, VJ_CUDA_TRAIN_SCALE + i),
         .in_gradient = u.in_gradient,
         .peak = (uint32_t *)(void *)vj_cuda_train_bytes_at(t, VJ_CUDA_TRAIN_PEAK),
@@ -362,30 +431,58 @@ static int back_pool(pass_t *p, int i)
     return r ? r : VJ_CUDA(vj_cuda_train_scatter_launch(t->stream, &scatter), p->err);
 }
 
-int vj_cuda_train_extract_back(const struct vj_cuda_train_pass *p)
+/* The block with the non-local part, from the gradient at the last pooled map. */
+static int back_non_local(pass_t *p, const float *last_gradient)
 {
     const struct vj_cuda_trainer *t = p->t;
     const struct vj_cuda_net_plan *net = &t->plan.net;
+    const int layer = net->layers - 1;
     float *joined = vj_cuda_train_at(t, VJ_CUDA_TRAIN_JOINED);
-    const float *last_gradient;
-    const struct vj_cuda_train_mask_job mask = {kept(p, VJ_CUDA_TRAIN_TOKENS), joined,
+    const struct vj_cuda_train_mask_job mask = {kept(p, VJ_CUDA_TRAIN_TOKENS), joined, joined,
                                                 net->rows * net->positions *
-                                                    (size_t)net->conv[3].out / 4};
-    int r = back_features(p, &last_gradient);
-    if (!r)
-        r = back_join(p, last_gradient);
+                                                    (size_t)net->conv[layer].out / 4};
+    int r = back_join(p, last_gradient);
     if (!r)
         r = back_block(p);
     if (!r)
         r = back_projections(p);
     if (!r)
         r = VJ_CUDA(vj_cuda_train_mask_launch(t->stream, &mask), p->err);
-    if (!r)
-        r = back_conv(p, 3, joined);
-    for (int i = 2; i >= 0 && !r; i--) {
-        r = back_pool(p, i);
+    return r ? r : back_conv(p, layer, joined);
+}
+
+/*
+ * Block b, from the gradient at its output to the one at its input: behind a convolution it takes
+ * the place of the map before relu, then the convolution puts it at its own input.
+ */
+static int back_block_convs(pass_t *p, int b, const float *gradient)
+{
+    const struct vj_cuda_net_plan *net = &p->t->plan.net;
+    const int end = vj_net_block_end(net->form, b), first = end + 1 - net->form->convs;
+    int r = b < vj_net_attentions(net->form) ? back_pool(p, b) : back_plain_pool(p, b, gradient);
+    for (int i = end; i >= first && !r; i--) {
+        if (i < end)
+            r = back_relu(p, i);
         if (!r)
-            r = back_conv(p, i, kept(p, VJ_CUDA_TRAIN_MAP + i));
+            r = back_conv(p, i, map_of(p, i));
+    }
+    return r;
+}
+
+int vj_cuda_train_extract_back(const struct vj_cuda_train_pass *p)
+{
+    const struct vj_net_form *form = p->t->plan.net.form;
+    const float *at_input = vj_cuda_train_at(p->t, VJ_CUDA_TRAIN_INPUT_GRADIENT), *gradient;
+    int b = form->blocks - 1;
+    int r = back_features(p, &gradient);
+    if (!r && form->non_local) {
+        r = back_non_local(p, gradient);
+        gradient = at_input;
+        b--;
+    }
+    for (; b >= 0 && !r; b--) {
+        r = back_block_convs(p, b, gradient);
+        gradient = at_input;
     }
     return r;
 }

@@ -27,7 +27,7 @@ enum { VJ_CUDA_TRAIN_BOTH = 2 * VJ_NET_HIDDEN };
 struct vj_cuda_train_hidden_job {
     const float *constant;      /* [rows][2 * 512]: the reference's part and the bias */
     const float *pair;          /* [slices][rows][2 * 512] */
-    const float *of_times;      /* [slices][rows][512] */
+    const float *of_times;      /* [slices][rows][512]; NULL where no pixel-JND map is seen */
     float *hidden;              /* [rows][2 * 512] */
     size_t rows, slices, count; /* count: of quads */
     uint64_t seed, step;
@@ -47,7 +47,7 @@ static inline VJ_HD void vj_cuda_train_hidden_step(const struct vj_cuda_train_hi
         float sum = 0.0f, of_times = 0.0f;
         for (size_t s = 0; s < j->slices; s++)
             sum += j->pair[(s * j->rows + row) * VJ_CUDA_TRAIN_BOTH + unit + k];
-        for (size_t s = 0; head == VJ_DROPOUT_WEIGHT && s < j->slices; s++)
+        for (size_t s = 0; head == VJ_DROPOUT_WEIGHT && j->of_times && s < j->slices; s++)
             of_times += j->of_times[(s * j->rows + row) * VJ_NET_HIDDEN + 4 * group + k];
         sum = j->constant[4 * i + k] + (sum + of_times);
         j->hidden[4 * i + k] = vj_cuda_net_relu(sum) * factor[k];
@@ -246,7 +246,7 @@ static inline VJ_HD void vj_cuda_train_unfold_kernel_step(const struct vj_cuda_t
 struct vj_cuda_train_heads_job {
     float *quality, *weight;
     float *reference, *distorted; /* [features][2 * 512] */
-    float *product;               /* [features][512] */
+    float *product;               /* [features][512]; NULL where the weight head folds as quality */
     size_t halves, features, count;
 };
 
@@ -263,9 +263,10 @@ static inline VJ_HD void vj_cuda_train_fold_heads_step(const struct vj_cuda_trai
         }
     j->reference[left] = (float)(q[0] + q[2]);
     j->distorted[left] = (float)(q[1] - q[2]);
-    j->reference[left + VJ_NET_HIDDEN] = (float)w[0];
-    j->distorted[left + VJ_NET_HIDDEN] = (float)w[1];
-    j->product[i] = (float)w[2];
+    j->reference[left + VJ_NET_HIDDEN] = (float)(j->product ? w[0] : w[0] + w[2]);
+    j->distorted[left + VJ_NET_HIDDEN] = (float)(j->product ? w[1] : w[1] - w[2]);
+    if (j->product)
+        j->product[i] = (float)w[2];
 }
 
 /* The same for gradients, in the other direction. */
@@ -277,7 +278,8 @@ static inline VJ_HD void vj_cuda_train_unfold_heads_step(const struct vj_cuda_tr
     const size_t right = left + VJ_NET_HIDDEN;
     const float q[3] = {j->reference[left], j->distorted[left],
                         j->reference[left] - j->distorted[left]};
-    const float w[3] = {j->reference[right], j->distorted[right], j->product[i]};
+    const float w[3] = {j->reference[right], j->distorted[right],
+                        j->product ? j->product[i] : j->reference[right] - j->distorted[right]};
     for (size_t k = 0; k < 3; k++)
         for (size_t half = 0; half < j->halves; half++) {
             j->quality[k * third + half * part + i] = q[k];

@@ -76,7 +76,8 @@ static int head_pair(trainer_t *t, const struct vj_cuda_train_batch *batch, size
 {
     const struct vj_cuda_net_plan *net = &t->plan.net;
     float *pair = vj_cuda_train_at(t, VJ_CUDA_TRAIN_PAIR);
-    float *of_times = vj_cuda_train_at(t, VJ_CUDA_TRAIN_OF_TIMES);
+    const bool jnd = net->form->jnd;
+    float *of_times = jnd ? vj_cuda_train_at(t, VJ_CUDA_TRAIN_OF_TIMES) : NULL;
     const size_t reference = batch->reference[i];
     const struct vj_cuda_train_hidden_job job = {
         .constant = vj_cuda_train_at(t, VJ_CUDA_TRAIN_CONSTANT) + reference * hidden_size(t),
@@ -90,12 +91,12 @@ static int head_pair(trainer_t *t, const struct vj_cuda_train_batch *batch, size
         .step = batch->step,
         .first = (uint32_t)(i * net->rows),
         .keep = (float)t->options.keep};
-    int r = multiply_features(t, i, reference, err);
+    int r = jnd ? multiply_features(t, i, reference, err) : 0;
     if (!r)
         r = vj_cuda_train_multiply(t, &t->forward[VJ_CUDA_NET_HEAD_PAIR],
                                    features(t, vj_cuda_train_pair_picture(t, i)),
                                    vj_cuda_train_at(t, VJ_CUDA_TRAIN_DISTORTED), pair, err);
-    if (!r)
+    if (!r && jnd)
         r = vj_cuda_train_multiply(t, &t->forward[VJ_CUDA_NET_HEAD_PRODUCT],
                                    vj_cuda_train_at(t, VJ_CUDA_TRAIN_TIMES),
                                    vj_cuda_train_at(t, VJ_CUDA_TRAIN_PRODUCT), of_times, err);
@@ -168,15 +169,28 @@ static int back_hidden(trainer_t *t, const struct vj_cuda_train_batch *batch, st
     return r ? r : VJ_CUDA(vj_cuda_train_share_launch(t->stream, &share), err);
 }
 
-/* First layers of one pair: their weights, f_d, and f_j through the product. */
-static int back_pair(trainer_t *t, const struct vj_cuda_train_batch *batch, size_t i,
-                     struct vj_error *err)
+/* First layers of one pair: their weights and f_d, both heads at once. */
+static int back_pair(trainer_t *t, size_t i, struct vj_error *err)
+{
+    const size_t d = vj_cuda_train_pair_picture(t, i);
+    const float *hidden = vj_cuda_train_at(t, VJ_CUDA_TRAIN_HIDDEN) + i * hidden_size(t);
+    int r = vj_cuda_train_multiply(t, &t->product[VJ_CUDA_TRAIN_OF_PAIR], features(t, d), hidden,
+                                   vj_cuda_train_at(t, VJ_CUDA_TRAIN_DISTORTED_GRADIENT), err);
+    return r ? r
+             : vj_cuda_train_multiply(t, &t->product[VJ_CUDA_TRAIN_OF_FEATURES], hidden,
+                                      vj_cuda_train_at(t, VJ_CUDA_TRAIN_DISTORTED),
+                                      features_gradient(t, d), err);
+}
+
+/* The weight head's part with the product: its weights, f_j, and f_d once more. */
+static int back_product(trainer_t *t, const struct vj_cuda_train_batch *batch, size_t i,
+                        struct vj_error *err)
 {
     const struct vj_cuda_net_matmul_op *product = t->product;
     const size_t reference = batch->reference[i], d = vj_cuda_train_pair_picture(t, i);
     const size_t j = vj_cuda_train_map_picture(t, reference);
-    const float *hidden = vj_cuda_train_at(t, VJ_CUDA_TRAIN_HIDDEN) + i * hidden_size(t);
-    const float *of_weight = hidden + VJ_NET_HIDDEN;
+    const float *of_weight =
+        vj_cuda_train_at(t, VJ_CUDA_TRAIN_HIDDEN) + i * hidden_size(t) + VJ_NET_HIDDEN;
     const float *times = vj_cuda_train_at(t, VJ_CUDA_TRAIN_TIMES);
     const struct vj_cuda_train_factors_job factors = {
         .gradient = vj_cuda_train_at(t, VJ_CUDA_TRAIN_TIMES_GRADIENT),
@@ -187,15 +201,8 @@ static int back_pair(trainer_t *t, const struct vj_cuda_train_batch *batch, size
         .count = t->plan.net.rows * t->plan.net.features};
     int r = multiply_features(t, i, reference, err);
     if (!r)
-        r = vj_cuda_train_multiply(t, &product[VJ_CUDA_TRAIN_OF_PAIR], features(t, d), hidden,
-                                   vj_cuda_train_at(t, VJ_CUDA_TRAIN_DISTORTED_GRADIENT), err);
-    if (!r)
         r = vj_cuda_train_multiply(t, &product[VJ_CUDA_TRAIN_OF_PRODUCT], times, of_weight,
                                    vj_cuda_train_at(t, VJ_CUDA_TRAIN_PRODUCT_GRADIENT), err);
-    if (!r)
-        r = vj_cuda_train_multiply(t, &product[VJ_CUDA_TRAIN_OF_FEATURES], hidden,
-                                   vj_cuda_train_at(t, VJ_CUDA_TRAIN_DISTORTED), factors.d_gradient,
-                                   err);
     if (!r)
         r = vj_cuda_train_multiply(t, &product[VJ_CUDA_TRAIN_OF_FACTORS], of_weight,
                                    vj_cuda_train_at(t, VJ_CUDA_TRAIN_PRODUCT),
@@ -220,13 +227,17 @@ int vj_cuda_train_heads_back(const struct vj_cuda_trainer *t,
                              const struct vj_cuda_train_batch *batch, struct vj_error *err)
 {
     const size_t bytes = t->plan.kept_bytes[VJ_CUDA_TRAIN_FEATURES_GRADIENT];
+    const bool jnd = t->plan.net.form->jnd;
     int r = back_hidden(t, batch, err);
-    for (size_t i = 0; i < batch->references && !r; i++)
+    for (size_t i = 0; i < batch->references && jnd && !r; i++)
         r = VJ_CUDA(cudaMemsetAsync(features_gradient(t, vj_cuda_train_map_picture(t, i)), 0, bytes,
                                     t->stream),
                     err);
-    for (size_t i = 0; i < batch->pairs && !r; i++)
-        r = back_pair(t, batch, i, err);
+    for (size_t i = 0; i < batch->pairs && !r; i++) {
+        r = back_pair(t, i, err);
+        if (!r && jnd)
+            r = back_product(t, batch, i, err);
+    }
     for (size_t i = 0; i < batch->references && !r; i++)
         r = back_reference(t, i, err);
     return r;
@@ -243,7 +254,7 @@ static struct vj_cuda_train_kernel_job kernel_job(trainer_t *t, int stream, int 
     const size_t real = 9 * (size_t)c->real_in * (size_t)c->real_out;
     const struct vj_cuda_train_kernel_job job = {
         .hwio = gradient ? vj_cuda_train_gradient(t, offset) : vj_cuda_train_weight(t, offset),
-        .krsc = vj_cuda_train_at(t, krsc + 4 * stream + i),
+        .krsc = vj_cuda_train_at(t, krsc + VJ_NET_LAYERS * stream + i),
         .in = (size_t)c->in,
         .real_in = (size_t)c->real_in,
         .real_out = (size_t)c->real_out,
@@ -262,8 +273,8 @@ static struct vj_cuda_train_heads_job heads_job(trainer_t *t, bool gradient)
         .weight = in(t, h[1].kernel_1),
         .reference = vj_cuda_train_at(t, first),
         .distorted = vj_cuda_train_at(t, first + 1),
-        .product = vj_cuda_train_at(t, first + 2),
-        .halves = t->plan.net.shape.variant == VJ_VARIANT_RELEASED ? 2 : 1,
+        .product = t->plan.net.form->jnd ? vj_cuda_train_at(t, first + 2) : NULL,
+        .halves = (size_t)t->plan.net.form->copies,
         .features = t->plan.net.features,
         .count = t->plan.net.features * VJ_NET_HIDDEN};
     return job;
@@ -272,7 +283,7 @@ static struct vj_cuda_train_heads_job heads_job(trainer_t *t, bool gradient)
 static int fold_stream(trainer_t *t, int stream, struct vj_error *err)
 {
     const struct vj_cuda_train_stream *s = &t->plan.tensors.stream[stream];
-    const size_t c = (size_t)t->plan.net.shape.channels[3];
+    const size_t c = vj_net_last_channels(&t->plan.net.shape);
     const struct vj_cuda_train_merge_job merge = {
         .g = vj_cuda_train_weight(t, s->g),
         .g_bias = vj_cuda_train_weight(t, s->g_bias),
@@ -283,11 +294,13 @@ static int fold_stream(trainer_t *t, int stream, struct vj_error *err)
         .channels = c,
         .count = c * c + c};
     int r = 0;
-    for (int i = 0; i < 4 && !r; i++) {
+    for (int i = 0; i < t->plan.net.layers && !r; i++) {
         const struct vj_cuda_train_kernel_job job = kernel_job(t, stream, i, false);
         r = VJ_CUDA(vj_cuda_train_fold_kernel_launch(t->stream, &job), err);
     }
-    return r ? r : VJ_CUDA(vj_cuda_train_merge_launch(t->stream, &merge), err);
+    if (r || !t->plan.net.form->non_local)
+        return r;
+    return VJ_CUDA(vj_cuda_train_merge_launch(t->stream, &merge), err);
 }
 
 int vj_cuda_train_fold(const struct vj_cuda_trainer *t, struct vj_error *err)
@@ -310,7 +323,7 @@ int vj_cuda_train_fold(const struct vj_cuda_trainer *t, struct vj_error *err)
 static int unfold_stream(trainer_t *t, int stream, struct vj_error *err)
 {
     const struct vj_cuda_train_stream *s = &t->plan.tensors.stream[stream];
-    const size_t c = (size_t)t->plan.net.shape.channels[3];
+    const size_t c = vj_net_last_channels(&t->plan.net.shape);
     const struct vj_cuda_train_unmerge_job unmerge = {
         .g = vj_cuda_train_weight(t, s->g),
         .g_bias = vj_cuda_train_weight(t, s->g_bias),
@@ -324,11 +337,13 @@ static int unfold_stream(trainer_t *t, int stream, struct vj_error *err)
         .channels = c,
         .count = 2 * (c * c + c)};
     int r = 0;
-    for (int i = 0; i < 4 && !r; i++) {
+    for (int i = 0; i < t->plan.net.layers && !r; i++) {
         const struct vj_cuda_train_kernel_job job = kernel_job(t, stream, i, true);
         r = VJ_CUDA(vj_cuda_train_unfold_kernel_launch(t->stream, &job), err);
     }
-    return r ? r : VJ_CUDA(vj_cuda_train_unmerge_launch(t->stream, &unmerge), err);
+    if (r || !t->plan.net.form->non_local)
+        return r;
+    return VJ_CUDA(vj_cuda_train_unmerge_launch(t->stream, &unmerge), err);
 }
 
 int vj_cuda_train_unfold(const struct vj_cuda_trainer *t, struct vj_error *err)

@@ -30,8 +30,8 @@ struct vj_cuda_trainer {
     char *memory;    /* device, plan.total bytes */
     void *workspace; /* device, of the hungriest layer */
     size_t workspace_bytes;
-    struct vj_cuda_net_conv_op conv[4];
-    struct vj_cuda_train_conv_op back[4];
+    struct vj_cuda_net_conv_op conv[VJ_NET_LAYERS];
+    struct vj_cuda_train_conv_op back[VJ_NET_LAYERS];
     struct vj_cuda_net_matmul_op projection[2][VJ_CUDA_TRAIN_PROJECTIONS]; /* with biases */
     struct vj_cuda_net_matmul_op forward[VJ_CUDA_NET_PRODUCTS];            /* PROJECTION unused */
     struct vj_cuda_net_matmul_op product[VJ_CUDA_TRAIN_PRODUCTS];
@@ -71,7 +71,18 @@ static inline float *vj_cuda_train_kept_at(const struct vj_cuda_trainer *t, size
 /* Streams with weights of their own. */
 static inline int vj_cuda_train_streams(const struct vj_cuda_trainer *t)
 {
-    return t->plan.net.shape.variant == VJ_VARIANT_FIGURE ? 1 : 2;
+    return vj_cuda_train_plan_streams(&t->plan);
+}
+
+/* Input of convolution i: patches, the block's convolution before, or the block before. */
+static inline float *vj_cuda_train_conv_input(const struct vj_cuda_trainer *t, size_t picture,
+                                              int i)
+{
+    const struct vj_net_layer layer = vj_net_layer(&t->plan.net.shape, i);
+    if (!layer.first)
+        return vj_cuda_train_kept_at(t, picture, vj_cuda_train_map_of(&t->plan, i - 1));
+    return i ? vj_cuda_train_kept_at(t, picture, VJ_CUDA_TRAIN_POOLED + layer.block - 1)
+             : vj_cuda_train_at(t, VJ_CUDA_TRAIN_INPUT);
 }
 
 /* Numbers of pictures: R, J and D of a step. */
@@ -82,7 +93,7 @@ static inline size_t vj_cuda_train_map_picture(const struct vj_cuda_trainer *t, 
 
 static inline size_t vj_cuda_train_pair_picture(const struct vj_cuda_trainer *t, size_t pair)
 {
-    return 2 * t->plan.max_references + pair;
+    return vj_cuda_train_reference_pictures(&t->plan, t->plan.max_references) + pair;
 }
 
 /* A tensor in a set, and its gradient. */

@@ -81,6 +81,7 @@ __global__ void __launch_bounds__(2 * lanes) out_kernel(const struct vj_cuda_tra
 
 EACH(mlp, vj_cuda_train_mlp_job)
 EACH(scatter, vj_cuda_train_scatter_job)
+EACH(spread, vj_cuda_train_spread_job)
 EACH(deviation, vj_cuda_train_deviation_job)
 EACH(unjoin, vj_cuda_train_unjoin_job)
 EACH(mask, vj_cuda_train_mask_job)

@@ -15,7 +15,7 @@ extern "C" {
 #include "cuda/train_body.h"
 #include "cuda/train_head_body.h"
 
-/* Blocks 1..3, back: gather, attend and mlp, then scatter. */
+/* Blocks with attention, back: gather, attend and mlp, then scatter. */
 cudaError_t vj_cuda_train_gather_launch(cudaStream_t stream,
                                         const struct vj_cuda_train_gather_job *job, size_t rows);
 cudaError_t vj_cuda_train_attend_launch(cudaStream_t stream,
@@ -24,15 +24,19 @@ cudaError_t vj_cuda_train_mlp_launch(cudaStream_t stream, const struct vj_cuda_t
 cudaError_t vj_cuda_train_scatter_launch(cudaStream_t stream,
                                          const struct vj_cuda_train_scatter_job *job);
 
-/* Behind conv4, back. */
+/* Blocks without, back; and any relu. */
+cudaError_t vj_cuda_train_spread_launch(cudaStream_t stream,
+                                        const struct vj_cuda_train_spread_job *job);
+cudaError_t vj_cuda_train_mask_launch(cudaStream_t stream,
+                                      const struct vj_cuda_train_mask_job *job);
+
+/* Behind conv4 of a non-local block, back. */
 cudaError_t vj_cuda_train_deviation_launch(cudaStream_t stream,
                                            const struct vj_cuda_train_deviation_job *job);
 cudaError_t vj_cuda_train_unjoin_launch(cudaStream_t stream,
                                         const struct vj_cuda_train_unjoin_job *job);
 cudaError_t vj_cuda_train_softmax_launch(cudaStream_t stream,
                                          const struct vj_cuda_train_softmax_job *job);
-cudaError_t vj_cuda_train_mask_launch(cudaStream_t stream,
-                                      const struct vj_cuda_train_mask_job *job);
 
 /* Sums. */
 cudaError_t vj_cuda_train_columns_launch(cudaStream_t stream,

@@ -68,19 +68,21 @@ static void find_stream(struct finder *f, const struct vj_cuda_net_plan *net, co
 {
     static const char *const parts[4] = {"mlp_0/kernel", "mlp_0/bias", "mlp_1/kernel",
                                          "mlp_1/bias"};
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < net->layers; i++) {
         const struct vj_cuda_net_conv *c = &net->conv[i];
         s->kernel[i] =
             find(f, 9 * (size_t)c->real_in * (size_t)c->real_out, "%s/%s/weights", scope, c->name);
         s->bias[i] = find(f, (size_t)c->real_out, "%s/%s/biases", scope, c->name);
     }
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < vj_net_attentions(net->form); i++) {
         const size_t c = (size_t)net->shape.channels[i], units = c / 16;
         const size_t count[4] = {c * units, units, units * c, c};
         for (int k = 0; k < 4; k++)
             s->attention[i][k] = find(f, count[k], "%s/conv%d/ch_at/%s", scope, i + 1, parts[k]);
     }
-    const size_t c = (size_t)net->shape.channels[3];
+    if (!net->form->non_local)
+        return;
+    const size_t c = vj_net_last_channels(&net->shape);
     find_projection(f, scope, "theta", c, &s->theta, &s->theta_bias);
     find_projection(f, scope, "phi", c, &s->phi, &s->phi_bias);
     find_projection(f, scope, "g", c, &s->g, &s->g_bias);
@@ -94,7 +96,7 @@ static int plan_tensors(struct vj_cuda_train_plan *p, const struct vj_weights *w
     struct vj_cuda_train_tensors *t = &p->tensors;
     struct finder f = {w, err, 0};
     find_stream(&f, &p->net, "extract_feature", &t->stream[0]);
-    if (w->shape.variant == VJ_VARIANT_RELEASED)
+    if (p->net.form->jnd_stream)
         find_stream(&f, &p->net, "extract_jnd_feature", &t->stream[1]);
     else
         t->stream[1] = t->stream[0];
@@ -227,6 +229,19 @@ static void plan_heads(struct vj_cuda_train_plan *p)
         .a_transposed = true,
         .accumulate = true,
     };
+    p->product[VJ_CUDA_TRAIN_OF_FEATURES] = (struct vj_cuda_net_matmul){
+        .name = "of_features",
+        .m = rows,
+        .n = f,
+        .k = both,
+        .ld_a = both,
+        .ld_b = both,
+        .ld_d = f,
+        .batch = 1,
+        .b_transposed = true,
+    };
+    if (!p->net.form->jnd)
+        return;
     p->product[VJ_CUDA_TRAIN_OF_PRODUCT] = (struct vj_cuda_net_matmul){
         .name = "of_product",
         .m = f,
@@ -238,17 +253,6 @@ static void plan_heads(struct vj_cuda_train_plan *p)
         .batch = 1,
         .a_transposed = true,
         .accumulate = true,
-    };
-    p->product[VJ_CUDA_TRAIN_OF_FEATURES] = (struct vj_cuda_net_matmul){
-        .name = "of_features",
-        .m = rows,
-        .n = f,
-        .k = both,
-        .ld_a = both,
-        .ld_b = both,
-        .ld_d = f,
-        .batch = 1,
-        .b_transposed = true,
     };
     p->product[VJ_CUDA_TRAIN_OF_FACTORS] = (struct vj_cuda_net_matmul){
         .name = "of_factors",
@@ -265,23 +269,28 @@ static void plan_heads(struct vj_cuda_train_plan *p)
 
 /* ---- places ---- */
 
-/* Largest of conv1..conv3's. */
+/* Of convolutions: a patch's input, the first one's aside, a kernel, channels; of attention. */
 struct largest {
-    size_t pooled, parts, channels;
-    size_t kernel; /* conv4's too */
+    size_t input, kernel, channels;
+    size_t parts, attended; /* partial sums, channels */
 };
 
 static struct largest find_largest(const struct vj_cuda_net_plan *net)
 {
-    struct largest most = {0, 0, 0, 0};
-    for (int i = 0; i < 3; i++) {
-        const size_t half = (size_t)net->conv[i].side / 2, c = (size_t)net->conv[i].out;
-        most.pooled = larger(most.pooled, half * half * c);
-        most.parts = larger(most.parts, (size_t)net->pool[i].blocks * c);
-        most.channels = larger(most.channels, c);
+    struct largest most = {0, 0, 0, 0, 0};
+    for (int i = 0; i < net->layers; i++) {
+        const size_t side = (size_t)net->conv[i].side;
+        const size_t in = (size_t)net->conv[i].in, out = (size_t)net->conv[i].out;
+        if (i)
+            most.input = larger(most.input, side * side * in);
+        most.kernel = larger(most.kernel, 9 * in * out);
+        most.channels = larger(most.channels, out);
     }
-    for (int i = 0; i < 4; i++)
-        most.kernel = larger(most.kernel, 9 * (size_t)net->conv[i].in * (size_t)net->conv[i].out);
+    for (int i = 0; i < vj_net_attentions(net->form); i++) {
+        const size_t c = (size_t)net->pool[i].channels;
+        most.parts = larger(most.parts, (size_t)net->pool[i].blocks * c);
+        most.attended = larger(most.attended, c);
+    }
     return most;
 }
 
@@ -289,36 +298,41 @@ static void measure_kept(const struct vj_cuda_train_plan *p, size_t bytes[VJ_CUD
 {
     const struct vj_cuda_net_plan *net = &p->net;
     const size_t patch = net->rows * sizeof(float), n = net->positions;
-    const size_t c = (size_t)net->shape.channels[3];
-    for (int i = 0; i < 3; i++) {
-        const size_t side = (size_t)net->conv[i].side, out = (size_t)net->conv[i].out;
-        const size_t parts = (size_t)net->pool[i].blocks;
-        bytes[VJ_CUDA_TRAIN_MAP + i] = patch * side * side * out;
-        bytes[VJ_CUDA_TRAIN_POOLED + i] = patch * (side / 2) * (side / 2) * out;
+    const size_t c = vj_net_last_channels(&net->shape);
+    for (int i = 0; i < net->layers; i++) {
+        const size_t side = (size_t)net->conv[i].side;
+        bytes[vj_cuda_train_map_of(p, i)] = patch * side * side * (size_t)net->conv[i].out;
+    }
+    for (int i = 0; i < net->form->blocks - 1; i++) {
+        const struct vj_cuda_net_conv *conv = &net->conv[vj_net_block_end(net->form, i)];
+        const size_t half = (size_t)conv->side / 2;
+        bytes[VJ_CUDA_TRAIN_POOLED + i] = patch * half * half * (size_t)conv->out;
+    }
+    for (int i = 0; i < vj_net_attentions(net->form); i++) {
+        const size_t out = (size_t)net->pool[i].channels, parts = (size_t)net->pool[i].blocks;
         bytes[VJ_CUDA_TRAIN_SUMS + i] = bytes[VJ_CUDA_TRAIN_PEAKS + i] = patch * parts * out;
         bytes[VJ_CUDA_TRAIN_SCALE + i] = patch * out;
     }
-    bytes[VJ_CUDA_TRAIN_TOKENS] = patch * n * (size_t)net->conv[3].out;
     bytes[VJ_CUDA_TRAIN_THETA] = bytes[VJ_CUDA_TRAIN_PHI] = bytes[VJ_CUDA_TRAIN_VALUE] =
         bytes[VJ_CUDA_TRAIN_ATTENDED] = patch * n * c;
     bytes[VJ_CUDA_TRAIN_CHANCES] = patch * n * n;
-    bytes[VJ_CUDA_TRAIN_LAST] = net->shape.variant == VJ_VARIANT_FIGURE ? patch * (n / 4) * c : 0;
+    bytes[VJ_CUDA_TRAIN_LAST] = net->form->statistics ? patch * net->last * c : 0;
     bytes[VJ_CUDA_TRAIN_FEATURES] = bytes[VJ_CUDA_TRAIN_FEATURES_GRADIENT] = patch * net->features;
 }
 
 static void measure_weights(const struct vj_cuda_train_plan *p, size_t *bytes)
 {
     const struct vj_cuda_net_plan *net = &p->net;
-    const size_t f = sizeof(float), c = (size_t)net->shape.channels[3];
+    const size_t f = sizeof(float);
+    const size_t c = net->form->non_local ? vj_net_last_channels(&net->shape) : 0;
     const size_t pair = net->features * 2 * VJ_NET_HIDDEN * f;
     for (int i = 0; i < VJ_TRAIN_SETS; i++)
         bytes[VJ_CUDA_TRAIN_SET + i] = p->tensors.total * f;
     bytes[VJ_CUDA_TRAIN_GRADIENT] = p->tensors.total * f;
-    const int streams = net->shape.variant == VJ_VARIANT_FIGURE ? 1 : 2;
-    for (int s = 0; s < streams; s++) {
-        for (int i = 0; i < 4; i++)
-            bytes[VJ_CUDA_TRAIN_KERNEL + 4 * s + i] =
-                bytes[VJ_CUDA_TRAIN_KERNEL_GRADIENT + 4 * s + i] =
+    for (int s = 0; s < vj_cuda_train_plan_streams(p); s++) {
+        for (int i = 0; i < net->layers; i++)
+            bytes[VJ_CUDA_TRAIN_KERNEL + VJ_NET_LAYERS * s + i] =
+                bytes[VJ_CUDA_TRAIN_KERNEL_GRADIENT + VJ_NET_LAYERS * s + i] =
                     9 * (size_t)net->conv[i].in * (size_t)net->conv[i].out * f;
         bytes[VJ_CUDA_TRAIN_MERGED + s] = bytes[VJ_CUDA_TRAIN_MERGED_GRADIENT + s] = c * c * f;
         bytes[VJ_CUDA_TRAIN_MERGED_BIAS + s] = bytes[VJ_CUDA_TRAIN_MERGED_BIAS_GRADIENT + s] =
@@ -326,7 +340,8 @@ static void measure_weights(const struct vj_cuda_train_plan *p, size_t *bytes)
     }
     bytes[VJ_CUDA_TRAIN_REFERENCE] = bytes[VJ_CUDA_TRAIN_REFERENCE_GRADIENT] = pair;
     bytes[VJ_CUDA_TRAIN_DISTORTED] = bytes[VJ_CUDA_TRAIN_DISTORTED_GRADIENT] = pair;
-    bytes[VJ_CUDA_TRAIN_PRODUCT] = bytes[VJ_CUDA_TRAIN_PRODUCT_GRADIENT] = pair / 2;
+    if (net->form->jnd)
+        bytes[VJ_CUDA_TRAIN_PRODUCT] = bytes[VJ_CUDA_TRAIN_PRODUCT_GRADIENT] = pair / 2;
 }
 
 static void measure_batch(const struct vj_cuda_train_plan *p, size_t *bytes)
@@ -334,7 +349,7 @@ static void measure_batch(const struct vj_cuda_train_plan *p, size_t *bytes)
     const size_t side = (size_t)p->net.shape.patch_size;
     const size_t picture = p->net.rows * side * side;
     bytes[VJ_CUDA_TRAIN_R] = p->max_references * picture * 3;
-    bytes[VJ_CUDA_TRAIN_J] = p->max_references * picture;
+    bytes[VJ_CUDA_TRAIN_J] = p->net.form->jnd ? p->max_references * picture : 0;
     bytes[VJ_CUDA_TRAIN_D] = p->max_pairs * picture * 3;
     bytes[VJ_CUDA_TRAIN_REFERENCE_OF] = p->max_pairs * sizeof(uint32_t);
     bytes[VJ_CUDA_TRAIN_TARGET] = bytes[VJ_CUDA_TRAIN_IMPORTANCE] = p->max_pairs * sizeof(float);
@@ -345,23 +360,24 @@ static void measure_pass(const struct vj_cuda_train_plan *p, size_t *bytes)
     const struct vj_cuda_net_plan *net = &p->net;
     const struct largest most = find_largest(net);
     const size_t patch = net->rows * sizeof(float), n = net->positions;
-    const size_t side = (size_t)net->shape.patch_size, c = (size_t)net->shape.channels[3];
-    const size_t padded = (size_t)net->conv[3].out;
+    const size_t side = (size_t)net->shape.patch_size;
+    const bool non_local = net->form->non_local;
+    const size_t c = non_local ? vj_net_last_channels(&net->shape) : 0;
+    const size_t padded = (size_t)net->conv[net->layers - 1].out;
     bytes[VJ_CUDA_TRAIN_INPUT] = patch * side * side * (size_t)net->conv[0].in;
-    bytes[VJ_CUDA_TRAIN_POOLED_GRADIENT] = patch * most.pooled;
+    bytes[VJ_CUDA_TRAIN_INPUT_GRADIENT] = patch * most.input;
     bytes[VJ_CUDA_TRAIN_SCALE_PARTS] = bytes[VJ_CUDA_TRAIN_PEAK_PARTS] = patch * most.parts;
-    bytes[VJ_CUDA_TRAIN_PEAK] = patch * most.channels;
-    bytes[VJ_CUDA_TRAIN_ATTENTION] = patch * (5 * most.channels + 4 * (most.channels / 16));
-    bytes[VJ_CUDA_TRAIN_LAST_GRADIENT] =
-        net->shape.variant == VJ_VARIANT_FIGURE ? patch * (n / 4) * c : 0;
+    bytes[VJ_CUDA_TRAIN_PEAK] = patch * most.attended;
+    bytes[VJ_CUDA_TRAIN_ATTENTION] = patch * (5 * most.attended + 4 * (most.attended / 16));
+    bytes[VJ_CUDA_TRAIN_LAST_GRADIENT] = net->form->statistics ? patch * net->last * c : 0;
     bytes[VJ_CUDA_TRAIN_JOINED] = patch * n * padded;
     bytes[VJ_CUDA_TRAIN_THETA_GRADIENT] = bytes[VJ_CUDA_TRAIN_PHI_GRADIENT] =
         bytes[VJ_CUDA_TRAIN_VALUE_GRADIENT] = patch * n * c;
     bytes[VJ_CUDA_TRAIN_CHANCES_GRADIENT] = patch * n * n;
     bytes[VJ_CUDA_TRAIN_SQUARES] = patch * c * c;
     bytes[VJ_CUDA_TRAIN_FRESH] = most.kernel * sizeof(float);
-    bytes[VJ_CUDA_TRAIN_COLUMNS] = VJ_CUDA_TRAIN_COLUMN_PARTS * sizeof(float) *
-                                   larger(larger(most.channels, c), VJ_NET_HIDDEN);
+    bytes[VJ_CUDA_TRAIN_COLUMNS] =
+        VJ_CUDA_TRAIN_COLUMN_PARTS * sizeof(float) * larger(most.channels, VJ_NET_HIDDEN);
 }
 
 static void measure_heads(const struct vj_cuda_train_plan *p, size_t *bytes)
@@ -371,8 +387,10 @@ static void measure_heads(const struct vj_cuda_train_plan *p, size_t *bytes)
     bytes[VJ_CUDA_TRAIN_CONSTANT] = bytes[VJ_CUDA_TRAIN_HIDDEN_OF_R] =
         p->max_references * patch * both;
     bytes[VJ_CUDA_TRAIN_PAIR] = p->net.slices * patch * both;
-    bytes[VJ_CUDA_TRAIN_OF_TIMES] = p->net.slices * patch * VJ_NET_HIDDEN;
-    bytes[VJ_CUDA_TRAIN_TIMES] = bytes[VJ_CUDA_TRAIN_TIMES_GRADIENT] = patch * p->net.features;
+    if (p->net.form->jnd) {
+        bytes[VJ_CUDA_TRAIN_OF_TIMES] = p->net.slices * patch * VJ_NET_HIDDEN;
+        bytes[VJ_CUDA_TRAIN_TIMES] = bytes[VJ_CUDA_TRAIN_TIMES_GRADIENT] = patch * p->net.features;
+    }
     bytes[VJ_CUDA_TRAIN_HIDDEN] = p->max_pairs * patch * both;
     bytes[VJ_CUDA_TRAIN_OUT] = bytes[VJ_CUDA_TRAIN_OUT_GRADIENT] = 2 * p->max_pairs * patch;
     bytes[VJ_CUDA_TRAIN_LOGIT] = p->max_pairs * sizeof(float);
@@ -392,14 +410,15 @@ static void plan_places(struct vj_cuda_train_plan *p)
         p->kept[i] = p->picture;
         p->picture += round_up(p->kept_bytes[i], VJ_CUDA_NET_ALIGNMENT);
     }
-    if (p->net.shape.variant == VJ_VARIANT_RELEASED)
+    if (!p->net.form->statistics)
         p->kept[VJ_CUDA_TRAIN_LAST] = p->kept[VJ_CUDA_TRAIN_FEATURES];
     for (int i = 0; i < VJ_CUDA_TRAIN_BUFFERS; i++) {
         p->offset[i] = p->total;
         p->total += round_up(p->bytes[i], VJ_CUDA_NET_ALIGNMENT);
     }
     p->first = p->total;
-    p->total += (2 * p->max_references + p->max_pairs) * p->picture;
+    p->total +=
+        (vj_cuda_train_reference_pictures(p, p->max_references) + p->max_pairs) * p->picture;
 }
 
 /* ---- the plan ---- */
@@ -444,8 +463,10 @@ int vj_cuda_train_plan_make(struct vj_cuda_train_plan *plan, const struct vj_tra
         return r;
     plan->max_references = trainer->max_references;
     plan->max_pairs = trainer->max_pairs;
-    plan_block(plan);
-    plan_projection(plan);
+    if (plan->net.form->non_local) {
+        plan_block(plan);
+        plan_projection(plan);
+    }
     plan_heads(plan);
     plan_places(plan);
     return 0;
@@ -473,11 +494,13 @@ void vj_cuda_train_columns_make(struct vj_cuda_train_column_shape *shape, size_t
 double vj_cuda_train_macs(const struct vj_cuda_train_plan *plan, size_t references, size_t pairs)
 {
     const struct vj_cuda_net_plan *net = &plan->net;
-    const double heads = 3.0 * (double)net->features * VJ_NET_HIDDEN + 2.0 * VJ_NET_HIDDEN;
+    const double heads = vj_cuda_net_head_macs(net);
     const double extractor = vj_cuda_net_macs(net) - heads;
     /* A product's two gradients are products of its size; nobody asks for the pictures' own. */
     const double picture = 3 * extractor - vj_cuda_net_conv_macs(&net->conv[0]);
     const double rows = (double)net->rows;
-    const double of_reference = 2 * picture + 3 * 2.0 * (double)net->features * VJ_NET_HIDDEN;
+    const double pictures = (double)vj_cuda_train_reference_pictures(plan, 1);
+    const double of_reference =
+        pictures * picture + 3 * 2.0 * (double)net->features * VJ_NET_HIDDEN;
     return rows * ((double)references * of_reference + (double)pairs * (picture + 3 * heads));
 }

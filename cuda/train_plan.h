@@ -4,9 +4,9 @@
  * and the shapes of the products of the way back. Everything is tested without a GPU.
  *
  * Patches pass through the layers picture by picture, P of them, forward and back: `rows` of the
- * network's plan is P. A step has up to max_references pictures R, as many maps J and max_pairs
- * pictures D; what the layers of each have put out is kept until its way back. N, C and F are those
- * of cuda/net_plan.h.
+ * network's plan is P. A step has up to max_references pictures R, as many maps J where a map is
+ * seen, and max_pairs pictures D; what the layers of each have put out is kept until its way back.
+ * S, L, N, C and F are those of cuda/net_plan.h; what a variant does not have takes no memory.
  */
 #ifndef VJ_CUDA_TRAIN_PLAN_H
 #define VJ_CUDA_TRAIN_PLAN_H
@@ -35,8 +35,8 @@ enum {
  * multiple of that. What lies between them is zero and stays so.
  */
 struct vj_cuda_train_stream {
-    size_t kernel[4], bias[4];
-    size_t attention[3][4]; /* mlp_0 kernel and bias, mlp_1 kernel and bias */
+    size_t kernel[VJ_NET_LAYERS], bias[VJ_NET_LAYERS];
+    size_t attention[VJ_NET_BLOCKS - 1][4]; /* mlp_0 kernel and bias, mlp_1 kernel and bias */
     size_t theta, theta_bias, phi, phi_bias, g, g_bias, w, w_bias;
 };
 
@@ -46,7 +46,7 @@ struct vj_cuda_train_head {
 
 struct vj_cuda_train_tensors {
     size_t count, total;                   /* tensors; numbers of a set, gaps included */
-    struct vj_cuda_train_stream stream[2]; /* pictures, maps; the same twice for `figure` */
+    struct vj_cuda_train_stream stream[2]; /* pictures, maps; the same twice but for `released` */
     struct vj_cuda_train_head head[2];     /* quality, weight */
 };
 
@@ -55,19 +55,20 @@ size_t vj_cuda_train_step_over(size_t count);
 
 /* What is kept of one picture, all float. */
 enum vj_cuda_train_kept {
-    VJ_CUDA_TRAIN_MAP = 0,                          /* 3: [P][side][side][channels], after relu;
-                                                       on the way back the gradient before it */
-    VJ_CUDA_TRAIN_POOLED = VJ_CUDA_TRAIN_MAP + 3,   /* 3: pooled and scaled */
-    VJ_CUDA_TRAIN_SUMS = VJ_CUDA_TRAIN_POOLED + 3,  /* 3: [P][pool.blocks][channels] */
-    VJ_CUDA_TRAIN_PEAKS = VJ_CUDA_TRAIN_SUMS + 3,   /* 3: the same */
-    VJ_CUDA_TRAIN_SCALE = VJ_CUDA_TRAIN_PEAKS + 3,  /* 3: [P][channels] */
-    VJ_CUDA_TRAIN_TOKENS = VJ_CUDA_TRAIN_SCALE + 3, /* [P][N][conv[3].out] */
-    VJ_CUDA_TRAIN_THETA,                            /* [P][N][C] */
+    VJ_CUDA_TRAIN_MAP = 0, /* layer by layer, TOKENS aside: [P][side][side][channels], after relu;
+                              on the way back the gradient before it */
+    VJ_CUDA_TRAIN_POOLED = VJ_CUDA_TRAIN_MAP + VJ_NET_LAYERS, /* block by block but for the last:
+                                                                 pooled and scaled */
+    VJ_CUDA_TRAIN_SUMS = VJ_CUDA_TRAIN_POOLED + VJ_NET_BLOCKS - 1,  /* [P][pool.blocks][channels] */
+    VJ_CUDA_TRAIN_PEAKS = VJ_CUDA_TRAIN_SUMS + VJ_NET_BLOCKS - 1,   /* the same */
+    VJ_CUDA_TRAIN_SCALE = VJ_CUDA_TRAIN_PEAKS + VJ_NET_BLOCKS - 1,  /* [P][channels] */
+    VJ_CUDA_TRAIN_TOKENS = VJ_CUDA_TRAIN_SCALE + VJ_NET_BLOCKS - 1, /* [P][N][conv[3].out] */
+    VJ_CUDA_TRAIN_THETA,                                            /* [P][N][C] */
     VJ_CUDA_TRAIN_PHI,
     VJ_CUDA_TRAIN_VALUE,
     VJ_CUDA_TRAIN_CHANCES,           /* [P][N][N] */
     VJ_CUDA_TRAIN_ATTENDED,          /* [P][N][C] */
-    VJ_CUDA_TRAIN_LAST,              /* [P][N / 4][C]; the same memory as FEATURES for `released` */
+    VJ_CUDA_TRAIN_LAST,              /* [P][L][L][C]; the memory of FEATURES but for statistics */
     VJ_CUDA_TRAIN_FEATURES,          /* [P][F] */
     VJ_CUDA_TRAIN_FEATURES_GRADIENT, /* [P][F]: gradient at the features */
     VJ_CUDA_TRAIN_KEPT,
@@ -79,17 +80,17 @@ enum vj_cuda_train_buffer {
 
     /* Weights as the layers read them, made from the set of weights in every step. */
     VJ_CUDA_TRAIN_KERNEL =
-        VJ_CUDA_TRAIN_SET + VJ_TRAIN_SETS,                /* 8: [out][3][3][in], layer by layer */
-    VJ_CUDA_TRAIN_MERGED = VJ_CUDA_TRAIN_KERNEL + 8,      /* 2: [C][C], g times w */
-    VJ_CUDA_TRAIN_MERGED_BIAS = VJ_CUDA_TRAIN_MERGED + 2, /* 2: [C] */
-    VJ_CUDA_TRAIN_REFERENCE = VJ_CUDA_TRAIN_MERGED_BIAS + 2, /* [F][2 * 512] */
-    VJ_CUDA_TRAIN_DISTORTED,                                 /* [F][2 * 512] */
-    VJ_CUDA_TRAIN_PRODUCT,                                   /* [F][512] */
+        VJ_CUDA_TRAIN_SET + VJ_TRAIN_SETS, /* 2 x VJ_NET_LAYERS: [out][3][3][in], layer by layer */
+    VJ_CUDA_TRAIN_MERGED = VJ_CUDA_TRAIN_KERNEL + 2 * VJ_NET_LAYERS, /* 2: [C][C], g times w */
+    VJ_CUDA_TRAIN_MERGED_BIAS = VJ_CUDA_TRAIN_MERGED + 2,            /* 2: [C] */
+    VJ_CUDA_TRAIN_REFERENCE = VJ_CUDA_TRAIN_MERGED_BIAS + 2,         /* [F][2 * 512] */
+    VJ_CUDA_TRAIN_DISTORTED,                                         /* [F][2 * 512] */
+    VJ_CUDA_TRAIN_PRODUCT,                                           /* [F][512] */
 
     /* Gradients, summed up over the pictures of a step: in a row, so that one call clears them. */
     VJ_CUDA_TRAIN_GRADIENT, /* a set */
     VJ_CUDA_TRAIN_KERNEL_GRADIENT,
-    VJ_CUDA_TRAIN_MERGED_GRADIENT = VJ_CUDA_TRAIN_KERNEL_GRADIENT + 8,
+    VJ_CUDA_TRAIN_MERGED_GRADIENT = VJ_CUDA_TRAIN_KERNEL_GRADIENT + 2 * VJ_NET_LAYERS,
     VJ_CUDA_TRAIN_MERGED_BIAS_GRADIENT = VJ_CUDA_TRAIN_MERGED_GRADIENT + 2,
     VJ_CUDA_TRAIN_REFERENCE_GRADIENT = VJ_CUDA_TRAIN_MERGED_BIAS_GRADIENT + 2,
     VJ_CUDA_TRAIN_DISTORTED_GRADIENT,
@@ -104,13 +105,13 @@ enum vj_cuda_train_buffer {
     VJ_CUDA_TRAIN_IMPORTANCE,   /* [max_pairs] */
 
     /* Of a pass of one picture, forward and back. */
-    VJ_CUDA_TRAIN_INPUT,           /* [P][S][S][conv[0].in] */
-    VJ_CUDA_TRAIN_POOLED_GRADIENT, /* gradient at a block's output, [P][half][half][channels] */
-    VJ_CUDA_TRAIN_SCALE_PARTS,     /* [P][pool.blocks][channels]: gradient of the scale, in parts */
-    VJ_CUDA_TRAIN_PEAK_PARTS,      /* u32, the same: where a part's maximum is */
-    VJ_CUDA_TRAIN_PEAK,            /* u32 [P][channels]: where the patch's maximum is */
+    VJ_CUDA_TRAIN_INPUT,          /* [P][S][S][conv[0].in] */
+    VJ_CUDA_TRAIN_INPUT_GRADIENT, /* gradient at a convolution's input but for the first one's */
+    VJ_CUDA_TRAIN_SCALE_PARTS,    /* [P][pool.blocks][channels]: gradient of the scale, in parts */
+    VJ_CUDA_TRAIN_PEAK_PARTS,     /* u32, the same: where a part's maximum is */
+    VJ_CUDA_TRAIN_PEAK,           /* u32 [P][channels]: where the patch's maximum is */
     VJ_CUDA_TRAIN_ATTENTION, /* [P][5 * channels + 4 * channels / 16]: of attention, see its job */
-    VJ_CUDA_TRAIN_LAST_GRADIENT,  /* [P][N / 4][C]; nothing for `released` */
+    VJ_CUDA_TRAIN_LAST_GRADIENT,  /* [P][L][L][C]; only where there are statistics */
     VJ_CUDA_TRAIN_JOINED,         /* [P][N][conv[3].out]: gradient at conv4's output */
     VJ_CUDA_TRAIN_THETA_GRADIENT, /* [P][N][C] */
     VJ_CUDA_TRAIN_PHI_GRADIENT,
@@ -185,10 +186,30 @@ int vj_cuda_train_plan_make(struct vj_cuda_train_plan *plan, const struct vj_tra
 void vj_cuda_train_columns_make(struct vj_cuda_train_column_shape *shape, size_t rows,
                                 size_t columns, size_t ld);
 
-/* Stream whose weights a stream uses: `figure` has one set for both. */
+/* Stream whose weights a stream uses: there may be one set for both. */
 static inline int vj_cuda_train_stream_of(const struct vj_cuda_train_plan *plan, int stream)
 {
-    return plan->net.shape.variant == VJ_VARIANT_FIGURE ? 0 : stream;
+    return plan->net.form->jnd_stream ? stream : 0;
+}
+
+/* Streams with weights of their own. */
+static inline int vj_cuda_train_plan_streams(const struct vj_cuda_train_plan *plan)
+{
+    return plan->net.form->jnd_stream ? 2 : 1;
+}
+
+/* Pictures of `references` references: R, and J where a map is seen. */
+static inline size_t vj_cuda_train_reference_pictures(const struct vj_cuda_train_plan *plan,
+                                                      size_t references)
+{
+    return plan->net.form->jnd ? 2 * references : references;
+}
+
+/* What is kept of a layer's output. */
+static inline int vj_cuda_train_map_of(const struct vj_cuda_train_plan *plan, int layer)
+{
+    const bool tokens = plan->net.form->non_local && layer == plan->net.layers - 1;
+    return tokens ? (int)VJ_CUDA_TRAIN_TOKENS : VJ_CUDA_TRAIN_MAP + layer;
 }
 
 /* Multiply-accumulates of a step, forward and back, padding not counted. */

@@ -28,7 +28,6 @@ struct vj_net_form {
     bool jnd;                  /* sees a pixel-JND map */
     bool jnd_stream;           /* the map passes weights of its own, "extract_jnd_feature" */
     bool statistics; /* features are mean and standard deviation per channel; else flattened */
-    bool cuda;       /* the CUDA device runs it, too */
     int copies;      /* of each feature among the inputs of the heads */
     double gain;     /* initial 3x3 kernels have the variance gain / fan in, before the cut */
     int patch_size;  /* default; a multiple of 2^blocks */

@@ -192,7 +192,7 @@ def ours(path, variant, precision):
         for line in log:
             if line.startswith("precision "):
                 block = line.split()[1]
-            elif m := re.match(r"(released|figure), weights", line):
+            elif m := re.match(r"(released|figure|pw-jnd), weights", line):
                 at = (m[1], block)
             elif (m := re.search(r"candidates .*: (\d+) patches/s", line)) and \
                     at == (variant, precision):

@@ -8,7 +8,9 @@
  * 8). All threads run at once, each on buffers of its own; the figure is processor time of the
  * slowest thread, the best of ROUNDS (default 15) rounds in which all operations take turns. Second
  * table: whole calls of vj_net_scores() and vj_net_reference_load() for 8 candidates of 32 patches,
- * wall clock, best of the rounds.
+ * all variants, wall clock, best of the rounds; "cpu ms" is processor time of all threads for a
+ * patch, their waiting for each other included. The first table is of `figure`, in whose layers all
+ * kinds of operations appear; patches have the variant's own size.
  *
  * Multiply-accumulates are those of the folded network, direct convolution (spec network.md).
  */
@@ -258,6 +260,23 @@ static void bench_extractor(struct bench *b)
     }
 }
 
+/* Of a candidate's patch, attention and second layers aside. */
+static double patch_macs(const struct vj_net *net)
+{
+    const struct vj_net_form *form = net->form;
+    const double c = (double)vj_net_last_channels(&net->shape);
+    const double side = (double)vj_net_side(&net->shape, form->blocks - 1), n = side * side;
+    const double parts = form->jnd ? 3 : 2; /* f_d of both heads, f_d * f_j of one */
+    double macs = parts * (double)net->features * VJ_NET_HIDDEN;
+    if (form->non_local)
+        macs += 3 * n * c * c + 2 * n * n * c;
+    for (int i = 0; i < vj_net_layers(&net->shape); i++) {
+        const struct vj_net_layer layer = vj_net_layer(&net->shape, i);
+        macs += 9.0 * (double)(layer.side * layer.side * layer.in * layer.out);
+    }
+    return macs;
+}
+
 /* Wall clock of one call of each kind, best of the rounds. */
 static void bench_calls(struct bench *b)
 {
@@ -276,15 +295,17 @@ static void bench_calls(struct bench *b)
     }
     for (size_t i = 0; i < rows; i++)
         memcpy(d + i * px * 3, r + i % PATCHES * px * 3, px * 3);
-    double load = INFINITY, scores = INFINITY, heads = INFINITY;
+    double load = INFINITY, scores = INFINITY, heads = INFINITY, processor = INFINITY;
     for (int round = 0; round < (b->rounds + 2) / 3; round++) {
         double t0 = clock_seconds(CLOCK_MONOTONIC);
         if (vj_net_reference_load(ref, b->work, r, j, PATCHES, &err))
             die(&err);
         double t1 = clock_seconds(CLOCK_MONOTONIC);
+        const double used = clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
         if (vj_net_scores(b->work, ref, d, CANDIDATES, score, NULL, NULL, &err))
             die(&err);
         double t2 = clock_seconds(CLOCK_MONOTONIC);
+        processor = fmin(processor, clock_seconds(CLOCK_PROCESS_CPUTIME_ID) - used);
         if (vj_heads_run(b->work->heads, VJ_HEADS_DISTORTED, rows, b->threads, &err))
             die(&err);
         double t3 = clock_seconds(CLOCK_MONOTONIC);
@@ -292,15 +313,12 @@ static void bench_calls(struct bench *b)
         scores = fmin(scores, t2 - t1);
         heads = fmin(heads, t3 - t2);
     }
-    const double side = (double)b->net->shape.patch_size / 8, n = side * side;
-    const double c = b->net->shape.channels[3];
-    double macs = 3 * n * c * c + 2 * n * n * c + 3.0 * (double)b->net->features * VJ_NET_HIDDEN;
-    for (int i = 0, in = 3; i < 4; in = b->net->shape.channels[i++])
-        macs += 9.0 * in * b->net->shape.channels[i] * (double)(px >> (2 * i));
-    printf("%-9s %8.1f %9.2f %10.1f %9.1f %11.2f %8.1f %% %10.2f\n",
-           vj_variant_name(b->net->shape.variant), macs * 1e-6, scores / (double)rows * 1e3,
-           (double)rows / scores, macs * (double)rows / scores * 1e-9, (double)CANDIDATES / scores,
-           100 * heads / scores, load / PATCHES * 1e3);
+    const double macs = patch_macs(b->net), patches = (double)rows / scores;
+    printf("%-9s %6d %8.1f %9.2f %9.2f %10.1f %9.2f %9.1f %11.2f %8.1f %% %10.2f\n",
+           vj_variant_name(b->net->shape.variant), b->net->shape.patch_size, macs * 1e-6,
+           1e3 / patches, processor / (double)rows * 1e3, patches, (double)px * patches * 1e-6,
+           macs * patches * 1e-9, (double)CANDIDATES / scores, 100 * heads / scores,
+           load / PATCHES * 1e3);
     vj_net_reference_free(ref);
     free(r);
     free(j);
@@ -343,13 +361,16 @@ int main(int argc, char **argv)
     vj_net_libraries(library, sizeof(library));
     printf("%s, %d thread%s, %d rounds\n\n", library, b.threads, b.threads == 1 ? "" : "s",
            b.rounds);
-    for (int variant = 1; variant >= 0; variant--) {
-        open_bench(&b, (enum vj_variant)variant);
-        if (variant == VJ_VARIANT_FIGURE) {
+    static const enum vj_variant order[VJ_VARIANTS] = {VJ_VARIANT_FIGURE, VJ_VARIANT_RELEASED,
+                                                       VJ_VARIANT_PW_JND};
+    for (int i = 0; i < VJ_VARIANTS; i++) {
+        open_bench(&b, order[i]);
+        if (i == 0) {
             omp_set_num_threads(1); /* oneDNN's own, too, one thread each */
             bench_extractor(&b);
-            printf("\n%-9s %8s %9s %10s %9s %11s %10s %10s\n", "variant", "MMAC", "ms/patch",
-                   "patches/s", "GMAC/s", "images/s", "heads", "ref ms");
+            printf("\n%-9s %6s %8s %9s %9s %10s %9s %9s %11s %10s %10s\n", "variant", "pixels",
+                   "MMAC", "ms/patch", "cpu ms", "patches/s", "Mpixel/s", "GMAC/s", "images/s",
+                   "heads", "ref ms");
         }
         bench_calls(&b);
         close_bench(&b);

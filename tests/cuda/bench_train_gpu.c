@@ -180,7 +180,7 @@ int main(int argc, char **argv)
                         "PAIRS\n");
         return 2;
     }
-    for (int variant = VJ_VARIANT_RELEASED; variant <= VJ_VARIANT_FIGURE; variant++) {
+    for (int variant = 0; variant < VJ_VARIANTS; variant++) {
         struct vj_weights w = {0};
         const struct vj_net_shape shape = vj_net_shape_default((enum vj_variant)variant);
         must(vj_weights_init(&w, &shape, 1, &err));

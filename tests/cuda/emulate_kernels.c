@@ -55,6 +55,31 @@ cudaError_t vj_cuda_net_pool(const struct vj_cuda_net_plan *plan, int layer, cud
     return cudaSuccess;
 }
 
+cudaError_t vj_cuda_net_halve(const struct vj_cuda_net_plan *plan, int block, cudaStream_t stream,
+                              const void *map, void *pooled, int *flags)
+{
+    const struct vj_cuda_net_conv *c = &plan->conv[vj_net_block_end(plan->form, block)];
+    const size_t side = (size_t)c->side, channels = (size_t)c->out;
+    const struct vj_cuda_net_halve_job j = {
+        map,          pooled,   flags,
+        side,         channels, plan->rows * (side / 2) * (side / 2) * channels / 4,
+        is_half(plan)};
+    (void)stream;
+    EACH(j.count, vj_cuda_net_halve_step, &j);
+}
+
+cudaError_t vj_cuda_net_check(const struct vj_cuda_net_plan *plan, int layer, cudaStream_t stream,
+                              const void *map, int *flags)
+{
+    const struct vj_cuda_net_conv *c = &plan->conv[layer];
+    const size_t patch = (size_t)c->side * (size_t)c->side * (size_t)c->out;
+    const struct vj_cuda_net_check_job j = {map, flags, patch, plan->rows * patch / 4};
+    (void)stream;
+    if (!is_half(plan))
+        return cudaSuccess;
+    EACH(j.count, vj_cuda_net_check_step, &j);
+}
+
 cudaError_t vj_cuda_net_attend(const struct vj_cuda_net_plan *plan, int layer, cudaStream_t stream,
                                const struct vj_cuda_net_attention *attention, const float *sums,
                                const float *peaks, float *scale)

@@ -14,7 +14,7 @@
 enum { EMU_PICTURE = 0, EMU_MAPS, EMU_STREAMS, EMU_THETA = 0, EMU_PHI, EMU_VALUE };
 
 struct emu_extractor {
-    void *kernel[4], *bias[4];
+    void *kernel[VJ_NET_LAYERS], *bias[VJ_NET_LAYERS];
     struct vj_cuda_net_attention attention[3];
     void *projection[3], *projection_bias[3];
 };
@@ -31,6 +31,12 @@ struct emu_net {
     size_t max_patches;
     struct vj_cuda_net_place place[VJ_CUDA_NET_BUFFERS];
 };
+
+/* Two convolutions in each of five blocks, no attention, no map. */
+static inline bool emu_pw(const struct emu_net *e)
+{
+    return e->plan.shape.variant == VJ_VARIANT_PW_JND;
+}
 
 static inline void *emu_own(struct emu_net *e, size_t bytes)
 {
@@ -69,17 +75,24 @@ static inline void emu_extractor_load(struct emu_net *e, struct emu_extractor *x
 {
     static const char *const names[2] = {"theta", "phi"};
     const size_t c = (size_t)e->plan.shape.channels[3];
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < e->plan.layers; i++) {
         const struct vj_cuda_net_conv *conv = &e->plan.conv[i];
         const size_t count = 9 * (size_t)conv->in * (size_t)conv->out;
         float *krsc = calloc(count + (size_t)conv->out, sizeof(float));
-        vj_cuda_net_conv_kernel(conv, emu_tensor(w, "%s/conv%d/weights", stream, i + 1), krsc);
-        memcpy(krsc + count, emu_tensor(w, "%s/conv%d/biases", stream, i + 1),
+        char scope[64];
+        if (emu_pw(e))
+            snprintf(scope, sizeof(scope), "%s/conv%d_%d", stream, i / 2 + 1, i % 2 + 1);
+        else
+            snprintf(scope, sizeof(scope), "%s/conv%d", stream, i + 1);
+        vj_cuda_net_conv_kernel(conv, emu_tensor(w, "%s/weights", scope), krsc);
+        memcpy(krsc + count, emu_tensor(w, "%s/biases", scope),
                (size_t)conv->real_out * sizeof(float));
         x->kernel[i] = emu_elements(e, krsc, count);
         x->bias[i] = emu_elements(e, krsc + count, (size_t)conv->out);
         free(krsc);
     }
+    if (emu_pw(e))
+        return;
     for (int i = 0; i < 3; i++)
         x->attention[i] = (struct vj_cuda_net_attention){
             emu_tensor(w, "%s/conv%d/ch_at/mlp_0/kernel", stream, i + 1),
@@ -133,10 +146,12 @@ static inline void emu_make(struct emu_net *e, const struct vj_weights *w, size_
         e->extractor[EMU_MAPS] = e->extractor[EMU_PICTURE];
     e->reference = emu_pair(e, w, VJ_FOLD_QUALITY_REFERENCE, VJ_FOLD_WEIGHT_REFERENCE);
     e->distorted = emu_pair(e, w, VJ_FOLD_QUALITY_DISTORTED, VJ_FOLD_WEIGHT_DISTORTED);
-    float *part = calloc(e->plan.features * hidden, sizeof(float));
-    assert_int_equal(vj_net_fold_head(w, VJ_FOLD_WEIGHT_PRODUCT, part, NULL), 0);
-    e->product = emu_elements(e, part, e->plan.features * hidden);
-    free(part);
+    if (!emu_pw(e)) {
+        float *part = calloc(e->plan.features * hidden, sizeof(float));
+        assert_int_equal(vj_net_fold_head(w, VJ_FOLD_WEIGHT_PRODUCT, part, NULL), 0);
+        e->product = emu_elements(e, part, e->plan.features * hidden);
+        free(part);
+    }
     e->hidden_bias = emu_own(e, 2 * hidden * sizeof(float));
     for (int i = 0; i < 2; i++) {
         memcpy(e->hidden_bias + (size_t)i * hidden, emu_tensor(w, "%s/block1/biases", scopes[i]),
@@ -299,6 +314,27 @@ static inline void emu_softmax(const struct emu_net *e)
 
 /* ---- passes ---- */
 
+/* Block b of pw-jnd: from input or pooled to pooled, or to the features. */
+static inline void emu_pair_of_convs(const struct emu_net *e, const struct emu_extractor *x, int b)
+{
+    const struct vj_cuda_net_conv *c = &e->plan.conv[2 * b + 1];
+    const size_t side = (size_t)c->side, channels = (size_t)c->out, rows = e->plan.rows;
+    void *between = emu_at(e, VJ_CUDA_NET_BETWEEN), *map = emu_at(e, VJ_CUDA_NET_MAP);
+    int *flags = emu_at(e, VJ_CUDA_NET_FLAGS);
+    const size_t patch = side * side * channels;
+    const struct vj_cuda_net_check_job check = {between, flags, patch, rows * patch / 4};
+    const struct vj_cuda_net_halve_job halve = {
+        map,      emu_at(e, b < 4 ? VJ_CUDA_NET_POOLED : VJ_CUDA_NET_FEATURES),
+        flags,    side,
+        channels, rows * patch / 16,
+        e->half};
+    emu_conv(e, x, 2 * b, emu_at(e, b ? VJ_CUDA_NET_POOLED : VJ_CUDA_NET_INPUT), between);
+    if (e->half)
+        EMU_EACH(check.count, vj_cuda_net_check_step, &check);
+    emu_conv(e, x, 2 * b + 1, between, map);
+    EMU_EACH(halve.count, vj_cuda_net_halve_step, &halve);
+}
+
 static inline void emu_extract(const struct emu_net *e, int stream, const uint8_t *patches,
                                int channels, size_t count)
 {
@@ -312,6 +348,10 @@ static inline void emu_extract(const struct emu_net *e, int stream, const uint8_
     const struct vj_cuda_net_input_job input = {
         patches, emu_at(e, VJ_CUDA_NET_INPUT), count * patch, p->rows * patch, channels, e->half};
     EMU_EACH(input.pixels, vj_cuda_net_input_step, &input);
+    for (int b = 0; b < 5 && emu_pw(e); b++)
+        emu_pair_of_convs(e, x, b);
+    if (emu_pw(e))
+        return;
     for (int i = 0; i < 3; i++) {
         emu_conv(e, x, i, emu_at(e, i ? VJ_CUDA_NET_POOLED : VJ_CUDA_NET_INPUT),
                  emu_at(e, VJ_CUDA_NET_MAP));
@@ -382,6 +422,8 @@ static inline void emu_reference(const struct emu_net *e, size_t reference, cons
                                                           p->slices,
                                                           count * 2 * VJ_NET_HIDDEN};
         EMU_EACH(constant.count, vj_cuda_net_constant_step, &constant);
+        if (emu_pw(e))
+            continue;
         emu_extract(e, EMU_MAPS, jnd + first * pixels, 1, count);
         const struct vj_cuda_net_keep_job keep = {emu_at(e, VJ_CUDA_NET_FEATURES),
                                                   emu_jnd(e, reference) +
@@ -398,7 +440,8 @@ static inline void emu_finish(const struct emu_net *e, size_t reference, size_t 
                               size_t patches, size_t count, float *quality, float *weight)
 {
     const struct vj_cuda_net_finish_job j = {.pair = emu_at(e, VJ_CUDA_NET_PAIR),
-                                             .product = emu_at(e, VJ_CUDA_NET_PRODUCT),
+                                             .product =
+                                                 emu_pw(e) ? NULL : emu_at(e, VJ_CUDA_NET_PRODUCT),
                                              .constant = emu_constant(e, reference),
                                              .second = {e->second_kernel, e->second_bias},
                                              .flags = emu_at(e, VJ_CUDA_NET_FLAGS),
@@ -438,11 +481,13 @@ static inline void emu_scores(const struct emu_net *e, size_t reference, const u
                                                     p->features,
                                                     p->rows * p->features,
                                                     e->half};
-        EMU_EACH(times.count, vj_cuda_net_times_step, &times);
+        if (!emu_pw(e))
+            EMU_EACH(times.count, vj_cuda_net_times_step, &times);
         emu_matmul(e, VJ_CUDA_NET_HEAD_PAIR, emu_at(e, VJ_CUDA_NET_FEATURES), e->distorted, NULL,
                    emu_at(e, VJ_CUDA_NET_PAIR));
-        emu_matmul(e, VJ_CUDA_NET_HEAD_PRODUCT, emu_at(e, VJ_CUDA_NET_TIMES), e->product, NULL,
-                   emu_at(e, VJ_CUDA_NET_PRODUCT));
+        if (!emu_pw(e))
+            emu_matmul(e, VJ_CUDA_NET_HEAD_PRODUCT, emu_at(e, VJ_CUDA_NET_TIMES), e->product, NULL,
+                       emu_at(e, VJ_CUDA_NET_PRODUCT));
         emu_finish(e, reference, first, patches, count, quality + first, weight + first);
     }
     const struct vj_cuda_net_mean_job mean = {quality, weight, score, n, patches};

@@ -14,6 +14,7 @@
 
 EACH(mlp, vj_cuda_train_mlp_job)
 EACH(scatter, vj_cuda_train_scatter_job)
+EACH(spread, vj_cuda_train_spread_job)
 EACH(deviation, vj_cuda_train_deviation_job)
 EACH(unjoin, vj_cuda_train_unjoin_job)
 EACH(mask, vj_cuda_train_mask_job)

@@ -632,6 +632,99 @@ a_pixel_jnd_model_without_kernels_is_an_error_and_auto_says_that_it_takes_the_cp
     setup_close(&s);
 }
 
+/* ---- networks that see no pixel-JND map ---- */
+
+enum { PW_SIDE = 32 };
+
+/* Scores of one network for one picture. */
+struct pw_scores {
+    float score[LEVELS], quality[LEVELS][PATCHES], weight[LEVELS][PATCHES];
+};
+
+static struct pw_scores pw_run(const char *name, const struct vj_device_plan *plan, size_t network)
+{
+    struct vj_device device = device_open(name, plan);
+    const struct vj_device_ops *ops = device.ops;
+    struct vj_image img = picture(200, 181, 3, 11);
+    struct vj_error err = {0};
+    struct pw_scores s;
+    int32_t origin[PATCHES][2];
+    const struct vj_candidate_request request = {.qf = levels_qf, .count = LEVELS, .patches = true};
+    const struct vj_candidate_values out = {.bytes = NULL};
+    memset(&s, 0xA5, sizeof(s));
+    for (int32_t p = 0; p < PATCHES; p++) {
+        origin[p][0] = 23 * p;
+        origin[p][1] = 136 - 31 * p;
+    }
+    must(ops->source(device.state, 0, &img, NULL, 100, &err), &err);
+    must(ops->jnd_maps(device.state, 0, &err), &err);
+    must(ops->positions(device.state, 0, (const int32_t(*)[2])origin, NULL, NULL, &err), &err);
+    must(ops->candidates(device.state, 0, &request, &out, &err), &err);
+    must(ops->scores(device.state, 0, network, 0, LEVELS, s.score, s.quality[0], s.weight[0], &err),
+         &err);
+    wait_for(&device, 0);
+    vj_image_free(&img);
+    vj_device_close(&device);
+    return s;
+}
+
+static void pw_expect_close(const struct pw_scores *gpu, const struct pw_scores *cpu, double limit)
+{
+    const double score = distance(gpu->score, cpu->score, LEVELS);
+    const double quality = distance(gpu->quality[0], cpu->quality[0], LEVELS * PATCHES);
+    const double weight = distance(gpu->weight[0], cpu->weight[0], LEVELS * PATCHES);
+    print_message("scores %.2g, patch qualities %.2g, patch weights %.2g (limit %.2g)\n", score,
+                  quality, weight, limit);
+    assert_true(score <= limit && quality <= limit && weight <= limit); /* NaN fails */
+}
+
+/* pw-jnd alone without any map, then beside a network that has one. */
+static void networks_without_a_map_score_as_on_the_cpu_alone_and_beside_others(void **state)
+{
+    (void)state;
+    struct vj_weights weights[2];
+    const struct vj_weights *const list[2] = {&weights[0], &weights[1]};
+    struct vj_error err = {0};
+    memset(weights, 0, sizeof(weights));
+    for (int i = 0; i < 2; i++) {
+        struct vj_net_shape shape = vj_net_shape_default(i ? VJ_VARIANT_FIGURE : VJ_VARIANT_PW_JND);
+        shape.patch_size = PW_SIDE;
+        must(vj_weights_init(&weights[i], &shape, 17, &err), &err);
+    }
+    struct vj_device_plan alone = {.max_width = 200,
+                                   .max_height = 200,
+                                   .slots = 1,
+                                   .threads = 4,
+                                   .levels = LEVELS,
+                                   .sampling = VJ_SUBSAMPLING_420,
+                                   .net_jnd = -1,
+                                   .weights = list,
+                                   .weights_count = 1,
+                                   .patches = PATCHES,
+                                   .draws = 1,
+                                   .patch_size = PW_SIDE};
+    struct vj_device_plan both = alone;
+    both.weights_count = 2;
+    both.jnd_count = 1;
+    both.jnd[0].model = vj_jnd_find("chou95", NULL);
+    both.net_jnd = 0;
+    both.net_scale = VJ_JND_MINMAX;
+    const struct pw_scores pw = pw_run("cpu", &alone, 0), figure = pw_run("cpu", &both, 1);
+    for (int precision = 0; precision < 3; precision++) {
+        alone.precision = both.precision = (enum vj_precision)precision;
+        if (precision != VJ_PRECISION_FP32 && strcmp(selector(), "cpu") == 0)
+            continue;
+        const struct pw_scores one = pw_run(selector(), &alone, 0);
+        const struct pw_scores first = pw_run(selector(), &both, 0);
+        const struct pw_scores second = pw_run(selector(), &both, 1);
+        pw_expect_close(&one, &pw, score_limit[precision]);
+        pw_expect_close(&second, &figure, score_limit[precision]);
+        assert_memory_equal(&one, &first, sizeof(one));
+    }
+    for (int i = 0; i < 2; i++)
+        vj_weights_free(&weights[i]);
+}
+
 /* 0 when the device opens; else the reason is printed and the suite skipped. */
 static int skipped(void)
 {
@@ -668,6 +761,7 @@ int main(void)
         cmocka_unit_test(requests_that_do_not_fit_are_refused),
         cmocka_unit_test(
             a_pixel_jnd_model_without_kernels_is_an_error_and_auto_says_that_it_takes_the_cpu),
+        cmocka_unit_test(networks_without_a_map_score_as_on_the_cpu_alone_and_beside_others),
     };
     if (skipped())
         return 77;

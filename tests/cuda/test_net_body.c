@@ -121,7 +121,7 @@ static void compare(const struct vj_net_shape *shape, enum vj_cuda_precision pre
     const double s = worst(have.score, want.score, N);
     print_message("%s %-8s %3d pixels, %d channels: quality %.1e weight %.1e score %.1e\n",
                   vj_cuda_precision_name(precision), vj_variant_name(shape->variant),
-                  shape->patch_size, shape->channels[3], q, a, s);
+                  shape->patch_size, (int)vj_net_last_channels(shape), q, a, s);
     assert_true(q <= limit);
     assert_true(a <= limit);
     assert_true(s <= limit);
@@ -137,6 +137,8 @@ static void compare_shapes(enum vj_cuda_precision precision)
         small_shape(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE, 48, 16, 16, 32, 8),
         small_shape(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_TRANSPOSE, 16, 48, 16, 16, 1),
         small_shape(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE, 32, 16, 32, 16, 64),
+        pw_shape(32, 16, 48, 32, 16, 80),
+        pw_shape(64, 16, 16, 16, 16, 48),
     };
     for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
         compare(&shapes[i], precision);
@@ -166,13 +168,10 @@ static void sliced_heads_agree_with_the_cpu(void **state)
     compare(&shape, VJ_CUDA_FP32);
 }
 
-static void bits_depend_on_neither_the_batch_nor_the_order_of_threads(void **state)
+static void compare_batches(const struct vj_net_shape *shape)
 {
-    (void)state;
-    const struct vj_net_shape shape =
-        small_shape(VJ_VARIANT_RELEASED, VJ_NON_LOCAL_RESHAPE, 32, 16, 32, 16, 24);
     struct vj_weights w = {0};
-    ok(formula_weights(&w, &shape, &err));
+    ok(formula_weights(&w, shape, &err));
     struct pictures p = pictures_make(32);
     for (int precision = VJ_CUDA_FP32; precision <= VJ_CUDA_FP16; precision += 2) {
         const struct values want = emulated(&w, &p, 1, (enum vj_cuda_precision)precision);
@@ -186,6 +185,16 @@ static void bits_depend_on_neither_the_batch_nor_the_order_of_threads(void **sta
     }
     pictures_free(&p);
     vj_weights_free(&w);
+}
+
+static void bits_depend_on_neither_the_batch_nor_the_order_of_threads(void **state)
+{
+    (void)state;
+    const struct vj_net_shape shapes[] = {
+        small_shape(VJ_VARIANT_RELEASED, VJ_NON_LOCAL_RESHAPE, 32, 16, 32, 16, 24),
+        pw_shape(32, 16, 32, 16, 16, 32)};
+    for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
+        compare_batches(&shapes[i]);
 }
 
 /* conv1 multiplies by 30,000: white patches leave half's range, those below mid-grey become zero.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The network on a GPU against the network on the CPU: every layer of every stream, scores, both
+ * The network on a GPU against the network on the CPU: every layer of every stream, scores, all
  * variants, all precisions; repeatability, batches, streams and graphs. Skipped without a device.
  *
  * VPJND_TEST_SMALL=1 in the environment leaves out the networks of full size, for the emulation of
@@ -106,12 +106,20 @@ static bool small_only(void)
     return getenv("VPJND_TEST_SMALL") != NULL;
 }
 
-/* The network that tests of anything but numbers use. */
-static struct vj_net_shape usual_shape(void)
+/* The networks that tests of anything but numbers use: with a pixel-JND map, and without. */
+enum { USUAL = 2 };
+
+static struct vj_net_shape usual_shape(int i)
 {
-    if (small_only())
-        return small_shape(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE, 32, 16, 32, 16, 24);
-    return vj_net_shape_default(VJ_VARIANT_FIGURE);
+    if (!small_only())
+        return vj_net_shape_default(i ? VJ_VARIANT_PW_JND : VJ_VARIANT_FIGURE);
+    return i ? pw_shape(32, 16, 32, 16, 16, 32)
+             : small_shape(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE, 32, 16, 32, 16, 24);
+}
+
+static bool sees_map(const struct rig *rig)
+{
+    return vj_net_form(rig->w.shape.variant)->jnd;
 }
 
 /* ---- layer by layer ---- */
@@ -174,8 +182,9 @@ static void compare_layers(const struct layers *cpu, const struct layers *gpu, d
 {
     double worst = 0;
     const char *where = "";
-    assert_int_equal(cpu->count, 19);
-    assert_int_equal(gpu->count, 19);
+    const int layers = sees_map(cpu->rig) ? 19 : 17;
+    assert_int_equal(cpu->count, layers);
+    assert_int_equal(gpu->count, layers);
     for (int i = 0; i < cpu->count; i++) {
         double error = 0, largest = 0;
         assert_string_equal(cpu->name[i], gpu->name[i]);
@@ -198,12 +207,12 @@ static void compare_layers(const struct layers *cpu, const struct layers *gpu, d
     assert_true(worst <= limit);
 }
 
-/* One patch in the middle of a batch of others, both streams. */
+/* One patch in the middle of a batch of others, all streams. */
 static void compare_streams(struct rig *rig, const char *what)
 {
     enum { COUNT = 3, ROW = 1 };
     const size_t size = (size_t)rig->w.shape.patch_size, features = vj_net_features(&rig->w.shape);
-    for (int s = 0; s < 2; s++) {
+    for (int s = 0; s < vj_net_streams(rig->cpu); s++) {
         const int channels = s == VJ_CUDA_NET_PICTURE ? 3 : 1;
         const size_t bytes = rig->pixels * (size_t)channels;
         uint8_t *patches = malloc(COUNT * bytes);
@@ -314,7 +323,8 @@ static struct values fetch(const struct rig *rig, const struct device_side *s, s
 static struct values gpu_values(struct rig *rig, const struct pictures *p, size_t patches, size_t n)
 {
     struct device_side s = device_side_make(rig, p, patches, n);
-    ok(vj_cuda_net_reference(rig->gpu_work, rig->stream, 1, s.r, s.j, patches, &err));
+    ok(vj_cuda_net_reference(rig->gpu_work, rig->stream, 1, s.r, sees_map(rig) ? s.j : NULL,
+                             patches, &err));
     ok(vj_cuda_net_scores(rig->gpu_work, rig->stream, 1, s.d, n, patches, s.score, s.quality,
                           s.weight, &err));
     const struct values v = fetch(rig, &s, patches, n);
@@ -354,8 +364,8 @@ static void compare_shape(const struct vj_net_shape *shape, enum vj_cuda_precisi
     struct rig rig;
     char what[64], text[4096];
     rig_make(&rig, shape, 5, precision, 8);
-    snprintf(what, sizeof(what), "%s %s %d px %d ch", vj_cuda_precision_name(precision),
-             vj_variant_name(shape->variant), shape->patch_size, shape->channels[3]);
+    snprintf(what, sizeof(what), "%s %s %d px %zu ch", vj_cuda_precision_name(precision),
+             vj_variant_name(shape->variant), shape->patch_size, vj_net_last_channels(shape));
     vj_cuda_net_describe(rig.gpu, text, sizeof(text));
     print_message("%s", text);
     compare_streams(&rig, what);
@@ -368,10 +378,13 @@ static void compare_all(enum vj_cuda_precision precision)
     const struct vj_net_shape shapes[] = {
         vj_net_shape_default(VJ_VARIANT_RELEASED),
         vj_net_shape_default(VJ_VARIANT_FIGURE),
+        vj_net_shape_default(VJ_VARIANT_PW_JND),
         small_shape(VJ_VARIANT_RELEASED, VJ_NON_LOCAL_TRANSPOSE, 32, 16, 32, 16, 24),
         small_shape(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE, 48, 32, 16, 48, 21),
+        pw_shape(32, 16, 48, 32, 16, 80),
+        pw_shape(64, 16, 16, 16, 16, 48),
     };
-    for (size_t i = small_only() ? 2 : 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
+    for (size_t i = small_only() ? 3 : 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
         compare_shape(&shapes[i], precision);
 }
 
@@ -399,9 +412,10 @@ static void every_layer_and_score_agrees_with_the_cpu_in_fp16(void **state)
 static void repeated_calls_and_places_in_a_batch_give_the_same_bits(void **state)
 {
     (void)state;
-    enum { P = 3, N = 4 };
-    const struct vj_net_shape shape = usual_shape();
-    for (int precision = VJ_CUDA_FP32; precision <= VJ_CUDA_FP16; precision++) {
+    enum { P = 3, N = 4, PRECISIONS = 3 };
+    for (int k = 0; k < USUAL * PRECISIONS; k++) {
+        const struct vj_net_shape shape = usual_shape(k / PRECISIONS);
+        const int precision = k % PRECISIONS;
         struct rig rig;
         rig_make(&rig, &shape, 5, (enum vj_cuda_precision)precision, P);
         struct pictures p = pictures_make(&rig, P, N);
@@ -425,26 +439,26 @@ static void other_patches_of_the_batch_do_not_matter(void **state)
 {
     (void)state;
     enum { P = 2, N = 3 };
-    const struct vj_net_shape shape = usual_shape();
-    struct rig rig;
-    rig_make(&rig, &shape, 8, VJ_CUDA_FP32, P);
-    struct pictures p = pictures_make(&rig, P, N);
-    const struct values all = gpu_values(&rig, &p, P, N), one = gpu_values(&rig, &p, P, 1);
-    assert_true(all.score[0] == one.score[0]);
-    assert_memory_equal(all.quality, one.quality, P * sizeof(float));
-    assert_memory_equal(all.weight, one.weight, P * sizeof(float));
-    pictures_free(&p);
-    rig_free(&rig);
+    for (int i = 0; i < USUAL; i++) {
+        const struct vj_net_shape shape = usual_shape(i);
+        struct rig rig;
+        rig_make(&rig, &shape, 8, VJ_CUDA_FP32, P);
+        struct pictures p = pictures_make(&rig, P, N);
+        const struct values all = gpu_values(&rig, &p, P, N), one = gpu_values(&rig, &p, P, 1);
+        assert_true(all.score[0] == one.score[0]);
+        assert_memory_equal(all.quality, one.quality, P * sizeof(float));
+        assert_memory_equal(all.weight, one.weight, P * sizeof(float));
+        pictures_free(&p);
+        rig_free(&rig);
+    }
 }
 
 /* Nothing in a call synchronises or allocates, or capturing would fail. */
-static void scores_can_be_captured_in_a_graph(void **state)
+static void capture(const struct vj_net_shape *shape)
 {
-    (void)state;
     enum { P = 3, N = 4 };
-    const struct vj_net_shape shape = usual_shape();
     struct rig rig;
-    rig_make(&rig, &shape, 5, VJ_CUDA_FP32, P);
+    rig_make(&rig, shape, 5, VJ_CUDA_FP32, P);
     struct pictures p = pictures_make(&rig, P, N);
     const struct values want = gpu_values(&rig, &p, P, N); /* loads every kernel, too */
     struct device_side s = device_side_make(&rig, &p, P, N);
@@ -478,12 +492,21 @@ static void scores_can_be_captured_in_a_graph(void **state)
     rig_free(&rig);
 }
 
+static void scores_can_be_captured_in_a_graph(void **state)
+{
+    (void)state;
+    for (int i = 0; i < USUAL; i++) {
+        const struct vj_net_shape shape = usual_shape(i);
+        capture(&shape);
+    }
+}
+
 /* Two works of one network on two streams at the same time. */
 static void works_run_side_by_side(void **state)
 {
     (void)state;
     enum { P = 3, N = 4, ROUNDS = 8 };
-    const struct vj_net_shape shape = usual_shape();
+    const struct vj_net_shape shape = usual_shape(0);
     struct rig rig;
     struct vj_cuda_net_work *other;
     cudaStream_t stream;
@@ -549,6 +572,39 @@ static void values_beyond_half_precision_are_not_a_number_but_finite_in_tf32(voi
     }
 }
 
+/* What leaves half's range between two convolutions and what the second one makes zero of it. */
+static void values_beyond_half_precision_inside_a_block_are_not_lost(void **state)
+{
+    (void)state;
+    enum { P = 2, N = 2 };
+    const struct vj_net_shape shape = pw_shape(32, 16, 16, 16, 16, 16);
+    struct vj_weights w = {0};
+    struct rig rig = {.precision = VJ_CUDA_FP16, .pixels = 32 * 32};
+    ok(formula_weights(&w, &shape, &err));
+    const struct vj_tensor *first = vj_weights_find(&w, "extract_feature/conv1_1/weights");
+    const struct vj_tensor *second = vj_weights_find(&w, "extract_feature/conv1_2/weights");
+    for (size_t i = 0; i < first->count; i++)
+        first->data[i] = 30000.0f;
+    for (size_t i = 0; i < second->count; i++)
+        second->data[i] = -1.0f;
+    rig.w.shape = shape;
+    ok(vj_cuda_net_create(&rig.gpu, &w, 3, rig.precision, &err));
+    ok(vj_cuda_net_work_create(&rig.gpu_work, rig.gpu, 2, P, &err));
+    struct pictures p = pictures_make(&rig, P, N);
+    memset(p.r, 127, P * rig.pixels * 3);
+    memset(p.d, 127, N * P * rig.pixels * 3);
+    memset(p.d + rig.pixels * 3, 255, rig.pixels * 3);
+    const struct values v = gpu_values(&rig, &p, P, N);
+    for (size_t i = 0; i < N * P; i++)
+        assert_int_equal(isfinite(v.quality[i]) != 0, i != 1);
+    assert_false(isfinite(v.score[0]));
+    assert_true(isfinite(v.score[1]));
+    pictures_free(&p);
+    vj_cuda_net_work_destroy(rig.gpu_work);
+    vj_cuda_net_destroy(rig.gpu);
+    vj_weights_free(&w);
+}
+
 static void weights_beyond_half_precision_are_refused_by_name(void **state)
 {
     (void)state;
@@ -580,6 +636,8 @@ static void what_does_not_fit_the_reference_is_refused(void **state)
                      -EINVAL);
     assert_int_equal(vj_cuda_net_reference(w, 0, 0, s.r, s.j, 4, &err), -EINVAL);
     assert_int_equal(vj_cuda_net_reference(w, 0, 2, s.r, s.j, 3, &err), -EINVAL);
+    assert_int_equal(vj_cuda_net_reference(w, 0, 0, s.r, NULL, 3, &err), -EINVAL);
+    vj_assert_contains(err.text, "variant figure sees a pixel-JND map, none is given");
     ok(vj_cuda_net_reference(w, 0, 0, s.r, s.j, 3, &err));
     assert_int_equal(vj_cuda_net_scores(w, 0, 0, s.d, 1, 2, s.score, s.quality, s.weight, &err),
                      -EINVAL);
@@ -608,6 +666,7 @@ int main(void)
         cmocka_unit_test(scores_can_be_captured_in_a_graph),
         cmocka_unit_test(works_run_side_by_side),
         cmocka_unit_test(values_beyond_half_precision_are_not_a_number_but_finite_in_tf32),
+        cmocka_unit_test(values_beyond_half_precision_inside_a_block_are_not_lost),
         cmocka_unit_test(weights_beyond_half_precision_are_refused_by_name),
         cmocka_unit_test(what_does_not_fit_the_reference_is_refused),
     };

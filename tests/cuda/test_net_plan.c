@@ -34,6 +34,15 @@ static struct vj_net_shape shape_of(enum vj_variant variant, enum vj_non_local n
     return s;
 }
 
+static struct vj_net_shape pw_shape_of(int size, int c1, int c2, int c3, int c4, int c5)
+{
+    struct vj_net_shape s = shape_of(VJ_VARIANT_PW_JND, VJ_NON_LOCAL_RESHAPE, size, c1, c2, c3, c4);
+    s.channels[4] = c5;
+    return s;
+}
+
+enum { MANY = 11 };
+
 /* The default shapes, odd channel counts, and both ends of every range. */
 static size_t many_shapes(struct vj_net_shape *list)
 {
@@ -45,12 +54,15 @@ static size_t many_shapes(struct vj_net_shape *list)
         shape_of(VJ_VARIANT_RELEASED, VJ_NON_LOCAL_TRANSPOSE, 48, 16, 112, 32, 24),
         shape_of(VJ_VARIANT_RELEASED, VJ_NON_LOCAL_RESHAPE, 240, 1024, 16, 1008, 300),
         shape_of(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE, 256, 1024, 1024, 1024, 1024),
+        vj_net_shape_default(VJ_VARIANT_PW_JND),
+        pw_shape_of(32, 16, 16, 16, 16, 16),
+        pw_shape_of(96, 48, 16, 112, 32, 80),
+        pw_shape_of(256, 1024, 16, 1008, 1024, 1024),
     };
+    assert_int_equal(sizeof(shapes) / sizeof(shapes[0]), MANY);
     memcpy(list, shapes, sizeof(shapes));
     return sizeof(shapes) / sizeof(shapes[0]);
 }
-
-enum { MANY = 8 };
 
 static double noise(uint32_t stream, size_t i)
 {
@@ -96,6 +108,36 @@ static void the_default_plan_has_the_numbers_of_the_specification(void **state)
     assert_int_equal(p.conv[0].in, 8);
 }
 
+/* 67.5 M multiply-accumulates, 66.9 M of them convolutions, in the documentation. */
+static void the_default_plan_of_pw_jnd_has_the_numbers_of_the_documentation(void **state)
+{
+    (void)state;
+    static const int outs[5] = {32, 64, 128, 256, 512};
+    struct vj_cuda_net_plan p;
+    const struct vj_net_shape shape = vj_net_shape_default(VJ_VARIANT_PW_JND);
+    ok(vj_cuda_net_plan_make(&p, &shape, 128, VJ_CUDA_FP32, &err));
+    assert_int_equal(p.layers, 10);
+    assert_int_equal(p.positions, 0);
+    assert_int_equal(p.last, 1);
+    assert_int_equal(p.features, 512);
+    assert_int_equal(p.slices, 1);
+    double convs = 0;
+    for (int i = 0; i < 10; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "conv%d_%d", i / 2 + 1, i % 2 + 1);
+        assert_string_equal(p.conv[i].name, name);
+        assert_int_equal(p.conv[i].side, 32 >> i / 2);
+        assert_int_equal(p.conv[i].out, outs[i / 2]);
+        assert_int_equal(p.conv[i].real_in, i ? outs[(i - 1) / 2] : 3);
+        convs += vj_cuda_net_conv_macs(&p.conv[i]);
+    }
+    assert_true(fabs(convs - 66.9e6) < 0.05e6);
+    assert_true(fabs(vj_cuda_net_macs(&p) - 67.5e6) < 0.05e6);
+    assert_true(vj_cuda_net_macs(&p) - convs == 1024 * 512 + 1024);
+    for (int i = 0; i < VJ_CUDA_NET_PRODUCTS; i++)
+        assert_int_equal(p.product[i].batch, i == VJ_CUDA_NET_HEAD_PAIR);
+}
+
 static void channels_in_memory_are_whole_16_byte_groups_and_cover_the_weights(void **state)
 {
     (void)state;
@@ -105,7 +147,7 @@ static void channels_in_memory_are_whole_16_byte_groups_and_cover_the_weights(vo
         for (int precision = VJ_CUDA_FP32; precision <= VJ_CUDA_FP16; precision++) {
             struct vj_cuda_net_plan p;
             ok(vj_cuda_net_plan_make(&p, &shapes[i], 1, (enum vj_cuda_precision)precision, &err));
-            for (int c = 0; c < 4; c++) {
+            for (int c = 0; c < p.layers; c++) {
                 const struct vj_cuda_net_conv *conv = &p.conv[c];
                 assert_int_equal((size_t)conv->in * p.element % 16, 0);
                 assert_int_equal((size_t)conv->out * p.element % 16, 0);
@@ -234,6 +276,8 @@ static void projection_and_attend_have_the_layouts_of_their_neighbours(void **st
     for (size_t i = 0; i < count; i++) {
         struct vj_cuda_net_plan p;
         ok(vj_cuda_net_plan_make(&p, &shapes[i], 3, VJ_CUDA_FP16, &err));
+        if (shapes[i].variant == VJ_VARIANT_PW_JND)
+            continue;
         const size_t n = p.positions, c = (size_t)shapes[i].channels[3];
         const struct vj_cuda_net_matmul *m = &p.product[VJ_CUDA_NET_PROJECTION];
         assert_int_equal(m->m, 3 * n);
@@ -406,9 +450,35 @@ static void the_pooling_kernel_visits_every_pixel_and_channel_once(void **state)
 static bool share_by_design(const struct vj_cuda_net_plan *p, int a, int b)
 {
     const bool softmax = a == VJ_CUDA_NET_SCORES && b == VJ_CUDA_NET_CHANCES;
-    const bool pool4 = a == VJ_CUDA_NET_LAST && b == VJ_CUDA_NET_FEATURES;
+    const bool flattened = a == VJ_CUDA_NET_LAST && b == VJ_CUDA_NET_FEATURES;
     return (softmax && p->precision != VJ_CUDA_FP16) ||
-           (pool4 && p->shape.variant == VJ_VARIANT_RELEASED);
+           (flattened && p->shape.variant != VJ_VARIANT_FIGURE);
+}
+
+/* Buffers of what the variant has. */
+static bool in_use(const struct vj_cuda_net_plan *p, int buffer)
+{
+    const bool pw = p->shape.variant == VJ_VARIANT_PW_JND;
+    switch (buffer) {
+    case VJ_CUDA_NET_BETWEEN:
+        return pw;
+    case VJ_CUDA_NET_SUMS:
+    case VJ_CUDA_NET_PEAKS:
+    case VJ_CUDA_NET_SCALE:
+    case VJ_CUDA_NET_TOKENS:
+    case VJ_CUDA_NET_THETA:
+    case VJ_CUDA_NET_PHI:
+    case VJ_CUDA_NET_VALUE:
+    case VJ_CUDA_NET_SCORES:
+    case VJ_CUDA_NET_CHANCES:
+    case VJ_CUDA_NET_ATTENDED:
+    case VJ_CUDA_NET_TIMES:
+    case VJ_CUDA_NET_PRODUCT:
+    case VJ_CUDA_NET_JND:
+        return !pw;
+    default:
+        return true;
+    }
 }
 
 static void check_places(const struct vj_cuda_net_plan *p, size_t references, size_t patches,
@@ -420,12 +490,15 @@ static void check_places(const struct vj_cuda_net_plan *p, size_t references, si
     for (int a = 0; a < VJ_CUDA_NET_BUFFERS; a++) {
         assert_int_equal(place[a].offset % VJ_CUDA_NET_ALIGNMENT, 0);
         assert_true(place[a].offset + place[a].bytes <= total);
-        assert_true(place[a].bytes > 0 || a == VJ_CUDA_NET_WORKSPACE);
+        if (a != VJ_CUDA_NET_WORKSPACE)
+            assert_int_equal(place[a].bytes > 0, in_use(p, a));
         for (int b = a + 1; b < VJ_CUDA_NET_BUFFERS; b++) {
             const bool at_once = place[a].first <= place[b].last && place[b].first <= place[a].last;
             const bool apart = place[a].offset + place[a].bytes <= place[b].offset ||
                                place[b].offset + place[b].bytes <= place[a].offset;
-            if (share_by_design(p, a, b)) {
+            if (!in_use(p, a) || !in_use(p, b)) {
+                continue;
+            } else if (share_by_design(p, a, b)) {
                 assert_int_equal(place[a].offset, place[b].offset);
                 assert_int_equal(place[a].bytes, place[b].bytes);
             } else if (at_once && !apart) {
@@ -435,7 +508,8 @@ static void check_places(const struct vj_cuda_net_plan *p, size_t references, si
     }
     const size_t pairs = references * patches;
     assert_int_equal(place[VJ_CUDA_NET_CONSTANT].bytes, pairs * 1024 * sizeof(float));
-    assert_int_equal(place[VJ_CUDA_NET_JND].bytes, pairs * p->features * p->element);
+    if (in_use(p, VJ_CUDA_NET_JND))
+        assert_int_equal(place[VJ_CUDA_NET_JND].bytes, pairs * p->features * p->element);
     assert_int_equal(place[VJ_CUDA_NET_WORKSPACE].bytes, workspace);
 }
 
@@ -482,19 +556,32 @@ static void buffers_hold_what_the_layers_write(void **state)
             };
             for (size_t u = 0; u < sizeof(uses) / sizeof(uses[0]); u++) {
                 const struct vj_cuda_net_matmul *m = &p.product[uses[u].product];
+                if (!in_use(&p, uses[u].d))
+                    continue;
                 const size_t element_d = m->single_out ? 4 : p.element;
                 const size_t read = (m->batch - 1) * m->stride_a + (m->m - 1) * m->ld_a + m->k;
                 const size_t written = (m->batch - 1) * m->stride_d + (m->m - 1) * m->ld_d + m->n;
                 assert_true(read * p.element <= place[uses[u].a].bytes);
                 assert_int_equal(written * element_d, place[uses[u].d].bytes);
             }
-            for (int c = 0; c < 4; c++) {
+            const bool pw = shapes[i].variant == VJ_VARIANT_PW_JND;
+            for (int c = 0; c < p.layers; c++) {
                 const size_t pixels = rows * (size_t)p.conv[c].side * (size_t)p.conv[c].side;
                 const size_t in = pixels * (size_t)p.conv[c].in * p.element;
                 const size_t out = pixels * (size_t)p.conv[c].out * p.element;
-                assert_true(in <= place[c ? VJ_CUDA_NET_POOLED : VJ_CUDA_NET_INPUT].bytes);
-                assert_true(out <= place[c < 3 ? VJ_CUDA_NET_MAP : VJ_CUDA_NET_TOKENS].bytes);
-                if (c == 3)
+                const bool second = pw && c % 2;
+                const int from = second ? VJ_CUDA_NET_BETWEEN
+                                 : c    ? VJ_CUDA_NET_POOLED
+                                        : VJ_CUDA_NET_INPUT;
+                const int to = pw      ? second ? VJ_CUDA_NET_MAP : VJ_CUDA_NET_BETWEEN
+                               : c < 3 ? VJ_CUDA_NET_MAP
+                                       : VJ_CUDA_NET_TOKENS;
+                assert_true(in <= place[from].bytes);
+                assert_true(out <= place[to].bytes);
+                if (second) /* pooled: the last one's map is the features */
+                    assert_true(out / 4 <=
+                                place[c < 9 ? VJ_CUDA_NET_POOLED : VJ_CUDA_NET_FEATURES].bytes);
+                if (pw || c == 3)
                     continue;
                 const size_t parts = rows * (size_t)p.pool[c].blocks * (size_t)p.conv[c].out;
                 assert_true(out / 4 <= place[VJ_CUDA_NET_POOLED].bytes);
@@ -503,6 +590,34 @@ static void buffers_hold_what_the_layers_write(void **state)
                 assert_true(rows * (size_t)p.conv[c].out * 4 <= place[VJ_CUDA_NET_SCALE].bytes);
             }
         }
+}
+
+/* Megabytes of a row in the documentation. */
+static void a_row_takes_what_the_documentation_says(void **state)
+{
+    (void)state;
+    static const struct {
+        enum vj_variant variant;
+        enum vj_cuda_precision precision;
+        double megabytes;
+    } list[] = {{VJ_VARIANT_RELEASED, VJ_CUDA_FP32, 3.1},
+                {VJ_VARIANT_RELEASED, VJ_CUDA_FP16, 1.7},
+                {VJ_VARIANT_PW_JND, VJ_CUDA_FP32, 0.3},
+                {VJ_VARIANT_PW_JND, VJ_CUDA_FP16, 0.2}};
+    for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
+        const struct vj_net_shape shape = vj_net_shape_default(list[i].variant);
+        size_t total[2];
+        for (size_t k = 0; k < 2; k++) {
+            struct vj_cuda_net_plan p;
+            struct vj_cuda_net_place place[VJ_CUDA_NET_BUFFERS];
+            ok(vj_cuda_net_plan_make(&p, &shape, 256 + 256 * k, list[i].precision, &err));
+            ok(vj_cuda_net_plan_places(&p, 1, 1, 0, place, &total[k], &err));
+        }
+        const double row = (double)(total[1] - total[0]) / 256 * 1e-6;
+        print_message("%s %s: %.3f MB a row\n", vj_variant_name(list[i].variant),
+                      vj_cuda_precision_name(list[i].precision), row);
+        assert_true(fabs(row - list[i].megabytes) <= 0.05);
+    }
 }
 
 static void memory_that_does_not_fit_is_an_error(void **state)
@@ -551,6 +666,21 @@ static void blocks_cover_every_element(void **state)
     assert_int_equal(vj_cuda_net_blocks(257), 2);
 }
 
+static void batches_of_small_patches_have_more_rows(void **state)
+{
+    (void)state;
+    static const struct {
+        int size;
+        size_t rows, want;
+    } list[] = {{128, 256, 256}, {64, 256, 256},  {48, 256, 256},  {32, 256, 1024},
+                {32, 96, 384},   {16, 256, 4096}, {16, 500, 4000}, {32, 4000, 4000}};
+    struct vj_net_shape shape = vj_net_shape_default(VJ_VARIANT_FIGURE);
+    for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
+        shape.patch_size = list[i].size;
+        assert_int_equal(vj_cuda_net_rows(&shape, list[i].rows), list[i].want);
+    }
+}
+
 /* ---- refusals ---- */
 
 static void what_is_out_of_range_is_named(void **state)
@@ -570,9 +700,10 @@ static void what_is_out_of_range_is_named(void **state)
     shape.patch_size = 100;
     assert_int_equal(vj_cuda_net_plan_make(&p, &shape, 1, VJ_CUDA_FP32, &err), -EINVAL);
     vj_assert_contains(err.text, "patch_size");
-    shape = vj_net_shape_default(VJ_VARIANT_PW_JND);
-    assert_int_equal(vj_cuda_net_plan_make(&p, &shape, 1, VJ_CUDA_FP32, &err), -ENOTSUP);
-    assert_string_equal(err.text, "networks of variant pw-jnd run on the CPU only");
+    shape = pw_shape_of(256, 32, 64, 128, 256, 512);
+    assert_int_equal(vj_cuda_net_plan_make(&p, &shape, 1024, VJ_CUDA_FP32, &err), -EINVAL);
+    vj_assert_contains(err.text, "1024 rows of conv1_1 are 2147483648 numbers");
+    vj_assert_contains(err.text, "at most 1023 rows");
 }
 
 static void precisions_have_names(void **state)
@@ -592,6 +723,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_default_plan_has_the_numbers_of_the_specification),
+        cmocka_unit_test(the_default_plan_of_pw_jnd_has_the_numbers_of_the_documentation),
         cmocka_unit_test(channels_in_memory_are_whole_16_byte_groups_and_cover_the_weights),
         cmocka_unit_test(products_by_columns_are_the_products_by_rows),
         cmocka_unit_test(the_affinity_reads_phi_as_the_specification_says),
@@ -602,9 +734,11 @@ int main(void)
         cmocka_unit_test(the_pooling_kernel_visits_every_pixel_and_channel_once),
         cmocka_unit_test(buffers_that_live_at_the_same_time_lie_apart),
         cmocka_unit_test(buffers_hold_what_the_layers_write),
+        cmocka_unit_test(a_row_takes_what_the_documentation_says),
         cmocka_unit_test(memory_that_does_not_fit_is_an_error),
         cmocka_unit_test(alignment_is_what_every_row_has),
         cmocka_unit_test(blocks_cover_every_element),
+        cmocka_unit_test(batches_of_small_patches_have_more_rows),
         cmocka_unit_test(what_is_out_of_range_is_named),
         cmocka_unit_test(precisions_have_names),
     };

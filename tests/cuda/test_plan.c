@@ -327,13 +327,31 @@ static void plans_that_cannot_be_are_refused(void **state)
     p.ssimulacra2 = VJ_SSIMULACRA2_EXACT;
     assert_int_equal(vj_cuda_sizes_make(&s, &p, &err), -ENOTSUP);
     vj_assert_contains(err.text, "SSIMULACRA2 is computed on the CPU only");
+}
+
+static void only_networks_that_see_a_map_need_one(void **state)
+{
+    (void)state;
     static const struct vj_weights other = {.shape.variant = VJ_VARIANT_PW_JND};
-    const struct vj_weights *const both[2] = {&network, &other};
+    const struct vj_weights *const both[2] = {&other, &network};
+    struct vj_cuda_sizes s;
+    struct vj_error err = {0};
+    struct vj_device_plan p = full_plan();
+    p.weights = both;
+    p.net_jnd = -1;
+    s = make(&p);
+    p.jnd_count = 0;
+    s = make(&p);
+    p.net_jnd = 0;
+    assert_int_equal(vj_cuda_sizes_make(&s, &p, &err), -EINVAL);
+    vj_assert_contains(err.text, "number 0 of 0");
     p = full_plan();
     p.weights = both;
     p.weights_count = 2;
-    assert_int_equal(vj_cuda_sizes_make(&s, &p, &err), -ENOTSUP);
-    assert_string_equal(err.text, "networks of variant pw-jnd run on the CPU only");
+    s = make(&p);
+    p.net_jnd = -1;
+    assert_int_equal(vj_cuda_sizes_make(&s, &p, &err), -EINVAL);
+    vj_assert_contains(err.text, "the networks' pixel-JND map is number -1 of 2");
 }
 
 static void numbers_beyond_the_address_space_are_refused(void **state)
@@ -366,6 +384,7 @@ int main(void)
         cmocka_unit_test(many_small_results_run_out_of_records),
         cmocka_unit_test(memory_is_the_documented_formula),
         cmocka_unit_test(plans_that_cannot_be_are_refused),
+        cmocka_unit_test(only_networks_that_see_a_map_need_one),
         cmocka_unit_test(numbers_beyond_the_address_space_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -298,6 +298,104 @@ static void of_equal_maxima_the_first_in_row_major_order_has_the_gradient(void *
     block_free(&b);
 }
 
+/* ---- blocks without attention ---- */
+
+struct plain_block {
+    size_t rows, side, c;
+    const float *gradient;
+};
+
+/* x: before relu */
+static double plain_block_objective(const double *x, const void *user)
+{
+    const struct plain_block *b = user;
+    const size_t half = b->side / 2;
+    double loss = 0;
+    for (size_t i = 0; i < b->rows * half * half * b->c; i++) {
+        const size_t k = i % b->c, pixel = i / b->c, row = pixel / (half * half);
+        double top = 0;
+        for (size_t d = 0; d < 4; d++) {
+            const size_t at = (row * b->side + 2 * (pixel / half % half) + d / 2) * b->side +
+                              2 * (pixel % half) + d % 2;
+            top = fmax(top, x[at * b->c + k]);
+        }
+        loss += top * (double)b->gradient[i];
+    }
+    return loss;
+}
+
+static void pooling_without_attention_passes_its_slopes(void **state)
+{
+    (void)state;
+    enum { ROWS = 3, SIDE = 6, C = 20, COUNT = ROWS * SIDE * SIDE * C };
+    float *z = noise(COUNT, 1, -1, 0.5f), *gradient = noise(COUNT / 4, 2, -1, 1);
+    const struct plain_block b = {ROWS, SIDE, C, gradient};
+    for (size_t k = 0; k < 4; k++) /* a window that relu has closed */
+        z[((k / 2) * SIDE + k % 2) * C + 3] = -0.5f;
+    IN_EVERY_ORDER
+    {
+        float *map = rubbish(COUNT, sizeof(float)), *pooled = rubbish(COUNT / 4, sizeof(float));
+        int flags[ROWS] = {0};
+        for (size_t i = 0; i < COUNT; i++)
+            map[i] = z[i] > 0 ? z[i] : 0;
+        const struct vj_cuda_net_halve_job forward = {map, pooled,     flags, SIDE,
+                                                      C,   COUNT / 16, false};
+        const struct vj_cuda_train_spread_job back = {map, gradient, SIDE, C, COUNT / 16};
+        EMU_TRAIN_EACH(vj_cuda_net_halve_step, &forward);
+        double *before = calloc(COUNT, sizeof(*before));
+        for (size_t i = 0; i < COUNT; i++)
+            before[i] = (double)z[i];
+        const double want = plain_block_objective(before, &b);
+        double have = 0;
+        for (size_t i = 0; i < COUNT / 4; i++)
+            have += (double)pooled[i] * (double)gradient[i];
+        assert_true(fabs(have - want) <= 1e-5);
+        assert_true(pooled[3] == 0);
+        EMU_TRAIN_EACH(vj_cuda_train_spread_step, &back);
+        compare_slopes("plain pooling", plain_block_objective, &b, z, COUNT, map, 60);
+        for (size_t k = 0; k < 4; k++)
+            assert_true(map[((k / 2) * SIDE + k % 2) * C + 3] == 0);
+        free(before);
+        free(map);
+        free(pooled);
+    }
+    free(z);
+    free(gradient);
+}
+
+/* Equal maxima: the first has the gradient. A NaN stays one, and halves beyond their range show. */
+static void pooling_without_attention_takes_the_first_maximum_and_loses_nothing(void **state)
+{
+    (void)state;
+    enum { C = 4 };
+    float map[4 * C] = {1, 2, 0, 5, 3, 2, 0, NAN, 3, 1, 0, 7, 3, 2, 0, 7}, pooled[C];
+    const float gradient[C] = {10, 20, 30, 40};
+    static const float want[4 * C] = {0, 20, 0, 0, 10, 0, 0, 40, 0, 0, 0, 0, 0, 0, 0, 0};
+    uint16_t halves[2 * 4 * C], half_pooled[2 * C];
+    int flags[2] = {0, 0};
+    const struct vj_cuda_net_halve_job forward = {map, pooled, flags, 2, C, 1, false};
+    vj_cuda_net_halve_step(&forward, 0);
+    assert_true(pooled[0] == 3 && pooled[1] == 2 && pooled[2] == 0 && isnan(pooled[3]));
+    assert_int_equal(flags[0], 0);
+    map[7] = 7;
+    const struct vj_cuda_train_spread_job back = {map, gradient, 2, C, 1};
+    vj_cuda_train_spread_step(&back, 0);
+    for (size_t i = 0; i < 4 * C; i++)
+        assert_true(map[i] == want[i]);
+    for (size_t i = 0; i < 2 * 4 * C; i++)
+        halves[i] = vj_cuda_net_half_bits(i == 4 * C + 9 ? 70000.0f : (float)i);
+    const struct vj_cuda_net_halve_job of_halves = {halves, half_pooled, flags, 2, C, 2, true};
+    for (size_t i = 0; i < 2; i++)
+        vj_cuda_net_halve_step(&of_halves, i);
+    assert_true(flags[0] == 0 && flags[1] != 0);
+    assert_true(vj_cuda_net_half_value(half_pooled[2]) == 14.0f);
+    const struct vj_cuda_net_check_job check = {halves, flags, 4 * C, 2 * C};
+    flags[1] = 0;
+    for (size_t i = 0; i < check.count; i++)
+        vj_cuda_net_check_step(&check, i);
+    assert_true(flags[0] == 0 && flags[1] != 0);
+}
+
 /* ---- behind conv4 ---- */
 
 struct join {
@@ -343,7 +441,7 @@ static void the_last_pooling_passes_its_slopes_and_leaves_padding_alone(void **s
                 joined[i] = 0;
         }
         compare_slopes("joined", join_objective, &j, tokens, PIXELS * PADDED, joined, 40);
-        const struct vj_cuda_train_mask_job mask = {tokens, joined, PIXELS * PADDED / 4};
+        const struct vj_cuda_train_mask_job mask = {tokens, joined, joined, PIXELS * PADDED / 4};
         tokens[5] = 0;
         joined[5] = 1;
         joined[6] = NAN;
@@ -507,6 +605,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(attention_and_pooling_pass_the_slopes_of_their_forms),
         cmocka_unit_test(of_equal_maxima_the_first_in_row_major_order_has_the_gradient),
+        cmocka_unit_test(pooling_without_attention_passes_its_slopes),
+        cmocka_unit_test(pooling_without_attention_takes_the_first_maximum_and_loses_nothing),
         cmocka_unit_test(the_last_pooling_passes_its_slopes_and_leaves_padding_alone),
         cmocka_unit_test(mean_and_deviation_pass_their_slopes),
         cmocka_unit_test(softmax_passes_its_slopes),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Training on a GPU against finite differences of the specification in double and against the CPU's
- * trainer: gradients of every tensor, both variants, both forms of the non-local block, dropout on;
+ * trainer: gradients of every tensor, all variants, both forms of the non-local block, dropout on;
  * Adam; repeatability, restarts, refusals. Skipped without a device.
  *
  * VPJND_TEST_SMALL=1 in the environment leaves out the networks of full size, for the emulation of
@@ -54,6 +54,8 @@ static void rig_make(struct rig *rig, const struct vj_net_shape *shape, size_t p
     for (size_t i = 0; i < references * patches * rig->size * rig->size; i++)
         rig->data.j[i] = (uint8_t)(formula_mix((uint32_t)i) % 200);
     setup_make(&rig->s, shape, patches, &rig->data, 0.5);
+    if (shape->variant == VJ_VARIANT_PW_JND)
+        rig->data.batch.j = NULL;
     /* No patch is left out, no unit of attention is dead, no softmax one-hot. */
     vj_weights_find(&rig->s.w, "weightings/block2/biases")->data[0] = 1.5f;
     for (size_t i = 0; i < rig->s.w.count; i++) {
@@ -261,6 +263,14 @@ static void odd_channels_have_the_same_slopes(void **state)
     compare_with_specification(&shape, 1, 1);
 }
 
+/* Ten layers, no map. */
+static void gradients_of_pw_jnd_are_slopes_of_the_loss_in_double(void **state)
+{
+    (void)state;
+    const struct vj_net_shape shape = pw_shape(32, 16, 16, 16, 16, 16);
+    compare_with_specification(&shape, 2, 3);
+}
+
 /* ---- against the CPU ---- */
 
 static struct worst compare_sets(const struct vj_weights *have, const struct vj_weights *want,
@@ -308,6 +318,8 @@ static void gradients_agree_with_the_cpu(void **state)
         shape_of(VJ_VARIANT_RELEASED, VJ_NON_LOCAL_TRANSPOSE, 32, 32, 16, 32, 21),
         shape_of(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE, 48, 16, 16, 48, 21),
         shape_of(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_TRANSPOSE, 16, 16, 16, 16, 16),
+        pw_shape(32, 16, 48, 32, 16, 80),
+        pw_shape(64, 16, 16, 16, 16, 32),
     };
     for (size_t i = 0; i < sizeof(small) / sizeof(small[0]); i++)
         compare_gradients(&small[i], 2, 2, 3);
@@ -320,7 +332,7 @@ static void gradients_of_the_full_network_agree_with_the_cpu(void **state)
         print_message("skipped: the emulation is too slow for it\n");
         skip();
     }
-    for (int variant = VJ_VARIANT_RELEASED; variant <= VJ_VARIANT_FIGURE; variant++) {
+    for (int variant = 0; variant < VJ_VARIANTS; variant++) {
         const struct vj_net_shape shape = vj_net_shape_default((enum vj_variant)variant);
         compare_gradients(&shape, 4, 2, 3);
     }
@@ -355,15 +367,11 @@ static void compare_states(const struct rig *rig, void *gpu, void *host)
     }
 }
 
-static void steps_of_adam_agree_with_the_cpu(void **state)
+static void compare_steps(const struct vj_net_shape *shape)
 {
-    (void)state;
     enum { STEPS = 5 };
-    const struct vj_net_shape shape =
-        small_only() ? shape_of(VJ_VARIANT_RELEASED, VJ_NON_LOCAL_RESHAPE, 16, 16, 16, 16, 16)
-                     : shape_of(VJ_VARIANT_RELEASED, VJ_NON_LOCAL_RESHAPE, 64, 32, 32, 64, 64);
     struct rig rig;
-    rig_make(&rig, &shape, 2, 2, 4);
+    rig_make(&rig, shape, 2, 2, 4);
     void *gpu = open_trainer(cuda, &rig), *host = open_trainer(cpu, &rig);
     double first = 0, loss[2] = {0, 0};
     for (uint64_t step = 1; step <= STEPS; step++) {
@@ -382,10 +390,23 @@ static void steps_of_adam_agree_with_the_cpu(void **state)
     rig_free(&rig);
 }
 
+static void steps_of_adam_agree_with_the_cpu(void **state)
+{
+    (void)state;
+    const struct vj_net_shape shapes[] = {
+        small_only() ? shape_of(VJ_VARIANT_RELEASED, VJ_NON_LOCAL_RESHAPE, 16, 16, 16, 16, 16)
+                     : shape_of(VJ_VARIANT_RELEASED, VJ_NON_LOCAL_RESHAPE, 64, 32, 32, 64, 64),
+        small_only() ? pw_shape(32, 16, 16, 16, 16, 16) : pw_shape(64, 32, 32, 64, 64, 64)};
+    for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
+        compare_steps(&shapes[i]);
+}
+
 /* ---- bits ---- */
 
 static struct vj_net_shape usual_shape(enum vj_variant variant)
 {
+    if (variant == VJ_VARIANT_PW_JND)
+        return pw_shape(32, 16, 32, 16, 16, 32);
     return shape_of(variant, VJ_NON_LOCAL_RESHAPE, 16, 16, 32, 16, 24);
 }
 
@@ -393,7 +414,7 @@ static struct vj_net_shape usual_shape(enum vj_variant variant)
 static void a_gradient_has_the_same_bits_again_after_another_batch(void **state)
 {
     (void)state;
-    for (int variant = VJ_VARIANT_RELEASED; variant <= VJ_VARIANT_FIGURE; variant++) {
+    for (int variant = 0; variant < VJ_VARIANTS; variant++) {
         const struct vj_net_shape shape = usual_shape((enum vj_variant)variant);
         struct rig rig, other;
         rig_make(&rig, &shape, 3, 2, 4);
@@ -418,10 +439,9 @@ static void a_gradient_has_the_same_bits_again_after_another_batch(void **state)
 }
 
 /* Memory of references and pairs that a batch does not have is nobody's. */
-static void room_for_more_pairs_changes_no_bit(void **state)
+static void make_room(enum vj_variant variant)
 {
-    (void)state;
-    const struct vj_net_shape shape = usual_shape(VJ_VARIANT_RELEASED);
+    const struct vj_net_shape shape = usual_shape(variant);
     struct rig rig;
     rig_make(&rig, &shape, 2, 2, 3);
     struct vj_weights wide = make_set(&rig), tight = make_set(&rig);
@@ -441,6 +461,13 @@ static void room_for_more_pairs_changes_no_bit(void **state)
     vj_weights_free(&wide);
     vj_weights_free(&tight);
     rig_free(&rig);
+}
+
+static void room_for_more_pairs_changes_no_bit(void **state)
+{
+    (void)state;
+    make_room(VJ_VARIANT_RELEASED);
+    make_room(VJ_VARIANT_PW_JND);
 }
 
 /* Sharing a reference saves work and changes nothing but the order of sums. */
@@ -474,10 +501,9 @@ static void pairs_that_share_a_reference_have_the_gradient_of_pairs_that_do_not(
 }
 
 /* Two steps, the state into another trainer, a third on both. */
-static void a_state_that_is_put_back_goes_on_with_the_same_bits(void **state)
+static void put_back(enum vj_variant variant)
 {
-    (void)state;
-    const struct vj_net_shape shape = usual_shape(VJ_VARIANT_RELEASED);
+    const struct vj_net_shape shape = usual_shape(variant);
     struct rig rig;
     double loss[2];
     rig_make(&rig, &shape, 2, 2, 3);
@@ -505,6 +531,13 @@ static void a_state_that_is_put_back_goes_on_with_the_same_bits(void **state)
     rig_free(&rig);
 }
 
+static void a_state_that_is_put_back_goes_on_with_the_same_bits(void **state)
+{
+    (void)state;
+    put_back(VJ_VARIANT_RELEASED);
+    put_back(VJ_VARIANT_PW_JND);
+}
+
 /* ---- refusals ---- */
 
 /* A step that fails with -EDOM and changes no set. */
@@ -526,10 +559,9 @@ static void expect_no_step(void *t, const struct rig *rig, const char *text)
     vj_weights_free(&after);
 }
 
-static void a_step_that_is_not_finite_leaves_the_state_alone(void **state)
+static void take_a_bad_step(enum vj_variant variant, const char *tensor)
 {
-    (void)state;
-    const struct vj_net_shape shape = usual_shape(VJ_VARIANT_FIGURE);
+    const struct vj_net_shape shape = usual_shape(variant);
     struct rig rig;
     double loss;
     rig_make(&rig, &shape, 2, 1, 2);
@@ -537,12 +569,19 @@ static void a_step_that_is_not_finite_leaves_the_state_alone(void **state)
     void *t = open_trainer(cuda, &rig);
     ok(cuda->step(t, &rig.data.batch, 1, 1e-4, &loss, NULL, &err));
     ok(cuda->get(t, VJ_TRAIN_WEIGHTS, &w, &err));
-    vj_weights_find(&w, "extract_feature/conv2/weights")->data[5] = NAN;
+    vj_weights_find(&w, tensor)->data[5] = NAN;
     ok(cuda->set(t, VJ_TRAIN_WEIGHTS, &w, &err));
     expect_no_step(t, &rig, "step 2: the loss is not finite; lower learning_rate");
     cuda->close(t);
     vj_weights_free(&w);
     rig_free(&rig);
+}
+
+static void a_step_that_is_not_finite_leaves_the_state_alone(void **state)
+{
+    (void)state;
+    take_a_bad_step(VJ_VARIANT_FIGURE, "extract_feature/conv2/weights");
+    take_a_bad_step(VJ_VARIANT_PW_JND, "extract_feature/conv2_1/weights");
 }
 
 /* Two pairs whose gradients are finite and their sum is not; losses are formed in double. */
@@ -600,6 +639,9 @@ static void batches_outside_the_plan_are_refused(void **state)
     d->importance[0] = INFINITY;
     refuse_batch(t, &rig, "pair 0 has importance inf");
     d->importance[0] = 0;
+    d->batch.j = NULL;
+    refuse_batch(t, &rig, "variant figure sees a pixel-JND map, the batch has none");
+    d->batch.j = d->j;
     assert_int_equal(cuda->step(t, &d->batch, 0, 1e-4, &loss, NULL, &err), -EINVAL);
     vj_assert_contains(err.text, "steps are counted from 1");
     ok(cuda->step(t, &d->batch, 1, 1e-4, &loss, NULL, &err));
@@ -711,6 +753,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_are_slopes_of_the_loss_in_double),
         cmocka_unit_test(odd_channels_have_the_same_slopes),
+        cmocka_unit_test(gradients_of_pw_jnd_are_slopes_of_the_loss_in_double),
         cmocka_unit_test(gradients_agree_with_the_cpu),
         cmocka_unit_test(gradients_of_the_full_network_agree_with_the_cpu),
         cmocka_unit_test(steps_of_adam_agree_with_the_cpu),

@@ -56,19 +56,27 @@ static void rig_make(struct rig *rig, const struct vj_net_shape *shape, size_t p
 static const struct {
     enum vj_variant variant;
     enum vj_non_local non_local;
-    int size, channels[4];
+    int size, channels[5];
 } cases[] = {
     {VJ_VARIANT_RELEASED, VJ_NON_LOCAL_RESHAPE, 128, {32, 64, 128, 256}},
     {VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE, 128, {32, 64, 128, 256}},
     {VJ_VARIANT_RELEASED, VJ_NON_LOCAL_TRANSPOSE, 48, {16, 48, 32, 21}},
     {VJ_VARIANT_FIGURE, VJ_NON_LOCAL_TRANSPOSE, 16, {16, 16, 16, 1}},
+    {VJ_VARIANT_PW_JND, VJ_NON_LOCAL_RESHAPE, 32, {32, 64, 128, 256, 512}},
+    {VJ_VARIANT_PW_JND, VJ_NON_LOCAL_RESHAPE, 96, {48, 16, 32, 112, 80}},
 };
+
+static bool is_pw(size_t i)
+{
+    return cases[i].variant == VJ_VARIANT_PW_JND;
+}
 
 static void rig_make_case(struct rig *rig, size_t i)
 {
     const int *c = cases[i].channels;
-    const struct vj_net_shape shape =
+    struct vj_net_shape shape =
         make_shape(cases[i].variant, cases[i].non_local, cases[i].size, c[0], c[1], c[2], c[3]);
+    shape.channels[4] = c[4];
     rig_make(rig, &shape, 3, 2, 5);
 }
 
@@ -122,6 +130,19 @@ static void expect_stream(const struct rig *rig, bool *named, const char *scope,
     }
 }
 
+static void expect_pw_stream(const struct rig *rig, bool *named,
+                             const struct vj_cuda_train_stream *s)
+{
+    char name[128];
+    for (int i = 0; i < 10; i++) {
+        const int block = i / 2 + 1, conv = i % 2 + 1;
+        snprintf(name, sizeof(name), "extract_feature/conv%d_%d/weights", block, conv);
+        expect_tensor(rig, named, s->kernel[i], name);
+        snprintf(name, sizeof(name), "extract_feature/conv%d_%d/biases", block, conv);
+        expect_tensor(rig, named, s->bias[i], name);
+    }
+}
+
 static void every_tensor_has_a_place_of_its_own_in_a_set(void **state)
 {
     (void)state;
@@ -131,7 +152,10 @@ static void every_tensor_has_a_place_of_its_own_in_a_set(void **state)
         rig_make_case(&rig, i);
         const struct vj_cuda_train_tensors *t = &rig.plan.tensors;
         bool *named = calloc(rig.w.count, sizeof(*named));
-        expect_stream(&rig, named, "extract_feature", &t->stream[0]);
+        if (is_pw(i))
+            expect_pw_stream(&rig, named, &t->stream[0]);
+        else
+            expect_stream(&rig, named, "extract_feature", &t->stream[0]);
         if (cases[i].variant == VJ_VARIANT_RELEASED)
             expect_stream(&rig, named, "extract_jnd_feature", &t->stream[1]);
         else
@@ -174,10 +198,10 @@ static void buffers_lie_one_behind_the_other(void **state)
             end = p->offset[b] + p->bytes[b];
         }
         assert_true(p->first >= end && p->first % 256 == 0 && p->picture % 256 == 0);
-        assert_int_equal(p->total, p->first + (2 * 2 + 5) * p->picture);
+        assert_int_equal(p->total, p->first + ((is_pw(i) ? 2 : 2 * 2) + 5) * p->picture);
         end = 0;
         for (int k = 0; k < VJ_CUDA_TRAIN_KEPT; k++) {
-            if (k == VJ_CUDA_TRAIN_LAST && cases[i].variant == VJ_VARIANT_RELEASED) {
+            if (k == VJ_CUDA_TRAIN_LAST && cases[i].variant != VJ_VARIANT_FIGURE) {
                 assert_int_equal(p->kept[k], p->kept[VJ_CUDA_TRAIN_FEATURES]);
                 continue;
             }
@@ -216,6 +240,94 @@ static void memory_is_what_the_documentation_says(void **state)
             "and 4 references %.2f GB\n",
             vj_variant_name((enum vj_variant)variant), per_patch * 1e-6, (double)weights * 1e-6,
             (double)(rig.plan.first - weights) * 1e-6, (double)rig.plan.total * 1e-9);
+        vj_weights_free(&rig.w);
+    }
+}
+
+/* The same of pw-jnd: ten maps of two convolutions a block, and what is pooled of them. */
+static void memory_of_pw_jnd_is_what_the_documentation_says(void **state)
+{
+    (void)state;
+    const struct vj_net_shape shape = vj_net_shape_default(VJ_VARIANT_PW_JND);
+    struct rig rig;
+    rig_make(&rig, &shape, 32, 4, 4);
+    size_t maps = 0, parameters = 0;
+    for (size_t i = 0; i < rig.w.count; i++)
+        parameters += rig.w.tensors[i].count;
+    assert_int_equal(parameters, 6287138);
+    for (size_t side = 32, c = 32; side >= 2; side /= 2, c *= 2)
+        maps += side * side * c;
+    const size_t patch = 4 * (2 * maps + maps / 4 + 512); /* the features' gradient, too */
+    const double per_patch = (double)rig.plan.picture / 32;
+    assert_true(per_patch >= (double)patch && per_patch <= 1.01 * (double)patch);
+    const size_t folded = 4 * 512 * (1024 + 1024);
+    const size_t weights = 5 * 4 * parameters + 2 * folded;
+    assert_true(rig.plan.first > weights && rig.plan.first < weights + (80u << 20));
+    assert_int_equal(rig.plan.total, rig.plan.first + (4 + 4) * rig.plan.picture);
+    print_message(
+        "pw-jnd: %.2f MB a patch, weights %.0f MB, other %.0f MB, batch of 4 x 32 patches "
+        "and 4 references %.2f GB\n",
+        per_patch * 1e-6, (double)weights * 1e-6, (double)(rig.plan.first - weights) * 1e-6,
+        (double)rig.plan.total * 1e-9);
+    vj_weights_free(&rig.w);
+}
+
+/* What a variant does not have takes nothing and is never run. */
+static void what_pw_jnd_does_not_have_takes_no_memory(void **state)
+{
+    (void)state;
+    static const int none[] = {VJ_CUDA_TRAIN_KERNEL + VJ_NET_LAYERS,
+                               VJ_CUDA_TRAIN_MERGED,
+                               VJ_CUDA_TRAIN_PRODUCT,
+                               VJ_CUDA_TRAIN_PRODUCT_GRADIENT,
+                               VJ_CUDA_TRAIN_J,
+                               VJ_CUDA_TRAIN_SCALE_PARTS,
+                               VJ_CUDA_TRAIN_PEAK_PARTS,
+                               VJ_CUDA_TRAIN_PEAK,
+                               VJ_CUDA_TRAIN_ATTENTION,
+                               VJ_CUDA_TRAIN_LAST_GRADIENT,
+                               VJ_CUDA_TRAIN_JOINED,
+                               VJ_CUDA_TRAIN_THETA_GRADIENT,
+                               VJ_CUDA_TRAIN_CHANCES_GRADIENT,
+                               VJ_CUDA_TRAIN_SQUARES,
+                               VJ_CUDA_TRAIN_OF_TIMES,
+                               VJ_CUDA_TRAIN_TIMES,
+                               VJ_CUDA_TRAIN_TIMES_GRADIENT};
+    for (size_t i = 0; i < CASES; i++) {
+        struct rig rig;
+        rig_make_case(&rig, i);
+        for (size_t k = 0; k < sizeof(none) / sizeof(none[0]) && is_pw(i); k++)
+            assert_int_equal(rig.plan.bytes[none[k]], 0);
+        for (int k = VJ_CUDA_TRAIN_SUMS; k < VJ_CUDA_TRAIN_FEATURES && is_pw(i); k++)
+            assert_int_equal(rig.plan.kept_bytes[k], 0);
+        for (int k = 0; k < VJ_CUDA_TRAIN_PRODUCTS && is_pw(i); k++)
+            assert_int_equal(rig.plan.product[k].batch,
+                             k == VJ_CUDA_TRAIN_OF_PAIR || k == VJ_CUDA_TRAIN_OF_FEATURES);
+        vj_weights_free(&rig.w);
+    }
+}
+
+/* Gradients at inputs of convolutions, and sums of columns, fit where all of them are put. */
+static void gradients_of_every_convolution_fit(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < CASES; i++) {
+        struct rig rig;
+        rig_make_case(&rig, i);
+        const struct vj_cuda_net_plan *net = &rig.plan.net;
+        for (int k = 0; k < net->layers; k++) {
+            const struct vj_cuda_net_conv *c = &net->conv[k];
+            const size_t pixels = 3 * (size_t)c->side * (size_t)c->side * sizeof(float);
+            const size_t kernel = 9 * (size_t)c->in * (size_t)c->out * sizeof(float);
+            if (k)
+                assert_true(rig.plan.bytes[VJ_CUDA_TRAIN_INPUT_GRADIENT] >= pixels * (size_t)c->in);
+            assert_true(rig.plan.kept_bytes[vj_cuda_train_map_of(&rig.plan, k)] ==
+                        pixels * (size_t)c->out);
+            assert_true(rig.plan.bytes[VJ_CUDA_TRAIN_FRESH] >= kernel);
+            assert_int_equal(rig.plan.bytes[VJ_CUDA_TRAIN_KERNEL + k], kernel);
+            assert_true(rig.plan.bytes[VJ_CUDA_TRAIN_COLUMNS] >=
+                        VJ_CUDA_TRAIN_COLUMN_PARTS * (size_t)c->out * sizeof(float));
+        }
         vj_weights_free(&rig.w);
     }
 }
@@ -264,6 +376,8 @@ static void products_stay_inside_their_buffers(void **state)
         assert_int_equal(sizeof(list) / sizeof(list[0]), VJ_CUDA_TRAIN_PRODUCTS);
         for (size_t k = 0; k < VJ_CUDA_TRAIN_PRODUCTS; k++) {
             const struct vj_cuda_net_matmul *m = &p->product[list[k].product];
+            if (!m->batch) /* the variant does not have it */
+                continue;
             const size_t a_rows = m->a_transposed ? m->k : m->m, a_cols = m->m + m->k - a_rows;
             const size_t b_rows = m->b_transposed ? m->n : m->k, b_cols = m->n + m->k - b_rows;
             assert_true(m->ld_a >= a_cols && m->ld_b >= b_cols && m->ld_d >= m->n);
@@ -304,6 +418,19 @@ static void the_work_of_a_step_is_thrice_that_of_its_layers(void **state)
     const double reference = 2 * stream + 3 * 2.0 * 16384 * 512;
     assert_true(fabs(vj_cuda_train_macs(&rig.plan, 0, 1) - pair) <= 1e-3 * pair);
     assert_true(fabs(vj_cuda_train_macs(&rig.plan, 1, 0) - reference) <= 1e-3 * reference);
+    vj_weights_free(&rig.w);
+}
+
+/* 67.5 M multiply-accumulates of a patch of pw-jnd in the documentation; there are no maps. */
+static void the_work_of_a_step_of_pw_jnd_is_thrice_that_of_its_layers(void **state)
+{
+    (void)state;
+    const struct vj_net_shape shape = vj_net_shape_default(VJ_VARIANT_PW_JND);
+    struct rig rig;
+    rig_make(&rig, &shape, 1, 1, 1);
+    const double pair = 3 * 67.45e6 - 9.0 * 32 * 32 * 3 * 32;
+    assert_true(fabs(vj_cuda_train_macs(&rig.plan, 0, 1) - pair) <= 1e-3 * pair);
+    assert_true(fabs(vj_cuda_train_macs(&rig.plan, 1, 0) - pair) <= 1e-3 * pair);
     vj_weights_free(&rig.w);
 }
 
@@ -370,9 +497,13 @@ int main(void)
         cmocka_unit_test(every_tensor_has_a_place_of_its_own_in_a_set),
         cmocka_unit_test(buffers_lie_one_behind_the_other),
         cmocka_unit_test(memory_is_what_the_documentation_says),
+        cmocka_unit_test(memory_of_pw_jnd_is_what_the_documentation_says),
+        cmocka_unit_test(what_pw_jnd_does_not_have_takes_no_memory),
+        cmocka_unit_test(gradients_of_every_convolution_fit),
         cmocka_unit_test(products_stay_inside_their_buffers),
         cmocka_unit_test(columns_are_shared_out_among_blocks),
         cmocka_unit_test(the_work_of_a_step_is_thrice_that_of_its_layers),
+        cmocka_unit_test(the_work_of_a_step_of_pw_jnd_is_thrice_that_of_its_layers),
         cmocka_unit_test(plans_out_of_range_are_refused_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
