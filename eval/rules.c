@@ -289,8 +289,7 @@ static int apply_to(const struct vj_rule_table *table, size_t image, enum vj_rul
     if (!has_value(table, image))
         return 0;
     for (size_t i = 0; i < n; i++) {
-        bool is_lossy = rule == VJ_RULE_BELOW_IS_LOSSY ? (double)value[i] < threshold
-                                                       : (double)value[i] > threshold;
+        bool is_lossy = vj_rule_lossy(rule, value[i], threshold);
         p_lossy[i] = is_lossy;
         if (lossy)
             lossy[image * n + i] = is_lossy;

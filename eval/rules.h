@@ -11,6 +11,7 @@
 #ifndef VJ_EVAL_RULES_H
 #define VJ_EVAL_RULES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,12 @@ enum vj_rule {
     VJ_RULE_BELOW_IS_LOSSY = 0, /* lossy iff value < threshold: quality metrics, PSNR gain */
     VJ_RULE_ABOVE_IS_LOSSY,     /* lossy iff value > threshold: share of pixels, excess energy */
 };
+
+/* The answer of a rule; a value that equals the threshold is lossless. */
+static inline bool vj_rule_lossy(enum vj_rule rule, float value, double threshold)
+{
+    return rule == VJ_RULE_BELOW_IS_LOSSY ? (double)value < threshold : (double)value > threshold;
+}
 
 /* What a rule sees of a run. Arrays are borrowed; row i of `value` belongs to image i. */
 struct vj_rule_table {

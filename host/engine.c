@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "eval/rules.h"
 #include "host/checked.h"
 #include "host/net_form.h"
 #include "host/patch_place.h"
@@ -165,6 +166,20 @@ static int plan_networks(struct vj_engine *engine, struct vj_error *err)
     return 0;
 }
 
+static bool measures_lazily(const struct vj_engine *engine)
+{
+    bool rules = false;
+    for (size_t i = 0; i < engine->predictors->count; i++) {
+        const struct vj_predictor *p = &engine->predictors->list[i];
+        if (p->kind != VJ_PREDICTOR_PIXEL)
+            continue;
+        if (p->fit)
+            return false;
+        rules = true;
+    }
+    return rules && engine->config.lazy && !engine->plan.quality && !engine->plan.ssimulacra2;
+}
+
 static bool alloc_rules(struct vj_passage *t, struct vj_device_plan *plan, size_t levels)
 {
     bool ok = true;
@@ -187,7 +202,8 @@ static int alloc_passages(struct vj_engine *engine, struct vj_error *err)
         t->quality = vj_calloc(levels, sizeof(*t->quality));
         t->wanted = vj_calloc(engine->plan.weights_count, sizeof(*t->wanted));
         t->ssimulacra2 = vj_calloc(levels, sizeof(*t->ssimulacra2));
-        ok = t->bytes && t->quality && t->wanted && t->ssimulacra2;
+        t->measured = vj_calloc(levels, sizeof(*t->measured));
+        ok = t->bytes && t->quality && t->wanted && t->ssimulacra2 && t->measured;
         ok = ok && alloc_rules(t, &engine->plan, levels);
     }
     return ok ? 0 : vj_fail(err, -ENOMEM, "out of memory");
@@ -240,6 +256,7 @@ int vj_engine_open(struct vj_engine *engine, const struct vj_config *config,
         r = plan_maps(engine, err);
     if (!r)
         r = plan_quality(engine, err);
+    engine->lazy_rules = !r && measures_lazily(engine);
     if (!r)
         r = alloc_passages(engine, err);
     if (!r)
@@ -261,6 +278,7 @@ void vj_engine_close(struct vj_engine *engine)
         free(t->quality);
         free(t->wanted);
         free(t->ssimulacra2);
+        free(t->measured);
         for (int rule = 0; rule < VJ_JND_RULES; rule++)
             for (int j = 0; j < VJ_DEVICE_JND_MAX; j++)
                 free(t->pixel[rule][j]);
@@ -474,8 +492,11 @@ static int place_patches(struct vj_passage *t, struct vj_error *err)
     return r;
 }
 
+/* What is wanted of candidates. */
+enum { SIZES = 1, MEASURES = 2, PATCHES = 4 };
+
 /* Asks for candidates first..first+count-1 (levels, not quality factors). */
-static int run_candidates(struct vj_passage *t, int first, int count, bool measure, bool patches,
+static int run_candidates(struct vj_passage *t, int first, int count, int wanted,
                           struct vj_error *err)
 {
     struct vj_engine *engine = t->engine;
@@ -486,9 +507,9 @@ static int run_candidates(struct vj_passage *t, int first, int count, bool measu
                                            .count = count,
                                            .fetch = t->files ? vj_loaded_fetch : NULL,
                                            .user = t->loaded,
-                                           .sizes = measure,
-                                           .metrics = measure,
-                                           .patches = patches};
+                                           .sizes = wanted & SIZES,
+                                           .metrics = wanted & MEASURES,
+                                           .patches = wanted & PATCHES};
     struct vj_candidate_values values = {.bytes = t->bytes + first,
                                          .quality = t->quality + first,
                                          .ssimulacra2 = t->ssimulacra2 + first};
@@ -570,13 +591,21 @@ enum vj_positive_class vj_positive_from_scores(const float *score, size_t images
     return mean[0] >= mean[1] ? VJ_POSITIVE_LOSSY : VJ_POSITIVE_LOSSLESS;
 }
 
-/* What a lazy search asks: candidates, patches and scores of a few levels. */
+/* What a lazy search asks: a few levels of one predictor. */
 struct question {
     struct vj_passage *passage;
     size_t predictor;
 };
 
-static int answer(void *user, int first, int count, float *probability, struct vj_error *err)
+/* What is better than the anchor is not searched: see finish.c, which does the same. */
+static bool beyond_search(const struct vj_passage *t, int level)
+{
+    return vj_above_anchor(t->loaded->item.anchor_qf, t->engine->config.qf_first + level);
+}
+
+/* Patches and scores. */
+static int answer_network(void *user, int first, int count, float *probability,
+                          struct vj_error *err)
 {
     struct question *q = user;
     struct vj_passage *t = q->passage;
@@ -584,7 +613,7 @@ static int answer(void *user, int first, int count, float *probability, struct v
     int most = t->engine->plan.levels;
     for (int at = first; at < first + count; at += most) {
         int n = first + count - at < most ? first + count - at : most;
-        int r = run_candidates(t, at, n, false, true, err);
+        int r = run_candidates(t, at, n, PATCHES, err);
         lap(t->row, VJ_STAGE_CANDIDATES, &start);
         if (!r)
             r = run_network(t, q->predictor, at, n, err);
@@ -597,37 +626,77 @@ static int answer(void *user, int first, int count, float *probability, struct v
     average_draws(t, q->predictor, first, count);
     vj_lossy_probability(t->row->score[q->predictor] + first, count,
                          t->engine->predictors->list[q->predictor].positive_class, probability);
-    /* What is better than the anchor is not searched: see finish.c, which does the same. */
     for (int i = 0; i < count; i++)
-        if (vj_above_anchor(t->loaded->item.anchor_qf, t->engine->config.qf_first + first + i))
+        if (beyond_search(t, first + i))
             probability[i] = 0;
     return 0;
 }
 
-static int run_lazily(struct vj_passage *t, struct vj_error *err)
+/*
+ * Measures those of the levels that no rule of this picture has asked for yet, neighbours together:
+ * one pass over a candidate is for all rules and maps of the run.
+ */
+static int measure_levels(struct vj_passage *t, int first, int count, struct vj_error *err)
 {
-    for (size_t p = 0; p < t->engine->predictors->count; p++) {
-        if (network_of(t, p) == VJ_NETWORK_NONE)
+    int end = first + count, most = t->engine->plan.levels, r = 0;
+    for (int at = first; !r && at < end; at++) {
+        int n = 0;
+        while (at + n < end && n < most && !t->measured[at + n] && !beyond_search(t, at + n))
+            t->measured[at + n++] = true;
+        if (n == 0)
             continue;
-        struct question question = {t, p};
-        struct vj_search_result found;
-        int r =
-            vj_search_lazy(&t->engine->search, t->engine->levels, answer, &question, &found, err);
-        if (r)
-            return r;
+        r = run_candidates(t, at, n, MEASURES, err);
+        at += n - 1;
     }
-    return 0;
+    return r ? r : wait_for(t, err);
 }
 
-/* Everything at every quality factor, as many at once as the plan has room for. */
+/* A rule on a map. Its score stands in the row where its own search asked, whoever measured it. */
+static int answer_rule(void *user, int first, int count, float *probability, struct vj_error *err)
+{
+    struct question *q = user;
+    struct vj_passage *t = q->passage;
+    const struct vj_predictor *p = &t->engine->predictors->list[q->predictor];
+    double start = vj_seconds();
+    int r = measure_levels(t, first, count, err);
+    lap(t->row, VJ_STAGE_CANDIDATES, &start);
+    for (int k = first; !r && k < first + count; k++) {
+        float *score = &t->row->score[q->predictor][k];
+        bool searched = !beyond_search(t, k);
+        if (searched)
+            *score = (float)t->pixel[p->jnd_rule][p->jnd][k];
+        probability[k - first] =
+            searched && vj_rule_lossy(vj_pixel_rule_side(p), *score, p->threshold);
+    }
+    return r;
+}
+
+/* The searches of all predictors that are scored only where they ask. */
+static int run_lazily(struct vj_passage *t, bool networks, struct vj_error *err)
+{
+    const struct vj_engine *engine = t->engine;
+    int r = 0;
+    for (size_t p = 0; !r && p < engine->predictors->count; p++) {
+        bool rule = engine->lazy_rules && engine->predictors->list[p].kind == VJ_PREDICTOR_PIXEL;
+        struct question question = {t, p};
+        struct vj_search_result found;
+        if (rule || (networks && network_of(t, p) != VJ_NETWORK_NONE))
+            r = vj_search_lazy(&engine->search, engine->levels, rule ? answer_rule : answer_network,
+                               &question, &found, err);
+    }
+    return r;
+}
+
+/* What is wanted at every quality factor, as many at once as the plan has room for. */
 static int run_levels(struct vj_passage *t, bool networks, struct vj_error *err)
 {
     struct vj_engine *engine = t->engine;
     int most = engine->plan.levels;
+    int wanted = SIZES | (engine->lazy_rules ? 0 : MEASURES) | (networks ? PATCHES : 0);
     double start = vj_seconds();
     for (int first = 0; first < engine->levels; first += most) {
         int count = engine->levels - first < most ? engine->levels - first : most;
-        int r = run_candidates(t, first, count, true, networks, err);
+        int r = run_candidates(t, first, count, wanted, err);
         lap(t->row, VJ_STAGE_CANDIDATES, &start);
         for (size_t p = 0; !r && networks && p < engine->predictors->count; p++)
             r = run_network(t, p, first, count, err);
@@ -670,7 +739,8 @@ static void copy_scores(struct vj_passage *t)
                 *score = (float)t->row->ssimulacra2[i];
                 break;
             case VJ_PREDICTOR_PIXEL:
-                *score = (float)t->pixel[mine->jnd_rule][mine->jnd][i];
+                if (!engine->lazy_rules)
+                    *score = (float)t->pixel[mine->jnd_rule][mine->jnd][i];
                 break;
             case VJ_PREDICTOR_RATIO:
                 *score = compression_ratio(&t->loaded->source, t->row->bytes[i]);
@@ -708,8 +778,8 @@ static int ask_everything(struct vj_passage *t, bool full, struct vj_error *err)
     lap(t->row, VJ_STAGE_REFERENCE, &start);
     if (!r)
         r = run_levels(t, networks && !lazy, err);
-    if (!r && networks && lazy)
-        r = run_lazily(t, err);
+    if (!r)
+        r = run_lazily(t, networks && lazy, err);
     return r;
 }
 
@@ -727,6 +797,7 @@ void vj_engine_submit(struct vj_engine *engine, struct vj_loaded *loaded, bool f
         t->bytes[i] = -1;
         t->quality[i] = (struct vj_quality_values){NAN, NAN, NAN, NAN};
         t->ssimulacra2[i] = NAN;
+        t->measured[i] = false;
     }
     if (t->error.code)
         return;

@@ -60,6 +60,7 @@ struct vj_passage {
     int64_t *bytes; /* [levels] */
     struct vj_quality_values *quality;
     double *ssimulacra2;                            /* [levels] */
+    bool *measured;                                 /* [levels] by a rule that asks lazily */
     double *pixel[VJ_JND_RULES][VJ_DEVICE_JND_MAX]; /* [levels], or NULL */
     struct vj_error error;
 };
@@ -67,12 +68,18 @@ struct vj_passage {
 struct vj_engine {
     struct vj_config config; /* copy */
     struct vj_predictors *predictors;
-    struct vj_device_plan plan; /* threads, patches etc. as in force */
+    struct vj_device_plan plan;  /* threads, patches etc. as in force */
     struct vj_jnd_model *loaded; /* the pixel-JND model that needs weights, where one is used */
     struct vj_device device;
     char device_note[256]; /* why `auto` did not take the GPU, or empty */
     struct vj_search_options search;
     int levels;
+    /*
+     * Rules on maps are measured where their searches ask, and nowhere else: lazy, every tolerance
+     * given, and nobody who needs the pixels of every candidate (image metrics, thresholds on
+     * them). Where somebody does, one pass measures all of them together.
+     */
+    bool lazy_rules;
     const struct vj_weights **weights; /* what plan.weights points to */
     struct vj_passage *passage;        /* [slots] */
 };
@@ -101,8 +108,8 @@ void vj_row_free(struct vj_row *row, const struct vj_engine *engine);
  * in the row (status, error) and is not a failure of the run.
  *
  * row:  from vj_row_alloc(), may be reused
- * full: score every quality factor even when the configuration says lazy (while a network's
- *       positive class is still to be decided)
+ * full: score every quality factor by the networks even when the configuration says lazy (while a
+ *       network's positive class is still to be decided)
  */
 void vj_engine_submit(struct vj_engine *engine, struct vj_loaded *loaded, bool full,
                       struct vj_row *row);

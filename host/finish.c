@@ -496,6 +496,36 @@ static int predict_probabilities(struct work *w, struct vj_error *err)
     return r;
 }
 
+/*
+ * A rule that was measured where its search asks. There is no curve over tolerances: other ones
+ * would have asked elsewhere.
+ */
+static int predict_measured(struct work *w, struct vj_error *err)
+{
+    const struct vj_predictor *p = w->predictor;
+    size_t levels = (size_t)w->engine->levels, asked = 0, evaluated = 0;
+    float lossy[VJ_SEARCH_LEVELS_MAX];
+    int r = 0;
+    for (size_t i = 0; !r && i < w->images->count; i++) {
+        const float *score = w->score + i * levels;
+        if (w->images->status[i] != VJ_STATUS_OK)
+            continue;
+        evaluated++;
+        for (size_t k = 0; k < levels; k++) {
+            asked += !isnan(score[k]);
+            lossy[k] = isnan(score[k])
+                           ? NAN
+                           : vj_rule_lossy(vj_pixel_rule_side(p), score[k], p->threshold);
+        }
+        r = search_image(w, i, lossy, w->lossy + i * levels, &w->qf_pred[i], err);
+    }
+    vj_text_add(&w->note, "threshold %.6g, given", p->threshold);
+    if (evaluated)
+        vj_text_add(&w->note, "; its search asked for %.1f of %zu quality factors of a picture",
+                    (double)asked / (double)evaluated, levels);
+    return r;
+}
+
 static int predict_external(struct work *w, struct vj_error *err)
 {
     const struct vj_external *external = &w->predictor->external;
@@ -655,10 +685,8 @@ static int predict(struct work *w, struct vj_error *err)
     case VJ_PREDICTOR_SSIMULACRA2:
         return predict_threshold(w, VJ_RULE_BELOW_IS_LOSSY, err);
     case VJ_PREDICTOR_PIXEL:
-        return predict_threshold(w,
-                                 w->predictor->jnd_rule == VJ_JND_NOISE ? VJ_RULE_BELOW_IS_LOSSY
-                                                                        : VJ_RULE_ABOVE_IS_LOSSY,
-                                 err);
+        return w->engine->lazy_rules ? predict_measured(w, err)
+                                     : predict_threshold(w, vj_pixel_rule_side(w->predictor), err);
     case VJ_PREDICTOR_RATIO:
         return predict_ratio(w, err);
     case VJ_PREDICTOR_EXTERNAL:

@@ -85,7 +85,9 @@ const struct vj_option vj_options[] = {
     INT(window, "5", 1, VJ_QF_MAX, true, BOTH, "sliding-window: width (W)"),
     INT(window_threshold, "4", 1, VJ_QF_MAX, true, BOTH,
         "sliding-window: lossy answers that stop it (T)"),
-    BOOL(lazy, "false", true, EVAL, "score only the QFs that the search asks for (same answer)"),
+    BOOL(lazy, "false", true, EVAL,
+         "score only the QFs that the search asks for (same answer): networks, and rules on maps "
+         "where all tolerances are given and image_metrics = none"),
 
     HEADING("Network input", BOTH),
     INT(patches, "0", 0, 4096, true, BOTH,

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "eval/rules.h"
 #include "host/error.h"
 #include "host/jnd_map.h"
 #include "host/jnd_rules.h"
@@ -110,6 +111,12 @@ void vj_predictors_drop_tensors(struct vj_predictors *p);
 static inline bool vj_predictor_is_network(const struct vj_predictor *p)
 {
     return p->kind == VJ_PREDICTOR_NETWORK || p->kind == VJ_PREDICTOR_FOLDS;
+}
+
+/* On which side of its tolerance a rule on a map calls a candidate lossy. */
+static inline enum vj_rule vj_pixel_rule_side(const struct vj_predictor *p)
+{
+    return p->jnd_rule == VJ_JND_NOISE ? VJ_RULE_BELOW_IS_LOSSY : VJ_RULE_ABOVE_IS_LOSSY;
 }
 
 /* Index, among the networks of the run, of the one that scores an image of this test fold. */

@@ -332,7 +332,7 @@ static void add_predictor(struct columns *c, const struct vj_engine *engine,
     add(c, vj_schema_path(path, p->name, "qf_pred"), VJ_COLUMN_I32, 0, 0, NULL,
         "predicted PW-JND: largest quality factor called visible; -1 none", "JPEG quality factor");
     const size_t steps[] = {VJ_TOLERANCE_STEPS};
-    if (p->kind == VJ_PREDICTOR_PIXEL)
+    if (p->kind == VJ_PREDICTOR_PIXEL && !engine->lazy_rules)
         add(c, vj_schema_path(path, p->name, "qf_pred_tolerance"), VJ_COLUMN_I32, 0, 1, steps,
             "quality factor predicted at each tolerance of tolerance_sweep; -1 none",
             "JPEG quality factor");

@@ -146,18 +146,18 @@ int vj_loaded_fetch(void *user, int qf, struct vj_image *img, int64_t *bytes, st
             err, -EINVAL,
             "%s: its quantisation tables say quality factor %d, its place in the data set %d", path,
             found, qf);
+    *bytes = (int64_t)file->size;
+    if (!img)
+        return 0;
     r = vj_image_read_memory(img, file->data, file->size, path, NULL, err);
     if (!r)
         r = vj_image_to_rgb(img, err);
     if (!r && (img->width != loaded->source.width || img->height != loaded->source.height))
         r = vj_fail(err, -EINVAL, "%s is %zux%zu, but its source is %zux%zu", path, img->width,
                     img->height, loaded->source.width, loaded->source.height);
-    if (r) {
+    if (r)
         vj_image_free(img);
-        return r;
-    }
-    *bytes = (int64_t)file->size;
-    return 0;
+    return r;
 }
 
 static void *work(void *arg)

@@ -343,6 +343,31 @@ static void read_ints(struct vj_results *r, const char *path, int32_t *values)
         fail_msg("%s", err.text);
 }
 
+/* A rule that is measured where its search asks is never measured above the anchor. */
+static void check_unasked(struct vj_results *r, const int32_t *anchor)
+{
+    static float score[SOURCES][100];
+    static uint8_t lossy[SOURCES][100];
+    struct vj_error err = {0};
+    size_t asked = 0;
+    assert_int_equal(vj_results_read(r, "/predictors/pixel-chou95/score", VJ_COLUMN_F32, 0, SOURCES,
+                                     score, &err),
+                     0);
+    assert_int_equal(
+        vj_results_read(r, "/predictors/pixel-chou95/lossy", VJ_COLUMN_U8, 0, SOURCES, lossy, &err),
+        0);
+    for (int s = 0; s < SOURCES; s++)
+        for (int q = 1; q <= 100; q++) {
+            asked += !isnan(score[s][q - 1]);
+            assert_true(q <= anchor[s] || isnan(score[s][q - 1]));
+            if (q > anchor[s])
+                assert_int_equal(lossy[s][q - 1], 0);
+            else
+                assert_int_equal(lossy[s][q - 1] == 255, isnan(score[s][q - 1]));
+        }
+    assert_in_range(asked, SOURCES, SOURCES * 50);
+}
+
 /* JND k + 1 is searched below the picture at JND k, which is what candidates are compared with. */
 static void later_jnds_are_searched_below_the_picture_at_the_one_before(void **state)
 {
@@ -351,7 +376,7 @@ static void later_jnds_are_searched_below_the_picture_at_the_one_before(void **s
     static double psnr[SOURCES][100];
     static uint8_t lossy[SOURCES][100];
     static int32_t stairs[3][SOURCES];
-    int32_t anchor[SOURCES], truth[SOURCES], full[SOURCES], lazy[SOURCES];
+    int32_t anchor[SOURCES], truth[SOURCES], full[SOURCES], by_rule[SOURCES], lazy[SOURCES];
     struct vj_error err = {0};
     char predictors[4200], weights[4096];
     read_stairs(stairs);
@@ -386,8 +411,8 @@ static void later_jnds_are_searched_below_the_picture_at_the_one_before(void **s
                 for (int q = anchor[s] + 1; p > 0 && q <= 100; q++)
                     assert_int_equal(lossy[s][q - 1], 0);
             }
-            if (p == 3)
-                memcpy(full, pred, sizeof(full));
+            if (p >= 2)
+                memcpy(p == 2 ? by_rule : full, pred, sizeof(full));
         }
         /* Every pair lies below the anchor: all levels there, right or wrong, and no others. */
         double accuracy = metric_of(r, "constant", "pair_accuracy"), right = 0, pairs = 0;
@@ -404,6 +429,14 @@ static void later_jnds_are_searched_below_the_picture_at_the_one_before(void **s
         r = evaluate_with("sqf", settings);
         read_ints(r, "/predictors/vpjnd-small/qf_pred", lazy);
         assert_memory_equal(full, lazy, sizeof(full));
+        vj_results_close(r);
+
+        settings[3] = "pixel-chou95:0.05";
+        settings[7] = "none";
+        r = evaluate_with("sqf", settings);
+        read_ints(r, "/predictors/pixel-chou95/qf_pred", lazy);
+        assert_memory_equal(by_rule, lazy, sizeof(by_rule));
+        check_unasked(r, anchor);
         vj_results_close(r);
     }
 }
