@@ -173,6 +173,14 @@ int vj_report_csv(struct vj_text *out, const struct vj_report *report, struct vj
 int vj_report_images_csv(struct vj_text *out, const struct vj_report *report, struct vj_error *err);
 
 /*
+ * Appends a CSV table of rate-damage curves, one line per predictor, point and quantity present:
+ * predictor,axis,at,metric,value,n,units. `at` is the safety offset (axis = offset, in QF) or, of a
+ * rule on a pixel-JND map, its tolerance (axis = tolerance, in the units of its score). Predictors
+ * with random weights have none.
+ */
+int vj_report_sweep_csv(struct vj_text *out, const struct vj_report *report, struct vj_error *err);
+
+/*
  * Appends one JSON object (RFC 8259) with everything in *report. Others' figures stand under the
  * key "published", never among the predictors. Absent metrics are absent keys; no NaN or infinity
  * is ever written.

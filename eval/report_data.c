@@ -182,6 +182,47 @@ int vj_report_images_csv(struct vj_text *out, const struct vj_report *report, st
     return vj_text_status(out, err);
 }
 
+/* One point of a rate-damage curve, a line per quantity; at: offset or tolerance. */
+static void csv_point(struct vj_text *out, const char *name, const char *axis, double at,
+                      const struct vj_sweep_point *point)
+{
+    const struct {
+        const char *metric, *units;
+        const struct vj_metric_value *value;
+    } quantities[] = {
+        {"saving_mean", "", &point->saving_mean},
+        {"saving_of_sums", "", &point->saving_of_sums},
+        {"dqf", "QF", &point->dqf},
+        {"dpsnr_y", "dB", &point->dpsnr_y},
+        {"dms_ssim", "", &point->dms_ssim},
+        {"past_jnd_share", "", &point->past_jnd_share},
+    };
+    for (size_t i = 0; i < sizeof(quantities) / sizeof(quantities[0]); i++) {
+        if (!quantities[i].value->present)
+            continue;
+        vj_text_csv(out, name);
+        vj_text_add(out, ",%s,", axis);
+        vj_text_number(out, at);
+        vj_text_add(out, ",%s,", quantities[i].metric);
+        vj_text_number(out, quantities[i].value->value);
+        vj_text_add(out, ",%zu,%s\r\n", quantities[i].value->n, quantities[i].units);
+    }
+}
+
+int vj_report_sweep_csv(struct vj_text *out, const struct vj_report *report, struct vj_error *err)
+{
+    vj_text_add(out, "predictor,axis,at,metric,value,n,units\r\n");
+    for (size_t i = 0; i < report->rows; i++) {
+        const struct vj_report_row *row = &report->row[i];
+        for (size_t k = 0; !row->random_weights && k < row->sweep_count; k++)
+            csv_point(out, or_empty(row->name), "offset", row->sweep[k].offset, &row->sweep[k]);
+        for (size_t k = 0; !row->random_weights && k < row->tolerance_count; k++)
+            csv_point(out, or_empty(row->name), "tolerance", row->tolerance[k].tolerance,
+                      &row->tolerance[k]);
+    }
+    return vj_text_status(out, err);
+}
+
 /* JSON in progress: where it goes, how deep it is, whether the current level has a member yet. */
 struct json {
     struct vj_text *out;

@@ -15,6 +15,8 @@ static int write_form(struct vj_text *out, const struct vj_report *report,
         return vj_report_csv(out, report, err);
     case VJ_REPORT_FORM_IMAGES_CSV:
         return vj_report_images_csv(out, report, err);
+    case VJ_REPORT_FORM_SWEEP_CSV:
+        return vj_report_sweep_csv(out, report, err);
     case VJ_REPORT_FORM_JSON:
         return vj_report_json(out, report, err);
     case VJ_REPORT_FORM_HTML:

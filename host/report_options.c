@@ -6,6 +6,7 @@
 enum {
     KEY_CSV = VJ_REPORT_OPTION_KEYS,
     KEY_IMAGES_CSV,
+    KEY_SWEEP_CSV,
     KEY_JSON,
     KEY_HTML,
     KEY_METRICS,
@@ -20,6 +21,8 @@ static const struct argp_option options[] = {
     {NULL, 0, NULL, 0, "Form:", 1},
     {"csv", KEY_CSV, NULL, 0, "one line per predictor, fold and metric, then per pair and test", 1},
     {"images-csv", KEY_IMAGES_CSV, NULL, 0, "one line per predictor and image", 1},
+    {"sweep-csv", KEY_SWEEP_CSV, NULL, 0,
+     "one line per predictor, point of a rate-damage curve and quantity", 1},
     {"json", KEY_JSON, NULL, 0, "everything, as one JSON object", 1},
     {"html", KEY_HTML, NULL, 0, "everything, as a web page with charts", 1},
     {NULL, 0, NULL, 0, "More sections of the text:", 2},
@@ -35,6 +38,12 @@ static const struct argp_option options[] = {
     {0},
 };
 
+static bool is_csv(enum vj_report_form form)
+{
+    return form == VJ_REPORT_FORM_CSV || form == VJ_REPORT_FORM_IMAGES_CSV ||
+           form == VJ_REPORT_FORM_SWEEP_CSV;
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct vj_report_options *o = state->input;
@@ -44,6 +53,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_IMAGES_CSV:
         o->form = VJ_REPORT_FORM_IMAGES_CSV;
+        return 0;
+    case KEY_SWEEP_CSV:
+        o->form = VJ_REPORT_FORM_SWEEP_CSV;
         return 0;
     case KEY_JSON:
         o->form = VJ_REPORT_FORM_JSON;
@@ -74,7 +86,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case ARGP_KEY_END:
         if (o->published_file && !o->published)
             o->published = VJ_PUBLISHED_DATASET;
-        if (o->published && (o->form == VJ_REPORT_FORM_CSV || o->form == VJ_REPORT_FORM_IMAGES_CSV))
+        if (o->published && is_csv(o->form))
             argp_error(state,
                        "--published goes with the text, --json or --html: a CSV is ours alone");
         return 0;

@@ -434,6 +434,52 @@ static void csv_reads_back_field_by_field_and_number_by_number(void **state)
     vj_text_free(&t);
 }
 
+static void curves_in_csv_have_a_line_for_each_point_and_quantity(void **state)
+{
+    (void)state;
+    struct sample s;
+    struct vj_text t = {0};
+    char *field[16];
+    size_t fields, offsets = 0, tolerances = 0;
+    fill_sample(&s);
+    struct vj_sweep_point curve[2] = {s.sweep[0], s.sweep[1]};
+    curve[0].tolerance = 1.0 / 3;
+    curve[0].dpsnr_y = value(1.25, 0, 2);
+    curve[1].tolerance = -1.5;
+    s.row[1].name = "pixel-\"x\",y";
+    s.row[1].tolerance = s.row[2].tolerance = curve; /* the last has random weights */
+    s.row[1].tolerance_count = s.row[2].tolerance_count = 2;
+    assert_int_equal(vj_report_sweep_csv(&t, &s.report, NULL), 0);
+    assert_memory_equal(t.data, "predictor,axis,at,metric,value,n,units\r\n", 40);
+    for (char *p = t.data + 40; *p;) {
+        p = csv_record(p, field, &fields);
+        assert_int_equal(fields, 7);
+        assert_string_equal(field[0], s.row[1].name);
+        bool offset = strcmp(field[1], "offset") == 0;
+        assert_true(offset || strcmp(field[1], "tolerance") == 0);
+        offsets += offset;
+        if (offset) {
+            assert_in_range(atoi(field[2]) + 1, 0, SWEEP - 1);
+            continue;
+        }
+        const struct vj_sweep_point *point = &curve[tolerances < 5 ? 0 : 1];
+        assert_true(strtod(field[2], NULL) == point->tolerance);
+        if (strcmp(field[3], "saving_mean") == 0)
+            assert_true(strtod(field[4], NULL) == point->saving_mean.value);
+        if (strcmp(field[3], "dqf") == 0)
+            assert_string_equal(field[6], "QF");
+        if (strcmp(field[3], "dpsnr_y") == 0) {
+            assert_string_equal(field[4], "1.25");
+            assert_string_equal(field[5], "2");
+            assert_string_equal(field[6], "dB");
+        }
+        tolerances++;
+    }
+    assert_int_equal(offsets, 4 * SWEEP); /* four of six quantities are known, */
+    assert_int_equal(tolerances, 5 + 4);  /* at one tolerance five */
+    vj_text_free(&t);
+}
+
 static void names_from_files_cannot_steer_a_terminal(void **state)
 {
     (void)state;
@@ -537,6 +583,7 @@ static void running_out_of_memory_is_an_error_not_half_a_report(void **state)
     assert_int_equal(vj_report_json(&t, &s.report, &err), -ENOMEM);
     assert_int_equal(vj_report_csv(&t, &s.report, &err), -ENOMEM);
     assert_int_equal(vj_report_images_csv(&t, &s.report, &err), -ENOMEM);
+    assert_int_equal(vj_report_sweep_csv(&t, &s.report, &err), -ENOMEM);
     assert_null(t.data);
 }
 
@@ -573,6 +620,7 @@ int main(void)
         cmocka_unit_test(json_is_valid_whatever_the_strings_and_numbers),
         cmocka_unit_test(what_is_absent_is_a_dash_in_text_and_no_key_in_json),
         cmocka_unit_test(csv_reads_back_field_by_field_and_number_by_number),
+        cmocka_unit_test(curves_in_csv_have_a_line_for_each_point_and_quantity),
         cmocka_unit_test(names_from_files_cannot_steer_a_terminal),
         cmocka_unit_test(a_comparison_says_whose_files_and_what_they_differ_in),
         cmocka_unit_test(running_out_of_memory_is_an_error_not_half_a_report),

@@ -136,6 +136,8 @@ static void command_lines_end_with_the_right_status_and_words(void **state)
         {"$V report --published=all --json one.h5", 0, "\"model\": \"SUR-FeatNet\""},
         {"$V report --published=mcl-jci one.h5", 2, "takes nothing or =all, not 'mcl-jci'"},
         {"$V report --published --csv one.h5", 2, "goes with the text, --json or --html"},
+        {"$V report --published --sweep-csv one.h5", 2, "goes with the text, --json or --html"},
+        {"$V report --sweep-csv one.h5", 0, "predictor,axis,at,metric,value,n,units"},
         {"$V report --published-file=absent.csv one.h5", 2, "absent.csv"},
         {"$V report --published-file=two.csv one.h5", 2, "two.csv:1: no column 'model'"},
         {"$V compare one.h5", 2, "give two results files or more"},

@@ -365,6 +365,12 @@ static void reports_and_comparisons_show_the_curve(void **state)
     assert_non_null(other);
     vj_assert_contains(other, "\n       16 "); /* four times the 4 given */
     vj_text_free(&text);
+    options = (struct vj_report_options){.form = VJ_REPORT_FORM_SWEEP_CSV};
+    assert_int_equal(vj_report_file(&text, b, &options, &err), 0);
+    vj_assert_contains(text.data, "\r\npixel-chou95@excess,tolerance,16,saving_mean,0.");
+    vj_assert_contains(text.data, "\r\nconstant,offset,-");
+    assert_null(strstr(text.data, "constant,tolerance"));
+    vj_text_free(&text);
 }
 
 static void the_compression_ratio_is_that_of_the_files_and_its_line_that_of_the_folds(void **state)
