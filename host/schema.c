@@ -800,7 +800,9 @@ static const struct vj_jnd_model *map_model(const struct vj_engine *engine,
 {
     if (p->kind == VJ_PREDICTOR_PIXEL)
         return engine->plan.jnd[p->jnd].model;
-    return vj_predictor_is_network(p) ? engine->plan.jnd[engine->plan.net_jnd].model : NULL;
+    bool sees_map = vj_predictor_is_network(p) &&
+                    vj_net_form(engine->predictors->weights[p->network].shape.variant)->jnd;
+    return sees_map ? engine->plan.jnd[engine->plan.net_jnd].model : NULL;
 }
 
 int vj_schema_match(struct vj_results *results, const struct vj_engine *engine,

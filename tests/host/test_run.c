@@ -276,6 +276,22 @@ static void networks_without_a_map_have_none_made_and_record_none(void **state)
         assert_false(isnan(score[0][i]));
 }
 
+static void a_run_of_a_network_without_a_map_is_resumed(void **state)
+{
+    (void)state;
+    char path[4096], part[4200], predictors[4300];
+    struct vj_run_summary summary;
+    struct vj_error err = {0};
+    const char *pairs[] = {"qf_first=40", "qf_last=44", "positive_class=lossy", NULL};
+    snprintf(predictors, sizeof(predictors), "vpjnd:%s", in_folder(path, "pw.h5"));
+    vj_results_close(open_run("broken.h5", predictors, pairs));
+    snprintf(part, sizeof(part), "%s.part", in_folder(path, "broken.h5"));
+    assert_int_equal(rename(path, part), 0);
+    if (run_as("broken.h5", path, predictors, pairs, true, &summary, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(summary.resumed, PICTURES);
+}
+
 static void kept_patches_give_the_score_back(void **state)
 {
     (void)state;
@@ -759,6 +775,7 @@ int main(void)
         cmocka_unit_test(random_weights_get_no_metrics_and_the_constant_does),
         cmocka_unit_test(draws_are_kept_apart_and_averaged),
         cmocka_unit_test(networks_without_a_map_have_none_made_and_record_none),
+        cmocka_unit_test(a_run_of_a_network_without_a_map_is_resumed),
         cmocka_unit_test(kept_patches_give_the_score_back),
         cmocka_unit_test(independent_map_patches_change_scores_but_not_positions),
         cmocka_unit_test(broken_images_are_recorded_and_the_rest_is_evaluated),
