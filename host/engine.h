@@ -39,6 +39,7 @@ struct vj_row {
     int status;   /* 0, or negative errno */
     char error[512];
     size_t width, height;
+    char source_sha256[VJ_SHA256_HEX]; /* as in struct vj_loaded */
     int64_t *bytes;
     double *psnr_y, *psnr_rgb, *ssim, *ms_ssim, *ssimulacra2;
     int32_t (*origin)[2];  /* [draws][patches] (y, x); NULL without networks */

@@ -12,7 +12,7 @@
 #include "eval/text.h"
 #include "host/analysis.h"
 #include "host/checked.h"
-#include "host/ranges.h"
+#include "host/finish_seen.h"
 #include "host/schema.h"
 
 /* One predictor on its way from scores to predictions. */
@@ -594,6 +594,19 @@ static int predict_draws(struct work *w, struct vj_error *err)
     return r;
 }
 
+/* Of weights that say themselves what they were trained with. */
+static int note_own_training(struct work *w, struct vj_error *err)
+{
+    size_t seen;
+    int r = vj_count_seen(&seen, w->results, w->images, w->engine, w->predictor, err);
+    if (!r && seen)
+        vj_text_add(&w->note, "; NOT A TEST: %zu of %zu images trained or validated %s", seen,
+                    w->images->count,
+                    w->predictor->kind == VJ_PREDICTOR_FOLDS ? "the weights of their fold"
+                                                             : "these weights");
+    return r;
+}
+
 /*
  * MCL-JCI sources that the released VP-JND checkpoint was trained with (its training log, listed in
  * docs/network.md): what it says of them is no test.
@@ -601,32 +614,8 @@ static int predict_draws(struct work *w, struct vj_error *err)
 static const int released_training[] = {1,  2,  3,  4,  9,  14, 15, 18, 19, 21, 22, 24, 27, 28, 29,
                                         31, 32, 33, 34, 35, 37, 39, 41, 42, 44, 46, 47, 48, 49, 50};
 
-enum { TRAINED_ID_MAX = 1000000 };
-
-/* The same for weights that say themselves what they were trained with. */
-static void note_own_training(struct work *w, const struct vj_trained *trained)
+static void note_released_training(struct work *w, const struct vj_weights *weights)
 {
-    char *fingerprint = NULL;
-    struct vj_error ignored = {0};
-    size_t count = 0, seen = 0;
-    int *id = vj_calloc(TRAINED_ID_MAX + 1, sizeof(*id));
-    int r = vj_results_get_text(w->results, "/", "dataset_fingerprint", &fingerprint, &ignored);
-    if (id && !r && vj_trained_with(trained, w->engine->config.dataset, fingerprint) &&
-        vj_ranges_parse(trained->ids, 0, TRAINED_ID_MAX, id, &count))
-        for (size_t i = 0; i < w->images->count; i++)
-            for (size_t k = 0; k < count; k++)
-                seen += w->images->id[i] == id[k];
-    free(fingerprint);
-    free(id);
-    if (seen)
-        vj_text_add(&w->note, "; NOT A TEST: %zu of %zu images trained or validated these weights",
-                    seen, w->images->count);
-}
-
-static void note_training_images(struct work *w, const struct vj_weights *weights)
-{
-    if (weights->trained && w->predictor->kind == VJ_PREDICTOR_NETWORK)
-        note_own_training(w, weights->trained);
     if (weights->origin != VJ_ORIGIN_IMPORTED || weights->shape.variant != VJ_VARIANT_RELEASED ||
         strcmp(w->engine->config.dataset, "mcl-jci") != 0)
         return;
@@ -667,10 +656,13 @@ static int predict_network(struct work *w, struct vj_error *err)
     if (weights->trained)
         vj_text_add(&w->note, "; trained %lld steps on %s", (long long)weights->trained->step,
                     weights->trained->labels);
-    note_training_images(w, weights);
+    int r = note_own_training(w, err);
+    if (r)
+        return r;
+    note_released_training(w, weights);
     if (w->predictor->positive_class == VJ_POSITIVE_AUTO)
         return 0; /* no image could be evaluated */
-    int r = predict_probabilities(w, err);
+    r = predict_probabilities(w, err);
     return r ? r : predict_draws(w, err);
 }
 

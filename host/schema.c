@@ -192,6 +192,8 @@ static void add_images(struct columns *c, const struct vj_engine *engine,
     add(c, "/images/width", VJ_COLUMN_I32, 0, 0, NULL, "width of the source; -1 unknown", "pixel");
     add(c, "/images/height", VJ_COLUMN_I32, 0, 0, NULL, "height of the source; -1 unknown",
         "pixel");
+    add(c, VJ_SCHEMA_SOURCE_SHA256, VJ_COLUMN_STRING, VJ_SHA256_HEX - 1, 0, NULL,
+        "SHA-256 of width, height and RGB samples of the source; empty unknown", NULL);
     add(c, "/images/fold", VJ_COLUMN_I32, 0, 0, NULL, "fold the image is tested in; -1 none", NULL);
     add(c, "/images/status", VJ_COLUMN_I32, 0, 0, NULL,
         "0 evaluated, 1 failed (see error), -1 not evaluated yet", NULL);
@@ -897,6 +899,9 @@ int vj_schema_write_row(struct vj_results *results, const struct vj_engine *engi
         r = vj_results_write(results, "/images/width", VJ_COLUMN_I32, row->index, 1, &width, err);
     if (!r)
         r = vj_results_write(results, "/images/height", VJ_COLUMN_I32, row->index, 1, &height, err);
+    if (!r)
+        r = vj_results_write(results, VJ_SCHEMA_SOURCE_SHA256, VJ_COLUMN_STRING, row->index, 1,
+                             row->source_sha256, err);
     if (!r)
         r = vj_results_write(results, "/images/error", VJ_COLUMN_STRING, row->index, 1, error, err);
     if (!r && engine->plan.weights_count > 0)

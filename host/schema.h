@@ -14,6 +14,9 @@
 
 #define VJ_SCHEMA_NAME "vpjnd-results"
 
+/* Column of the sources' digests (host/picture_digest.h). */
+#define VJ_SCHEMA_SOURCE_SHA256 "/images/source_sha256"
+
 enum {
     VJ_SCHEMA_VERSION = 1,
     VJ_SCHEMA_ERROR_SIZE = 512, /* bytes of /images/error */

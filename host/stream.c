@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "host/checked.h"
+#include "host/picture_digest.h"
 #include "host/progress.h"
 
 enum slot_state { SLOT_FREE, SLOT_LOADING, SLOT_READY, SLOT_GIVEN };
@@ -97,6 +98,8 @@ void vj_load_item(struct vj_loaded *loaded, const struct vj_dataset *ds,
                     loaded->item.error ? loaded->item.error : "the item cannot be evaluated");
     if (!r)
         r = load_pictures(loaded, options, &loaded->error);
+    if (!r)
+        r = vj_picture_digest(loaded->source_sha256, &loaded->source, &loaded->error);
     if (r && !loaded->error.code)
         loaded->error.code = r;
     loaded->seconds = vj_seconds() - start;

@@ -13,6 +13,7 @@
 #include "datasets/dataset.h"
 #include "host/error.h"
 #include "host/image.h"
+#include "host/sha256.h"
 
 /* A candidate file as it lies on the disk; decoded later, by the device's threads. */
 struct vj_file_bytes {
@@ -28,8 +29,9 @@ struct vj_loaded {
     struct vj_image source;
     struct vj_image reference; /* data NULL: the data set gives none */
     struct vj_file_bytes candidate[VJ_LEVELS_MAX + 1];
-    struct vj_error error; /* code != 0: the item failed, nothing else may be used */
-    double seconds;        /* spent reading and decoding */
+    char source_sha256[VJ_SHA256_HEX]; /* of the source (host/picture_digest.h); of items only */
+    struct vj_error error;             /* code != 0: the item failed, nothing else may be used */
+    double seconds;                    /* spent reading and decoding */
 };
 
 struct vj_stream_options {

@@ -17,6 +17,7 @@
 #include "host/progress.h"
 #include "host/train_data.h"
 #include "host/train_items.h"
+#include "host/train_seen.h"
 #include "host/train_state.h"
 #include "host/train_validate.h"
 #include "host/trainer.h"
@@ -31,6 +32,7 @@ struct run {
     char start_sha256[65]; /* of the weights of option start; "" = fresh ones */
     struct vj_dataset *dataset;
     struct vj_train_items items;
+    struct vj_seen seen;       /* pictures that made the weights, by their digests */
     struct vj_weights initial; /* also the scratch for sets of tensors */
     struct vj_train_data *data;
     struct vj_trainer trainer;
@@ -225,6 +227,9 @@ static int open_run(struct run *run, struct vj_error *err)
                                run->items.train_count, &run->initial.shape,
                                run->initial.positive_class, err);
     if (!r)
+        r = vj_train_seen(&run->seen, &run->items, run->config, run->dataset, run->initial.trained,
+                          vj_engine_threads(run->config->threads), err);
+    if (!r)
         r = describe_config(run, err);
     if (!r)
         r = open_trainer(run, err);
@@ -237,6 +242,7 @@ static void close_run(struct run *run)
     vj_train_data_close(run->data);
     vj_weights_free(&run->initial);
     vj_train_items_free(&run->items);
+    vj_seen_free(&run->seen);
     vj_dataset_close(run->dataset);
     vj_train_log_free(&run->log);
     free(run->config_text);
@@ -267,9 +273,10 @@ static int record_training(const struct run *run, struct vj_weights *w, int64_t 
     memcpy(t->start_sha256, run->start_sha256, sizeof(t->start_sha256));
     t->step = step;
     t->validation_mad = mad;
+    int r = vj_seen_copy(&t->seen, &run->seen, err);
     if (run->config->validate_patches > 0) /* evaluation's default: what they were chosen with */
         w->shape.patches = run->config->validate_patches;
-    if (!t->ids || !t->config)
+    if (r || !t->ids || !t->config)
         return vj_fail(err, -ENOMEM, "out of memory");
     w->origin = VJ_ORIGIN_TRAINED;
     snprintf(w->origin_text, sizeof(w->origin_text),

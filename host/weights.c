@@ -205,6 +205,7 @@ void vj_weights_free(struct vj_weights *w)
     if (w->trained) {
         free(w->trained->ids);
         free(w->trained->config);
+        vj_seen_free(&w->trained->seen);
         free(w->trained);
     }
     memset(w, 0, sizeof(*w));
@@ -472,7 +473,7 @@ static int read_trained(hid_t file, struct vj_weights *w, struct vj_error *err)
         r = there < 0 ? there
                       : vj_h5_read_text(file, "trained_start_sha256", t->start_sha256,
                                         sizeof(t->start_sha256), err);
-    return r;
+    return r ? r : vj_seen_read(file, &t->seen, err);
 }
 
 bool vj_trained_with(const struct vj_trained *t, const char *dataset, const char *fingerprint)
@@ -499,6 +500,8 @@ static int write_trained(hid_t file, const struct vj_trained *t, struct vj_error
         r = vj_h5_write_doubles(file, "trained_validation_mad", &t->validation_mad, 1, err);
     if (!r && t->start_sha256[0])
         r = vj_h5_write_text(file, "trained_start_sha256", t->start_sha256, err);
+    if (!r)
+        r = vj_seen_write(file, &t->seen, err);
     return r ? r : vj_h5_write_text(file, "trained_config", t->config, err);
 }
 

@@ -6,7 +6,8 @@
  * File (HDF5): root attributes schema = "vpjnd-weights", schema_version = 1, variant, patch_size,
  * patches, channels (one number per block), non_local (of variants with a non-local block),
  * positive_class, origin, origin_text, sha256, program_version; one float32 dataset per tensor at
- * its own path, e.g. /extract_feature/conv1/weights.
+ * its own path, e.g. /extract_feature/conv1/weights. Trained weights: attributes trained_* and the
+ * dataset trained_pictures (struct vj_trained).
  */
 #ifndef VJ_HOST_WEIGHTS_H
 #define VJ_HOST_WEIGHTS_H
@@ -16,6 +17,7 @@
 #include <stdint.h>
 
 #include "host/error.h"
+#include "host/sha256.h"
 
 enum vj_variant {
     VJ_VARIANT_RELEASED =
@@ -67,6 +69,19 @@ struct vj_tensor {
     float *data;  /* owned; kernels HWIO, dense weights [in, out] */
 };
 
+/* Pictures by their digests (host/picture_digest.h), rising, each once; owned. */
+struct vj_seen {
+    char (*picture)[VJ_SHA256_HEX];
+    size_t count;
+};
+
+/* Puts digests in order and drops repeated ones; the functions that look for one need it. */
+void vj_seen_sort(struct vj_seen *s);
+bool vj_seen_has(const struct vj_seen *s, const char *digest);
+/* Replaces what *to holds. Errors: -ENOMEM, with *to empty. */
+int vj_seen_copy(struct vj_seen *to, const struct vj_seen *from, struct vj_error *err);
+void vj_seen_free(struct vj_seen *s);
+
 /* How weights were trained: what a reader must know before judging them. */
 struct vj_trained {
     char dataset[32];      /* registry name */
@@ -78,13 +93,15 @@ struct vj_trained {
     double validation_mad; /* QF, on the validation items; NaN without validation */
     char *config;          /* owned; the configuration, as text that can be read again; of paths
                               the last name alone */
+    struct vj_seen seen;   /* sources that trained or validated, also the weights that training
+                              started from; none in files of earlier programs */
     char start_sha256[65]; /* of the weights that training started from; "" = fresh ones */
 };
 
 /*
- * Whether weights were trained with pictures of this data set. mcl-jci and konjnd-1k name a
+ * Whether the item numbers of a record are those of this data set. mcl-jci and konjnd-1k name a
  * collection; other names (manifest, synthetic, folder) only a form, so there the fingerprint
- * decides.
+ * decides. That a picture has been seen, in whatever data set, says `seen`.
  */
 bool vj_trained_with(const struct vj_trained *t, const char *dataset, const char *fingerprint);
 

@@ -24,6 +24,12 @@ int vj_weights_read_tensors(hid_t at, struct vj_weights *w, size_t file_size, st
  */
 int vj_weights_verify(struct vj_weights *w, struct vj_error *err);
 
+/* The list of pictures that trained weights have seen; a file without one has none. */
+int vj_seen_write(hid_t file, const struct vj_seen *s, struct vj_error *err);
+/* s: zeroed by the caller; freed by vj_seen_free() whatever the outcome. -EINVAL for anything but
+ * digests. */
+int vj_seen_read(hid_t file, struct vj_seen *s, struct vj_error *err);
+
 /* Writes the attributes of a weight file; owner: what the caller gave with it. */
 typedef int (*vj_weights_attributes)(hid_t at, const void *owner, struct vj_error *err);
 

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/finish_seen.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/checked.h"
+#include "host/ranges.h"
+#include "host/schema.h"
+
+enum { ID_MAX = 1000000, DIGITS = VJ_SHA256_HEX - 1 };
+
+/* What the run knows of its images, and room for one weight file's numbers. */
+struct images {
+    const struct vj_analysis *list;
+    char *fingerprint;
+    char *digest; /* [count][DIGITS], empty where the picture could not be read */
+    int *id;      /* [ID_MAX + 1] */
+};
+
+static int load(struct images *m, struct vj_results *results, struct vj_error *err)
+{
+    size_t rows, dim[VJ_COLUMN_RANK_MAX], string_size;
+    int rank, r = vj_results_get_text(results, "/", "dataset_fingerprint", &m->fingerprint, err);
+    if (!r)
+        r = vj_results_shape(results, VJ_SCHEMA_SOURCE_SHA256, &rows, &rank, dim, &string_size,
+                             err);
+    if (!r && (rows != m->list->count || rank != 0 || string_size != DIGITS))
+        r = vj_fail(err, -EINVAL,
+                    "dataset " VJ_SCHEMA_SOURCE_SHA256 " is not a column of %zu texts of %d "
+                    "characters",
+                    m->list->count, DIGITS);
+    if (r)
+        return r;
+    m->digest = vj_calloc(rows, DIGITS);
+    m->id = vj_calloc(ID_MAX + 1, sizeof(*m->id));
+    if (!m->digest || !m->id)
+        return vj_fail(err, -ENOMEM, "out of memory");
+    return vj_results_read(results, VJ_SCHEMA_SOURCE_SHA256, VJ_COLUMN_STRING, 0, rows, m->digest,
+                           err);
+}
+
+/* Numbers of the items that made weights, when they are numbers of this run's data set. */
+static size_t list_ids(const struct images *m, const struct vj_trained *trained,
+                       const char *dataset)
+{
+    size_t count = 0;
+    bool ours = vj_trained_with(trained, dataset, m->fingerprint) &&
+                vj_ranges_parse(trained->ids, 0, ID_MAX, m->id, &count);
+    return ours ? count : 0;
+}
+
+static bool is_seen(const struct images *m, size_t image, const struct vj_trained *trained,
+                    size_t ids)
+{
+    char digest[VJ_SHA256_HEX] = "";
+    memcpy(digest, m->digest + image * DIGITS, DIGITS);
+    bool seen = vj_seen_has(&trained->seen, digest);
+    for (size_t k = 0; !seen && k < ids; k++)
+        seen = m->list->id[image] == m->id[k];
+    return seen;
+}
+
+int vj_count_seen(size_t *seen, struct vj_results *results, const struct vj_analysis *images,
+                  const struct vj_engine *engine, const struct vj_predictor *p,
+                  struct vj_error *err)
+{
+    struct images m = {.list = images};
+    const size_t networks = p->kind == VJ_PREDICTOR_NETWORK ? 1 : p->folds;
+    *seen = 0;
+    int r = load(&m, results, err);
+    for (size_t n = 0; !r && n < networks; n++) {
+        const struct vj_trained *trained = engine->predictors->weights[p->network + n].trained;
+        if (!trained)
+            continue;
+        size_t ids = list_ids(&m, trained, engine->config.dataset);
+        for (size_t i = 0; i < images->count; i++)
+            if (vj_predictor_network(p, images->fold[i]) == p->network + n)
+                *seen += is_seen(&m, i, trained, ids);
+    }
+    free(m.fingerprint);
+    free(m.digest);
+    free(m.id);
+    return r;
+}
