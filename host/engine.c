@@ -390,7 +390,7 @@ static void reset_row(struct vj_row *row, const struct vj_engine *engine)
     size_t positions = draws * (size_t)engine->plan.patches;
     row->status = 0;
     row->error[0] = '\0';
-    row->source_sha256[0] = '\0';
+    memset(row->source_sha256, 0, sizeof(row->source_sha256));
     row->width = row->height = 0;
     for (size_t i = 0; i < levels; i++) {
         row->bytes[i] = -1;

@@ -7,7 +7,7 @@
 #include "host/weights.h"
 #include <math.h>
 
-enum { PICTURES = 5, PHOTOS = 4, PHOTO_SIDE = 160, IMAGES_MAX = 8 };
+enum { PICTURES = 5, PHOTOS = 4, PHOTO_SIDE = 112, IMAGES_MAX = 8 };
 
 #define RULES                                                                                      \
     "pixel-chou95:0.05,pixel-chou95@excess:2,pixel-chou95@noise:0.5,pixel-yang05-paper@noise:1"

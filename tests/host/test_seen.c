@@ -242,6 +242,27 @@ static void a_picture_is_known_in_another_data_set_and_another_format(void **sta
     vj_results_close(r);
 }
 
+/* Behind a good row in the same memory. */
+static void a_picture_that_fails_has_no_digest(void **state)
+{
+    (void)state;
+    char path[4096], root[4200], column[3][64], hex[VJ_SHA256_HEX];
+    static const char none[64] = "";
+    write_text(in_folder(path, "bad.png"), "not a picture");
+    write_text(in_folder(path, "bad.csv"),
+               "image,candidates,qf_true,fold\np0.png,,30,\nbad.png,,30,\np1.png,,30,\n");
+    snprintf(root, sizeof(root), "root=%s", path);
+    const char *pairs[] = {root, "image_metrics=none", "slots=1", "qf_last=4", NULL};
+    struct vj_results *r = open_run("bad.h5", "constant", pairs);
+    read_rows(r, "/images/source_sha256", VJ_COLUMN_STRING, 0, 3, column);
+    vj_results_close(r);
+    for (int i = 0; i < 3; i += 2) {
+        digest_of(i ? "p1.png" : "p0.png", hex);
+        assert_memory_equal(column[i], hex, 64);
+    }
+    assert_memory_equal(column[1], none, 64);
+}
+
 /* The same pictures under another seed or numbering: their numbers say nothing any more. */
 static void a_network_is_not_tested_on_what_another_list_of_the_pictures_taught_it(void **state)
 {
@@ -336,6 +357,7 @@ int main(void)
         cmocka_unit_test(weights_list_what_made_them_and_what_made_those_they_started_from),
         cmocka_unit_test(a_picture_that_cannot_be_read_ends_training_before_its_first_step),
         cmocka_unit_test(a_picture_is_known_in_another_data_set_and_another_format),
+        cmocka_unit_test(a_picture_that_fails_has_no_digest),
         cmocka_unit_test(a_network_is_not_tested_on_what_another_list_of_the_pictures_taught_it),
         cmocka_unit_test(files_without_a_list_are_read_and_damaged_lists_refused_by_name),
     };
