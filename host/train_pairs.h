@@ -5,15 +5,16 @@
  * Reference number k of a step is element K = (step - 1) * batch + k of an endless sequence of
  * epochs, each a permutation of the pictures. Random words are vj_random4(seed, VJ_RNG_PAIRS,
  * stream, index):
- *   stream  2^63 | epoch  index i             word 0: sort key of picture i in that epoch
- *   stream  K             index p = 0..4095   patch p: words 0, 1: y, x; word 2: bit 30 mirrors left
- *                                             and right, bit 31 top and bottom
- *   stream  K             index 4096          word 0: bit 31, 1 = the first quality factor is lossy;
- *                                             word 1: JND level
- *   stream  K             index 4097          words 0, 1: shift (y, x) of even places; 2, 3: the map's own
- *   stream  K             index 5000 + l      word 0: quality factor l
- *   stream  K             index 8192 + p      words 0, 1: y, x of patch p of the map, where it has a
- *                                             place of its own
+ *   stream  2^63 | epoch  index i            word 0: sort key of picture i in that epoch
+ *   stream  K             index p = 0..4095  patch p: words 0, 1: y, x; word 2: bit 30 mirrors left
+ *                                            and right, bit 31 top and bottom
+ *   stream  K             index 4096         word 0: bit 31, 1 = the first quality factor is lossy;
+ *                                            word 1: JND level
+ *   stream  K             index 4097         words 0, 1: shift (y, x) of even places; 2, 3:
+ *                                            of the map's own
+ *   stream  K             index 5000 + l     word 0: quality factor l
+ *   stream  K             index 8192 + p     words 0, 1: y, x of patch p of the map, where it has a
+ *                                            place of its own
  */
 #ifndef VJ_HOST_TRAIN_PAIRS_H
 #define VJ_HOST_TRAIN_PAIRS_H
@@ -60,7 +61,7 @@ int vj_pair_level(uint64_t seed, uint64_t element, int levels);
  * Quality factor number l of element K.
  * first, last: range of quality factors, first <= last
  * boundary:    the JND, lossy where qf <= boundary; may lie outside the range
- * Sides alternate with l (not with VJ_PAIRS_UNIFORM); one that is empty gives its turns to the other.
+ * Sides alternate with l (not with VJ_PAIRS_UNIFORM); an empty one gives its turns to the other.
  * On a side of n quality factors, d = 0..n - 1 is the distance to the boundary, 0 the nearest:
  * uniform with VJ_PAIRS_BALANCED; with VJ_PAIRS_BOUNDARY floor((n + 1)^u) - 1, u uniform in (0, 1),
  * hence P(d) = log((d + 2) / (d + 1)) / log(n + 1).

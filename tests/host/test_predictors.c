@@ -74,8 +74,8 @@ static void defaults_and_arguments_of_thresholds(void **state)
     if (vj_predictors_open(&p, more, VJ_POSITIVE_AUTO, &err))
         fail_msg("%s", err.text);
     static const char *const names[] = {
-        "pixel-epc17",         "pixel-epc17-2",      "pixel-epc17-paper@excess",
-        "pixel-chou95@excess", "pixel-chou95@noise", "pixel-chou95@noise-2",
+        "pixel-epc17",         "pixel-epc17-2",       "pixel-epc17-paper@excess",
+        "pixel-chou95@excess", "pixel-chou95@noise",  "pixel-chou95@noise-2",
         "compression-ratio",   "compression-ratio-2", "ssim-threshold"};
     static const int rules[] = {0, 0, VJ_JND_EXCESS, VJ_JND_EXCESS, VJ_JND_NOISE, VJ_JND_NOISE};
     assert_int_equal(p.count, 9);
