@@ -55,7 +55,7 @@ struct vj_device_plan {
     /* What is wanted of map i for every candidate (host/jnd_rules.h). */
     bool jnd_share[VJ_DEVICE_JND_MAX], jnd_excess[VJ_DEVICE_JND_MAX], jnd_noise[VJ_DEVICE_JND_MAX];
     bool jnd_from_anchor; /* maps are made from the reference, not from the source */
-    int net_jnd;          /* index of the map that feeds the networks; -1: none of them sees one */
+    int net_jnd; /* index of the map that feeds the networks; -1: none of them sees one */
     enum vj_jnd_scale net_scale; /* how that map becomes 8-bit */
     const struct vj_weights *const *weights;
     size_t weights_count;
@@ -73,8 +73,8 @@ struct vj_device_info {
 };
 
 /*
- * A candidate file. Called from several threads at once.
- * img:   its pixels, filled by the callee, released by the device; NULL: only its size is wanted
+ * Pixels of a candidate file. Called from several threads at once.
+ * img:   filled by the callee, released by the device
  * Returns 0 or a negative errno with a text that names the file.
  */
 typedef int (*vj_candidate_fetch)(void *user, int qf, struct vj_image *img, int64_t *bytes,

@@ -528,8 +528,7 @@ static int one_candidate(struct cpu *cpu, const struct vj_candidate_request *req
     int r = 0;
     if (request->fetch) {
         int64_t bytes = 0;
-        bool pixels = measures || request->patches;
-        r = request->fetch(request->user, qf, pixels ? &file : NULL, &bytes, err);
+        r = request->fetch(request->user, qf, &file, &bytes, err);
         if (r)
             return r;
         picture = file.data;

@@ -166,18 +166,20 @@ static int plan_networks(struct vj_engine *engine, struct vj_error *err)
     return 0;
 }
 
-static bool measures_lazily(const struct vj_engine *engine)
+/* Who needs whole candidates, and whether all of them. */
+static void plan_measures(struct vj_engine *engine)
 {
-    bool rules = false;
+    bool rules = false, fits = false;
+    bool metrics = engine->plan.quality || engine->plan.ssimulacra2;
     for (size_t i = 0; i < engine->predictors->count; i++) {
         const struct vj_predictor *p = &engine->predictors->list[i];
         if (p->kind != VJ_PREDICTOR_PIXEL)
             continue;
-        if (p->fit)
-            return false;
         rules = true;
+        fits = fits || p->fit;
     }
-    return rules && engine->config.lazy && !engine->plan.quality && !engine->plan.ssimulacra2;
+    engine->lazy_rules = engine->config.lazy && rules && !fits && !metrics;
+    engine->measures_all = (metrics || rules) && !engine->lazy_rules;
 }
 
 static bool alloc_rules(struct vj_passage *t, struct vj_device_plan *plan, size_t levels)
@@ -256,7 +258,7 @@ int vj_engine_open(struct vj_engine *engine, const struct vj_config *config,
         r = plan_maps(engine, err);
     if (!r)
         r = plan_quality(engine, err);
-    engine->lazy_rules = !r && measures_lazily(engine);
+    plan_measures(engine);
     if (!r)
         r = alloc_passages(engine, err);
     if (!r)
@@ -688,13 +690,27 @@ static int run_lazily(struct vj_passage *t, bool networks, struct vj_error *err)
     return r;
 }
 
+/* Of candidates that are files and of which nothing else is wanted: no device decodes them. */
+static int file_sizes(struct vj_passage *t, struct vj_error *err)
+{
+    int r = 0;
+    for (int i = 0; !r && i < t->engine->levels; i++)
+        r = vj_loaded_fetch(t->loaded, t->engine->config.qf_first + i, NULL, &t->bytes[i], err);
+    return r;
+}
+
 /* What is wanted at every quality factor, as many at once as the plan has room for. */
 static int run_levels(struct vj_passage *t, bool networks, struct vj_error *err)
 {
     struct vj_engine *engine = t->engine;
     int most = engine->plan.levels;
-    int wanted = SIZES | (engine->lazy_rules ? 0 : MEASURES) | (networks ? PATCHES : 0);
+    int wanted = SIZES | (engine->measures_all ? MEASURES : 0) | (networks ? PATCHES : 0);
     double start = vj_seconds();
+    if (t->files && wanted == SIZES) {
+        int r = file_sizes(t, err);
+        lap(t->row, VJ_STAGE_CANDIDATES, &start);
+        return r;
+    }
     for (int first = 0; first < engine->levels; first += most) {
         int count = engine->levels - first < most ? engine->levels - first : most;
         int r = run_candidates(t, first, count, wanted, err);

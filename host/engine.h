@@ -81,6 +81,7 @@ struct vj_engine {
      * them). Where somebody does, one pass measures all of them together.
      */
     bool lazy_rules;
+    bool measures_all;                 /* every candidate is measured, by metrics or rules */
     const struct vj_weights **weights; /* what plan.weights points to */
     struct vj_passage *passage;        /* [slots] */
 };

@@ -79,8 +79,8 @@ void vj_load_picture(struct vj_loaded *loaded, const char *path, int anchor_qf,
 
 /*
  * Decodes the candidate at `qf` of a loaded item: a vj_candidate_fetch whose user is the item. The
- * quality factor is read from the file's quantisation tables and must be the one its name claims;
- * where no pixels are wanted, nothing else of the file is looked at.
+ * quality factor is read from the file's quantisation tables and must be the one its name claims.
+ * img: NULL: only the size is wanted, and nothing else of the file is looked at
  */
 int vj_loaded_fetch(void *user, int qf, struct vj_image *img, int64_t *bytes, struct vj_error *err);
 

@@ -382,16 +382,28 @@ int vj_train_state_write(const char *path, const struct vj_trainer *trainer,
     return r;
 }
 
+/* The first line of a configuration, or words where it has come to its end. */
+static void first_line(char line[VJ_ERROR_TEXT / 3], const char *text)
+{
+    const int size = (int)strcspn(text, "\n");
+    snprintf(line, VJ_ERROR_TEXT / 3, "%.*s", size, text);
+    if (size == 0)
+        strcpy(line, "nothing more");
+}
+
 /* The first line in which two configurations differ. */
 static int compare_config(const char *then, const char *now, struct vj_error *err)
 {
+    char had[VJ_ERROR_TEXT / 3], has[VJ_ERROR_TEXT / 3];
     while (*then || *now) {
         const size_t a = strcspn(then, "\n"), b = strcspn(now, "\n");
+        first_line(had, then);
+        first_line(has, now);
         if (a != b || memcmp(then, now, a) != 0)
             return vj_fail(err, -EINVAL,
-                           "it was made with %.*s and this run has %.*s; a resumed run needs the "
-                           "same configuration",
-                           (int)a, then, (int)b, now);
+                           "it was made with %s and this run has %s; a resumed run needs the same "
+                           "configuration",
+                           had, has);
         then += a + (then[a] == '\n');
         now += b + (now[b] == '\n');
     }

@@ -335,12 +335,14 @@ static void candidate_files_are_decoded_where_a_search_asks(void **state)
     write_candidates(0);
     struct vj_results *r = open_run("full.h5", "pixel-chou95:0.05", a);
     read_said(r, "pixel-chou95", 1, &full);
+    int64_t bytes[LEVELS], sizes[LEVELS];
+    read_rows(r, "/candidates/bytes", VJ_COLUMN_I64, 0, 1, sizes);
     vj_results_close(r);
     r = open_run("lazy.h5", "pixel-chou95:0.05", b);
     read_said(r, "pixel-chou95", 1, &lazy);
-    int64_t bytes[LEVELS];
     read_rows(r, "/candidates/bytes", VJ_COLUMN_I64, 0, 1, bytes);
     vj_results_close(r);
+    assert_memory_equal(bytes, sizes, sizeof(sizes));
     assert_in_range(compare(&full, &lazy, 1, 0, &search), 1, LEVELS / 2);
     for (int k = 0; k < LEVELS; k++)
         assert_true(bytes[k] > 0);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "host/h5.h"
 #include "host/image.h"
 #include "host/progress.h"
 #include "host/resjnd.h"
@@ -434,6 +435,30 @@ static void other_start_weights_under_the_same_name_are_refused(void **state)
     vj_weights_free(&w);
 }
 
+/* As an earlier program left it: the configuration says nothing of the weights' digests. */
+static void a_state_that_says_less_is_refused_in_words(void **state)
+{
+    (void)state;
+    enum { SIZE = 60000 };
+    char path[4096], *text = calloc(SIZE, 1);
+    struct vj_train_summary s;
+    struct vj_error err = {0};
+    const char *const pairs[] = {"steps=1", NULL};
+    must_train("older.h5", false, pairs, &s);
+    hid_t file = H5Fopen(in_folder(path, "older.h5.state"), H5F_ACC_RDWR, H5P_DEFAULT);
+    assert_true(file >= 0 && text);
+    assert_int_equal(vj_h5_read_text(file, "config", text, SIZE, &err), 0);
+    char *digest = strstr(text, "start_sha256");
+    assert_non_null(digest);
+    *digest = '\0';
+    assert_int_equal(vj_h5_write_text(file, "config", text, &err), 0);
+    assert_int_equal(vj_h5_close(file, path, &err), 0);
+    free(text);
+    assert_int_equal(train("older.h5", true, pairs, &s, &err), -EINVAL);
+    vj_assert_contains(err.text, "older.h5.state: it was made with nothing more and this run has "
+                                 "start_sha256 = ");
+}
+
 static void training_stops_for_want_of_progress(void **state)
 {
     (void)state;
@@ -515,6 +540,7 @@ int main(void)
         cmocka_unit_test(maps_of_resjnd24_train_and_judge_and_belong_to_the_run),
         cmocka_unit_test(other_start_weights_under_the_same_name_are_refused),
         cmocka_unit_test(training_stops_for_want_of_progress),
+        cmocka_unit_test(a_state_that_says_less_is_refused_in_words),
         cmocka_unit_test(what_cannot_be_resumed_is_refused_by_name),
         cmocka_unit_test(bad_choices_of_pictures_are_refused_by_name),
         cmocka_unit_test(folds_decide_what_trains_and_what_validates),
