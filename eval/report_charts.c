@@ -271,8 +271,6 @@ static void legend(const struct vj_html *page, bool tolerances)
 static void curves(const struct vj_html *page, bool tolerances, const char *title,
                    const char *words)
 {
-    if (!any_curve(page, tolerances))
-        return;
     vj_text_add(page->out, "<section><h2>%s</h2><p>%s</p>\n", title, words);
     legend(page, tolerances);
     vj_text_add(page->out, "<div class=\"panels\">\n");
@@ -281,15 +279,39 @@ static void curves(const struct vj_html *page, bool tolerances, const char *titl
     vj_text_add(page->out, "</div></section>\n");
 }
 
+/* The same page with colours for the first of those predictors that have tolerances. */
+static void tolerance_curves(const struct vj_html *page)
+{
+    const size_t rows = page->report->rows;
+    struct vj_html own = *page;
+    int next = 0;
+    own.colour = vj_calloc(rows, sizeof(*own.colour));
+    if (!own.colour) {
+        page->out->failed = true;
+        return;
+    }
+    for (size_t i = 0; i < rows; i++) {
+        const struct vj_sweep_point *point;
+        const bool has = points_of(&page->report->row[page->order[i]], true, &point) > 0;
+        own.colour[page->order[i]] = has && next < VJ_HTML_COLOURS ? next++ : -1;
+    }
+    curves(&own, true, "Rate against damage over tolerances",
+           "The same for rules on pixel-JND maps, each with five tolerances. The colours of this "
+           "section are those of the rules with the smallest MAD.");
+    free(own.colour);
+}
+
 void vj_html_curves(const struct vj_html *page)
 {
-    curves(page, false, "Rate against damage",
-           "What is saved against the highest quality, and what that costs where the prediction is "
-           "below the JND. A curve moves every prediction by a safety offset; its dot is the "
-           "prediction itself. Up and to the left is better; the dashed line is the saving at the "
-           "true JND.");
-    curves(page, true, "Rate against damage over tolerances",
-           "The same for pixel-JND rules, each with five tolerances.");
+    if (any_curve(page, false))
+        curves(
+            page, false, "Rate against damage",
+            "What is saved against the highest quality, and what that costs where the prediction "
+            "is below the JND. A curve moves every prediction by a safety offset; its dot is the "
+            "prediction itself. Up and to the left is better; the dashed line is the saving at the "
+            "true JND.");
+    if (any_curve(page, true))
+        tolerance_curves(page);
 }
 
 /* ---- predictions against the truth ---- */

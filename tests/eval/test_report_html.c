@@ -287,6 +287,27 @@ static void curves_stand_at_damage_and_saving(void **state)
     free(page);
 }
 
+static void tolerances_have_curves_and_colours_of_their_own(void **state)
+{
+    (void)state;
+    struct sample s;
+    fill_sample(&s);
+    s.sweep[1].tolerance = 0.0125;
+    s.row[0].tolerance = s.sweep; /* the second of the two by MAD */
+    s.row[0].tolerance_count = SWEEP;
+    char *page = page_of(&s.report);
+    check_markup(page);
+    const char *section = strstr(page, "over tolerances</h2>");
+    assert_non_null(section);
+    vj_assert_contains(section, "<span class=\"key c0\"></span>constant");
+    const char *svg = strstr(section, "Mean saving against lost QF");
+    static const char title[] = "<title>constant, tolerance 0.0125: saving 87.00 %, damage 1.5<";
+    assert_non_null(svg);
+    assert_true(fabs(read_off(svg, title, "0.0", "2.0", false) - 1.5) < 0.01);
+    assert_null(strstr(section, "psnr-threshold, tolerance"));
+    free(page);
+}
+
 static void the_page_does_not_grow_with_the_pictures(void **state)
 {
     (void)state;
@@ -390,6 +411,7 @@ int main(void)
         cmocka_unit_test(dots_stand_at_true_and_predicted_quality_factors),
         cmocka_unit_test(pictures_at_one_place_are_one_larger_dot),
         cmocka_unit_test(curves_stand_at_damage_and_saving),
+        cmocka_unit_test(tolerances_have_curves_and_colours_of_their_own),
         cmocka_unit_test(the_page_does_not_grow_with_the_pictures),
         cmocka_unit_test(axes_cover_their_values_in_few_round_steps),
         cmocka_unit_test(axes_without_a_range_still_are_axes),
