@@ -234,14 +234,13 @@ static void curve_panel(const struct vj_html *page, int which, bool tolerances)
     vj_text_add(out, "</g></svg>\n");
 }
 
+/* Is there a point with saving and damage, so that a panel has something to show? */
 static bool any_curve(const struct vj_html *page, bool tolerances)
 {
-    for (size_t i = 0; i < page->report->rows; i++) {
-        const struct vj_sweep_point *point;
-        if (points_of(&page->report->row[i], tolerances, &point))
-            return true;
-    }
-    return false;
+    size_t points = 0;
+    for (int i = 0; i < DAMAGES; i++)
+        points += bounds_of(page, &damages[i], tolerances).points;
+    return points > 0;
 }
 
 static void legend(const struct vj_html *page, bool tolerances)

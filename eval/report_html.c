@@ -241,7 +241,8 @@ static void add_header(const struct vj_html *page)
 
 /* ---- accuracy ---- */
 
-/* An axis for a metric of all predictors and its intervals, from zero. */
+/* An axis for a metric of all predictors and its intervals, from zero; all 0 where there is none.
+ */
 static struct vj_axis metric_axis(const struct vj_report *r, enum vj_metric metric)
 {
     double high = 0;
@@ -252,7 +253,7 @@ static struct vj_axis metric_axis(const struct vj_report *r, enum vj_metric metr
         if (v->present && v->has_interval && isfinite(v->ci_high))
             high = fmax(high, v->ci_high);
     }
-    return vj_axis_covering(0, high, 4);
+    return high > 0 ? vj_axis_covering(0, high, 4) : (struct vj_axis){0};
 }
 
 static void accuracy_row(const struct vj_html *page, size_t index, const struct vj_axis *axis)
@@ -262,7 +263,8 @@ static void accuracy_row(const struct vj_html *page, size_t index, const struct 
     vj_text_add(page->out, "<tr>");
     name_cell(page, index);
     vj_text_add(page->out, "<td class=\"draw\">");
-    vj_html_interval(page, index, axis, MAD_WIDTH, mad, false);
+    if (axis->high > 0)
+        vj_html_interval(page, index, axis, MAD_WIDTH, mad, false);
     vj_text_add(page->out, "</td>");
     estimate_cell(page, mad, 1, 2, false);
     number_cell(page, vj_html_metric(row, VJ_METRIC_MEDIAN_ABS), 1, 1, false);
@@ -321,7 +323,8 @@ static void add_accuracy(const struct vj_html *page)
                 "Sorted by MAD, with its interval.</p>\n");
     open_table(page, "numbers");
     vj_text_add(page->out, "<thead><tr><th>predictor</th><th class=\"draw\">");
-    vj_html_scale(page, &axis, MAD_WIDTH);
+    if (axis.high > 0)
+        vj_html_scale(page, &axis, MAD_WIDTH);
     vj_text_add(page->out, "</th><th>MAD, QF</th>");
     for (size_t i = 0; i < sizeof(title) / sizeof(title[0]); i++)
         vj_text_add(page->out, "<th>%s</th>", title[i]);

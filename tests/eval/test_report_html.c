@@ -308,6 +308,26 @@ static void tolerances_have_curves_and_colours_of_their_own(void **state)
     free(page);
 }
 
+static void without_labels_there_is_no_empty_chart(void **state)
+{
+    (void)state;
+    struct sample s;
+    fill_sample(&s);
+    for (int m = 0; m < VJ_METRIC_COUNT; m++)
+        if (m != VJ_METRIC_SAVING_MEAN)
+            s.threshold.pooled.value[m].present = s.constant.pooled.value[m].present = false;
+    for (int i = 0; i < SWEEP; i++)
+        s.sweep[i].dqf.present = false;
+    s.report.qf_true = NULL;
+    s.report.comparisons = 0;
+    char *page = page_of(&s.report);
+    check_markup(page);
+    vj_assert_contains(page, "none: predictions only");
+    assert_null(strstr(page, "<svg"));
+    assert_null(strstr(page, "Rate against damage"));
+    free(page);
+}
+
 static void the_page_does_not_grow_with_the_pictures(void **state)
 {
     (void)state;
@@ -412,6 +432,7 @@ int main(void)
         cmocka_unit_test(pictures_at_one_place_are_one_larger_dot),
         cmocka_unit_test(curves_stand_at_damage_and_saving),
         cmocka_unit_test(tolerances_have_curves_and_colours_of_their_own),
+        cmocka_unit_test(without_labels_there_is_no_empty_chart),
         cmocka_unit_test(the_page_does_not_grow_with_the_pictures),
         cmocka_unit_test(axes_cover_their_values_in_few_round_steps),
         cmocka_unit_test(axes_without_a_range_still_are_axes),
