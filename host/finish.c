@@ -165,6 +165,13 @@ static struct vj_rule_table rule_table(const struct work *w)
 /* More folds than this are summed up in the note; fit_parameter holds them all. */
 enum { NOTED_FITS = 12 };
 
+/* A predictor for which there was nothing to learn from has no predictions, and says so. */
+static int not_evaluated(struct work *w, const struct vj_error *err)
+{
+    vj_text_add(&w->note, "not evaluated: %s", err->text);
+    return 0;
+}
+
 static void note_fits(struct work *w, const char *what, const struct vj_rule_fits *fits)
 {
     vj_text_add(&w->note, "%s", what);
@@ -296,10 +303,8 @@ static int predict_constant(struct work *w, struct vj_error *err)
     if (!r)
         memcpy(w->qf_pred, labels.qf_pred, w->images->count * sizeof(int32_t));
     free_labels(&labels);
-    if (r == -ENODATA) {
-        vj_text_add(&w->note, "not evaluated: %s", err->text);
-        return 0;
-    }
+    if (r == -ENODATA)
+        return not_evaluated(w, err);
     if (r)
         return r;
     answer_as_step(w);
@@ -387,10 +392,8 @@ static int predict_threshold(struct work *w, enum vj_rule rule, struct vj_error 
     }
     struct vj_rule_fits fits = {0};
     int r = vj_threshold_cross_fit(&fits, &table, rule, search, w->lossy, w->qf_pred, err);
-    if (r == -ENODATA) {
-        vj_text_add(&w->note, "not evaluated: %s", err->text);
-        return 0;
-    }
+    if (r == -ENODATA)
+        return not_evaluated(w, err);
     if (r)
         return r;
     note_fits(w, "threshold fitted outside the fold:", &fits);
@@ -426,10 +429,8 @@ static int predict_ratio(struct work *w, struct vj_error *err)
     if (!r)
         r = vj_line_cross_fit(&fits, &table, x, w->qf_pred, err);
     free(x);
-    if (r == -ENODATA) {
-        vj_text_add(&w->note, "not evaluated: %s", err->text);
-        return 0;
-    }
+    if (r == -ENODATA)
+        return not_evaluated(w, err);
     if (r)
         return r;
     answer_as_step(w);

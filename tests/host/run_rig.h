@@ -57,6 +57,23 @@ static inline void write_text(const char *path, const char *text)
 }
 
 /*
+ * p0.png, p1.png, ... in the folder, the third one grey, and all.csv with their labels and folds 1,
+ * 2 in turn; candidates are synthesised. count: up to 99
+ */
+static inline void write_labelled_pictures(int count, const int32_t *labels)
+{
+    char path[4096], csv[4096] = "image,candidates,qf_true,fold\n";
+    for (int i = 0; i < count; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "p%d.png", i);
+        write_picture(in_folder(path, name), i, i == 2 ? 1 : 3, WIDTH, HEIGHT);
+        snprintf(csv + strlen(csv), sizeof(csv) - strlen(csv), "%s,,%d,%d\n", name, labels[i],
+                 i % 2 + 1);
+    }
+    write_text(in_folder(path, "all.csv"), csv);
+}
+
+/*
  * Runs options (pairs, NULL-terminated) over a base: the manifest all.csv and `predictors`.
  * path: filled with the results file's
  */

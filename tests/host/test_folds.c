@@ -11,6 +11,7 @@
 #include "host/predictors.h"
 #include "host/report_file.h"
 #include "host/schema.h"
+#include "tests/host/small_network.h"
 
 /* Fold numbers with a gap, and images of a fold that do not stand together. */
 enum { IMAGES = 6, FOLDS = 3, QFS = 24, DRAWS = 2, PATCHES = 2 };
@@ -33,17 +34,7 @@ static void write_weights(const char *name, const struct vj_net_shape *shape, ui
                           enum vj_positive_class positive, enum vj_weights_origin origin)
 {
     char path[4096];
-    struct vj_weights w = {0};
-    struct vj_error err = {0};
-    if (vj_weights_init(&w, shape, seed, &err))
-        fail_msg("%s", err.text);
-    /* Patch weights must not all be cut off by their relu. */
-    vj_weights_find(&w, "weightings/block2/biases")->data[0] = 1.0f;
-    w.positive_class = positive;
-    w.origin = origin;
-    if (vj_weights_write(&w, in_folder(path, name), &err))
-        fail_msg("%s", err.text);
-    vj_weights_free(&w);
+    write_network(in_folder(path, name), shape, seed, positive, origin);
 }
 
 /* stem-1.h5, stem-2.h5, stem-4.h5, of different seeds */

@@ -5,6 +5,7 @@
 
 #include "eval/rules.h"
 #include "host/weights.h"
+#include "tests/host/small_network.h"
 #include <math.h>
 
 enum { PICTURES = 5, PHOTOS = 4, PHOTO_SIDE = 112, IMAGES_MAX = 8 };
@@ -22,35 +23,15 @@ static const char *const searches[] = {"binary-block", "sliding-window", "first-
                                        "max-likelihood"};
 static char weights[4096];
 
-static void write_weights(const char *path)
-{
-    struct vj_error err = {0};
-    struct vj_weights w = {0};
-    const struct vj_net_shape shape = {
-        .variant = VJ_VARIANT_FIGURE, .patch_size = 32, .patches = 2, .channels = {16, 16, 16, 16}};
-    if (vj_weights_init(&w, &shape, 7, &err))
-        fail_msg("%s", err.text);
-    /* Patch weights must not all be cut off by their relu. */
-    vj_weights_find(&w, "weightings/block2/biases")->data[0] = 1.0f;
-    w.positive_class = VJ_POSITIVE_LOSSY;
-    if (vj_weights_write(&w, path, &err))
-        fail_msg("%s", err.text);
-    vj_weights_free(&w);
-}
-
 static int set_up(void **state)
 {
     (void)state;
-    char path[4096], csv[4096] = "image,candidates,qf_true,fold\n";
+    static const int32_t labels[PICTURES] = {20, 30, 40, 50, 60};
+    const struct vj_net_shape shape = {
+        .variant = VJ_VARIANT_FIGURE, .patch_size = 32, .patches = 2, .channels = {16, 16, 16, 16}};
     folder = vj_test_mkdir();
-    for (int i = 0; i < PICTURES; i++) {
-        char name[32];
-        snprintf(name, sizeof(name), "p%d.png", i);
-        write_picture(in_folder(path, name), i, i == 2 ? 1 : 3, WIDTH, HEIGHT);
-        snprintf(csv + strlen(csv), 64, "%s,,%d,%d\n", name, 20 + 10 * i, i % 2 + 1);
-    }
-    write_text(in_folder(path, "all.csv"), csv);
-    write_weights(in_folder(weights, "w.h5"));
+    write_labelled_pictures(PICTURES, labels);
+    write_network(in_folder(weights, "w.h5"), &shape, 7, VJ_POSITIVE_LOSSY, VJ_ORIGIN_RANDOM);
     return 0;
 }
 

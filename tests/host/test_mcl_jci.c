@@ -16,6 +16,7 @@
 #include "host/results.h"
 #include "host/run.h"
 #include "host/weights.h"
+#include "tests/host/small_network.h"
 
 enum { SOURCES = 50, SUBJECTS = 30 };
 
@@ -321,21 +322,6 @@ static void read_stairs(int32_t jnd[3][SOURCES])
     assert_int_equal(rows, SOURCES);
 }
 
-static void write_small_network(const char *path)
-{
-    struct vj_error err = {0};
-    struct vj_weights w = {0};
-    const struct vj_net_shape shape = {
-        .variant = VJ_VARIANT_FIGURE, .patch_size = 16, .patches = 2, .channels = {16, 16, 16, 16}};
-    if (vj_weights_init(&w, &shape, 3, &err))
-        fail_msg("%s", err.text);
-    vj_weights_find(&w, "weightings/block2/biases")->data[0] = 1.0f;
-    w.positive_class = VJ_POSITIVE_LOSSY;
-    if (vj_weights_write(&w, path, &err))
-        fail_msg("%s", err.text);
-    vj_weights_free(&w);
-}
-
 static void read_ints(struct vj_results *r, const char *path, int32_t *values)
 {
     struct vj_error err = {0};
@@ -381,7 +367,9 @@ static void later_jnds_are_searched_below_the_picture_at_the_one_before(void **s
     char predictors[4200], weights[4096];
     read_stairs(stairs);
     snprintf(weights, sizeof(weights), "%s/small.h5", folder);
-    write_small_network(weights);
+    const struct vj_net_shape shape = {
+        .variant = VJ_VARIANT_FIGURE, .patch_size = 16, .patches = 2, .channels = {16, 16, 16, 16}};
+    write_network(weights, &shape, 3, VJ_POSITIVE_LOSSY, VJ_ORIGIN_RANDOM);
     snprintf(predictors, sizeof(predictors),
              "constant,psnr-threshold:fit,pixel-chou95:0.05,vpjnd:%s", weights);
     for (int k = 1; k <= 2; k++) {

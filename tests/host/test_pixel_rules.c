@@ -27,15 +27,8 @@ static const int32_t labels[PICTURES] = {20, 30, 40, 50, 60, 70};
 static int set_up(void **state)
 {
     (void)state;
-    char path[4096], csv[4096] = "image,candidates,qf_true,fold\n";
     folder = vj_test_mkdir();
-    for (int i = 0; i < PICTURES; i++) {
-        char name[32];
-        snprintf(name, sizeof(name), "p%d.png", i);
-        write_picture(in_folder(path, name), i, i == 2 ? 1 : 3, WIDTH, HEIGHT);
-        snprintf(csv + strlen(csv), 64, "%s,,%d,%d\n", name, labels[i], i % 2 + 1);
-    }
-    write_text(in_folder(path, "all.csv"), csv);
+    write_labelled_pictures(PICTURES, labels);
     return 0;
 }
 
