@@ -37,7 +37,7 @@ struct arguments {
     size_t count; /* 0 = not said */
     size_t procedural, crops, width, height;
     uint64_t seed;
-    bool files, shrink, fade,
+    bool files, shrink, fade, expose,
         window_option; /* window_option: one that means nothing without photos */
     int threads;
 };
@@ -50,6 +50,7 @@ enum {
     KEY_CROPS,
     KEY_SHRINK,
     KEY_FADE,
+    KEY_EXPOSE,
     KEY_PROCEDURAL,
     KEY_FILES,
     KEY_THREADS
@@ -68,6 +69,10 @@ static const struct argp_option options[] = {
      "cut windows also from photographs reduced by 2 and 3, where they are large enough", 0},
     {"fade", KEY_FADE, NULL, 0,
      "lower the contrast of every second window of a photograph, to 9..71 % of what it was", 0},
+    {"expose", KEY_EXPOSE, NULL, 0,
+     "brighten or darken two of every four windows of a photograph until 10..60 % of their samples "
+     "are white or black",
+     0},
     {"procedural", KEY_PROCEDURAL, "N", 0,
      "with --photos: procedural pictures in front of the windows, 0..9998 [0]", 0},
     {"files", KEY_FILES, NULL, 0, "also write the 100 JPEG candidates of every picture", 0},
@@ -119,7 +124,7 @@ static void check_arguments(const struct arguments *a, struct argp_state *state)
     if (!a->folder)
         argp_error(state, "say where to write the data set: -o DIR");
     if (a->window_option && !a->photos_given)
-        argp_error(state, "--crops, --shrink, --fade and --procedural go with --photos");
+        argp_error(state, "--crops, --shrink, --fade, --expose and --procedural go with --photos");
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -155,6 +160,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_FADE:
         a->fade = a->window_option = true;
+        return 0;
+    case KEY_EXPOSE:
+        a->expose = a->window_option = true;
         return 0;
     case KEY_PROCEDURAL:
         a->procedural = parse_count(state, "--procedural", arg, 0, COUNT_MAX - 1);
@@ -363,6 +371,7 @@ static int plan_photos(struct vj_photos *photos, const struct arguments *a, stru
         .seed = a->seed,
         .shrink = a->shrink,
         .fade = a->fade,
+        .expose = a->expose,
     };
     int rc = 0;
     for (size_t i = 0; i < a->photos_given && !rc; i++)
@@ -412,6 +421,7 @@ int vj_cmd_synth(int argc, char **argv)
         .crops = a.crops,
         .shrink = a.shrink,
         .fade = a.fade,
+        .expose = a.expose,
         .files = a.files,
     };
     int rc = a.photos_given ? plan_photos(&photos, &a, &err) : 0;

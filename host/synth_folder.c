@@ -97,6 +97,8 @@ static void list_windows(FILE *out, const struct vj_synth_set *set)
                     photo->sha256, photo->name);
         fprintf(out, "window = %zu x %zu y %zu factor %d", set->procedural + i + 1, w->x, w->y,
                 w->factor);
+        if (w->clipped)
+            fprintf(out, " %s %d/256", w->clipped > 0 ? "white" : "black", abs(w->clipped));
         if (w->contrast < VJ_CONTRAST_FULL)
             fprintf(out, " contrast %d/%d", w->contrast, VJ_CONTRAST_FULL);
         fprintf(out, " of %s\n", photo->name);
@@ -116,8 +118,8 @@ static void print_settings(FILE *out, const struct vj_synth_set *set)
             set->height, (unsigned long long)set->seed);
     if (!set->photos)
         return;
-    fprintf(out, "crops = %zu\nshrink = %s\nfade = %s\n", set->crops, set->shrink ? "yes" : "no",
-            set->fade ? "yes" : "no");
+    fprintf(out, "crops = %zu\nshrink = %s\nfade = %s\nexpose = %s\n", set->crops,
+            set->shrink ? "yes" : "no", set->fade ? "yes" : "no", set->expose ? "yes" : "no");
     list_windows(out, set);
 }
 
@@ -143,8 +145,10 @@ static const char *heading(const struct vj_synth_set *set)
                "# These are NOT human data: nobody has looked at these pictures.\n";
     return "# Windows of photographs (numbers above `procedural`; procedural pictures below) with\n"
            "# labels from a synthetic observer. The labels are NOT human data: nobody was asked.\n"
-           "# x and y: upper left corner in the photograph reduced by the factor. contrast: what\n"
-           "# is left of it, where it was lowered.\n";
+           "# x and y: upper left corner in the photograph reduced by the factor. white, black: "
+           "the\n"
+           "# share of samples that is, where brightness was changed. contrast: what is left of\n"
+           "# it, where it was lowered.\n";
 }
 
 static int marker_text(char **text, const char *settings, const struct vj_synth_set *set,

@@ -245,7 +245,18 @@ static int largest_factor(const struct vj_photo *photo, const struct vj_window_o
     return factor;
 }
 
-enum { CONTRASTS = VJ_CONTRAST_MAX - VJ_CONTRAST_MIN + 1 };
+enum {
+    CONTRASTS = VJ_CONTRAST_MAX - VJ_CONTRAST_MIN + 1,
+    SHARES = VJ_CLIPPED_MAX - VJ_CLIPPED_MIN + 1,
+};
+
+/* Positive towards white, negative towards black. */
+static int draw_exposure(uint64_t seed, uint64_t stream, uint32_t crop)
+{
+    struct vj_u32x4 r = vj_random4(seed, VJ_RNG_EXPOSURE, stream, crop);
+    int clipped = VJ_CLIPPED_MIN + (int)vj_random_below(r.v[1], SHARES);
+    return vj_random_below(r.v[0], 2) ? clipped : -clipped;
+}
 
 static struct vj_window draw(const struct vj_photos *photos, size_t index, uint32_t crop,
                              const struct vj_window_options *opt)
@@ -262,6 +273,7 @@ static struct vj_window draw(const struct vj_photos *photos, size_t index, uint3
         .x = vj_random_below(r.v[0], (uint32_t)across),
         .y = vj_random_below(r.v[1], (uint32_t)down),
         .factor = (int)factor,
+        .clipped = opt->expose && crop % 4 >= 2 ? draw_exposure(opt->seed, stream, crop) : 0,
         .contrast = opt->fade && crop % 2 == 1
                         ? VJ_CONTRAST_MIN + (int)vj_random_below(r.v[3], CONTRASTS)
                         : VJ_CONTRAST_FULL,
@@ -271,7 +283,7 @@ static struct vj_window draw(const struct vj_photos *photos, size_t index, uint3
 static bool same_window(const struct vj_window *a, const struct vj_window *b)
 {
     return a->photo == b->photo && a->x == b->x && a->y == b->y && a->factor == b->factor &&
-           a->contrast == b->contrast;
+           a->clipped == b->clipped && a->contrast == b->contrast;
 }
 
 static int add_window(struct vj_photos *photos, const struct vj_window *window,
@@ -331,6 +343,33 @@ static uint8_t box_mean(const uint8_t *first, size_t stride, unsigned factor)
     return (uint8_t)((2 * sum + n) / (2 * n));
 }
 
+/* The least (sign 1) or the most (sign -1) that a sample may be to belong to the `share`/256 of all
+ * samples that are brightest (darkest); with equal ones there may be more. */
+static int clipping_level(const struct vj_image *window, int share, int sign)
+{
+    const size_t samples = window->width * window->height * 3;
+    size_t count[256] = {0}, found = 0;
+    for (size_t i = 0; i < samples; i++)
+        count[window->data[i]]++;
+    int level = sign > 0 ? 255 : 0;
+    for (;; level -= sign) {
+        found += count[level];
+        if (found * 256 >= (size_t)share * samples)
+            return level;
+    }
+}
+
+static void expose(struct vj_image *window, int clipped)
+{
+    const size_t samples = window->width * window->height * 3;
+    const int shift = clipped > 0 ? 255 - clipping_level(window, clipped, 1)
+                                  : -clipping_level(window, -clipped, -1);
+    for (size_t i = 0; i < samples; i++) {
+        const int v = window->data[i] + shift;
+        window->data[i] = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
+    }
+}
+
 static void fade(struct vj_image *window, int contrast)
 {
     const size_t pixels = window->width * window->height;
@@ -359,6 +398,8 @@ void vj_window_cut(struct vj_image *window, const struct vj_image *photo,
         for (size_t i = 0; factor > 1 && i < window->width * 3; i++)
             to[i] = box_mean(from + i / 3 * factor * 3 + i % 3, stride, (unsigned)factor);
     }
+    if (where->clipped)
+        expose(window, where->clipped);
     if (where->contrast < VJ_CONTRAST_FULL)
         fade(window, where->contrast);
 }

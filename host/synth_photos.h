@@ -26,6 +26,8 @@ enum {
     VJ_CONTRAST_FULL = 256,
     VJ_CONTRAST_MIN = 24,  /* of a faded window; drawn evenly from here ... */
     VJ_CONTRAST_MAX = 183, /* ... to here, 9 to 71 percent */
+    VJ_CLIPPED_MIN = 26,   /* of 256 samples of an exposed window that are white, or black; ... */
+    VJ_CLIPPED_MAX = 154,  /* ... drawn evenly, 10 to 60 percent */
     VJ_PHOTO_DEPTH = 32,   /* folders within folders; ends the search in looping links */
 };
 
@@ -37,11 +39,12 @@ struct vj_photo {
     char *refusal; /* NULL, or why no window is cut from it, with the path in front */
 };
 
-/* A rectangle of the photograph reduced by `factor`, its contrast lowered to contrast/256. */
+/* A rectangle of the photograph reduced by `factor`, then exposed, then lowered in contrast. */
 struct vj_window {
     size_t photo; /* index */
     size_t x, y;  /* upper left corner, pixels of the reduced photograph */
     int factor;   /* 1..VJ_SHRINK_MAX */
+    int clipped;  /* of 256 samples: white when positive, black when negative, 0: left as it is */
     int contrast; /* VJ_CONTRAST_MIN..VJ_CONTRAST_MAX, or VJ_CONTRAST_FULL: left as it is */
 };
 
@@ -60,6 +63,7 @@ struct vj_window_options {
     uint64_t seed;
     bool shrink; /* factors 1..VJ_SHRINK_MAX instead of 1 */
     bool fade;   /* every second window of a photograph gets less contrast */
+    bool expose; /* the third and fourth of every four get brighter or darker */
 };
 
 /*
@@ -92,8 +96,11 @@ int vj_photo_read(struct vj_image *img, const struct vj_photo *photo, struct vj_
 
 /*
  * Copies a window, or reduces it: every pixel is the mean of factor x factor pixels, per channel,
- * halves rounded up. Then, below full contrast, v becomes m + (v - m) contrast/256 with the mean m
- * of the channel in the window, both rounded to the nearest integer, halves up.
+ * halves rounded up. Then, where clipped is not 0, all samples of all channels are raised by one
+ * number, the least with which at least clipped/256 of them are 255 or would be more, and more is
+ * cut to 255; or they are lowered so towards 0. Then, below full contrast, v becomes m + (v - m)
+ * contrast/256 with the mean m of the channel in the window, both rounded to the nearest integer,
+ * halves up.
  * window: its pixels are allocated and 3-channel; its size is that of the window
  * photo:  RGB; holds the window
  */

@@ -149,7 +149,7 @@ static char *read_text(const char *root, const char *name)
 /* A row of tests/golden/synth/windows.csv. */
 struct row {
     uint64_t seed;
-    int shrink, fade, factor, contrast;
+    int shrink, fade, expose, factor, clipped, contrast;
     char name[80], sha256[VJ_SHA256_HEX];
     size_t width, height, x, y;
 };
@@ -165,10 +165,11 @@ static size_t read_rows(struct row *rows, size_t max)
     while (fgets(line, sizeof(line), f)) {
         assert_true(count < max);
         struct row *r = &rows[count++];
-        assert_int_equal(sscanf(line, "%" SCNu64 ",%d,%d,%79[^,],%zu,%zu,%zu,%zu,%d,%d,%64s",
-                                &r->seed, &r->shrink, &r->fade, r->name, &r->width, &r->height,
-                                &r->x, &r->y, &r->factor, &r->contrast, r->sha256),
-                         11);
+        assert_int_equal(sscanf(line, "%" SCNu64 ",%d,%d,%d,%79[^,],%zu,%zu,%zu,%zu,%d,%d,%d,%64s",
+                                &r->seed, &r->shrink, &r->fade, &r->expose, r->name, &r->width,
+                                &r->height, &r->x, &r->y, &r->factor, &r->clipped, &r->contrast,
+                                r->sha256),
+                         13);
     }
     fclose(f);
     return count;
@@ -205,7 +206,7 @@ static void expect_pixels(const struct vj_photo *photo, const struct vj_window *
     vj_image_free(&img);
 }
 
-/* Rows of one seed and one value of shrink and fade. */
+/* Rows of one seed and one value of shrink, fade and expose. */
 static void check_rows(const struct row *rows, size_t count)
 {
     char *root = vj_test_mkdir();
@@ -215,7 +216,8 @@ static void check_rows(const struct row *rows, size_t count)
                                           .crops = 6,
                                           .seed = rows[0].seed,
                                           .shrink = rows[0].shrink == 1,
-                                          .fade = rows[0].fade == 1};
+                                          .fade = rows[0].fade == 1,
+                                          .expose = rows[0].expose == 1};
     for (size_t i = 0; i < count; i++) {
         if (i && strcmp(rows[i].name, rows[i - 1].name) == 0)
             continue;
@@ -231,6 +233,7 @@ static void check_rows(const struct row *rows, size_t count)
         assert_int_equal(w->x, rows[i].x);
         assert_int_equal(w->y, rows[i].y);
         assert_int_equal(w->factor, rows[i].factor);
+        assert_int_equal(w->clipped, rows[i].clipped);
         assert_int_equal(w->contrast, rows[i].contrast);
         expect_pixels(&photos.photo[w->photo], w, rows[i].sha256);
     }
@@ -241,21 +244,24 @@ static void check_rows(const struct row *rows, size_t count)
 static void windows_and_their_pixels_are_those_of_a_second_implementation(void **state)
 {
     (void)state;
-    static struct row rows[300];
-    size_t count = read_rows(rows, 300), groups = 0, faded = 0;
+    static struct row rows[400];
+    size_t count = read_rows(rows, 400), groups = 0, faded = 0, white = 0, black = 0;
     bool factor_seen[VJ_SHRINK_MAX + 1] = {false};
     for (size_t first = 0, end; first < count; first = end, groups++) {
         for (end = first;
              end < count && rows[end].seed == rows[first].seed &&
-             rows[end].shrink == rows[first].shrink && rows[end].fade == rows[first].fade;
+             rows[end].shrink == rows[first].shrink && rows[end].fade == rows[first].fade &&
+             rows[end].expose == rows[first].expose;
              end++) {
             factor_seen[rows[end].factor] = true;
             faded += rows[end].contrast < VJ_CONTRAST_FULL;
+            white += rows[end].clipped > 0;
+            black += rows[end].clipped < 0;
         }
         check_rows(rows + first, end - first);
     }
-    assert_int_equal(groups, 6);
-    assert_true(faded > 20);
+    assert_int_equal(groups, 10);
+    assert_true(faded > 20 && white > 10 && black > 10);
     assert_true(factor_seen[1] && factor_seen[2] && factor_seen[3]);
 }
 
@@ -515,6 +521,48 @@ static void every_second_window_of_a_photograph_is_faded(void **state)
     vj_test_rmdir(root);
 }
 
+/* The picture's share of samples that are white (black) against the window's line. */
+static void check_exposure(const char *folder, const char *line, size_t number, bool exposed)
+{
+    char tone[8] = "";
+    int parts = 0;
+    size_t found = 0;
+    struct vj_image source;
+    struct vj_dataset *ds = synth_open(folder, "synthesize");
+    struct vj_item item = synth_item(ds, number - 1);
+    int fields = sscanf(line, "window = %*u x %*u y %*u factor 1 %7s %d/256", tone, &parts);
+    assert_int_equal(fields, exposed ? 2 : 1);
+    assert_int_equal(vj_image_read(&source, item.source, NULL, NULL), 0);
+    for (size_t i = 0; i < WIDTH * (size_t)HEIGHT * 3; i++)
+        found += source.data[i] == (strcmp(tone, "white") == 0 ? 255 : 0);
+    if (exposed) {
+        assert_true(strcmp(tone, "white") == 0 || strcmp(tone, "black") == 0);
+        assert_in_range(parts, 26, 154);
+        assert_true(found * 256 >= (size_t)parts * WIDTH * HEIGHT * 3);
+    }
+    vj_image_free(&source);
+    vj_item_free(&item);
+    vj_dataset_close(ds);
+}
+
+static void two_of_every_four_windows_of_a_photograph_are_exposed(void **state)
+{
+    (void)state;
+    char *root = make_photos(write_painting), *folder = make_set(root, "--crops 4 --expose");
+    char *text = read_text(folder, "SYNTHETIC.txt");
+    size_t windows = 0, of_photo = 0;
+    for (char *line = strchr(text, '\n'); line; line = strchr(line + 1, '\n')) {
+        if (strncmp(line, "\nphotograph = ", 14) == 0)
+            of_photo = 0;
+        if (strncmp(line, "\nwindow = ", 10) == 0)
+            check_exposure(folder, line + 1, ++windows, of_photo++ % 4 >= 2);
+    }
+    assert_int_equal(windows, 12);
+    free(text);
+    vj_test_rmdir(folder);
+    vj_test_rmdir(root);
+}
+
 static void procedural_pictures_stand_in_front(void **state)
 {
     (void)state;
@@ -643,11 +691,11 @@ static void damage_of_the_marker_is_reported(void **state)
         {"", "window = 4", "window = 5", "window 5 stands where 4 is expected"},
         {"", "window = 4", "#indow = 4", "window 5 stands where 4 is expected"},
         {"", "window = 4 x ", "window = 4 z ",
-         "is not of the form NUMBER x X y Y factor F [contrast C/256] of"},
+         "is not of the form NUMBER x X y Y factor F [white|black S/256] [contrast"},
         {"window = 4", "factor 1", "factor 4",
-         "is not of the form NUMBER x X y Y factor F [contrast C/256] of"},
+         "is not of the form NUMBER x X y Y factor F [white|black S/256] [contrast"},
         {"window = 4", " of p b.png", " of ",
-         "is not of the form NUMBER x X y Y factor F [contrast C/256] of"},
+         "is not of the form NUMBER x X y Y factor F [white|black S/256] [contrast"},
         {"window = 4", "p b.png", "p c.png", "is of 'p c.png', but stands below photograph 'p b."},
         {"", "photograph = ", "#", "window 2 is of 'a.png', but stands below photograph '(none)'"},
         {"photograph", " sha256 ", " sha1 ", "is not of the form WIDTHxHEIGHT sha256 DIGEST NAME"},
@@ -719,6 +767,7 @@ int main(void)
         cmocka_unit_test(nothing_is_written_without_a_window),
         cmocka_unit_test(pictures_are_the_listed_windows_with_the_observers_label),
         cmocka_unit_test(every_second_window_of_a_photograph_is_faded),
+        cmocka_unit_test(two_of_every_four_windows_of_a_photograph_are_exposed),
         cmocka_unit_test(procedural_pictures_stand_in_front),
         cmocka_unit_test(the_marker_tells_what_the_pictures_are),
         cmocka_unit_test(threads_and_repeats_change_no_byte),

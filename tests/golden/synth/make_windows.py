@@ -13,6 +13,7 @@ import os
 
 WIDTH, HEIGHT, CROPS = 208, 177, 6
 PURPOSE = 9  # VJ_RNG_CROPS
+EXPOSURE = 10  # VJ_RNG_EXPOSURE
 M32 = 0xFFFFFFFF
 
 # name, width, height
@@ -46,18 +47,21 @@ def philox(counter, key):
     return counter
 
 
-def windows(name, width, height, seed, shrink, fade):
+def windows(name, width, height, seed, shrink, fade, expose):
     stream = name_hash(name)
     found = []
     for crop in range(CROPS):
-        word = philox([stream & M32, stream >> 32, crop, PURPOSE], [seed & M32, seed >> 32])
+        word, other = (
+            philox([stream & M32, stream >> 32, crop, purpose], [seed & M32, seed >> 32]) for purpose in (PURPOSE, EXPOSURE)
+        )
         factors = [f for f in (1, 2, 3) if width // f >= WIDTH and height // f >= HEIGHT]
         factor = factors[word[2] * len(factors) >> 32] if shrink else 1
         x = word[0] * (width // factor - WIDTH + 1) >> 32
         y = word[1] * (height // factor - HEIGHT + 1) >> 32
         contrast = 24 + (word[3] * 160 >> 32) if fade and crop % 2 else 256
-        if (x, y, factor, contrast) not in found:
-            found.append((x, y, factor, contrast))
+        clipped = (26 + (other[1] * 129 >> 32)) * (1 if other[0] >> 31 else -1) if expose and crop % 4 in (2, 3) else 0
+        if (x, y, factor, clipped, contrast) not in found:
+            found.append((x, y, factor, clipped, contrast))
     return found
 
 
@@ -71,6 +75,15 @@ def cut(x0, y0, f):
     return out
 
 
+def exposed(pixels, clipped):
+    if not clipped:
+        return pixels
+    order = sorted(pixels, reverse=clipped > 0)
+    level = order[-(-abs(clipped) * len(pixels) // 256) - 1]
+    shift = 255 - level if clipped > 0 else -level
+    return bytes(min(max(v + shift, 0), 255) for v in pixels)
+
+
 def faded(pixels, contrast):
     n = len(pixels) // 3
     means = [(2 * sum(pixels[c::3]) + n) // (2 * n) for c in range(3)]
@@ -80,13 +93,14 @@ def faded(pixels, contrast):
 def main():
     folder = os.path.dirname(os.path.abspath(__file__))
     with open(os.path.join(folder, "windows.csv"), "w", encoding="utf-8") as out:
-        out.write("seed,shrink,fade,name,width,height,x,y,factor,contrast,sha256\n")
+        out.write("seed,shrink,fade,expose,name,width,height,x,y,factor,clipped,contrast,sha256\n")
         for seed in SEEDS:
-            for shrink, fade in ((0, 0), (1, 0), (1, 1)):
+            for shrink, fade, expose in ((0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 0, 1), (1, 1, 1)):
                 for name, width, height in PHOTOS:
-                    for x, y, f, contrast in windows(name, width, height, seed, shrink, fade):
-                        digest = hashlib.sha256(faded(cut(x, y, f), contrast)).hexdigest()
-                        out.write(f"{seed},{shrink},{fade},{name},{width},{height},{x},{y},{f},{contrast},{digest}\n")
+                    for x, y, f, clipped, contrast in windows(name, width, height, seed, shrink, fade, expose):
+                        digest = hashlib.sha256(faded(exposed(cut(x, y, f), clipped), contrast)).hexdigest()
+                        row = (seed, shrink, fade, expose, name, width, height, x, y, f, clipped, contrast, digest)
+                        out.write(",".join(map(str, row)) + "\n")
 
 
 if __name__ == "__main__":
