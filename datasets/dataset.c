@@ -131,7 +131,8 @@ int vj_item_check_files(struct vj_item *item, bool candidates, int qf_first, int
 
 /* ---- options ---- */
 
-int vj_candidates_parse(enum vj_candidates *candidates, const char *text, struct vj_error *err)
+int vj_candidates_parse(enum vj_candidates *candidates, const char *text, bool mixed,
+                        struct vj_error *err)
 {
     *candidates = VJ_CANDIDATES_UNSAID;
     if (!text)
@@ -140,16 +141,20 @@ int vj_candidates_parse(enum vj_candidates *candidates, const char *text, struct
         *candidates = VJ_CANDIDATES_FILES;
     else if (strcmp(text, "synthesize") == 0)
         *candidates = VJ_CANDIDATES_SYNTHESIZE;
+    else if (mixed && strcmp(text, "mixed") == 0)
+        *candidates = VJ_CANDIDATES_MIXED;
     else
-        return vj_fail(err, -EINVAL, "candidates: unknown value '%s'; known are files, synthesize",
-                       text);
+        return vj_fail(err, -EINVAL, "candidates: unknown value '%s'; known are files, %s", text,
+                       mixed ? "synthesize, mixed" : "synthesize (and, of a manifest, mixed)");
     return 0;
 }
 
 void vj_candidates_record(struct vj_dataset_info *info, enum vj_candidates candidates)
 {
     snprintf(info->candidates, sizeof(info->candidates), "%s",
-             candidates == VJ_CANDIDATES_FILES ? "files" : "synthesize");
+             candidates == VJ_CANDIDATES_FILES   ? "files"
+             : candidates == VJ_CANDIDATES_MIXED ? "mixed"
+                                                 : "synthesize");
 }
 
 int vj_require_first_jnd(const struct vj_dataset_options *opt, const char *dataset,
@@ -271,7 +276,7 @@ static void feed_item(struct survey *s, const struct vj_item *item, bool files,
 static int survey_items(struct survey *s, struct vj_dataset *ds,
                         const struct vj_dataset_options *opt, struct vj_error *err)
 {
-    bool files = strcmp(ds->info.candidates, "files") == 0;
+    bool files = strcmp(ds->info.candidates, "synthesize") != 0;
     for (size_t i = 0; i < ds->count; i++) {
         struct vj_item item;
         vj_item_init(&item);

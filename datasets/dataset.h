@@ -51,7 +51,7 @@ struct vj_dataset_options {
     const char *root; /* folder, or CSV file for `manifest` */
     /* "sqf", "sur50", "sur75", "median", "mean", "none", or NULL = the data set's own default */
     const char *labels;
-    const char *candidates; /* "files" or "synthesize", NULL = the data set's default */
+    const char *candidates; /* "files", "synthesize", "mixed"; NULL = the data set's default */
     const char *folds;      /* "none", "surfeatnet10", "random:K", "manifest"; NULL = "none" */
     int jnd;                /* which JND is the target: 1, 2, 3 (0 = 1) */
     int qf_first, qf_last;  /* range of candidate QFs wanted; both 0 = 1..100 */
@@ -63,7 +63,7 @@ struct vj_dataset_info {
     char dataset[32];           /* registry name */
     char label_definition[160]; /* "sqf: ..." in words, "none" without labels */
     char codec[16];             /* "jpeg" */
-    char candidates[16];        /* "files" or "synthesize", as in force */
+    char candidates[16];        /* "files", "synthesize" or "mixed", as in force */
     char folds[32];             /* as in force */
     char fingerprint[65];       /* SHA-256 (hex) of what datasets/dataset.c lists there */
     char axis[160];             /* what was found of the axis' orientation, "" if nothing */

@@ -19,10 +19,12 @@ enum vj_candidates {
     VJ_CANDIDATES_UNSAID = 0,
     VJ_CANDIDATES_FILES,
     VJ_CANDIDATES_SYNTHESIZE,
+    VJ_CANDIDATES_MIXED, /* by the item; manifests only */
 };
 
-/* NULL gives VJ_CANDIDATES_UNSAID. */
-int vj_candidates_parse(enum vj_candidates *candidates, const char *text, struct vj_error *err);
+/* NULL gives VJ_CANDIDATES_UNSAID. mixed: whether that mode is known too */
+int vj_candidates_parse(enum vj_candidates *candidates, const char *text, bool mixed,
+                        struct vj_error *err);
 /* Notes the mode in force; UNSAID counts as SYNTHESIZE. */
 void vj_candidates_record(struct vj_dataset_info *info, enum vj_candidates candidates);
 

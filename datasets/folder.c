@@ -49,7 +49,7 @@ static int check_options(const struct vj_dataset_options *opt, struct vj_error *
                      "labels: '%s', but a folder has no labels; leave labels out or set it to none",
                      opt->labels);
     if (!rc)
-        rc = vj_candidates_parse(&candidates, opt->candidates, err);
+        rc = vj_candidates_parse(&candidates, opt->candidates, false, err);
     if (!rc && candidates == VJ_CANDIDATES_FILES)
         rc = vj_fail(err, -EINVAL,
                      "candidates: files, but a folder has none; set candidates=synthesize or "

@@ -444,7 +444,7 @@ static int parse_options(struct konjnd *k, const struct vj_dataset_options *opt,
                      "labels: sqf, but konjnd-1k has no stair quality function; use mean, median, "
                      "sur50 or sur75");
     if (!rc)
-        rc = vj_candidates_parse(&k->candidates, opt->candidates, err);
+        rc = vj_candidates_parse(&k->candidates, opt->candidates, false, err);
     if (!rc)
         rc = vj_require_first_jnd(opt, "konjnd-1k", err);
     if (k->candidates == VJ_CANDIDATES_UNSAID)

@@ -11,8 +11,8 @@
  * Only `image` is required. Paths are relative to the CSV's folder unless they start with '/'.
  * Candidates are compared with the source picture. Either every row has a pattern or none has;
  * otherwise the option `candidates` decides (files: rows without one are broken; synthesize:
- * patterns are ignored). That a file was encoded at the QF its name says is checked where it is
- * decoded, from its quantisation tables.
+ * patterns are ignored; mixed: every row as it says). That a file was encoded at the QF its name
+ * says is checked where it is decoded, from its quantisation tables.
  *
  * A bad row breaks its item and no other; a file that cannot be cut into rows does not open.
  */
@@ -238,7 +238,7 @@ static int decide_candidates(struct manifest *m, struct vj_error *err)
     if (m->with_pattern && m->first_without)
         return vj_fail(err, -EINVAL,
                        "%s: line %zu has a candidates pattern, line %zu has none; fill in all or "
-                       "none, or set candidates=files or candidates=synthesize",
+                       "none, or set candidates=files, candidates=synthesize or candidates=mixed",
                        m->file, m->first_with, m->first_without);
     m->candidates = m->with_pattern ? VJ_CANDIDATES_FILES : VJ_CANDIDATES_SYNTHESIZE;
     return 0;
@@ -254,7 +254,7 @@ static int parse_options(struct manifest *m, const struct vj_dataset_options *op
                        "labels: '%s', but a manifest's labels are its column qf_true; leave labels "
                        "out, or set it to none",
                        opt->labels);
-    int rc = vj_candidates_parse(&m->candidates, opt->candidates, err);
+    int rc = vj_candidates_parse(&m->candidates, opt->candidates, true, err);
     if (!rc)
         rc = vj_require_first_jnd(opt, "manifest", err);
     m->qf_first = opt->qf_first;
@@ -330,16 +330,22 @@ static int break_item(const struct manifest *m, const struct manifest_row *row,
     else
         vj_fail(&cause, -EINVAL,
                 "%s:%zu: no candidates pattern, but candidates=files; add one, or set "
-                "candidates=synthesize",
+                "candidates=synthesize or candidates=mixed",
                 m->file, row->line);
     return vj_item_break(item, &cause, err);
+}
+
+static bool has_files(const struct manifest *m, const struct manifest_row *row)
+{
+    return m->candidates == VJ_CANDIDATES_FILES ||
+           (m->candidates == VJ_CANDIDATES_MIXED && *row->pattern);
 }
 
 static int find_files(const struct manifest *m, const struct manifest_row *row,
                       struct vj_item *item, struct vj_error *err)
 {
     int rc = 0;
-    bool files = m->candidates == VJ_CANDIDATES_FILES;
+    bool files = has_files(m, row);
     if (files) {
         struct vj_error cause = {0};
         rc = fill_candidates(m, row, item, &cause);

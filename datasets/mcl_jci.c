@@ -197,7 +197,7 @@ static int parse_options(struct mcl *mcl, const struct vj_mcl_tree *tree,
     int rc =
         vj_label_parse(&mcl->label, opt->labels ? opt->labels : tree->labels, VJ_LABEL_NONE, err);
     if (!rc)
-        rc = vj_candidates_parse(&mcl->candidates, opt->candidates, err);
+        rc = vj_candidates_parse(&mcl->candidates, opt->candidates, false, err);
     if (rc)
         return rc;
     if (mcl->candidates == VJ_CANDIDATES_UNSAID)

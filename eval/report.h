@@ -82,7 +82,7 @@ struct vj_report {
     const char *dataset;
     const char *label_definition; /* as in the results file, e.g. "sqf: first drop of ..." */
     bool human_labels;            /* false: a sentence says that nobody looked at these pictures */
-    const char *candidates;       /* "files" or "synthesize" */
+    const char *candidates;       /* "files", "synthesize" or "mixed" */
     const char *codec;            /* "jpeg" */
     const char *folds;            /* "none", "surfeatnet10", ... */
     const char *axis;     /* how file numbers became quality factors; NULL or "" = no matter */

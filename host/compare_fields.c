@@ -319,7 +319,7 @@ static char *option_text(const char *config, const char *key)
 static bool any_synthesised(const struct vj_report_source *source, size_t runs)
 {
     for (size_t k = 0; k < runs; k++)
-        if (strcmp(source[k].fact[VJ_FACT_CANDIDATES], "synthesize") == 0)
+        if (strcmp(source[k].fact[VJ_FACT_CANDIDATES], "files") != 0)
             return true;
     return false;
 }

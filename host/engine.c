@@ -393,6 +393,7 @@ static void reset_row(struct vj_row *row, const struct vj_engine *engine)
     row->status = 0;
     row->error[0] = '\0';
     memset(row->source_sha256, 0, sizeof(row->source_sha256));
+    row->candidate_files = -1;
     row->width = row->height = 0;
     for (size_t i = 0; i < levels; i++) {
         row->bytes[i] = -1;
@@ -823,6 +824,7 @@ void vj_engine_submit(struct vj_engine *engine, struct vj_loaded *loaded, bool f
     choose_networks(t);
     row->width = loaded->source.width;
     row->height = loaded->source.height;
+    row->candidate_files = t->files;
     memcpy(row->source_sha256, loaded->source_sha256, sizeof(row->source_sha256));
     int r = ask_everything(t, full, &t->error);
     if (r && !t->error.code)

@@ -40,6 +40,7 @@ struct vj_row {
     char error[512];
     size_t width, height;
     char source_sha256[VJ_SHA256_HEX]; /* as in struct vj_loaded */
+    int32_t candidate_files;           /* 1 files of the data set, 0 synthesised, -1 unknown */
     int64_t *bytes;
     double *psnr_y, *psnr_rgb, *ssim, *ms_ssim, *ssimulacra2;
     int32_t (*origin)[2];  /* [draws][patches] (y, x); NULL without networks */

@@ -51,7 +51,9 @@ const struct vj_option vj_options[] = {
     STRING(labels, "", true, BOTH,
            "label definition: sqf, sur50, sur75, median, mean; empty = data set's default"),
     STRING(candidates, "", true, BOTH,
-           "files (the data set's own JPEGs) or synthesize (exact model); empty = default"),
+           "files (the data set's own JPEGs), synthesize (exact model), of a manifest also mixed "
+           "(by the "
+           "row); empty = default"),
     STRING(folds, "none", true, BOTH, "none, surfeatnet10, random:K, manifest"),
     INT(jnd, "1", 1, 3, true, BOTH, "which JND is the target"),
     CHOICE(sur, "empirical", "empirical,normal,gev", true, EVAL,

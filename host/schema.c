@@ -194,6 +194,10 @@ static void add_images(struct columns *c, const struct vj_engine *engine,
         "pixel");
     add(c, VJ_SCHEMA_SOURCE_SHA256, VJ_COLUMN_STRING, VJ_SHA256_HEX - 1, 0, NULL,
         "SHA-256 of width, height and RGB samples of the source; empty unknown", NULL);
+    add(c, "/images/candidate_files", VJ_COLUMN_I32, 0, 0, NULL,
+        "1 the candidates are files of the data set, 0 they were encoded from the source; -1 "
+        "unknown",
+        NULL);
     add(c, "/images/fold", VJ_COLUMN_I32, 0, 0, NULL, "fold the image is tested in; -1 none", NULL);
     add(c, "/images/status", VJ_COLUMN_I32, 0, 0, NULL,
         "0 evaluated, 1 failed (see error), -1 not evaluated yet", NULL);
@@ -902,6 +906,9 @@ int vj_schema_write_row(struct vj_results *results, const struct vj_engine *engi
     if (!r)
         r = vj_results_write(results, VJ_SCHEMA_SOURCE_SHA256, VJ_COLUMN_STRING, row->index, 1,
                              row->source_sha256, err);
+    if (!r)
+        r = vj_results_write(results, "/images/candidate_files", VJ_COLUMN_I32, row->index, 1,
+                             &row->candidate_files, err);
     if (!r)
         r = vj_results_write(results, "/images/error", VJ_COLUMN_STRING, row->index, 1, error, err);
     if (!r && engine->plan.weights_count > 0)

@@ -192,9 +192,25 @@ static void mixed_candidates_need_a_decision(void **state)
     expect_broken(ds, 1, "m.csv:3: no candidates pattern, but candidates=files; add one, or set");
     expect_broken(ds, 2, "m.csv:4: candidates 'c_{x}': unknown placeholder at '{x}'");
     vj_dataset_close(ds);
+    opt.candidates = "mixed"; /* by the row */
+    ds = open_or_fail("manifest", &opt);
+    assert_string_equal(vj_dataset_info(ds)->candidates, "mixed");
+    assert_int_equal(count_broken(ds), 1);
+    expect_broken(ds, 2, "m.csv:4: candidates 'c_{x}': unknown placeholder at '{x}'");
+    struct vj_item of_row;
+    get_item(ds, 0, &of_row);
+    assert_string_equal(of_row.candidate[10], tree_path(root, "cand/a_10.jpg"));
+    vj_item_free(&of_row);
+    get_item(ds, 1, &of_row);
+    assert_null(of_row.candidate[10]);
+    vj_item_free(&of_row);
+    char mixed[65];
+    snprintf(mixed, sizeof(mixed), "%s", vj_dataset_info(ds)->fingerprint);
+    vj_dataset_close(ds);
     opt.candidates = "synthesize"; /* patterns do not matter */
     ds = open_or_fail("manifest", &opt);
     assert_int_equal(count_broken(ds), 0);
+    assert_string_not_equal(vj_dataset_info(ds)->fingerprint, mixed);
     struct vj_item item;
     get_item(ds, 0, &item);
     assert_null(item.candidate[10]);

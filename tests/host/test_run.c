@@ -498,6 +498,20 @@ static void files_and_synthesised_candidates_agree(void **state)
     assert_memory_equal(score[0], score[1], sizeof(score[0]));
     assert_memory_equal(psnr[0], psnr[1], sizeof(psnr[0]));
     assert_memory_equal(bytes[0], bytes[1], sizeof(bytes[0]));
+
+    /* Beside a picture without files, and each says which it is. */
+    double beside[2][10];
+    int32_t files[2];
+    write_text(in_folder(path, "files.csv"), "image,candidates\np0.png,\np4.png,f_{qf}.jpg\n");
+    const char *pairs[] = {pair, "candidates=mixed", "qf_last=10", NULL};
+    struct vj_results *r = run_and_open("f.h5", pairs);
+    read_rows(r, "/candidates/psnr_y", VJ_COLUMN_F64, 0, 2, beside);
+    read_rows(r, "/images/candidate_files", VJ_COLUMN_I32, 0, 2, files);
+    vj_results_close(r);
+    assert_memory_equal(psnr[0], beside[1], sizeof(psnr[0]));
+    assert_memory_not_equal(psnr[0], beside[0], sizeof(psnr[0]));
+    assert_int_equal(files[0], 0);
+    assert_int_equal(files[1], 1);
 }
 
 static void external_results_stand_beside_ours(void **state)
