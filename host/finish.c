@@ -645,6 +645,16 @@ static void note_folds(struct work *w)
                     without, w->images->count);
 }
 
+/* Not an error: who compares maps does it on purpose. */
+static int note_maps(struct work *w, const struct vj_weights *weights, struct vj_error *err)
+{
+    char here[VJ_MAPS_TEXT], then[VJ_MAPS_TEXT];
+    int r = vj_compare_maps(here, then, w->engine, weights, err);
+    if (!r && strcmp(here, then) != 0)
+        vj_text_add(&w->note, "; OTHER MAPS than in training: %s here, %s then", here, then);
+    return r;
+}
+
 static int predict_network(struct work *w, struct vj_error *err)
 {
     const struct vj_weights *weights = &w->engine->predictors->weights[w->predictor->network];
@@ -658,6 +668,8 @@ static int predict_network(struct work *w, struct vj_error *err)
         vj_text_add(&w->note, "; trained %lld steps on %s", (long long)weights->trained->step,
                     weights->trained->labels);
     int r = note_own_training(w, err);
+    if (!r)
+        r = note_maps(w, weights, err);
     if (r)
         return r;
     note_released_training(w, weights);

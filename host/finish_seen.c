@@ -2,10 +2,12 @@
 #include "host/finish_seen.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "host/checked.h"
+#include "host/net_form.h"
 #include "host/ranges.h"
 #include "host/schema.h"
 
@@ -83,4 +85,40 @@ int vj_count_seen(size_t *seen, struct vj_results *results, const struct vj_anal
     free(m.digest);
     free(m.id);
     return r;
+}
+
+/* sha256: of the model's weights, "" where it has none */
+static void describe_maps(char text[VJ_MAPS_TEXT], const struct vj_config *c,
+                          const struct vj_jnd_model *model, size_t variant, const char *sha256)
+{
+    snprintf(text, VJ_MAPS_TEXT, "%s (%s) %s of the %s%s%.8s", model->name,
+             model->variants[variant], vj_jnd_scale_name((enum vj_jnd_scale)c->jnd_scale),
+             c->jnd_source ? "anchor" : "source", *sha256 ? " with weights " : "", sha256);
+}
+
+int vj_compare_maps(char here[VJ_MAPS_TEXT], char then[VJ_MAPS_TEXT],
+                    const struct vj_engine *engine, const struct vj_weights *weights,
+                    struct vj_error *err)
+{
+    const struct vj_trained *trained = weights->trained;
+    *here = *then = '\0';
+    if (!trained || !vj_net_form(weights->shape.variant)->jnd)
+        return 0;
+    const struct vj_jnd_choice *map = &engine->plan.jnd[engine->plan.net_jnd];
+    const char *digest = map->model->weights_sha256;
+    struct vj_config config;
+    size_t variant = 0;
+    vj_config_defaults(&config, VJ_USE_TRAIN);
+    int r = vj_config_parse(&config, trained->config, "the weights' trained_config", err);
+    const struct vj_jnd_model *model = r ? NULL : vj_jnd_find(config.jnd_model, err);
+    if (!r && !model)
+        r = -EINVAL;
+    if (!r)
+        r = vj_jnd_variant_find(&variant, model, config.jnd_variant[0] ? config.jnd_variant : NULL,
+                                err);
+    if (r)
+        return r;
+    describe_maps(here, &engine->config, map->model, map->variant, digest ? digest : "");
+    describe_maps(then, &config, model, variant, trained->jnd_weights_sha256);
+    return 0;
 }

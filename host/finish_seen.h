@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Images of a run that its own networks were made with: what is said of them is no test. */
+/*
+ * What weights say of their own training, held against the run that judges them: images that they
+ * have seen, which are no test, and maps of another kind than those they learnt from.
+ */
 #ifndef VJ_HOST_FINISH_SEEN_H
 #define VJ_HOST_FINISH_SEEN_H
 
@@ -19,5 +22,16 @@
 int vj_count_seen(size_t *seen, struct vj_results *results, const struct vj_analysis *images,
                   const struct vj_engine *engine, const struct vj_predictor *p,
                   struct vj_error *err);
+
+enum { VJ_MAPS_TEXT = 256 };
+
+/*
+ * Describes the maps that a network of the run sees and those it was trained with.
+ * here, then: model, variant, scale, picture and weights of the maps, as text; both empty when
+ * the network sees no map or does not say how it was trained. They are equal when the maps are.
+ */
+int vj_compare_maps(char here[VJ_MAPS_TEXT], char then[VJ_MAPS_TEXT],
+                    const struct vj_engine *engine, const struct vj_weights *weights,
+                    struct vj_error *err);
 
 #endif

@@ -271,6 +271,8 @@ static int record_training(const struct run *run, struct vj_weights *w, int64_t 
     t->ids = strdup(run->items.ids);
     t->config = strdup(run->shared_text);
     memcpy(t->start_sha256, run->start_sha256, sizeof(t->start_sha256));
+    const char *jnd = vj_train_data_jnd_sha256(run->data);
+    snprintf(t->jnd_weights_sha256, sizeof(t->jnd_weights_sha256), "%s", jnd ? jnd : "");
     t->step = step;
     t->validation_mad = mad;
     int r = vj_seen_copy(&t->seen, &run->seen, err);

@@ -441,6 +441,13 @@ static int read_long_text(hid_t file, const char *name, char **text, struct vj_e
     return vj_h5_read_text(file, name, *text, TEXT_MAX, err);
 }
 
+/* Of files that may have been written without it. */
+static int read_digest(hid_t file, const char *name, char digest[65], struct vj_error *err)
+{
+    int there = vj_h5_has(file, name, err);
+    return there <= 0 ? there : vj_h5_read_text(file, name, digest, 65, err);
+}
+
 /* Weight files of trained networks that were made elsewhere may lack the record. */
 static int read_trained(hid_t file, struct vj_weights *w, struct vj_error *err)
 {
@@ -469,10 +476,10 @@ static int read_trained(hid_t file, struct vj_weights *w, struct vj_error *err)
         r = read_long_text(file, "trained_config", &t->config, err);
     if (!r)
         t->fold = clamp_to_int(fold);
-    if (!r && (there = vj_h5_has(file, "trained_start_sha256", err)) != 0)
-        r = there < 0 ? there
-                      : vj_h5_read_text(file, "trained_start_sha256", t->start_sha256,
-                                        sizeof(t->start_sha256), err);
+    if (!r)
+        r = read_digest(file, "trained_start_sha256", t->start_sha256, err);
+    if (!r)
+        r = read_digest(file, "trained_jnd_weights_sha256", t->jnd_weights_sha256, err);
     return r ? r : vj_seen_read(file, &t->seen, err);
 }
 
@@ -500,6 +507,8 @@ static int write_trained(hid_t file, const struct vj_trained *t, struct vj_error
         r = vj_h5_write_doubles(file, "trained_validation_mad", &t->validation_mad, 1, err);
     if (!r && t->start_sha256[0])
         r = vj_h5_write_text(file, "trained_start_sha256", t->start_sha256, err);
+    if (!r && t->jnd_weights_sha256[0])
+        r = vj_h5_write_text(file, "trained_jnd_weights_sha256", t->jnd_weights_sha256, err);
     if (!r)
         r = vj_seen_write(file, &t->seen, err);
     return r ? r : vj_h5_write_text(file, "trained_config", t->config, err);

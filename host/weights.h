@@ -96,6 +96,7 @@ struct vj_trained {
     struct vj_seen seen;   /* sources that trained or validated, also the weights that training
                               started from; none in files of earlier programs */
     char start_sha256[65]; /* of the weights that training started from; "" = fresh ones */
+    char jnd_weights_sha256[65]; /* of the model that made the maps; "" = it has no weights */
 };
 
 /*

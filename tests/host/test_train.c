@@ -290,31 +290,68 @@ static void the_best_validated_weights_are_kept_with_their_record(void **state)
     vj_train_log_free(&log);
 }
 
-static void a_run_that_judges_weights_on_their_own_pictures_says_so(void **state)
+/* Judges STEM.h5 on the first `limit` pictures; the results file is open for reading. */
+static struct vj_results *judge(const char *stem, const char *limit, const char *jnd_model,
+                                const char *jnd_weights)
 {
-    (void)state;
-    char path[4096], pair[4200], *note = NULL;
-    struct vj_train_summary s;
+    char path[4096], pair[4200];
     struct vj_run_summary run;
     struct vj_error err = {0};
     struct vj_config config;
     struct vj_results *results;
-    must_train("judged.h5", false, (const char *const[]){"steps=4", "ids=1-2", NULL}, &s);
+    snprintf(path, sizeof(path), "%s.h5", stem);
+    snprintf(pair, sizeof(pair), "vpjnd:%s/%s", folder, path);
+    const char *const set[][2] = {{"predictors", pair},        {"dataset", "manifest"},
+                                  {"image_metrics", "none"},   {"bootstrap", "0"},
+                                  {"jnd_model", jnd_model},    {"limit", limit},
+                                  {"jnd_weights", jnd_weights}};
     vj_config_defaults(&config, VJ_USE_EVAL);
-    snprintf(pair, sizeof(pair), "vpjnd:%s", in_folder(path, "judged.h5"));
-    vj_config_set(&config, "predictors", pair, NULL);
-    vj_config_set(&config, "dataset", "manifest", NULL);
+    for (size_t i = 0; i < sizeof(set) / sizeof(set[0]); i++)
+        if (vj_config_set(&config, set[i][0], set[i][1], &err))
+            fail_msg("%s", err.text);
     vj_config_set(&config, "root", in_folder(path, "all.csv"), NULL);
-    vj_config_set(&config, "jnd_model", "chou95", NULL);
-    vj_config_set(&config, "image_metrics", "none", NULL);
-    vj_config_set(&config, "bootstrap", "0", NULL);
     const struct vj_run_options options = {
         .config = &config, .output = in_folder(path, "results.h5"), .command_line = "test"};
+    unlink(path);
     if (vj_run_eval(&options, &run, &err) || vj_results_open(&results, path, false, &err))
         fail_msg("%s", err.text);
-    if (vj_results_get_text(results, "/predictors/vpjnd-judged", "note", &note, &err))
+    assert_int_equal(run.failed, 0);
+    return results;
+}
+
+/* An attribute of the only predictor; owned by the caller. */
+static char *told(struct vj_results *results, const char *predictor, const char *attribute)
+{
+    char group[128], *text = NULL;
+    struct vj_error err = {0};
+    snprintf(group, sizeof(group), "/predictors/%s", predictor);
+    if (vj_results_get_text(results, group, attribute, &text, &err))
         fail_msg("%s", err.text);
+    return text;
+}
+
+static void a_run_that_judges_weights_on_their_own_pictures_says_so(void **state)
+{
+    (void)state;
+    struct vj_train_summary s;
+    must_train("judged.h5", false, (const char *const[]){"steps=4", "ids=1-2", NULL}, &s);
+    struct vj_results *results = judge("judged", "0", "chou95", "");
+    char *note = told(results, "vpjnd-judged", "note");
     vj_assert_contains(note, "NOT A TEST: 3 of 6 images trained or validated these weights");
+    assert_null(strstr(note, "OTHER MAPS"));
+    free(note);
+    vj_results_close(results);
+}
+
+static void a_run_with_other_maps_than_in_training_says_so(void **state)
+{
+    (void)state;
+    struct vj_train_summary s;
+    must_train("maps.h5", false, (const char *const[]){"steps=1", "ids=1", NULL}, &s);
+    struct vj_results *results = judge("maps", "1", "epc17", "");
+    char *note = told(results, "vpjnd-maps", "note");
+    vj_assert_contains(note, "OTHER MAPS than in training: epc17 (authors) minmax of the source "
+                             "here, chou95 (authors) minmax of the source then");
     free(note);
     vj_results_close(results);
 }
@@ -366,12 +403,9 @@ static void write_resjnd(float factor)
 static void maps_of_resjnd24_train_and_judge_and_belong_to_the_run(void **state)
 {
     (void)state;
-    char path[4096], option[4200], start[4200], *digest = NULL;
+    char path[4096], option[4200];
     struct vj_train_summary s;
-    struct vj_run_summary run;
     struct vj_error err = {0};
-    struct vj_config config;
-    struct vj_results *results;
     struct vj_weights with, without;
     snprintf(option, sizeof(option), "jnd_weights=%s", in_folder(path, "resjnd.h5"));
     const char *const pairs[] = {"jnd_model=resjnd24", option,    "ids=1",
@@ -383,35 +417,29 @@ static void maps_of_resjnd24_train_and_judge_and_belong_to_the_run(void **state)
     read_file("resjnd-net.h5", &with);
     read_file("chou95-net.h5", &without);
     assert_string_not_equal(with.sha256, without.sha256);
+    assert_string_equal(without.trained->jnd_weights_sha256, "");
+
+    struct vj_results *results = judge("resjnd-net", "1", "resjnd24", in_folder(path, "resjnd.h5"));
+    char *digest = told(results, "vpjnd-resjnd-net", "jnd_weights_sha256"),
+         *note = told(results, "vpjnd-resjnd-net", "note");
+    assert_int_equal(strlen(digest), 64);
+    assert_string_equal(with.trained->jnd_weights_sha256, digest);
+    assert_null(strstr(note, "OTHER MAPS"));
+    free(digest);
+    free(note);
+    vj_results_close(results);
     vj_weights_free(&with);
     vj_weights_free(&without);
-
-    vj_config_defaults(&config, VJ_USE_EVAL);
-    snprintf(start, sizeof(start), "predictors=vpjnd:%s", in_folder(path, "resjnd-net.h5"));
-    vj_config_set(&config, "dataset", "manifest", NULL);
-    vj_config_set(&config, "root", in_folder(path, "all.csv"), NULL);
-    vj_config_set(&config, "image_metrics", "none", NULL);
-    vj_config_set(&config, "bootstrap", "0", NULL);
-    vj_config_set(&config, "limit", "1", NULL);
-    assert_int_equal(vj_config_set_pair(&config, start, &err), 0);
-    assert_int_equal(vj_config_set_pair(&config, option, &err), 0);
-    assert_int_equal(vj_config_set_pair(&config, "jnd_model=resjnd24", &err), 0);
-    const struct vj_run_options options = {
-        .config = &config, .output = in_folder(path, "resjnd-results.h5"), .command_line = "test"};
-    if (vj_run_eval(&options, &run, &err) || vj_results_open(&results, path, false, &err))
-        fail_msg("%s", err.text);
-    assert_int_equal(run.failed, 0);
-    if (vj_results_get_text(results, "/predictors/vpjnd-resjnd-net", "jnd_weights_sha256", &digest,
-                            &err))
-        fail_msg("%s", err.text);
-    assert_int_equal(strlen(digest), 64);
-    free(digest);
-    vj_results_close(results);
 
     write_resjnd(0.5f); /* another model under the same name */
     assert_int_equal(train("resjnd-net.h5", true, pairs, &s, &err), -EINVAL);
     vj_assert_contains(err.text, "resjnd-net.h5.state");
     vj_assert_contains(err.text, "made with jnd_weights_sha256 = ");
+    results = judge("resjnd-net", "1", "resjnd24", in_folder(path, "resjnd.h5"));
+    note = told(results, "vpjnd-resjnd-net", "note");
+    vj_assert_contains(note, "OTHER MAPS than in training: resjnd24 ");
+    free(note);
+    vj_results_close(results);
     write_resjnd(1);
     must_train("resjnd-net.h5", true, pairs, &s);
 }
@@ -536,6 +564,7 @@ int main(void)
         cmocka_unit_test(killed_at_random_points_it_ends_in_the_same_weights),
         cmocka_unit_test(the_best_validated_weights_are_kept_with_their_record),
         cmocka_unit_test(a_run_that_judges_weights_on_their_own_pictures_says_so),
+        cmocka_unit_test(a_run_with_other_maps_than_in_training_says_so),
         cmocka_unit_test(the_record_names_no_folder_of_this_machine),
         cmocka_unit_test(maps_of_resjnd24_train_and_judge_and_belong_to_the_run),
         cmocka_unit_test(other_start_weights_under_the_same_name_are_refused),
