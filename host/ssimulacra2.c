@@ -347,17 +347,16 @@ int vj_ssimulacra2_compute(const struct vj_ssimulacra2_reference *ref, const uin
     if (ref->width == 0 || ref->width > scratch->max_width || ref->height > scratch->max_height ||
         ref->mode != scratch->mode)
         return -EINVAL;
-    struct vj_ssimulacra2_sums sums[SCALES][CHANNELS];
+    struct vj_ssimulacra2_totals totals;
     fill_pyramid(&scratch->pyramid, distorted, ref->width, ref->height, ref->channels, ref->table);
     for (int s = 0; s < ref->scales; s++) {
         const struct vj_ssimulacra2_scale *scale = &ref->scale[s];
         const struct vj_ssimulacra2_light *light = &scratch->pyramid.scale[s];
         if (ref->mode == VJ_SSIMULACRA2_EXACT)
-            vj_ssimulacra2_exact_sums(scale, light, scratch->work.exact, sums[s]);
+            vj_ssimulacra2_exact_sums(scale, light, scratch->work.exact, totals.of[s]);
         else
-            vj_ssimulacra2_parity_sums(scale, light, scratch->work.parity, sums[s]);
+            vj_ssimulacra2_parity_sums(scale, light, scratch->work.parity, totals.of[s]);
     }
-    vj_ssimulacra2_finish(ref->width, ref->height,
-                          (const struct vj_ssimulacra2_sums(*)[CHANNELS])sums, out);
+    vj_ssimulacra2_finish(ref->width, ref->height, &totals, out);
     return 0;
 }

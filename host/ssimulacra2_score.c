@@ -56,8 +56,7 @@ static double weighted(const double *part, int rows)
     return sum;
 }
 
-void vj_ssimulacra2_finish(size_t width, size_t height,
-                           const struct vj_ssimulacra2_sums sums[][CHANNELS],
+void vj_ssimulacra2_finish(size_t width, size_t height, const struct vj_ssimulacra2_totals *totals,
                            struct vj_ssimulacra2_result *out)
 {
     *out = (struct vj_ssimulacra2_result){.score = NAN,
@@ -66,7 +65,7 @@ void vj_ssimulacra2_finish(size_t width, size_t height,
         return;
     for (int s = 0; s < out->scales; s++) {
         for (int c = 0; c < CHANNELS; c++)
-            norms(out->part + (c * out->scales + s) * TERMS, &sums[s][c],
+            norms(out->part + (c * out->scales + s) * TERMS, &totals->of[s][c],
                   (double)width * (double)height);
         width = vj_ssimulacra2_half(width);
         height = vj_ssimulacra2_half(height);

@@ -14,13 +14,16 @@ struct vj_ssimulacra2_sums {
     double first[VJ_SSIMULACRA2_MAPS], fourth[VJ_SSIMULACRA2_MAPS];
 };
 
+/* Of a picture; scales that it does not have are not looked at. */
+struct vj_ssimulacra2_totals {
+    struct vj_ssimulacra2_sums of[VJ_SSIMULACRA2_SCALES][VJ_SSIMULACRA2_CHANNELS];
+};
+
 /*
  * width, height: of the picture
- * sums:          [scales][channels], as many scales as the picture has; with none, NULL will do
  * out:           always filled
  */
-void vj_ssimulacra2_finish(size_t width, size_t height,
-                           const struct vj_ssimulacra2_sums sums[][VJ_SSIMULACRA2_CHANNELS],
+void vj_ssimulacra2_finish(size_t width, size_t height, const struct vj_ssimulacra2_totals *totals,
                            struct vj_ssimulacra2_result *out);
 
 #ifdef __cplusplus
