@@ -324,6 +324,8 @@ enum {
     VJ_CUDA_STRIP_THREADS = 128,
     VJ_CUDA_STRIP_WIDTH = VJ_CUDA_STRIP_THREADS - 2 * VJ_SSIMULACRA2_REACH,
 
+    VJ_CUDA_PARITY_PRODUCTS = 3, /* planes per channel that parity mode filters */
+
     VJ_CUDA_TOTAL_THREADS = 32, /* of which one per channel and term adds up columns */
 };
 
@@ -364,13 +366,24 @@ static inline VJ_HD size_t vj_cuda_ssimulacra2_lights(const struct vj_cuda_ssimu
 }
 
 /*
- * Candidates in work at a time: as many as VJ_CUDA_SSIMULACRA2_BYTES hold linear light of, at least
- * one.
+ * Bytes of the planes of a candidate in work: linear light of all scales but the first and, in
+ * parity mode, products of the first scale filtered along their rows.
  */
-static inline int vj_cuda_ssimulacra2_batch(size_t max_width, size_t max_height, int levels)
+static inline size_t vj_cuda_ssimulacra2_planes(const struct vj_cuda_ssimulacra2_shape *most,
+                                                enum vj_ssimulacra2_mode mode)
 {
-    const struct vj_cuda_ssimulacra2_shape most = vj_cuda_ssimulacra2_shape(max_width, max_height);
-    size_t one = 3 * vj_cuda_ssimulacra2_lights(&most) * sizeof(float);
+    size_t planes = 3 * vj_cuda_ssimulacra2_lights(most);
+    if (mode == VJ_SSIMULACRA2_PARITY)
+        planes += (size_t)(VJ_SSIMULACRA2_CHANNELS * VJ_CUDA_PARITY_PRODUCTS) * most->width[0] *
+                  most->height[0];
+    return planes * sizeof(float);
+}
+
+/* Candidates in work at a time: as many as VJ_CUDA_SSIMULACRA2_BYTES hold, at least one. */
+static inline int vj_cuda_ssimulacra2_batch(const struct vj_cuda_ssimulacra2_shape *most,
+                                            enum vj_ssimulacra2_mode mode, int levels)
+{
+    size_t one = vj_cuda_ssimulacra2_planes(most, mode);
     size_t fit = one ? VJ_CUDA_SSIMULACRA2_BYTES / one : (size_t)levels;
     return fit < 1 ? 1 : fit < (size_t)levels ? (int)fit : levels;
 }

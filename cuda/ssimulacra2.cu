@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* SSIMULACRA2 of candidates: memory and launches; what the kernels do is in ssimulacra2_body.h. */
+/*
+ * SSIMULACRA2 of candidates: memory and launches; what the kernels do is in ssimulacra2_body.h and
+ * ssimulacra2_parity_body.h.
+ */
 #include "cuda/launch.h"
 
 extern "C" {
 #include "cuda/ssimulacra2.h"
 #include "cuda/ssimulacra2_body.h"
+#include "cuda/ssimulacra2_parity_body.h"
 }
 
 struct vj_cuda_ssimulacra2 {
@@ -21,6 +25,7 @@ struct vj_cuda_ssimulacra2 {
     float *table;
     struct vj_cuda_ssimulacra2_original original;
     float *light; /* of `batch` candidates; of the original while it is loaded */
+    float *rows;  /* parity: likewise, one scale at a time */
     double *part;
 };
 
@@ -63,6 +68,27 @@ static __global__ void __launch_bounds__(VJ_CUDA_STRIP_THREADS)
     vj_cuda_maps_store(&job, &own, vj_cuda_here(), threadIdx.x);
 }
 
+static __global__ void __launch_bounds__(VJ_CUDA_ALONG_THREADS)
+    along_kernel(const __grid_constant__ struct vj_cuda_parity_job job)
+{
+    __shared__ struct vj_cuda_along_shared s;
+    struct vj_cuda_along_thread own;
+    const size_t width = job.pictures.shape.width[job.scale];
+    for (size_t column = 0; column < width; column += VJ_CUDA_ALONG_COLUMNS) {
+        vj_cuda_along_load(&job, &s, vj_cuda_here(), threadIdx.x, column);
+        __syncthreads();
+        vj_cuda_along_run(&job, &s, &own, threadIdx.x, column);
+        __syncthreads();
+        vj_cuda_along_store(&job, &s, vj_cuda_here(), threadIdx.x, column);
+    }
+}
+
+static __global__ void __launch_bounds__(VJ_CUDA_DOWN_THREADS)
+    down_kernel(const __grid_constant__ struct vj_cuda_parity_job job)
+{
+    vj_cuda_down_column(&job, vj_cuda_here(), threadIdx.x);
+}
+
 static __global__ void __launch_bounds__(VJ_CUDA_TOTAL_THREADS)
     column_total_kernel(const __grid_constant__ struct vj_cuda_column_total_job job)
 {
@@ -71,6 +97,7 @@ static __global__ void __launch_bounds__(VJ_CUDA_TOTAL_THREADS)
 
 static_assert(sizeof(struct vj_cuda_moment_shared) <= VJ_CUDA_SHARED, "shared memory of moments");
 static_assert(sizeof(struct vj_cuda_maps_shared) <= VJ_CUDA_SHARED, "shared memory of maps");
+static_assert(sizeof(struct vj_cuda_along_shared) <= VJ_CUDA_SHARED, "shared memory of rows");
 
 /* ---- Memory --------------------------------------------------------------------------------- */
 
@@ -100,7 +127,7 @@ static int check_count(int count, int capacity, struct vj_error *err)
 static int check_plan(size_t max_width, size_t max_height, enum vj_ssimulacra2_mode mode,
                       int levels, struct vj_error *err)
 {
-    if (mode != VJ_SSIMULACRA2_EXACT)
+    if (mode != VJ_SSIMULACRA2_EXACT && mode != VJ_SSIMULACRA2_PARITY)
         return vj_fail(err, -EINVAL, "SSIMULACRA2: mode %d is neither exact 1 nor parity 2",
                        (int)mode);
     int rc = check_size(max_width, max_height, err);
@@ -121,6 +148,11 @@ static size_t lay_out(struct vj_cuda_ssimulacra2 *q, uint8_t *base)
     q->original.second = (float *)vj_cuda_take(&arena, planes, sizeof(float));
     q->light =
         (float *)vj_cuda_take(&arena, batch, 3 * vj_cuda_ssimulacra2_lights(&most) * sizeof(float));
+    if (q->mode == VJ_SSIMULACRA2_PARITY)
+        q->rows =
+            (float *)vj_cuda_take(&arena, batch,
+                                  (size_t)(VJ_SSIMULACRA2_CHANNELS * VJ_CUDA_PARITY_PRODUCTS) *
+                                      most.width[0] * most.height[0] * sizeof(float));
     q->part = (double *)vj_cuda_take(&arena, batch,
                                      VJ_SSIMULACRA2_CHANNELS * VJ_SSIMULACRA2_TERMS * most.columns *
                                          sizeof(double));
@@ -136,7 +168,8 @@ static struct vj_cuda_ssimulacra2 described(size_t max_width, size_t max_height,
     q.max_height = max_height;
     q.mode = mode;
     q.levels = levels;
-    q.batch = vj_cuda_ssimulacra2_batch(max_width, max_height, levels);
+    const struct vj_cuda_ssimulacra2_shape most = vj_cuda_ssimulacra2_shape(max_width, max_height);
+    q.batch = vj_cuda_ssimulacra2_batch(&most, mode, levels);
     return q;
 }
 
@@ -154,7 +187,8 @@ static int send_table(struct vj_cuda_ssimulacra2 *q, struct vj_error *err)
 {
     float table[256];
     for (int i = 0; i < 256; i++)
-        table[i] = vj_ssimulacra2_linear((uint8_t)i);
+        table[i] = q->mode == VJ_SSIMULACRA2_PARITY ? vj_ssimulacra2_parity_linear((uint8_t)i)
+                                                    : vj_ssimulacra2_linear((uint8_t)i);
     int rc = VJ_CUDA(cudaMemcpy(q->table, table, sizeof(table), cudaMemcpyHostToDevice), err);
     return rc ? rc : VJ_CUDA(cudaDeviceSynchronize(), err);
 }
@@ -222,18 +256,46 @@ static int pool(const struct vj_cuda_ssimulacra2_pictures *pictures, cudaStream_
     return rc;
 }
 
+/* Parity mode: one scale of the original (products 2) or of candidates (3), filtered. */
+static int filter(const struct vj_cuda_ssimulacra2 *q, cudaStream_t stream,
+                  const struct vj_cuda_ssimulacra2_pictures *pictures, int scale, int products,
+                  int count, struct vj_error *err)
+{
+    struct vj_cuda_parity_job job;
+    memset(&job, 0, sizeof(job));
+    job.pictures = *pictures;
+    job.scale = scale;
+    job.products = products;
+    job.original = q->original;
+    for (int k = 0; k < VJ_SSIMULACRA2_POLES; k++)
+        job.pole[k] = vj_ssimulacra2_pole(k);
+    job.rows = q->rows;
+    job.part = q->part;
+    along_kernel<<<vj_cuda_dim(vj_cuda_along_grid(&q->shape, scale, (size_t)count)),
+                   VJ_CUDA_ALONG_THREADS, 0, stream>>>(job);
+    int rc = VJ_CUDA_LAUNCHED("SSIMULACRA2 rows", err);
+    if (rc)
+        return rc;
+    down_kernel<<<vj_cuda_dim(vj_cuda_down_grid(&q->shape, scale, (size_t)count)),
+                  VJ_CUDA_DOWN_THREADS, 0, stream>>>(job);
+    return VJ_CUDA_LAUNCHED("SSIMULACRA2 columns", err);
+}
+
 /* ---- Original ------------------------------------------------------------------------------- */
 
 static int load_scale(const struct vj_cuda_ssimulacra2 *q, cudaStream_t stream,
                       const struct vj_cuda_ssimulacra2_pictures *pictures, int s,
                       struct vj_error *err)
 {
-    struct vj_cuda_ssimulacra2_xyb_job job = {*pictures, s, false, q->original.plane};
+    struct vj_cuda_ssimulacra2_xyb_job job = {*pictures, s, q->mode == VJ_SSIMULACRA2_PARITY,
+                                              q->original.plane};
     xyb_kernel<<<vj_cuda_dim(vj_cuda_ssimulacra2_pixel_grid(&q->shape, s, 1)), VJ_CUDA_THREADS, 0,
                  stream>>>(job);
     int rc = VJ_CUDA_LAUNCHED("XYB of the original", err);
     if (rc)
         return rc;
+    if (q->mode == VJ_SSIMULACRA2_PARITY)
+        return filter(q, stream, pictures, s, VJ_CUDA_PARITY_A_P, 1, err);
     struct vj_cuda_moment_job moments = {q->shape, s, q->original};
     moment_kernel<<<vj_cuda_dim(vj_cuda_moment_grid(&q->shape, s)), VJ_CUDA_THREADS, 0, stream>>>(
         moments);
@@ -269,10 +331,19 @@ int vj_cuda_ssimulacra2_load(struct vj_cuda_ssimulacra2 *q, cudaStream_t stream,
 
 /* ---- Candidates ----------------------------------------------------------------------------- */
 
+/* Sums over the maps of every column. */
 static int maps(const struct vj_cuda_ssimulacra2 *q, cudaStream_t stream,
                 const struct vj_cuda_ssimulacra2_pictures *pictures, int count,
                 struct vj_error *err)
 {
+    int rc = 0;
+    if (q->mode == VJ_SSIMULACRA2_PARITY) {
+        for (int s = 0; !rc && s < q->shape.scales; s++)
+            rc = filter(q, stream, pictures, s, VJ_CUDA_PARITY_PRODUCTS, count, err);
+        return rc;
+    }
+    if (q->shape.scales == 0)
+        return 0;
     struct vj_cuda_maps_job job = {*pictures, q->original, q->part};
     maps_kernel<<<vj_cuda_dim(vj_cuda_strip_grid(&q->shape, (size_t)count)), VJ_CUDA_STRIP_THREADS,
                   0, stream>>>(job);
@@ -286,7 +357,7 @@ static int compute_batch(const struct vj_cuda_ssimulacra2 *q, cudaStream_t strea
 {
     const struct vj_cuda_ssimulacra2_pictures pictures = pictures_of(q, d_candidates);
     int rc = pool(&pictures, stream, count, err);
-    if (!rc && q->shape.scales > 0)
+    if (!rc)
         rc = maps(q, stream, &pictures, count, err);
     if (rc)
         return rc;

@@ -3,7 +3,7 @@
 #ifndef VJ_TESTS_CUDA_EMULATE_SSIMULACRA2_H
 #define VJ_TESTS_CUDA_EMULATE_SSIMULACRA2_H
 
-#include "cuda/ssimulacra2_body.h"
+#include "cuda/ssimulacra2_parity_body.h"
 #include "host/ssimulacra2.h"
 #include "tests/cuda/emulate.h"
 
@@ -45,6 +45,60 @@ static inline void emulate_moments(const struct emulated_ssimulacra2 *q, int sca
     }
 }
 
+/*
+ * Between two barriers a thread stores a tile and loads the next one, so that a thread that is
+ * ahead writes while others still read.
+ */
+static inline void emulate_along(const struct vj_cuda_parity_job *job, int count)
+{
+    const size_t width = job->pictures.shape.width[job->scale];
+    struct vj_cuda_grid grid = vj_cuda_along_grid(&job->pictures.shape, job->scale, (size_t)count);
+    EMULATE_BLOCKS(grid, at)
+    {
+        struct vj_cuda_along_thread own[VJ_CUDA_ALONG_THREADS];
+        struct vj_cuda_along_shared s;
+        memset(&s, 0xFF, sizeof(s));
+        memset(own, 0xFF, sizeof(own));
+        EMULATE_THREADS(VJ_CUDA_ALONG_THREADS, t)
+        vj_cuda_along_load(job, &s, at, t, 0);
+        for (size_t column = 0; column < width; column += VJ_CUDA_ALONG_COLUMNS) {
+            EMULATE_THREADS(VJ_CUDA_ALONG_THREADS, t)
+            vj_cuda_along_run(job, &s, &own[t], t, column);
+            EMULATE_THREADS(VJ_CUDA_ALONG_THREADS, t)
+            {
+                vj_cuda_along_store(job, &s, at, t, column);
+                if (column + VJ_CUDA_ALONG_COLUMNS < width)
+                    vj_cuda_along_load(job, &s, at, t, column + VJ_CUDA_ALONG_COLUMNS);
+            }
+        }
+    }
+}
+
+/* Parity mode: one scale of the original (products 2) or of candidates (3), filtered. */
+static inline void emulate_filter(const struct emulated_ssimulacra2 *q,
+                                  const struct vj_cuda_ssimulacra2_pictures *pictures, int scale,
+                                  int products, int count, double *part)
+{
+    struct guarded rows;
+    const size_t planes = (size_t)(count * VJ_SSIMULACRA2_CHANNELS * products);
+    struct vj_cuda_parity_job job = {
+        .pictures = *pictures,
+        .scale = scale,
+        .products = products,
+        .original = q->original,
+        .rows = guarded_take(&rows, planes * q->shape.width[scale] * q->shape.height[scale] *
+                                        sizeof(float)),
+        .part = part};
+    for (int k = 0; k < VJ_SSIMULACRA2_POLES; k++)
+        job.pole[k] = vj_ssimulacra2_pole(k);
+    emulate_along(&job, count);
+    struct vj_cuda_grid grid = vj_cuda_down_grid(&q->shape, scale, (size_t)count);
+    EMULATE_BLOCKS(grid, at)
+    EMULATE_THREADS(VJ_CUDA_DOWN_THREADS, t)
+    vj_cuda_down_column(&job, at, t);
+    guarded_release(&rows);
+}
+
 static inline void emulate_ssimulacra2_load(struct emulated_ssimulacra2 *q,
                                             const struct vj_image *img,
                                             enum vj_ssimulacra2_mode mode)
@@ -74,7 +128,10 @@ static inline void emulate_ssimulacra2_load(struct emulated_ssimulacra2 *q,
         EMULATE_BLOCKS(grid, at)
         EMULATE_THREADS(VJ_CUDA_THREADS, t)
         vj_cuda_ssimulacra2_xyb_pixel(&job, at, t);
-        emulate_moments(q, s);
+        if (mode == VJ_SSIMULACRA2_PARITY)
+            emulate_filter(q, &pictures, s, VJ_CUDA_PARITY_A_P, 1, NULL);
+        else
+            emulate_moments(q, s);
     }
     guarded_release(&light);
 }
@@ -129,7 +186,11 @@ static inline void emulate_ssimulacra2(const struct emulated_ssimulacra2 *q,
         q->original,
         parts};
     emulate_ssimulacra2_pool(&maps.candidates, count);
-    emulate_maps(&maps, count);
+    if (q->mode == VJ_SSIMULACRA2_EXACT)
+        emulate_maps(&maps, count);
+    else
+        for (int s = 0; s < shape->scales; s++)
+            emulate_filter(q, &maps.candidates, s, VJ_CUDA_PARITY_PRODUCTS, count, parts);
     struct vj_cuda_column_total_job total = {*shape, parts, totals};
     struct vj_cuda_grid grid = {VJ_SSIMULACRA2_SCALES, (unsigned)count, 1};
     EMULATE_BLOCKS(grid, at)

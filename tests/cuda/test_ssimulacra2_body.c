@@ -12,7 +12,7 @@
 
 enum { CANDIDATES = 3 };
 
-static const enum vj_ssimulacra2_mode modes[] = {VJ_SSIMULACRA2_EXACT};
+static const enum vj_ssimulacra2_mode modes[] = {VJ_SSIMULACRA2_EXACT, VJ_SSIMULACRA2_PARITY};
 
 /*
  * Candidates that are the original itself, the original with a little noise, and another picture.
