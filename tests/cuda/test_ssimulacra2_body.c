@@ -118,12 +118,44 @@ static void a_larger_picture_leaves_no_smaller_one_without_room(void **state)
         }
 }
 
+static void as_many_candidates_are_in_work_as_fit(void **state)
+{
+    (void)state;
+    const struct vj_cuda_ssimulacra2_shape small = vj_cuda_ssimulacra2_shape(640, 480);
+    const struct vj_cuda_ssimulacra2_shape full = vj_cuda_ssimulacra2_shape(1920, 1080);
+    const struct vj_cuda_ssimulacra2_shape large = vj_cuda_ssimulacra2_shape(16384, 16384);
+    const size_t lights = 960 * 540 + 480 * 270 + 240 * 135 + 120 * 68 + 60 * 34;
+    const size_t exact = vj_cuda_ssimulacra2_planes(&full, VJ_SSIMULACRA2_EXACT);
+    const size_t parity = vj_cuda_ssimulacra2_planes(&full, VJ_SSIMULACRA2_PARITY);
+    assert_int_equal(exact, 12 * lights);
+    assert_int_equal(parity, 12 * lights + 36 * 1920 * 1080);
+    assert_int_equal(vj_cuda_ssimulacra2_batch(&full, VJ_SSIMULACRA2_EXACT, 21), 21);
+    assert_int_equal(vj_cuda_ssimulacra2_batch(&full, VJ_SSIMULACRA2_EXACT, 100), 32);
+    assert_int_equal(vj_cuda_ssimulacra2_batch(&full, VJ_SSIMULACRA2_PARITY, 21), 3);
+    assert_int_equal(vj_cuda_ssimulacra2_batch(&small, VJ_SSIMULACRA2_EXACT, 100), 100);
+    assert_int_equal(vj_cuda_ssimulacra2_batch(&large, VJ_SSIMULACRA2_EXACT, 100), 1);
+    /* Parts of equal size, one apart at most, and all of them together. */
+    for (int count = 1; count <= VJ_CUDA_LEVELS; count++)
+        for (int most = 1; most <= count; most++) {
+            int left = count, smallest = most, largest = 0;
+            while (left > 0) {
+                int n = vj_cuda_even_part(left, most);
+                smallest = n < smallest ? n : smallest;
+                largest = n > largest ? n : largest;
+                left -= n;
+            }
+            assert_int_equal(left, 0);
+            assert_true(largest <= most && smallest + 1 >= largest);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(small_pictures_give_the_bits_of_the_cpu),
         cmocka_unit_test(pictures_of_several_strips_and_tiles_give_the_bits_of_the_cpu),
         cmocka_unit_test(the_order_of_threads_and_blocks_does_not_matter),
+        cmocka_unit_test(as_many_candidates_are_in_work_as_fit),
         cmocka_unit_test(a_larger_picture_leaves_no_smaller_one_without_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
