@@ -15,7 +15,9 @@ extern "C" {
 #endif
 
 enum {
-    VJ_CUDA_ALONG_ROWS = 32, /* of a thread block, and columns that it takes at a time */
+    /* A thread block's rows, and columns that it takes at a time: blocks of four outputs begin at
+     * multiples of four, so that none straddles two tiles. */
+    VJ_CUDA_ALONG_ROWS = 32,
     VJ_CUDA_ALONG_COLUMNS = 32,
     VJ_CUDA_ALONG_THREADS = VJ_CUDA_ALONG_ROWS * VJ_CUDA_PARITY_PRODUCTS,
     VJ_CUDA_DOWN_THREADS = 64, /* a column each */
@@ -24,13 +26,6 @@ enum {
     VJ_CUDA_PARITY_DELAY = 6, /* u[n] = in[n - 6] + in[n + 4] */
     VJ_CUDA_ALONG_INPUTS = VJ_CUDA_ALONG_COLUMNS + VJ_CUDA_PARITY_DELAY + VJ_CUDA_PARITY_START,
 };
-
-/* A multiple of four: blocks of four outputs begin at multiples of four. */
-#ifdef __cplusplus
-static_assert(VJ_CUDA_ALONG_COLUMNS % 4 == 0, "blocks of four outputs");
-#else
-_Static_assert(VJ_CUDA_ALONG_COLUMNS % 4 == 0, "blocks of four outputs");
-#endif
 
 /* What is filtered: p, p p and, of candidates, a p, with p the picture and a the original. */
 enum { VJ_CUDA_PARITY_P, VJ_CUDA_PARITY_P_P, VJ_CUDA_PARITY_A_P };
@@ -56,7 +51,7 @@ static inline VJ_HD float *vj_cuda_parity_plane(const struct vj_cuda_parity_job 
            (plane + (size_t)product) * (shape->width[job->scale] * shape->height[job->scale]);
 }
 
-/* Channel at.y of pixel (y, x) of the picture, and of the original. */
+/* Channel at.y of pixel (y, x) of picture at.z. */
 static inline VJ_HD float vj_cuda_parity_picture(const struct vj_cuda_parity_job *job,
                                                  struct vj_cuda_place at, size_t y, size_t x)
 {
@@ -65,6 +60,7 @@ static inline VJ_HD float vj_cuda_parity_picture(const struct vj_cuda_parity_job
     return at.y == 0 ? v.x : at.y == 1 ? v.y : v.b;
 }
 
+/* Where the original has that pixel. */
 static inline VJ_HD size_t vj_cuda_parity_pixel(const struct vj_cuda_parity_job *job,
                                                 struct vj_cuda_place at, size_t y, size_t x)
 {

@@ -546,15 +546,15 @@ static void ssimulacra2_equals_that_of_the_cpu_bit_for_bit(void **state)
     }
 }
 
-/* So large that candidates are worked on in several parts: 9.4 MB each, parity 94 MB, of 256. */
+/* So large that candidates are worked on in parts: 17 MB each, parity 174 MB, of 268. */
 static void a_large_picture_has_the_ssimulacra2_of_the_cpu(void **state)
 {
     (void)state;
     for (int mode = VJ_SSIMULACRA2_EXACT; mode <= VJ_SSIMULACRA2_PARITY; mode++) {
         struct vj_cuda_ssimulacra2 *device;
-        ok(vj_cuda_ssimulacra2_create(&device, 1931, 1217, (enum vj_ssimulacra2_mode)mode,
+        ok(vj_cuda_ssimulacra2_create(&device, 2561, 1703, (enum vj_ssimulacra2_mode)mode,
                                       CANDIDATES, &err));
-        check_ssimulacra2(device, 1931, 1217, 3, (enum vj_ssimulacra2_mode)mode);
+        check_ssimulacra2(device, 2561, 1703, 3, (enum vj_ssimulacra2_mode)mode);
         vj_cuda_ssimulacra2_destroy(device);
     }
 }
