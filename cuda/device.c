@@ -20,6 +20,7 @@
 #include "cuda/jpeg.h"
 #include "cuda/patch.h"
 #include "cuda/quality.h"
+#include "cuda/ssimulacra2.h"
 #include "host/checked.h"
 
 /* Picks the GPU for the calling thread and finds the slot. */
@@ -55,6 +56,12 @@ static int deliver_candidates(const struct vj_cuda_device *dev, const struct vj_
         vj_cuda_quality_finish(s->quality, (const struct vj_cuda_quality_sums *)(const void *)from,
                                record->count, record->out.quality);
     from += count * sizeof(struct vj_cuda_quality_sums);
+    if (record->ssimulacra2) {
+        vj_cuda_ssimulacra2_finish(s->ssimulacra2,
+                                   (const struct vj_ssimulacra2_totals *)(const void *)from,
+                                   record->count, record->out.ssimulacra2);
+        from += count * sizeof(struct vj_ssimulacra2_totals);
+    }
     if (record->rules)
         vj_cuda_rules_deliver(dev, s, record, from);
     return 0;
@@ -135,6 +142,7 @@ static void close_slot(struct vj_cuda_slot *s)
     vj_cuda_jpeg_destroy(s->jpeg);
     vj_cuda_jnd_destroy(s->jnd);
     vj_cuda_quality_destroy(s->quality);
+    vj_cuda_ssimulacra2_destroy(s->ssimulacra2);
     if (s->arrived)
         cudaEventDestroy(s->arrived);
     if (s->done)
@@ -202,6 +210,9 @@ static struct vj_cuda_object_bytes object_bytes(const struct vj_cuda_device *dev
     }
     if (p->quality)
         bytes.quality = vj_cuda_quality_bytes(p->max_width, p->max_height, p->quality, s->ring);
+    if (p->ssimulacra2)
+        bytes.ssimulacra2 =
+            vj_cuda_ssimulacra2_bytes(p->max_width, p->max_height, p->ssimulacra2, s->ring);
     vj_cuda_networks_bytes(dev->networks, &bytes.networks, &bytes.network_work);
     return bytes;
 }
@@ -235,6 +246,9 @@ static int open_objects(const struct vj_cuda_device *dev, struct vj_cuda_slot *s
     if (!r && p->quality)
         r = vj_cuda_quality_create(&s->quality, p->max_width, p->max_height, p->quality,
                                    dev->sizes.ring, err);
+    if (!r && p->ssimulacra2)
+        r = vj_cuda_ssimulacra2_create(&s->ssimulacra2, p->max_width, p->max_height, p->ssimulacra2,
+                                       dev->sizes.ring, err);
     return r;
 }
 
@@ -402,6 +416,9 @@ static int load_picture(struct vj_cuda_device *dev, struct vj_cuda_slot *s,
     if (!r && plan->quality)
         r = vj_cuda_quality_load(s->quality, dev->compute, s->reference, s->width, s->height,
                                  s->channels, err);
+    if (!r && plan->ssimulacra2)
+        r = vj_cuda_ssimulacra2_load(s->ssimulacra2, dev->compute, s->reference, s->width,
+                                     s->height, s->channels, err);
     if (!r && dev->sizes.rules > 0)
         r = vj_cuda_luma(dev->compute, s->reference, s->width, s->height, s->channels, s->gpu.luma,
                          err);
@@ -545,7 +562,7 @@ struct job {
     struct vj_cuda_slot *slot;
     const struct vj_candidate_request *request;
     const struct vj_candidate_values *out;
-    bool quality, rules;
+    bool quality, ssimulacra2, rules;
 };
 
 /* Where the patches of draw d of kept candidate i go: [draws][count][patches]. */
@@ -573,6 +590,9 @@ static int use_pictures(const struct job *job, const uint8_t *pictures, int firs
     int r = 0;
     if (job->quality)
         r = vj_cuda_quality_compute(s->quality, stream, pictures, n, s->gpu.sums + first, err);
+    if (!r && job->ssimulacra2)
+        r = vj_cuda_ssimulacra2_compute(s->ssimulacra2, stream, pictures, n, s->gpu.totals + first,
+                                        err);
     if (!r && job->rules)
         r = vj_cuda_rules_measure(job->dev, s, pictures, first, n, err);
     for (int d = 0; !r && job->request->patches && d < plan->draws; d++)
@@ -599,7 +619,7 @@ static int synthesize(const struct job *job, struct vj_error *err)
     int r = 0;
     if (q->sizes)
         r = vj_cuda_jpeg_sizes(s->jpeg, stream, q->qf, q->count, s->gpu.bytes, err);
-    if (!job->quality && !job->rules) {
+    if (!job->quality && !job->ssimulacra2 && !job->rules) {
         for (int d = 0; !r && q->patches && d < plan->draws; d++)
             r = vj_cuda_jpeg_patches(s->jpeg, stream, q->qf, q->count, origin_of(job, d),
                                      (size_t)plan->patches, (size_t)plan->patch_size,
@@ -709,6 +729,10 @@ static int bring_values(const struct job *job, const struct vj_cuda_record *reco
     if (!r && record->quality)
         r = bring_back(job->dev, s, at, s->gpu.sums, count * sizeof(*s->gpu.sums), err);
     at += count * sizeof(*s->gpu.sums);
+    if (!r && record->ssimulacra2) {
+        r = bring_back(job->dev, s, at, s->gpu.totals, count * sizeof(*s->gpu.totals), err);
+        at += count * sizeof(*s->gpu.totals);
+    }
     if (!r && record->rules)
         r = vj_cuda_rules_bring(job->dev, s, count, at, err);
     return r;
@@ -744,11 +768,13 @@ static int cuda_candidates(void *state, int slot, const struct vj_candidate_requ
     if (r)
         return r;
     job.quality = request->metrics && dev->sizes.plan.quality != 0;
+    job.ssimulacra2 = request->metrics && dev->sizes.plan.ssimulacra2 != VJ_SSIMULACRA2_OFF;
     job.rules = request->metrics && dev->sizes.rules > 0;
     record->count = request->count;
     record->out = *out;
     record->sizes = request->sizes && !request->fetch;
     record->quality = job.quality;
+    record->ssimulacra2 = job.ssimulacra2;
     record->rules = job.rules;
     r = request->fetch ? take_files(&job, err) : synthesize(&job, err);
     if (!r)

@@ -27,6 +27,7 @@
 struct vj_cuda_jpeg;
 struct vj_cuda_jnd;
 struct vj_cuda_quality;
+struct vj_cuda_ssimulacra2;
 struct vj_cuda_networks;
 
 /* Results of one call, on their way from the GPU to the caller's arrays. */
@@ -34,7 +35,7 @@ struct vj_cuda_record {
     bool scores; /* else of candidates() */
     int count;
     size_t offset; /* in the slot's staging.results */
-    bool sizes, quality, rules;
+    bool sizes, quality, ssimulacra2, rules;
     struct vj_candidate_values out;
     size_t network;
     float *score, *patch_quality, *patch_weight; /* the last two may be NULL */
@@ -47,6 +48,7 @@ struct vj_cuda_slot {
     struct vj_cuda_jpeg *jpeg;
     struct vj_cuda_jnd *jnd;
     struct vj_cuda_quality *quality;
+    struct vj_cuda_ssimulacra2 *ssimulacra2;
     cudaEvent_t arrived, done;
 
     bool loaded, mapped, placed; /* stages asked for since the last source() */

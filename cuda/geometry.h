@@ -20,6 +20,7 @@ extern "C" {
 #include "host/jpeg_model.h"
 #include "host/quality.h"
 #include "host/quality_math.h"
+#include "host/ssimulacra2_score.h"
 
 enum {
     VJ_CUDA_THREADS = 256,      /* of most kernels */
@@ -311,6 +312,104 @@ static inline struct vj_cuda_grid vj_cuda_window_grid(size_t width, size_t heigh
 static inline size_t vj_cuda_grid_plane(struct vj_cuda_grid grid)
 {
     return (size_t)grid.x * grid.y;
+}
+
+/* ---- SSIMULACRA2 ---------------------------------------------------------------------------- */
+
+enum {
+    VJ_CUDA_MOMENT_WIDTH = 32, /* moments of the original: a pixel per thread */
+    VJ_CUDA_MOMENT_HEIGHT = 8,
+
+    /* Exact maps: a column per thread, from top to bottom; those at the sides are read only. */
+    VJ_CUDA_STRIP_THREADS = 128,
+    VJ_CUDA_STRIP_WIDTH = VJ_CUDA_STRIP_THREADS - 2 * VJ_SSIMULACRA2_REACH,
+
+    VJ_CUDA_PARITY_PRODUCTS = 3, /* planes per channel that parity mode filters */
+
+    VJ_CUDA_TOTAL_THREADS = 32, /* of which one per channel and term adds up columns */
+};
+
+/* Bytes that planes of the candidates in work take at most, unless one candidate takes more. */
+#define VJ_CUDA_SSIMULACRA2_BYTES ((size_t)256 << 20)
+
+/* The scales of a picture, and where each begins in arrays that hold all of them. */
+struct vj_cuda_ssimulacra2_shape {
+    int scales; /* 0: too small a picture */
+    size_t width[VJ_SSIMULACRA2_SCALES], height[VJ_SSIMULACRA2_SCALES];
+    size_t pixel[VJ_SSIMULACRA2_SCALES];  /* in planes */
+    size_t column[VJ_SSIMULACRA2_SCALES]; /* in rows */
+    size_t pixels, columns;               /* of all scales */
+};
+
+static inline struct vj_cuda_ssimulacra2_shape vj_cuda_ssimulacra2_shape(size_t width,
+                                                                         size_t height)
+{
+    struct vj_cuda_ssimulacra2_shape shape = {
+        vj_ssimulacra2_scales(width, height), {0}, {0}, {0}, {0}, 0, 0};
+    for (int s = 0; s < shape.scales; s++) {
+        shape.width[s] = width;
+        shape.height[s] = height;
+        shape.pixel[s] = shape.pixels;
+        shape.column[s] = shape.columns;
+        shape.pixels += width * height;
+        shape.columns += width;
+        width = vj_ssimulacra2_half(width);
+        height = vj_ssimulacra2_half(height);
+    }
+    return shape;
+}
+
+/* Pixels of the planes that hold the linear light of all scales but the first. */
+static inline VJ_HD size_t vj_cuda_ssimulacra2_lights(const struct vj_cuda_ssimulacra2_shape *shape)
+{
+    return shape->pixels - shape->width[0] * shape->height[0];
+}
+
+/*
+ * Bytes of the planes of a candidate in work: linear light of all scales but the first and, in
+ * parity mode, products of the first scale filtered along their rows.
+ */
+static inline size_t vj_cuda_ssimulacra2_planes(const struct vj_cuda_ssimulacra2_shape *most,
+                                                enum vj_ssimulacra2_mode mode)
+{
+    size_t planes = 3 * vj_cuda_ssimulacra2_lights(most);
+    if (mode == VJ_SSIMULACRA2_PARITY)
+        planes += (size_t)(VJ_SSIMULACRA2_CHANNELS * VJ_CUDA_PARITY_PRODUCTS) * most->width[0] *
+                  most->height[0];
+    return planes * sizeof(float);
+}
+
+/* Candidates in work at a time: as many as VJ_CUDA_SSIMULACRA2_BYTES hold, at least one. */
+static inline int vj_cuda_ssimulacra2_batch(const struct vj_cuda_ssimulacra2_shape *most,
+                                            enum vj_ssimulacra2_mode mode, int levels)
+{
+    size_t one = vj_cuda_ssimulacra2_planes(most, mode);
+    size_t fit = one ? VJ_CUDA_SSIMULACRA2_BYTES / one : (size_t)levels;
+    return fit < 1 ? 1 : fit < (size_t)levels ? (int)fit : levels;
+}
+
+/* How many of `left` to take next, so that parts of at most `most` are about equal. */
+static inline int vj_cuda_even_part(int left, int most)
+{
+    int parts = (left + most - 1) / most;
+    return (left + parts - 1) / parts;
+}
+
+/* Thread blocks side by side on one scale. */
+static inline VJ_HD unsigned vj_cuda_strips(const struct vj_cuda_ssimulacra2_shape *shape,
+                                            int scale)
+{
+    return (unsigned)vj_cuda_blocks(shape->width[scale], VJ_CUDA_STRIP_WIDTH);
+}
+
+/* All strips of all scales, of each channel, of `count` candidates. */
+static inline struct vj_cuda_grid vj_cuda_strip_grid(const struct vj_cuda_ssimulacra2_shape *shape,
+                                                     size_t count)
+{
+    struct vj_cuda_grid grid = {0, VJ_SSIMULACRA2_CHANNELS, (unsigned)count};
+    for (int s = 0; s < shape->scales; s++)
+        grid.x += vj_cuda_strips(shape, s);
+    return grid;
 }
 
 #ifdef __cplusplus

@@ -47,10 +47,6 @@ static int check(const struct vj_device_plan *p, struct vj_error *err)
     if (p->jnd_count > VJ_DEVICE_JND_MAX)
         return vj_fail(err, -EINVAL, "%zu pixel-JND maps: at most %d", p->jnd_count,
                        VJ_DEVICE_JND_MAX);
-    if (p->ssimulacra2 != VJ_SSIMULACRA2_OFF)
-        return vj_fail(err, -ENOTSUP,
-                       "SSIMULACRA2 is computed on the CPU only: leave it out of image_metrics and "
-                       "predictors, or use device cpu");
     if (p->weights_count == 0)
         return 0;
     if (p->patches < 1 || p->draws < 1 || p->patch_size < 1)
@@ -87,6 +83,8 @@ size_t vj_cuda_candidate_result_bytes(const struct vj_cuda_sizes *s, int count)
 {
     size_t one =
         sizeof(int64_t) + sizeof(struct vj_cuda_quality_sums) + (size_t)s->rules * sizeof(double);
+    if (s->plan.ssimulacra2)
+        one += sizeof(struct vj_ssimulacra2_totals);
     return round_up((size_t)count * one, 64);
 }
 
@@ -180,6 +178,8 @@ size_t vj_cuda_slot_buffers_place(const struct vj_cuda_sizes *s, uint8_t *base,
     b->bytes = vj_cuda_take(&arena, levels, sizeof(*b->bytes));
     if (s->plan.quality)
         b->sums = vj_cuda_take(&arena, levels, sizeof(*b->sums));
+    if (s->plan.ssimulacra2)
+        b->totals = vj_cuda_take(&arena, levels, sizeof(*b->totals));
     place_maps(s, &arena, b);
     if (s->plan.weights_count > 0)
         place_networks(s, &arena, b);
@@ -224,8 +224,8 @@ int vj_cuda_memory(const struct vj_cuda_sizes *s, const struct vj_cuda_object_by
     size_t slot_pinned = vj_cuda_slot_staging_place(s, NULL, &staging);
     if (!ring || !slot || !slot_pinned || !vj_size_add(slot, objects->jpeg, &slot) ||
         !vj_size_add(slot, objects->jnd, &slot) || !vj_size_add(slot, objects->quality, &slot) ||
-        !vj_size_mul(slot, slots, on_gpu) || !vj_size_add(*on_gpu, ring, on_gpu) ||
-        !vj_size_add(*on_gpu, objects->networks, on_gpu) ||
+        !vj_size_add(slot, objects->ssimulacra2, &slot) || !vj_size_mul(slot, slots, on_gpu) ||
+        !vj_size_add(*on_gpu, ring, on_gpu) || !vj_size_add(*on_gpu, objects->networks, on_gpu) ||
         !vj_size_add(*on_gpu, objects->network_work, on_gpu) ||
         !vj_size_add(slot_pinned, objects->jnd_pinned, &slot_pinned) ||
         !vj_size_mul(slot_pinned, slots, pinned) || !vj_size_add(*pinned, ring, pinned))

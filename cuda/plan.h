@@ -6,7 +6,8 @@
  *
  * Per slot one allocation on the GPU and one pinned one on the host; shared by the slots two
  * buffers of whole candidates on the GPU and two pinned ones, so that one is filled while the other
- * is in use. Beside these come the objects of cuda/jpeg.h, jnd.h, quality.h (per slot) and net.h.
+ * is in use. Beside these come the objects of cuda/jpeg.h, jnd.h, quality.h, ssimulacra2.h (per
+ * slot) and net.h.
  */
 #ifndef VJ_CUDA_PLAN_H
 #define VJ_CUDA_PLAN_H
@@ -18,7 +19,8 @@
 #include "host/device.h"
 #include "host/error.h"
 
-struct vj_cuda_quality_sums; /* cuda/geometry.h */
+struct vj_cuda_quality_sums;  /* cuda/geometry.h */
+struct vj_ssimulacra2_totals; /* host/ssimulacra2_score.h */
 
 enum {
     VJ_CUDA_RING = 2, /* buffers of whole candidates */
@@ -44,8 +46,7 @@ struct vj_cuda_sizes {
 
 /*
  * Checks the plan and fills the sizes.
- * Errors: -EINVAL (names the field), -ENOTSUP (SSIMULACRA2, which the CPU alone computes),
- * -EOVERFLOW.
+ * Errors: -EINVAL (names the field), -EOVERFLOW.
  */
 int vj_cuda_sizes_make(struct vj_cuda_sizes *sizes, const struct vj_device_plan *plan,
                        struct vj_error *err);
@@ -74,6 +75,7 @@ struct vj_cuda_slot_buffers {
     uint8_t *patches;           /* [draws][count][patches][S][S][3], count of the last call */
     int64_t *bytes;             /* [levels] */
     struct vj_cuda_quality_sums *sums;                            /* [levels] */
+    struct vj_ssimulacra2_totals *totals;                         /* [levels] */
     double *share[VJ_DEVICE_JND_MAX], *excess[VJ_DEVICE_JND_MAX]; /* [levels] */
     uint64_t *square[VJ_DEVICE_JND_MAX]; /* [levels] squared differences of luma, for @noise */
     double *noise_energy;    /* [VJ_DEVICE_JND_MAX] of the maps that @noise is wanted of */
@@ -108,10 +110,10 @@ size_t vj_cuda_score_result_bytes(const struct vj_cuda_sizes *sizes, int count);
 
 /* What the parts take that are not laid out here, bytes on the GPU unless said otherwise. */
 struct vj_cuda_object_bytes {
-    size_t jpeg, jnd, quality; /* per slot */
-    size_t networks;           /* all weights */
-    size_t network_work;       /* all batch buffers and reference sides, of every slot */
-    size_t jnd_pinned;         /* per slot, on the host */
+    size_t jpeg, jnd, quality, ssimulacra2; /* per slot */
+    size_t networks;                        /* all weights */
+    size_t network_work; /* all batch buffers and reference sides, of every slot */
+    size_t jnd_pinned;   /* per slot, on the host */
 };
 
 /* The whole: the memory formula. Errors: -EOVERFLOW. */

@@ -55,7 +55,7 @@ struct vj_device_plan {
     /* What is wanted of map i for every candidate (host/jnd_rules.h). */
     bool jnd_share[VJ_DEVICE_JND_MAX], jnd_excess[VJ_DEVICE_JND_MAX], jnd_noise[VJ_DEVICE_JND_MAX];
     bool jnd_from_anchor; /* maps are made from the reference, not from the source */
-    int net_jnd; /* index of the map that feeds the networks; -1: none of them sees one */
+    int net_jnd;          /* index of the map that feeds the networks; -1: none of them sees one */
     enum vj_jnd_scale net_scale; /* how that map becomes 8-bit */
     const struct vj_weights *const *weights;
     size_t weights_count;
@@ -63,7 +63,7 @@ struct vj_device_plan {
     int draws;      /* sets of positions per picture */
     int patch_size; /* pixels; the same for all networks of a run */
     enum vj_precision precision;
-    enum vj_ssimulacra2_mode ssimulacra2; /* of every candidate; the CUDA device has OFF only */
+    enum vj_ssimulacra2_mode ssimulacra2; /* of every candidate */
 };
 
 struct vj_device_info {

@@ -12,6 +12,7 @@
 
 enum {
     CHANNELS = VJ_SSIMULACRA2_CHANNELS,
+    MAPS = VJ_SSIMULACRA2_MAPS,
     REACH = VJ_SSIMULACRA2_REACH,
     TAPS = VJ_SSIMULACRA2_TAPS,
     STRIP = VJ_SSIMULACRA2_STRIP,
@@ -78,16 +79,13 @@ VJ_SIMD static void column_moments(double *restrict mean, double *restrict squar
                                    const float *restrict plane, size_t width, size_t height,
                                    size_t y)
 {
-    static const double weight[REACH + 1] = {VJ_SSIMULACRA2_H0, VJ_SSIMULACRA2_H1,
-                                             VJ_SSIMULACRA2_H2, VJ_SSIMULACRA2_H3,
-                                             VJ_SSIMULACRA2_H4};
     size_t first = y < REACH ? 0 : y - REACH;
     size_t last = height - 1 - y < REACH ? height - 1 : y + REACH;
     memset(mean, 0, width * sizeof(*mean));
     memset(square, 0, width * sizeof(*square));
     for (size_t k = first; k <= last; k++) {
         const float *row = plane + k * width;
-        const double w = weight[k < y ? y - k : k - y];
+        const double w = vj_ssimulacra2_tap(k < y ? y - k : k - y);
         for (size_t x = 0; x < width; x++) {
             double v = row[x];
             mean[x] += w * v;
@@ -178,13 +176,11 @@ VJ_SIMD static void add_maps(struct vj_ssimulacra2_columns *restrict sums,
                              const float *restrict error, const float *restrict edge, size_t count)
 {
     for (size_t x = 0; x < count; x++) {
-        float ringing = edge[x] > 0.0f ? edge[x] : 0.0f;
-        float blurring = edge[x] < 0.0f ? -edge[x] : 0.0f;
-        const float map[3] = {error[x], ringing, blurring};
-        for (int m = 0; m < 3; m++) {
-            float square = map[m] * map[m];
-            sums->first[m][x] += map[m];
-            sums->fourth[m][x] += square * square;
+        float term[VJ_SSIMULACRA2_TERMS];
+        vj_ssimulacra2_terms(error[x], edge[x], term);
+        for (int m = 0; m < MAPS; m++) {
+            sums->first[m][x] += term[m];
+            sums->fourth[m][x] += term[MAPS + m];
         }
     }
 }

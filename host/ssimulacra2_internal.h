@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "host/ssimulacra2.h"
+#include "host/ssimulacra2_score.h"
 
 /*
  * Memory is laid out once, by the same function that counts it: with base NULL nothing but `used`
@@ -44,11 +45,6 @@ struct vj_ssimulacra2_scale {
     float *second[VJ_SSIMULACRA2_CHANNELS]; /* exact: vj_ssimulacra2_base(); parity: F(a a) */
 };
 
-/* Sums over one plane's three maps (SSIM, ringing, blurring), of v and of v^4. */
-struct vj_ssimulacra2_sums {
-    double first[3], fourth[3];
-};
-
 /* Columns that are summed together; what the exact mode keeps of them stays in the cache. */
 enum { VJ_SSIMULACRA2_STRIP = 512 };
 
@@ -57,7 +53,8 @@ enum { VJ_SSIMULACRA2_STRIP = 512 };
  * nothing depends on the width of the processor's vectors.
  */
 struct vj_ssimulacra2_columns {
-    double first[3][VJ_SSIMULACRA2_STRIP], fourth[3][VJ_SSIMULACRA2_STRIP];
+    double first[VJ_SSIMULACRA2_MAPS][VJ_SSIMULACRA2_STRIP];
+    double fourth[VJ_SSIMULACRA2_MAPS][VJ_SSIMULACRA2_STRIP];
 };
 
 void vj_ssimulacra2_add_columns(struct vj_ssimulacra2_sums *sums,

@@ -32,6 +32,7 @@ enum {
     VJ_SSIMULACRA2_SCALES = 6,   /* at most */
     VJ_SSIMULACRA2_MIN_SIDE = 8, /* of a picture, and of a scale that a smaller one is made from */
     VJ_SSIMULACRA2_CHANNELS = 3, /* X, Y, B */
+    VJ_SSIMULACRA2_MAPS = 3,     /* SSIM, ringing, blurring */
     VJ_SSIMULACRA2_TERMS = 6,    /* sub-scores of a channel at one scale: two norms of three maps */
     VJ_SSIMULACRA2_PARTS = VJ_SSIMULACRA2_CHANNELS * VJ_SSIMULACRA2_SCALES * VJ_SSIMULACRA2_TERMS,
     VJ_SSIMULACRA2_REACH = 4, /* of the filter, to each side */
@@ -147,6 +148,23 @@ static inline VJ_HD struct vj_xyb vj_ssimulacra2_xyb(float red, float green, flo
 #define VJ_SSIMULACRA2_H3 0.036011114658364374
 #define VJ_SSIMULACRA2_H4 0.0094143678096537
 
+/* Tap at so many samples from the middle, at most VJ_SSIMULACRA2_REACH. */
+static inline VJ_HD double vj_ssimulacra2_tap(size_t distance)
+{
+    switch (distance) {
+    case 0:
+        return VJ_SSIMULACRA2_H0;
+    case 1:
+        return VJ_SSIMULACRA2_H1;
+    case 2:
+        return VJ_SSIMULACRA2_H2;
+    case 3:
+        return VJ_SSIMULACRA2_H3;
+    default:
+        return VJ_SSIMULACRA2_H4;
+    }
+}
+
 /* Over p[0], p[stride], ..., p[8 stride]. */
 static inline VJ_HD float vj_ssimulacra2_window(const float *p, size_t stride)
 {
@@ -200,6 +218,19 @@ static inline VJ_HD float vj_ssimulacra2_edge(float a, float mean_a, float t, fl
     float after = fabsf(before + (t - mean_t));
     before = fabsf(before);
     return (after - before) / (1.0f + before);
+}
+
+/* What is summed of a pixel: its maps (SSIM, ringing, blurring), then their fourth powers. */
+static inline VJ_HD void vj_ssimulacra2_terms(float error, float edge,
+                                              float term[VJ_SSIMULACRA2_TERMS])
+{
+    term[0] = error;
+    term[1] = edge > 0.0f ? edge : 0.0f;
+    term[2] = edge < 0.0f ? -edge : 0.0f;
+    for (int m = 0; m < VJ_SSIMULACRA2_MAPS; m++) {
+        float square = term[m] * term[m];
+        term[VJ_SSIMULACRA2_MAPS + m] = square * square;
+    }
 }
 
 /* ---- the reference program's steps ---- */
@@ -277,6 +308,48 @@ static inline VJ_HD struct vj_ssimulacra2_pole vj_ssimulacra2_pole(int k)
     return pole;
 }
 
+/*
+ * Output number i = 0..3 of one recursion after outputs `last` and `before`, from the inputs since,
+ * u[0], u[stride], ..., u[i stride]. Along rows; the reference takes four at a time from the same
+ * past where it can, else one.
+ */
+static inline VJ_HD float vj_ssimulacra2_parity_along(const struct vj_ssimulacra2_pole *pole, int i,
+                                                      const float *u, size_t stride, float last,
+                                                      float before)
+{
+    float y = u[0] * pole->in[i];
+    if (i > 0)
+        y = fmaf(pole->in[i - 1], u[stride], y);
+    if (i > 1)
+        y = fmaf(pole->in[i - 2], u[2 * stride], y);
+    if (i > 2)
+        y = fmaf(pole->in[i - 3], u[3 * stride], y);
+    y = fmaf(pole->before[i], before, y);
+    return fmaf(pole->last[i], last, y);
+}
+
+/*
+ * How many outputs are made from the same past at output n of a row: 4 or 1. Blocks of four begin
+ * at multiples of four.
+ */
+static inline VJ_HD size_t vj_ssimulacra2_parity_steps(size_t n, size_t width)
+{
+    return n >= 8 && n + 7 < width ? 4 : 1;
+}
+
+/* The next output of one recursion, down columns. */
+static inline VJ_HD float vj_ssimulacra2_parity_down(const struct vj_ssimulacra2_pole *pole,
+                                                     float u, float last, float before)
+{
+    return fmaf(pole->in[0], u, fmaf(pole->last[0], last, -before));
+}
+
+/* The filter's output: the sum of the recursions'. */
+static inline VJ_HD float vj_ssimulacra2_parity_sum(float y0, float y1, float y2)
+{
+    return y0 + (y1 + y2);
+}
+
 /* SSIM error in its plain form; moments are F(a), F(d), F(a a), F(d d), F(a d). */
 static inline VJ_HD double vj_ssimulacra2_parity_error(float m1, float m2, float s11, float s22,
                                                        float s12)
@@ -293,6 +366,19 @@ static inline VJ_HD double vj_ssimulacra2_parity_error(float m1, float m2, float
 static inline VJ_HD double vj_ssimulacra2_parity_edge(float a, float m1, float d, float m2)
 {
     return (1.0 + (double)fabsf(d - m2)) / (1.0 + (double)fabsf(a - m1)) - 1.0;
+}
+
+/* As vj_ssimulacra2_terms(). */
+static inline VJ_HD void vj_ssimulacra2_parity_terms(double error, double edge,
+                                                     double term[VJ_SSIMULACRA2_TERMS])
+{
+    term[0] = error;
+    term[1] = edge > 0.0 ? edge : 0.0;
+    term[2] = edge < 0.0 ? -edge : 0.0;
+    for (int m = 0; m < VJ_SSIMULACRA2_MAPS; m++) {
+        double square = term[m] * term[m];
+        term[VJ_SSIMULACRA2_MAPS + m] = square * square;
+    }
 }
 
 /* ---- score ---- */

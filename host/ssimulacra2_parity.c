@@ -11,6 +11,7 @@
 
 enum {
     CHANNELS = VJ_SSIMULACRA2_CHANNELS,
+    MAPS = VJ_SSIMULACRA2_MAPS,
     POLES = VJ_SSIMULACRA2_POLES,
     LANES = 8, /* rows that are filtered together */
     START = 4, /* the recursions start at output -START */
@@ -120,46 +121,37 @@ VJ_SIMD static void pair_rows(float (*restrict u)[LANES], const float (*restrict
 }
 
 /*
- * The two outputs before the next one. In what follows "unroll 1" keeps loops over the lanes whole
- * until they become vectors; taken apart too early, they stay scalar.
+ * The two outputs before the next one. In what follows "unroll 1" keeps the loop over the lanes
+ * whole until it becomes vectors; taken apart too early, it stays scalar.
  */
 struct past {
     float last[LANES], before[LANES];
 };
 
-static inline void one_step(float out[LANES], struct past *past, const float u[LANES],
-                            const struct vj_ssimulacra2_pole *p)
+/* Output i from the same past, from the inputs since. */
+static inline void along(float out[LANES], int i, const struct past *past, const float (*u)[LANES],
+                         const struct vj_ssimulacra2_pole *p)
 {
-    float y[LANES];
 #pragma GCC unroll 1
-    for (int l = 0; l < LANES; l++) {
-        y[l] = fmaf(p->before[0], past->before[l], u[l] * p->in[0]);
-        y[l] = fmaf(p->last[0], past->last[l], y[l]);
-    }
-    memcpy(past->before, past->last, sizeof(y));
-    memcpy(past->last, y, sizeof(y));
-    memcpy(out, y, sizeof(y));
+    for (int l = 0; l < LANES; l++)
+        out[l] = vj_ssimulacra2_parity_along(p, i, &u[0][l], LANES, past->last[l], past->before[l]);
 }
 
-/* Four outputs from the same past, each from the inputs since. */
-static inline void four_steps(float out[4][LANES], struct past *past, const float u[4][LANES],
+static inline void one_step(float out[4][LANES], struct past *past, const float (*u)[LANES],
+                            const struct vj_ssimulacra2_pole *p)
+{
+    along(out[0], 0, past, u, p);
+    memcpy(past->before, past->last, sizeof(past->before));
+    memcpy(past->last, out[0], sizeof(past->last));
+}
+
+static inline void four_steps(float out[4][LANES], struct past *past, const float (*u)[LANES],
                               const struct vj_ssimulacra2_pole *p)
 {
-    for (int i = 0; i < 4; i++) {
-        float s[LANES];
-#pragma GCC unroll 1
-        for (int l = 0; l < LANES; l++)
-            s[l] = u[0][l] * p->in[i];
-        for (int j = 1; j <= i; j++)
-#pragma GCC unroll 1
-            for (int l = 0; l < LANES; l++)
-                s[l] = fmaf(p->in[i - j], u[j][l], s[l]);
-#pragma GCC unroll 1
-        for (int l = 0; l < LANES; l++) {
-            s[l] = fmaf(p->before[i], past->before[l], s[l]);
-            out[i][l] = fmaf(p->last[i], past->last[l], s[l]);
-        }
-    }
+    along(out[0], 0, past, u, p);
+    along(out[1], 1, past, u, p);
+    along(out[2], 2, past, u, p);
+    along(out[3], 3, past, u, p);
     memcpy(past->before, out[2], sizeof(past->before));
     memcpy(past->last, out[3], sizeof(past->last));
 }
@@ -168,18 +160,17 @@ static inline void four_steps(float out[4][LANES], struct past *past, const floa
 VJ_SIMD static void run_rows(float (*restrict sum)[LANES], const float (*restrict u)[LANES],
                              size_t width, const struct vj_ssimulacra2_pole *pole, int first)
 {
-    const size_t head = width < 8 ? width : 8;
     struct past past = {{0}, {0}};
     float y[4][LANES];
     size_t n = 0;
     for (size_t i = 0; i < START; i++)
-        one_step(y[0], &past, u[i], pole);
+        one_step(y, &past, u + i, pole);
     while (n < width) {
-        size_t steps = n >= head && n + 7 < width ? 4 : 1;
+        size_t steps = vj_ssimulacra2_parity_steps(n, width);
         if (steps == 4)
             four_steps(y, &past, u + n + START, pole);
         else
-            one_step(y[0], &past, u[n + START], pole);
+            one_step(y, &past, u + n + START, pole);
         for (size_t i = 0; i < steps; i++)
 #pragma GCC unroll 1
             for (int l = 0; l < LANES; l++)
@@ -207,17 +198,18 @@ static void filter_rows(float *out, const float *p, const float *q, size_t width
 /* The next output of one recursion, into `before`, which the caller then takes for the last. */
 VJ_SIMD static void step_columns(float *restrict before, const float *restrict last,
                                  const float *restrict behind, const float *restrict ahead,
-                                 size_t width, float n2, float minus_d1)
+                                 size_t width, const struct vj_ssimulacra2_pole *pole)
 {
+    const struct vj_ssimulacra2_pole p = *pole;
     for (size_t x = 0; x < width; x++)
-        before[x] = fmaf(n2, behind[x] + ahead[x], fmaf(minus_d1, last[x], -before[x]));
+        before[x] = vj_ssimulacra2_parity_down(&p, behind[x] + ahead[x], last[x], before[x]);
 }
 
 VJ_SIMD static void add_rows(float *restrict out, float *const last[POLES], size_t width)
 {
     const float *a = last[0], *b = last[1], *c = last[2];
     for (size_t x = 0; x < width; x++)
-        out[x] = a[x] + (b[x] + c[x]);
+        out[x] = vj_ssimulacra2_parity_sum(a[x], b[x], c[x]);
 }
 
 static void filter_columns(float *out, const float *in, size_t width, size_t height,
@@ -231,9 +223,7 @@ static void filter_columns(float *out, const float *in, size_t width, size_t hei
         const float *ahead = i < height ? in + i * width : work->zero;
         const float *behind = i >= START + DELAY ? in + (i - START - DELAY) * width : work->zero;
         for (int k = 0; k < POLES; k++) {
-            const struct vj_ssimulacra2_pole *p = &work->pole[k];
-            step_columns(work->before[k], work->last[k], behind, ahead, width, p->in[0],
-                         p->last[0]);
+            step_columns(work->before[k], work->last[k], behind, ahead, width, &work->pole[k]);
             float *newest = work->before[k];
             work->before[k] = work->last[k];
             work->last[k] = newest;
@@ -272,16 +262,13 @@ VJ_SIMD static void add_maps(struct vj_ssimulacra2_columns *restrict sums, const
                              const float *restrict s22, const float *restrict s12, size_t count)
 {
     for (size_t x = 0; x < count; x++) {
-        double edge = vj_ssimulacra2_parity_edge(a[x], m1[x], d[x], m2[x]);
-        const double map[3] = {
+        double term[VJ_SSIMULACRA2_TERMS];
+        vj_ssimulacra2_parity_terms(
             vj_ssimulacra2_parity_error(m1[x], m2[x], s11[x], s22[x], s12[x]),
-            edge > 0.0 ? edge : 0.0,
-            edge < 0.0 ? -edge : 0.0,
-        };
-        for (int m = 0; m < 3; m++) {
-            double square = map[m] * map[m];
-            sums->first[m][x] += map[m];
-            sums->fourth[m][x] += square * square;
+            vj_ssimulacra2_parity_edge(a[x], m1[x], d[x], m2[x]), term);
+        for (int m = 0; m < MAPS; m++) {
+            sums->first[m][x] += term[m];
+            sums->fourth[m][x] += term[MAPS + m];
         }
     }
 }

@@ -2,7 +2,8 @@
 /*
  * bench_device_gpu [DEVICE [ROUNDS]]: a device end to end on 1080p pictures in memory, all quality
  * factors 1..100, PSNR + SSIM + MS-SSIM + sizes, chou95 share of pixels, VP-JNDnet (figure, random
- * weights) with 32 and 64 patches in each precision. DEVICE: cuda (default), cpu, cuda:0,1, ...
+ * weights) with 32 and 64 patches in each precision; then, on a GPU, with
+ * SSIMULACRA2 too. DEVICE: cuda (default), cpu, cuda:0,1, ...
  *
  * Stages: milliseconds of one picture when each is waited for, median of ROUNDS (default 9) after
  * two warm-ups. Images per second: pictures follow each other through the slots as in a run,
@@ -31,6 +32,7 @@ struct bench {
     struct {
         int64_t bytes[LEVELS];
         struct vj_quality_values quality[LEVELS];
+        double ssimulacra2[LEVELS];
         double share[LEVELS];
         float score[LEVELS];
     } out[SLOTS];
@@ -85,6 +87,7 @@ static void ask(struct bench *b, int slot, int picture, enum stage stage)
         .qf = qf, .count = LEVELS, .sizes = true, .metrics = true, .patches = true};
     const struct vj_candidate_values out = {.bytes = b->out[slot].bytes,
                                             .quality = b->out[slot].quality,
+                                            .ssimulacra2 = b->out[slot].ssimulacra2,
                                             .share = {b->out[slot].share}};
     switch (stage) {
     case SOURCE:
@@ -147,15 +150,17 @@ static double images_per_second(struct bench *b, int pictures)
 }
 
 static void run(struct bench *b, const char *selector, int patches, enum vj_precision precision,
-                int rounds)
+                enum vj_ssimulacra2_mode ssimulacra2, int rounds)
 {
     static const char *const names[] = {"fp32", "tf32", "fp16"};
+    static const char *const modes[] = {"-", "exact", "parity"};
     struct vj_device_info info = {0};
     struct vj_error err = {0};
     char note[256];
     double ms[STAGES], sum = 0;
     b->plan.patches = patches;
     b->plan.precision = precision;
+    b->plan.ssimulacra2 = ssimulacra2;
     must(vj_device_open(&b->device, selector, &b->plan, note, &err), &err);
     b->origin = vj_calloc((size_t)patches, sizeof(*b->origin));
     place(b);
@@ -164,9 +169,9 @@ static void run(struct bench *b, const char *selector, int patches, enum vj_prec
     b->device.ops->info(b->device.state, &info);
     for (int stage = 0; stage < STAGES; stage++)
         sum += ms[stage];
-    printf("%-9s %7d %8.2f %8.2f %8.2f %8.2f %8.2f %8.2f %9.2f %7zu\n", names[precision], patches,
-           ms[SOURCE], ms[MAPS], ms[POSITIONS], ms[CANDIDATES], ms[NETWORK], sum, speed,
-           info.memory >> 20);
+    printf("%-9s %-11s %7d %8.2f %8.2f %8.2f %8.2f %8.2f %8.2f %9.2f %7zu\n", names[precision],
+           modes[ssimulacra2], patches, ms[SOURCE], ms[MAPS], ms[POSITIONS], ms[CANDIDATES],
+           ms[NETWORK], sum, speed, info.memory >> 20);
     fflush(stdout);
     free(b->origin);
     vj_device_close(&b->device);
@@ -205,12 +210,13 @@ int main(int argc, char **argv)
     b.plan.jnd_share[0] = true;
     for (int i = 0; i < PICTURES; i++)
         fill(&b.picture[i], 40 + (uint64_t)i);
-    printf(
-        "precision patches   source      jnd reference candidat.  network      sum  images/s     "
-        "MiB\n");
+    printf("precision ssimulacra2 patches   source      jnd reference candidat.  network      sum  "
+           "images/s     MiB\n");
     for (int p = 0; p < (cpu ? 1 : 3); p++)
         for (int patches = 32; patches <= 64; patches += 32)
-            run(&b, selector, patches, (enum vj_precision)p, rounds);
+            run(&b, selector, patches, (enum vj_precision)p, VJ_SSIMULACRA2_OFF, rounds);
+    for (int mode = VJ_SSIMULACRA2_EXACT; !cpu && mode <= VJ_SSIMULACRA2_PARITY; mode++)
+        run(&b, selector, 32, VJ_PRECISION_FP32, (enum vj_ssimulacra2_mode)mode, rounds);
     for (int i = 0; i < PICTURES; i++)
         vj_image_free(&b.picture[i]);
     vj_weights_free(&weights);

@@ -22,6 +22,7 @@
 #include "cuda/jpeg.h"
 #include "cuda/patch.h"
 #include "cuda/quality.h"
+#include "cuda/ssimulacra2.h"
 #include "cuda/train.h"
 #include "host/checked.h"
 #include "host/jnd_rules.h"
@@ -722,6 +723,106 @@ void vj_cuda_quality_finish(const struct vj_cuda_quality *quality,
     (void)quality;
     for (int i = 0; i < count; i++)
         memcpy(&values[i], &sums[i], sizeof(values[i]));
+}
+
+/* ---- cuda/ssimulacra2.h ---- */
+
+struct vj_cuda_ssimulacra2 {
+    struct vj_ssimulacra2_reference *reference;
+    struct vj_ssimulacra2_scratch *scratch;
+    size_t bytes; /* of a picture; set when the load is carried out */
+};
+
+struct ssimulacra2_call {
+    struct vj_cuda_ssimulacra2 *ssimulacra2;
+    struct vj_image img;
+    const uint8_t *candidates;
+    int count;
+    struct vj_ssimulacra2_totals *totals;
+};
+
+size_t vj_cuda_ssimulacra2_bytes(size_t max_width, size_t max_height, enum vj_ssimulacra2_mode mode,
+                                 int levels)
+{
+    (void)levels;
+    return vj_ssimulacra2_reference_bytes(max_width, max_height, mode);
+}
+
+int vj_cuda_ssimulacra2_create(struct vj_cuda_ssimulacra2 **ssimulacra2, size_t max_width,
+                               size_t max_height, enum vj_ssimulacra2_mode mode, int levels,
+                               struct vj_error *err)
+{
+    (void)levels;
+    *ssimulacra2 = calloc(1, sizeof(**ssimulacra2));
+    if (!*ssimulacra2)
+        return vj_fail(err, -ENOMEM, "out of memory");
+    int r = vj_ssimulacra2_reference_create(&(*ssimulacra2)->reference, max_width, max_height, mode,
+                                            err);
+    if (!r)
+        r = vj_ssimulacra2_scratch_create(&(*ssimulacra2)->scratch, max_width, max_height, mode,
+                                          err);
+    return r;
+}
+
+void vj_cuda_ssimulacra2_destroy(struct vj_cuda_ssimulacra2 *ssimulacra2)
+{
+    if (!ssimulacra2)
+        return;
+    vj_ssimulacra2_reference_free(ssimulacra2->reference);
+    vj_ssimulacra2_scratch_free(ssimulacra2->scratch);
+    free(ssimulacra2);
+}
+
+static void run_ssimulacra2_load(const void *arguments)
+{
+    const struct ssimulacra2_call *a = arguments;
+    a->ssimulacra2->bytes = a->img.width * a->img.height * (size_t)a->img.channels;
+    must(vj_ssimulacra2_reference_load(a->ssimulacra2->reference, &a->img, NULL));
+}
+
+int vj_cuda_ssimulacra2_load(struct vj_cuda_ssimulacra2 *ssimulacra2, cudaStream_t stream,
+                             const uint8_t *d_pixels, size_t width, size_t height, int channels,
+                             struct vj_error *err)
+{
+    (void)err;
+    const struct ssimulacra2_call a = {.ssimulacra2 = ssimulacra2,
+                                       .img = {width, height, channels, (uint8_t *)d_pixels}};
+    PUSH(stream, run_ssimulacra2_load, a);
+    return 0;
+}
+
+static void run_ssimulacra2(const void *arguments)
+{
+    const struct ssimulacra2_call *a = arguments;
+    for (int i = 0; i < a->count; i++) {
+        struct vj_ssimulacra2_result result;
+        must(vj_ssimulacra2_compute(a->ssimulacra2->reference,
+                                    a->candidates + (size_t)i * a->ssimulacra2->bytes,
+                                    a->ssimulacra2->scratch, &result));
+        memset(&a->totals[i], 0xDB, sizeof(a->totals[i])); /* all of it travels */
+        memcpy(&a->totals[i], &result.score, sizeof(result.score));
+    }
+}
+
+int vj_cuda_ssimulacra2_compute(struct vj_cuda_ssimulacra2 *ssimulacra2, cudaStream_t stream,
+                                const uint8_t *d_candidates, int count,
+                                struct vj_ssimulacra2_totals *d_totals, struct vj_error *err)
+{
+    (void)err;
+    const struct ssimulacra2_call a = {
+        .ssimulacra2 = ssimulacra2, .candidates = d_candidates, .count = count, .totals = d_totals};
+    PUSH(stream, run_ssimulacra2, a);
+    return 0;
+}
+
+/* Scores travel in the place of the sums. */
+void vj_cuda_ssimulacra2_finish(const struct vj_cuda_ssimulacra2 *ssimulacra2,
+                                const struct vj_ssimulacra2_totals *totals, int count,
+                                double *score)
+{
+    (void)ssimulacra2;
+    for (int i = 0; i < count; i++)
+        memcpy(&score[i], &totals[i], sizeof(score[i]));
 }
 
 /* ---- cuda/patch.h ---- */

@@ -36,6 +36,7 @@ struct setup {
 struct answers {
     int64_t bytes[LEVELS];
     struct vj_quality_values quality[LEVELS];
+    double ssimulacra2[LEVELS];
     double share[2][LEVELS], excess[2][LEVELS], noise_gain[2][LEVELS];
     float score[NETWORKS][DRAWS][LEVELS];
     float patch_quality[NETWORKS][DRAWS][LEVELS][PATCHES];
@@ -70,6 +71,7 @@ static void setup_open(struct setup *s, size_t width, size_t height, enum vj_sub
                                       .levels = LEVELS,
                                       .sampling = sampling,
                                       .quality = VJ_QUALITY_ALL,
+                                      .ssimulacra2 = VJ_SSIMULACRA2_EXACT,
                                       .jnd_count = 2,
                                       .net_jnd = 1,
                                       .net_scale = VJ_JND_MINMAX,
@@ -177,6 +179,7 @@ static void ask(const struct vj_device *device, int slot, const struct course *c
         const struct vj_candidate_values out = {
             .bytes = answers->bytes + first,
             .quality = answers->quality + first,
+            .ssimulacra2 = answers->ssimulacra2 + first,
             .share = {answers->share[0] + first, answers->share[1] + first},
             .excess = {answers->excess[0] + first, answers->excess[1] + first},
             .noise_gain = {NULL, answers->noise_gain[1] + first}};
@@ -232,6 +235,7 @@ static void expect_close(const struct answers *gpu, const struct answers *cpu, d
 {
     assert_memory_equal(gpu->bytes, cpu->bytes, sizeof(gpu->bytes));
     assert_memory_equal(gpu->quality, cpu->quality, sizeof(gpu->quality));
+    assert_memory_equal(gpu->ssimulacra2, cpu->ssimulacra2, sizeof(gpu->ssimulacra2));
     assert_memory_equal(gpu->share, cpu->share, sizeof(gpu->share));
     assert_memory_equal(gpu->excess, cpu->excess, sizeof(gpu->excess));
     assert_memory_equal(gpu->noise_gain, cpu->noise_gain, sizeof(gpu->noise_gain));
@@ -536,6 +540,7 @@ static void a_bad_file_fails_its_picture_alone(void **state)
         struct answers *a = fresh();
         const struct vj_candidate_values out = {.bytes = a->bytes,
                                                 .quality = a->quality,
+                                                .ssimulacra2 = a->ssimulacra2,
                                                 .share = {a->share[0], a->share[1]},
                                                 .excess = {a->excess[0], a->excess[1]},
                                                 .noise_gain = {NULL, a->noise_gain[1]}};
@@ -630,6 +635,54 @@ a_pixel_jnd_model_without_kernels_is_an_error_and_auto_says_that_it_takes_the_cp
     assert_ptr_equal(device.ops, &vj_device_cpu);
     vj_device_close(&device);
     setup_close(&s);
+}
+
+/* ---- a metric on its own ---- */
+
+/* Pictures of several sizes, one too small for the metric, all candidates in one call. */
+static void scores_alone(const char *name, const struct vj_device_plan *plan,
+                         double score[3][LEVELS])
+{
+    static const size_t size[3][3] = {{121, 64, 3}, {7, 30, 3}, {90, 117, 1}};
+    struct vj_device device = device_open(name, plan);
+    struct vj_error err = {0};
+    for (int i = 0; i < 3; i++) {
+        struct vj_image img = picture(size[i][0], size[i][1], (int)size[i][2], 31);
+        const struct vj_candidate_request request = {
+            .qf = levels_qf, .count = LEVELS, .metrics = true};
+        const struct vj_candidate_values out = {.ssimulacra2 = score[i]};
+        must(device.ops->source(device.state, 0, &img, NULL, i == 2 ? 100 : 0, &err), &err);
+        must(device.ops->candidates(device.state, 0, &request, &out, &err), &err);
+        wait_for(&device, 0);
+        vj_image_free(&img);
+    }
+    vj_device_close(&device);
+}
+
+static void ssimulacra2_alone_is_that_of_the_cpu_in_every_mode(void **state)
+{
+    (void)state;
+    struct vj_device_plan plan = {.max_width = 121,
+                                  .max_height = 117,
+                                  .slots = 1,
+                                  .threads = 1,
+                                  .levels = LEVELS,
+                                  .sampling = VJ_SUBSAMPLING_420,
+                                  .net_jnd = -1,
+                                  .draws = 1};
+    for (int mode = VJ_SSIMULACRA2_EXACT; mode <= VJ_SSIMULACRA2_PARITY; mode++) {
+        double expected[3][LEVELS], got[3][LEVELS];
+        memset(got, 0xA5, sizeof(got));
+        plan.ssimulacra2 = (enum vj_ssimulacra2_mode)mode;
+        scores_alone("cpu", &plan, expected);
+        scores_alone(selector(), &plan, got);
+        for (int k = 0; k < LEVELS; k++) {
+            assert_memory_equal(&got[0][k], &expected[0][k], sizeof(double));
+            assert_true(isnan(got[1][k]) && isnan(expected[1][k]));
+            assert_memory_equal(&got[2][k], &expected[2][k], sizeof(double));
+        }
+        assert_true(got[0][LEVELS - 1] > got[0][0] && got[0][0] < 50);
+    }
 }
 
 /* ---- networks that see no pixel-JND map ---- */
@@ -761,6 +814,7 @@ int main(void)
         cmocka_unit_test(requests_that_do_not_fit_are_refused),
         cmocka_unit_test(
             a_pixel_jnd_model_without_kernels_is_an_error_and_auto_says_that_it_takes_the_cpu),
+        cmocka_unit_test(ssimulacra2_alone_is_that_of_the_cpu_in_every_mode),
         cmocka_unit_test(networks_without_a_map_score_as_on_the_cpu_alone_and_beside_others),
     };
     if (skipped())

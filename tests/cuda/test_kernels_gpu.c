@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kernels on a GPU against the CPU: JPEG candidates, patches, pixel-JND maps, quality. All of
- * it must be equal, the floats of maps and qualities too: both sides evaluate the same expressions
- * in the same order without contraction. Every buffer that a kernel writes has guard bytes around
- * it and is rubbish before. Skipped without a device.
+ * The kernels on a GPU against the CPU: JPEG candidates, patches, pixel-JND maps, quality,
+ * SSIMULACRA2. All of it must be equal, the floats of maps and qualities too: both sides evaluate
+ * the same expressions in the same order without contraction. Every buffer that a kernel writes has
+ * guard bytes around it and is rubbish before. Skipped without a device.
  */
 #include "tests/cuda/emulate.h"
 
@@ -17,6 +17,7 @@
 #include "cuda/jpeg.h"
 #include "cuda/patch.h"
 #include "cuda/quality.h"
+#include "cuda/ssimulacra2.h"
 #include "host/jnd_klt22.h"
 #include "host/jnd_rules.h"
 #include "host/jpeg_plan.h"
@@ -431,17 +432,24 @@ static void assert_same_doubles(double a, double b)
 /* One candidate more than a batch holds, so that batches are passed through too. */
 enum { CANDIDATES = VJ_CUDA_QUALITY_BATCH + 1 };
 
+/* The first candidate is the reference itself, the others ever noisier. The caller frees. */
+static uint8_t *ever_noisier(const struct vj_image *reference)
+{
+    size_t bytes = reference->width * reference->height * (size_t)reference->channels;
+    uint8_t *pixels = malloc(CANDIDATES * bytes);
+    for (size_t i = 0; i < CANDIDATES * bytes; i++) {
+        uint32_t noise = vj_random4(2, VJ_RNG_TEST, i / bytes, (uint32_t)(i % bytes)).v[0];
+        pixels[i] = (uint8_t)(reference->data[i % bytes] ^ (noise % (i / bytes * 12 + 1)));
+    }
+    return pixels;
+}
+
 static void check_quality(struct vj_cuda_quality *quality, size_t width, size_t height,
                           int channels, int which)
 {
     struct vj_image r = content_picture(width, height, channels, SMOOTH, 1);
     size_t bytes = width * height * (size_t)channels;
-    uint8_t *pixels = malloc(CANDIDATES * bytes);
-    for (size_t i = 0; i < CANDIDATES * bytes; i++) {
-        uint32_t noise = vj_random4(2, VJ_RNG_TEST, i / bytes, (uint32_t)(i % bytes)).v[0];
-        /* The first candidate is the reference itself, the others ever noisier. */
-        pixels[i] = (uint8_t)(r.data[i % bytes] ^ (noise % (i / bytes * 12 + 1)));
-    }
+    uint8_t *pixels = ever_noisier(&r);
     struct buffer ref = buffer_of(r.data, bytes), in = buffer_of(pixels, CANDIDATES * bytes);
     struct buffer out = buffer_take(CANDIDATES * sizeof(struct vj_cuda_quality_sums));
     struct vj_cuda_quality_sums sums[CANDIDATES];
@@ -485,6 +493,72 @@ static void qualities_equal_those_of_the_cpu_bit_for_bit(void **state)
     }
 }
 
+/* ---- SSIMULACRA2 ---------------------------------------------------------------------------- */
+
+static void check_ssimulacra2(struct vj_cuda_ssimulacra2 *device, size_t width, size_t height,
+                              int channels, enum vj_ssimulacra2_mode mode)
+{
+    struct vj_image r = content_picture(width, height, channels, SMOOTH, 1);
+    size_t bytes = width * height * (size_t)channels;
+    uint8_t *pixels = ever_noisier(&r);
+    struct buffer ref = buffer_of(r.data, bytes), in = buffer_of(pixels, CANDIDATES * bytes);
+    struct buffer out = buffer_take(CANDIDATES * sizeof(struct vj_ssimulacra2_totals));
+    struct vj_ssimulacra2_totals totals[CANDIDATES];
+    double score[CANDIDATES];
+    struct vj_ssimulacra2_reference *cpu;
+    struct vj_ssimulacra2_scratch *scratch;
+    ok(vj_cuda_ssimulacra2_load(device, NULL, ref.data, width, height, channels, &err));
+    ok(vj_cuda_ssimulacra2_compute(device, NULL, in.data, CANDIDATES, out.data, &err));
+    buffer_read(&out, totals);
+    vj_cuda_ssimulacra2_finish(device, totals, CANDIDATES, score);
+    ok(vj_ssimulacra2_reference_create(&cpu, width, height, mode, &err));
+    ok(vj_ssimulacra2_scratch_create(&scratch, width, height, mode, &err));
+    ok(vj_ssimulacra2_reference_load(cpu, &r, &err));
+    for (size_t i = 0; i < CANDIDATES; i++) {
+        struct vj_ssimulacra2_result got, expected;
+        ok(vj_ssimulacra2_compute(cpu, pixels + i * bytes, scratch, &expected));
+        vj_ssimulacra2_finish(width, height, &totals[i], &got);
+        assert_memory_equal(got.part, expected.part, sizeof(got.part));
+        assert_same_doubles(score[i], expected.score);
+    }
+    vj_ssimulacra2_scratch_free(scratch);
+    vj_ssimulacra2_reference_free(cpu);
+    buffer_free(&out);
+    buffer_free(&in);
+    buffer_free(&ref);
+    free(pixels);
+    vj_image_free(&r);
+}
+
+static void ssimulacra2_equals_that_of_the_cpu_bit_for_bit(void **state)
+{
+    (void)state;
+    static const size_t sizes[][2] = {{7, 9},    {8, 8},     {9, 31},    {120, 33}, {121, 40},
+                                      {33, 121}, {113, 257}, {257, 113}, {403, 301}};
+    for (int mode = VJ_SSIMULACRA2_EXACT; mode <= VJ_SSIMULACRA2_PARITY; mode++) {
+        struct vj_cuda_ssimulacra2 *device;
+        ok(vj_cuda_ssimulacra2_create(&device, 403, 301, (enum vj_ssimulacra2_mode)mode, CANDIDATES,
+                                      &err));
+        for (size_t i = 0; i < COUNT(sizes); i++)
+            check_ssimulacra2(device, sizes[i][0], sizes[i][1], i % 2 ? 1 : 3,
+                              (enum vj_ssimulacra2_mode)mode);
+        vj_cuda_ssimulacra2_destroy(device);
+    }
+}
+
+/* So large that candidates are worked on in parts: 17 MB each, parity 174 MB, of 268. */
+static void a_large_picture_has_the_ssimulacra2_of_the_cpu(void **state)
+{
+    (void)state;
+    for (int mode = VJ_SSIMULACRA2_EXACT; mode <= VJ_SSIMULACRA2_PARITY; mode++) {
+        struct vj_cuda_ssimulacra2 *device;
+        ok(vj_cuda_ssimulacra2_create(&device, 2561, 1703, (enum vj_ssimulacra2_mode)mode,
+                                      CANDIDATES, &err));
+        check_ssimulacra2(device, 2561, 1703, 3, (enum vj_ssimulacra2_mode)mode);
+        vj_cuda_ssimulacra2_destroy(device);
+    }
+}
+
 /* ---- Arguments ------------------------------------------------------------------------------ */
 
 static void calls_out_of_order_or_range_are_refused_by_name(void **state)
@@ -493,11 +567,13 @@ static void calls_out_of_order_or_range_are_refused_by_name(void **state)
     struct vj_cuda_jpeg *jpeg;
     struct vj_cuda_jnd *jnd;
     struct vj_cuda_quality *quality;
+    struct vj_cuda_ssimulacra2 *ssimulacra2;
     struct buffer memory = buffer_take(3 * 64 * 64 * 8);
     int qf = 50, wrong = 101;
     ok(vj_cuda_jpeg_create(&jpeg, 32, 32, 3, VJ_SUBSAMPLING_420, 1, &err));
     ok(vj_cuda_jnd_create(&jnd, 32, 32, 1, &err));
     ok(vj_cuda_quality_create(&quality, 32, 32, VJ_QUALITY_ALL, 1, &err));
+    ok(vj_cuda_ssimulacra2_create(&ssimulacra2, 32, 32, VJ_SSIMULACRA2_EXACT, 1, &err));
     uint8_t *d = memory.data;
 
     assert_int_equal(vj_cuda_jpeg_decode(jpeg, NULL, &qf, 1, d, &err), -EINVAL);
@@ -525,6 +601,15 @@ static void calls_out_of_order_or_range_are_refused_by_name(void **state)
     ok(vj_cuda_quality_load(quality, NULL, d, 8, 8, 3, &err));
     assert_int_equal(vj_cuda_quality_compute(quality, NULL, d, 2, memory.data, &err), -EINVAL);
 
+    struct vj_ssimulacra2_totals *totals = memory.data;
+    assert_int_equal(vj_cuda_ssimulacra2_compute(ssimulacra2, NULL, d, 1, totals, &err), -EINVAL);
+    vj_assert_contains(err.text, "no original");
+    assert_int_equal(vj_cuda_ssimulacra2_load(ssimulacra2, NULL, d, 33, 1, 3, &err), -ENOSPC);
+    ok(vj_cuda_ssimulacra2_load(ssimulacra2, NULL, d, 8, 8, 3, &err));
+    assert_int_equal(vj_cuda_ssimulacra2_compute(ssimulacra2, NULL, d, 2, totals, &err), -EINVAL);
+    assert_int_equal(vj_cuda_ssimulacra2_bytes(32, 32, VJ_SSIMULACRA2_OFF, 1), 0);
+
+    vj_cuda_ssimulacra2_destroy(ssimulacra2);
     vj_cuda_quality_destroy(quality);
     vj_cuda_jnd_destroy(jnd);
     vj_cuda_jpeg_destroy(jpeg);
@@ -549,6 +634,8 @@ int main(void)
         cmocka_unit_test(maps_become_the_8_bit_samples_of_the_cpu),
         cmocka_unit_test(numbers_by_the_rules_equal_those_of_the_cpu_bit_for_bit),
         cmocka_unit_test(qualities_equal_those_of_the_cpu_bit_for_bit),
+        cmocka_unit_test(ssimulacra2_equals_that_of_the_cpu_bit_for_bit),
+        cmocka_unit_test(a_large_picture_has_the_ssimulacra2_of_the_cpu),
         cmocka_unit_test(calls_out_of_order_or_range_are_refused_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

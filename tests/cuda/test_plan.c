@@ -6,6 +6,7 @@
 
 #include "cuda/geometry.h"
 #include "cuda/plan.h"
+#include "host/ssimulacra2_score.h"
 
 static const struct vj_jnd_model model = {.name = "any"};
 static const struct vj_weights network = {.shape.variant = VJ_VARIANT_FIGURE};
@@ -22,6 +23,7 @@ static struct vj_device_plan full_plan(void)
         .levels = 100,
         .sampling = VJ_SUBSAMPLING_420,
         .quality = VJ_QUALITY_ALL,
+        .ssimulacra2 = VJ_SSIMULACRA2_EXACT,
         .jnd_count = 2,
         .net_jnd = 1,
         .weights = weights,
@@ -130,6 +132,10 @@ static void check_buffers(const struct vj_device_plan *p)
     add(list, &n, "bytes", b.bytes, levels * 8);
     if (p->quality)
         add(list, &n, "sums", b.sums, levels * sizeof(struct vj_cuda_quality_sums));
+    if (p->ssimulacra2)
+        add(list, &n, "totals", b.totals, levels * sizeof(struct vj_ssimulacra2_totals));
+    else
+        assert_null(b.totals);
     if (p->jnd_count)
         add(list, &n, "jnd_luma", b.jnd_luma, s.pixels);
     if (s.rules)
@@ -207,6 +213,7 @@ static void buffers_lie_apart_on_boundaries_and_fill_the_allocation(void **state
                 p.jnd_count = jnd;
                 p.weights_count = networks;
                 p.quality = quality;
+                p.ssimulacra2 = quality ? VJ_SSIMULACRA2_PARITY : VJ_SSIMULACRA2_OFF;
                 p.draws = 3;
                 check_buffers(&p);
                 check_staging(&p);
@@ -249,7 +256,9 @@ static void results_hold_what_delivery_reads(void **state)
     for (int count = 1; count <= 100; count++) {
         size_t n = (size_t)count;
         assert_in_range(vj_cuda_candidate_result_bytes(&s, count),
-                        n * (8 + sizeof(struct vj_cuda_quality_sums) + 4 * 8), SIZE_MAX);
+                        n * (8 + sizeof(struct vj_cuda_quality_sums) +
+                             sizeof(struct vj_ssimulacra2_totals) + 4 * 8),
+                        SIZE_MAX);
         assert_in_range(vj_cuda_score_result_bytes(&s, count), n * (4 + 2 * 64 * 4), SIZE_MAX);
     }
 }
@@ -282,17 +291,17 @@ static void memory_is_the_documented_formula(void **state)
     (void)state;
     struct vj_device_plan p = full_plan();
     struct vj_cuda_sizes s = make(&p);
-    const struct vj_cuda_object_bytes objects = {1000000, 200000, 30000, 4000, 500, 70};
-    size_t gpu, pinned, sums = sizeof(struct vj_cuda_quality_sums);
+    const struct vj_cuda_object_bytes objects = {1000000, 200000, 30000, 9, 4000, 500, 70};
+    size_t gpu, pinned, sums = 96 + 864; /* quality, SSIMULACRA2 */
     assert_int_equal(vj_cuda_memory(&s, &objects, &gpu, &pinned, NULL), 0);
     size_t w = 1920, h = 1080, q = 100, k = 64, side = 128;
-    size_t pictures = 2 * up(3 * w * h) + up(8 * q) + up(sums * q);
+    size_t pictures = 2 * up(3 * w * h) + up(8 * q) + up(96 * q) + up(864 * q);
     size_t maps = 2 * up(w * h) + 2 * up(4 * w * h) + 4 * up(8 * q) + up(8 * VJ_DEVICE_JND_MAX);
     size_t patches = up(w * h) + up(4) + 2 * up(8 * k) + up(k * 3 * side * side) +
                      up(k * side * side) + up(q * k * 3 * side * side) + up(4 * q) +
                      2 * up(4 * q * k);
     size_t ring = 2 * 21 * 3 * w * h;
-    assert_int_equal(gpu, 3 * (pictures + maps + patches + 1230000) + ring + 4500);
+    assert_int_equal(gpu, 3 * (pictures + maps + patches + 1230009) + ring + 4500);
     size_t results =
         2 * ((q * (8 + sums + 4 * 8) + 63) / 64 * 64 + (q * (4 + 8 * k) + 63) / 64 * 64);
     assert_int_equal(pinned, 3 * (2 * up(3 * w * h) + 2 * up(8 * k) + up(4) +
@@ -323,10 +332,6 @@ static void plans_that_cannot_be_are_refused(void **state)
     p.net_jnd = 2;
     assert_int_equal(vj_cuda_sizes_make(&s, &p, &err), -EINVAL);
     vj_assert_contains(err.text, "number 2 of 2");
-    p = full_plan();
-    p.ssimulacra2 = VJ_SSIMULACRA2_EXACT;
-    assert_int_equal(vj_cuda_sizes_make(&s, &p, &err), -ENOTSUP);
-    vj_assert_contains(err.text, "SSIMULACRA2 is computed on the CPU only");
 }
 
 static void only_networks_that_see_a_map_need_one(void **state)
