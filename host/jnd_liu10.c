@@ -15,6 +15,9 @@
  * pixels above and below, each with half of the range left. A neighbour whose range lies elsewhere
  * is known to be above or below whatever level comes next, so it counts as an arc to the source or
  * to the sink, and one cut of the whole grid halves the ranges of all pixels.
+ *
+ * Variants that end in `-pd` have the structure of host/tvl1.h instead, whose energy is a little
+ * larger and which is made for devices without a use for cuts.
  */
 #include <errno.h>
 #include <string.h>
@@ -24,17 +27,12 @@
 #include "host/jnd_math.h"
 #include "host/maxflow.h"
 #include "host/simd.h"
+#include "host/tvl1.h"
 
 /* Times 5: total variation 1, data 0.8. */
 enum { PAIR = 5, DATA = 4 };
 
-#define MASKING_MAX   10.0f /* `authors`: thresholds of structure and texture end here */
-#define EDGE_GAIN     0.7f
-#define TEXTURE_GAIN  1.4f
-#define PAPER_SLOPE   0.117f
-#define PAPER_TEXTURE 3.0f /* texture masks this many times as much as structure */
-
-enum { AUTHORS, PAPER };
+enum { AUTHORS, PAPER, AUTHORS_PD, PAPER_PD };
 enum {
     STAGE_STRUCTURE,
     STAGE_TEXTURE,
@@ -45,7 +43,7 @@ enum {
     STAGE_CONTRAST,
 };
 
-static const char *const variants[] = {"authors", "paper", NULL};
+static const char *const variants[] = {"authors", "paper", "authors-pd", "paper-pd", NULL};
 static const struct vj_jnd_stage_info stages[] = {
     {"structure", "piecewise flat part of the picture, by total variation", "grey level",
      VJ_JND_PLANE, 0},
@@ -66,35 +64,52 @@ struct range {
 struct liu {
     const struct vj_jnd_job *job;
     size_t width, height;
-    struct vj_flow_grid grid;
-    struct range *range;
     uint8_t *structure;
     struct vj_jnd_padded dark;         /* the picture, zeros outside */
     struct vj_jnd_padded flat, detail; /* structure and texture, zeros outside */
+
+    /* Of the exact structure. */
+    struct vj_flow_grid grid;
+    struct range *range;
+
+    struct vj_tvl1 tvl1; /* of the other, in the same memory */
 };
 
-static void take(struct liu *l, struct vj_jnd_arena *arena, size_t width, size_t height)
+static bool is_paper(size_t variant)
+{
+    return variant == PAPER || variant == PAPER_PD;
+}
+
+static void take_shared(struct liu *l, struct vj_jnd_arena *arena, size_t width, size_t height)
 {
     l->width = width;
     l->height = height;
-    l->grid.width = width;
-    l->grid.height = height;
-    l->grid.node =
-        vj_jnd_take(arena, vj_flow_node_count(width, height), sizeof(struct vj_flow_node));
-    l->range = vj_jnd_take(arena, height, width * sizeof(*l->range));
     l->structure = vj_jnd_take(arena, height, width);
     l->dark = vj_jnd_take_padded(arena, width, height, 2);
     l->flat = vj_jnd_take_padded(arena, width, height, 2);
     l->detail = vj_jnd_take_padded(arena, width, height, 2);
 }
 
+static void take_exact(struct liu *l, struct vj_jnd_arena *arena)
+{
+    l->grid.width = l->width;
+    l->grid.height = l->height;
+    l->grid.node =
+        vj_jnd_take(arena, vj_flow_node_count(l->width, l->height), sizeof(struct vj_flow_node));
+    l->range = vj_jnd_take(arena, l->height, l->width * sizeof(*l->range));
+}
+
+/* The variant is not known yet: what the larger of both ways needs. */
 static size_t workspace(size_t width, size_t height, int threads)
 {
-    (void)threads;
-    struct vj_jnd_arena count = {0};
+    struct vj_jnd_arena exact = {0};
     struct liu l;
-    take(&l, &count, width, height);
-    return vj_jnd_taken(&count);
+    take_shared(&l, &exact, width, height);
+    struct vj_jnd_arena primal_dual = exact;
+    take_exact(&l, &exact);
+    vj_tvl1_take(&primal_dual, width, height, threads);
+    size_t a = vj_jnd_taken(&exact), b = vj_jnd_taken(&primal_dual);
+    return a == 0 || b == 0 ? 0 : a > b ? a : b;
 }
 
 /* --- structure -------------------------------------------------------------------------------- */
@@ -210,20 +225,15 @@ struct span {
         contrast[VJ_JND_SPAN], map[VJ_JND_SPAN];
 };
 
-static inline float clipped(float g, float b)
-{
-    return vj_jnd_minf(vj_jnd_maxf(vj_jnd_spatial(g, b), 0.0f), MASKING_MAX);
-}
-
 VJ_SIMD static void thresholds(const uint16_t *background32, const uint16_t *flat16,
                                const uint16_t *detail16, size_t n, bool paper, struct span *s)
 {
     for (size_t i = 0; i < n; i++) {
         float b = (float)background32[i] / 32.0f;
         float flat = (float)flat16[i] / 16.0f, detail = (float)detail16[i] / 16.0f;
-        float edge = paper ? PAPER_SLOPE * flat : clipped(flat, b);
-        float texture = paper ? PAPER_TEXTURE * PAPER_SLOPE * detail : clipped(detail, b);
-        float contrast = paper ? edge + texture : EDGE_GAIN * edge + TEXTURE_GAIN * texture;
+        float edge = vj_jnd_liu_edge(flat, b, paper);
+        float texture = vj_jnd_liu_texture(detail, b, paper);
+        float contrast = vj_jnd_liu_contrast(edge, texture, paper);
         float luminance = vj_jnd_luminance(b);
         s->background[i] = b;
         s->luminance[i] = luminance;
@@ -262,7 +272,7 @@ static void map_row(const struct liu *l, size_t y)
         vj_jnd_background(vj_jnd_at(&l->dark, row, column), stride, n, background32);
         vj_jnd_gradient(vj_jnd_at(&l->flat, row, column), stride, n, flat16);
         vj_jnd_gradient(vj_jnd_at(&l->detail, row, column), stride, n, detail16);
-        thresholds(background32, flat16, detail16, n, l->job->variant == PAPER, &s);
+        thresholds(background32, flat16, detail16, n, is_paper(l->job->variant), &s);
         memcpy(l->job->map + y * l->width + x, s.map, n * sizeof(float));
         if (l->job->stages)
             hand_out_stages(l, y, x, n, &s);
@@ -272,14 +282,21 @@ static void map_row(const struct liu *l, size_t y)
 static int compute(const struct vj_jnd_job *job, struct vj_jnd_workspace *ws, struct vj_error *err)
 {
     int threads = ws->threads;
-    if (vj_flow_node_count(job->width, job->height) == 0)
+    bool exact = job->variant == AUTHORS || job->variant == PAPER;
+    if (exact && vj_flow_node_count(job->width, job->height) == 0)
         return vj_fail(err, -EINVAL,
                        "picture of %zux%zu pixels: pixel-JND model liu10 ends at 2^32 - 1 pixels "
                        "with a frame of one around them; cut it up",
                        job->width, job->height);
     struct liu l = {.job = job};
-    take(&l, &ws->arena, job->width, job->height);
-    find_structure(&l, threads);
+    take_shared(&l, &ws->arena, job->width, job->height);
+    if (exact) {
+        take_exact(&l, &ws->arena);
+        find_structure(&l, threads);
+    } else {
+        l.tvl1 = vj_tvl1_take(&ws->arena, job->width, job->height, threads);
+        vj_tvl1_structure(&l.tvl1, job->luma, l.structure);
+    }
     vj_jnd_pad(&l.dark, job->luma, VJ_JND_ZERO, threads);
     vj_jnd_pad(&l.flat, l.structure, VJ_JND_ZERO, threads);
     pad_texture(&l);

@@ -85,6 +85,32 @@ static inline VJ_HD float vj_jnd_yang_texture(float masking, float b, int paper)
 /* Attenuation on an edge by the paper of Yang et al.: weight 0.1. */
 #define VJ_JND_YANG_PAPER_ATTENUATION 0.9f
 
+/*
+ * Liu et al. 2010 (liu10): masking by the gradient g of the structure (edge) or of the texture, on
+ * background b, all in grey levels. By the paper it grows with a constant slope, texture masking
+ * three times as much; in the authors' code it has Chou and Li's slope and offset within 0..10,
+ * and texture counts twice as much as edges when both are put together.
+ */
+static inline VJ_HD float vj_jnd_liu_clipped(float g, float b)
+{
+    return vj_jnd_minf(vj_jnd_maxf(vj_jnd_spatial(g, b), 0.0f), 10.0f);
+}
+
+static inline VJ_HD float vj_jnd_liu_edge(float g, float b, int paper)
+{
+    return paper ? 0.117f * g : vj_jnd_liu_clipped(g, b);
+}
+
+static inline VJ_HD float vj_jnd_liu_texture(float g, float b, int paper)
+{
+    return paper ? 3.0f * 0.117f * g : vj_jnd_liu_clipped(g, b);
+}
+
+static inline VJ_HD float vj_jnd_liu_contrast(float edge, float texture, int paper)
+{
+    return paper ? edge + texture : 0.7f * edge + 1.4f * texture;
+}
+
 /* Canny's high threshold in yang05, as a share of the largest magnitude. */
 #define VJ_JND_YANG_EDGE_THRESHOLD 0.5
 
