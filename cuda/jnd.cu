@@ -9,6 +9,7 @@ extern "C" {
 #include "cuda/jnd_epc_body.h"
 #include "cuda/jnd_fep_body.h"
 #include "cuda/jnd_klt_body.h"
+#include "cuda/jnd_liu_body.h"
 #include "cuda/jnd_paper_body.h"
 #include "cuda/jnd_rules_body.h"
 #include "cuda/jnd_yang_body.h"
@@ -35,6 +36,7 @@ struct vj_cuda_jnd {
     uint8_t *mark;
     uint32_t *label;
     uint8_t *edge;
+    float *dual; /* two planes */
     struct vj_cuda_range *range;
     struct vj_cuda_share_sums *part;
     struct vj_klt_moments *moments;
@@ -198,6 +200,34 @@ static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
 }
 
 static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
+    structure_kernel(const __grid_constant__ struct vj_cuda_tv_job job)
+{
+    __shared__ struct vj_cuda_tv_shared s;
+    struct vj_cuda_tv_pixels own;
+    vj_cuda_tv_load(&job, &s, &own, vj_cuda_here(), threadIdx.x);
+    __syncthreads();
+    for (int k = 0; k < VJ_TVL1_ITERATIONS; k++) {
+        vj_cuda_tv_move_pixels(&job, &s, &own, k, vj_cuda_here(), threadIdx.x);
+        __syncthreads();
+        vj_cuda_tv_move_duals(&job, &s, k, vj_cuda_here(), threadIdx.x);
+        __syncthreads();
+    }
+    vj_cuda_tv_store(&job, &s, &own, vj_cuda_here(), threadIdx.x);
+}
+
+static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
+    liu_kernel(const __grid_constant__ struct vj_cuda_liu_job job)
+{
+    __shared__ struct vj_cuda_liu_shared s;
+    vj_cuda_load_samples(&job.plane, false, &s.dark, vj_cuda_here(), threadIdx.x);
+    vj_cuda_load_samples(&job.structure, false, &s.flat, vj_cuda_here(), threadIdx.x);
+    __syncthreads();
+    vj_cuda_liu_texture(&s, threadIdx.x);
+    __syncthreads();
+    vj_cuda_liu_pixel(&job, &s, vj_cuda_here(), threadIdx.x);
+}
+
+static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
     klt_sum_kernel(const __grid_constant__ struct vj_cuda_klt_sum_job job)
 {
     __shared__ struct vj_cuda_klt_sum_shared s;
@@ -285,6 +315,12 @@ static_assert(sizeof(struct vj_cuda_yang_shared) <= VJ_CUDA_SHARED, "shared memo
 static_assert(sizeof(struct vj_cuda_fep_predict_shared) <= VJ_CUDA_SHARED,
               "shared memory of fep13's prediction");
 static_assert(sizeof(struct vj_cuda_fep_shared) <= VJ_CUDA_SHARED, "shared memory of fep13");
+static_assert(sizeof(struct vj_cuda_tv_shared) <= VJ_CUDA_SHARED,
+              "shared memory of liu10's structure");
+static_assert(sizeof(struct vj_cuda_liu_shared) <= VJ_CUDA_SHARED, "shared memory of liu10");
+static_assert(VJ_CUDA_TV_PIXELS * VJ_CUDA_THREADS == VJ_CUDA_TV_AREA &&
+                  VJ_CUDA_TV_STRIP * VJ_CUDA_TV_SIDE == VJ_CUDA_THREADS,
+              "threads share liu10's squares out");
 static_assert(sizeof(struct vj_cuda_mean_shared) <= VJ_CUDA_SHARED, "shared memory of means");
 static_assert(VJ_CUDA_MEAN_CHUNK % (VJ_JND_LANES * VJ_CUDA_MEAN_AHEAD) == 0,
               "chunks begin with the first lane and are read to their ends");
@@ -328,6 +364,7 @@ static size_t lay_out(struct vj_cuda_jnd *j, uint8_t *base)
     j->mark = (uint8_t *)vj_cuda_take(&arena, pixels, 1);
     j->label = (uint32_t *)vj_cuda_take(&arena, pixels, sizeof(uint32_t));
     j->edge = (uint8_t *)vj_cuda_take(&arena, pixels, 1);
+    j->dual = (float *)vj_cuda_take(&arena, pixels, 2 * sizeof(float));
     j->range = (struct vj_cuda_range *)vj_cuda_take(&arena, VJ_CUDA_RANGE_PARTS, sizeof(*j->range));
     j->part = (struct vj_cuda_share_sums *)vj_cuda_take(&arena, (size_t)j->levels,
                                                         VJ_CUDA_SHARE_PARTS * sizeof(*j->part));
@@ -555,6 +592,38 @@ static int fep13(struct vj_cuda_jnd *j, cudaStream_t stream, const struct vj_cud
     return VJ_CUDA_LAUNCHED("fep13 map", err);
 }
 
+/*
+ * Structure into jnd->mark. Between passes the state lies by turns where Canny has its magnitudes
+ * and labels, and in the duals and the map, which is not made yet.
+ */
+static int find_structure(struct vj_cuda_jnd *j, cudaStream_t stream,
+                          const struct vj_cuda_plane *plane, float *d_map, struct vj_error *err)
+{
+    const size_t pixels = (size_t)plane->width * (size_t)plane->height;
+    const struct vj_cuda_tv_state state[2] = {
+        {(float *)j->kept, (float *)j->kept + pixels, (float *)j->label},
+        {d_map, j->dual, j->dual + pixels}};
+    const dim3 grid = vj_cuda_dim(vj_cuda_tv_grid(plane));
+    int rc = 0;
+    for (int pass = 0; !rc && pass < VJ_TVL1_PASSES; pass++) {
+        struct vj_cuda_tv_job job = {*plane, pass, state[pass % 2], state[(pass + 1) % 2], j->mark};
+        structure_kernel<<<grid, VJ_CUDA_THREADS, 0, stream>>>(job);
+        rc = VJ_CUDA_LAUNCHED("liu10 structure", err);
+    }
+    return rc;
+}
+
+static int liu10(struct vj_cuda_jnd *j, cudaStream_t stream, const struct vj_cuda_plane *plane,
+                 bool paper, float *d_map, struct vj_error *err)
+{
+    int rc = find_structure(j, stream, plane, d_map, err);
+    if (rc)
+        return rc;
+    struct vj_cuda_liu_job job = {*plane, {j->mark, plane->width, plane->height}, paper, d_map};
+    liu_kernel<<<vj_cuda_dim(vj_cuda_map_grid(plane)), VJ_CUDA_THREADS, 0, stream>>>(job);
+    return VJ_CUDA_LAUNCHED("liu10 map", err);
+}
+
 /* Called by the stream when the sums have come. */
 static void CUDART_CB find_components(void *user)
 {
@@ -650,6 +719,9 @@ int vj_cuda_jnd_compute(struct vj_cuda_jnd *jnd, cudaStream_t stream,
         return yang05(jnd, stream, &plane, kind == VJ_CUDA_JND_YANG05_PAPER, d_map, err);
     case VJ_CUDA_JND_FEP13:
         return fep13(jnd, stream, &plane, d_map, err);
+    case VJ_CUDA_JND_LIU10:
+    case VJ_CUDA_JND_LIU10_PAPER:
+        return liu10(jnd, stream, &plane, kind == VJ_CUDA_JND_LIU10_PAPER, d_map, err);
     case VJ_CUDA_JND_KLT22:
     case VJ_CUDA_JND_KLT22_RAW:
         return klt22(jnd, stream, &plane, kind == VJ_CUDA_JND_KLT22_RAW, d_map, err);

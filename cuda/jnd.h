@@ -34,6 +34,8 @@ enum vj_cuda_jnd_kind {
     VJ_CUDA_JND_YANG05, /* authors */
     VJ_CUDA_JND_YANG05_PAPER,
     VJ_CUDA_JND_FEP13,
+    VJ_CUDA_JND_LIU10, /* authors-pd: no device has kernels for exact cuts */
+    VJ_CUDA_JND_LIU10_PAPER,
     VJ_CUDA_JND_KLT22, /* authors */
     VJ_CUDA_JND_KLT22_RAW,
 };

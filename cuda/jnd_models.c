@@ -11,11 +11,17 @@ enum vj_cuda_jnd_kind vj_cuda_jnd_kind(const struct vj_jnd_model *model, size_t 
         const char *model, *variant;
         enum vj_cuda_jnd_kind kind;
     } known[] = {
-        {"chou95", "authors", VJ_CUDA_JND_CHOU95}, {"chou95", "paper", VJ_CUDA_JND_CHOU95_PAPER},
-        {"epc17", "authors", VJ_CUDA_JND_EPC17},   {"epc17", "paper", VJ_CUDA_JND_EPC17_PAPER},
-        {"yang05", "authors", VJ_CUDA_JND_YANG05}, {"yang05", "paper", VJ_CUDA_JND_YANG05_PAPER},
-        {"fep13", "authors", VJ_CUDA_JND_FEP13},   {"klt22", "authors", VJ_CUDA_JND_KLT22},
+        {"chou95", "authors", VJ_CUDA_JND_CHOU95},
+        {"chou95", "paper", VJ_CUDA_JND_CHOU95_PAPER},
+        {"epc17", "authors", VJ_CUDA_JND_EPC17},
+        {"epc17", "paper", VJ_CUDA_JND_EPC17_PAPER},
+        {"yang05", "authors", VJ_CUDA_JND_YANG05},
+        {"yang05", "paper", VJ_CUDA_JND_YANG05_PAPER},
+        {"fep13", "authors", VJ_CUDA_JND_FEP13},
+        {"klt22", "authors", VJ_CUDA_JND_KLT22},
         {"klt22", "raw", VJ_CUDA_JND_KLT22_RAW},
+        {"liu10", "authors-pd", VJ_CUDA_JND_LIU10},
+        {"liu10", "paper-pd", VJ_CUDA_JND_LIU10_PAPER},
     };
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
         if (strcmp(model->name, known[i].model) == 0 &&

@@ -8,6 +8,7 @@
 #include "cuda/jnd_epc_body.h"
 #include "cuda/jnd_fep_body.h"
 #include "cuda/jnd_klt_body.h"
+#include "cuda/jnd_liu_body.h"
 #include "cuda/jnd_paper_body.h"
 #include "cuda/jnd_rules_body.h"
 #include "cuda/jnd_yang_body.h"
@@ -295,6 +296,62 @@ static inline void emulate_fep(const struct vj_cuda_plane *plane, float *map)
     }
     for (size_t i = 0; i < 3; i++)
         guarded_release(&memory[i]);
+}
+
+/* All of find_structure() in jnd.cu. */
+static inline void emulate_structure(const struct vj_cuda_plane *plane, uint8_t *structure)
+{
+    size_t pixels = (size_t)plane->width * (size_t)plane->height;
+    struct guarded memory[6];
+    float *p[6];
+    for (size_t i = 0; i < 6; i++)
+        p[i] = guarded_take(&memory[i], pixels * sizeof(float));
+    const struct vj_cuda_tv_state state[2] = {{p[0], p[1], p[2]}, {p[3], p[4], p[5]}};
+    struct vj_cuda_grid grid = vj_cuda_tv_grid(plane);
+    for (int pass = 0; pass < VJ_TVL1_PASSES; pass++) {
+        struct vj_cuda_tv_job job = {*plane, pass, state[pass % 2], state[(pass + 1) % 2],
+                                     structure};
+        EMULATE_BLOCKS(grid, at)
+        {
+            static struct vj_cuda_tv_shared s;
+            static struct vj_cuda_tv_pixels own[VJ_CUDA_THREADS];
+            memset(&s, 0xA5, sizeof(s));
+            memset(own, 0xA5, sizeof(own));
+            EMULATE_THREADS(VJ_CUDA_THREADS, t)
+            vj_cuda_tv_load(&job, &s, &own[t], at, t);
+            for (int k = 0; k < VJ_TVL1_ITERATIONS; k++) {
+                EMULATE_THREADS(VJ_CUDA_THREADS, t)
+                vj_cuda_tv_move_pixels(&job, &s, &own[t], k, at, t);
+                EMULATE_THREADS(VJ_CUDA_THREADS, t)
+                vj_cuda_tv_move_duals(&job, &s, k, at, t);
+            }
+            EMULATE_THREADS(VJ_CUDA_THREADS, t)
+            vj_cuda_tv_store(&job, &s, &own[t], at, t);
+        }
+    }
+    for (size_t i = 0; i < 6; i++)
+        guarded_release(&memory[i]);
+}
+
+static inline void emulate_liu(const struct vj_cuda_plane *plane, const uint8_t *structure,
+                               bool paper, float *map)
+{
+    struct vj_cuda_liu_job job = {*plane, {structure, plane->width, plane->height}, paper, map};
+    struct vj_cuda_grid grid = vj_cuda_map_grid(plane);
+    EMULATE_BLOCKS(grid, at)
+    {
+        struct vj_cuda_liu_shared s;
+        memset(&s, 0xA5, sizeof(s));
+        EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        {
+            vj_cuda_load_samples(plane, false, &s.dark, at, t);
+            vj_cuda_load_samples(&job.structure, false, &s.flat, at, t);
+        }
+        EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        vj_cuda_liu_texture(&s, t);
+        EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        vj_cuda_liu_pixel(&job, &s, at, t);
+    }
 }
 
 /* moments: zero before */

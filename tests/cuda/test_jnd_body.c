@@ -328,6 +328,32 @@ static void fep13_maps_equal_those_of_the_cpu_bit_for_bit(void **state)
     }
 }
 
+/* Tiles of the structure are 48x48, and see eight pixels around them. */
+static void liu10_structures_and_maps_equal_those_of_the_cpu_bit_for_bit(void **state)
+{
+    (void)state;
+    static const size_t sizes[][2] = {{1, 1},   {1, 9},   {9, 1},   {8, 8},   {47, 2},
+                                      {48, 48}, {49, 50}, {56, 40}, {97, 57}, {250, 51}};
+    for (size_t i = 0; i < COUNT(sizes); i++) {
+        const size_t *size = sizes[i];
+        const size_t pixels = size[0] * size[1];
+        struct jnd_picture p = jnd_picture(size[0], size[1], (enum content)(i % CONTENTS));
+        emulate_order = (int)((i + i / 3) % EMULATE_ORDERS);
+        struct guarded memory;
+        uint8_t *structure = guarded_take(&memory, pixels);
+        emulate_structure(&p.plane, structure);
+        for (int paper = 0; paper < 2; paper++) {
+            emulate_liu(&p.plane, structure, paper, p.map);
+            assert_int_equal(vj_jnd_compute("liu10", paper ? "paper-pd" : "authors-pd", &p.img,
+                                            p.expected, NULL),
+                             0);
+            assert_same_floats(p.map, p.expected, pixels);
+        }
+        guarded_release(&memory);
+        jnd_picture_free(&p);
+    }
+}
+
 /*
  * Pictures with rows and columns beyond the whole blocks and without; the last has more batches of
  * blocks than there are thread blocks to sum them.
@@ -520,6 +546,7 @@ int main(void)
         cmocka_unit_test(epc17_maps_equal_those_of_the_cpu_bit_for_bit),
         cmocka_unit_test(maps_of_yang05_and_the_epc17_paper_equal_those_of_the_cpu_bit_for_bit),
         cmocka_unit_test(fep13_maps_equal_those_of_the_cpu_bit_for_bit),
+        cmocka_unit_test(liu10_structures_and_maps_equal_those_of_the_cpu_bit_for_bit),
         cmocka_unit_test(klt22_maps_equal_those_of_the_cpu_bit_for_bit),
         cmocka_unit_test(maps_become_the_8_bit_samples_of_the_cpu),
         cmocka_unit_test(a_value_that_is_not_finite_is_reported_wherever_it_is),

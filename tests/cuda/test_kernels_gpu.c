@@ -299,6 +299,8 @@ static void maps_equal_those_of_the_cpu_bit_for_bit(void **state)
         check_map(jnd, &img, "yang05", 0);
         check_map(jnd, &img, "yang05", 1);
         check_map(jnd, &img, "fep13", 0);
+        check_map(jnd, &img, "liu10", 2);
+        check_map(jnd, &img, "liu10", 3);
         if ((size[0] / 8) * (size[1] / 8) >= VJ_KLT_MIN_BLOCKS) {
             check_map(jnd, &img, "klt22", 0);
             check_map(jnd, &img, "klt22", 1);
@@ -593,7 +595,9 @@ static void calls_out_of_order_or_range_are_refused_by_name(void **state)
         vj_cuda_jnd_compute(jnd, NULL, vj_jnd_find("klt22", NULL), 0, d, 32, 32, memory.data, &err),
         -EINVAL);
     vj_assert_contains(err.text, "needs at least 65 whole blocks of 8x8 pixels, these are 16");
-    assert_int_equal(vj_cuda_jnd_supported(vj_jnd_find("liu10", NULL), 0, &err), -ENOTSUP);
+    for (size_t variant = 0; variant < 4; variant++)
+        assert_int_equal(vj_cuda_jnd_supported(vj_jnd_find("liu10", NULL), variant, &err),
+                         variant < 2 ? -ENOTSUP : 0);
     assert_int_equal(vj_cuda_jnd_supported(vj_jnd_find("epc17", NULL), 2, &err), -EINVAL);
     assert_int_equal(vj_cuda_quality_compute(quality, NULL, d, 1, memory.data, &err), -EINVAL);
     vj_assert_contains(err.text, "no reference");
