@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Which pixel-JND models the CUDA device has kernels for. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "cuda/jnd.h"
@@ -31,6 +32,20 @@ enum vj_cuda_jnd_kind vj_cuda_jnd_kind(const struct vj_jnd_model *model, size_t 
     return VJ_CUDA_JND_NONE;
 }
 
+/* " (there are some for NAME, NAME)", the variants that have kernels; empty without one. */
+static void list_known(const struct vj_jnd_model *model, char *text, size_t size)
+{
+    text[0] = '\0';
+    for (size_t v = 0; model->variants[v]; v++) {
+        size_t used = strlen(text);
+        if (vj_cuda_jnd_kind(model, v) != VJ_CUDA_JND_NONE)
+            snprintf(text + used, size - used, "%s%s", used ? ", " : " (there are some for ",
+                     model->variants[v]);
+    }
+    size_t used = strlen(text);
+    snprintf(text + used, size - used, "%s", used ? ")" : "");
+}
+
 int vj_cuda_jnd_supported(const struct vj_jnd_model *model, size_t variant, struct vj_error *err)
 {
     size_t variants = 0;
@@ -39,10 +54,12 @@ int vj_cuda_jnd_supported(const struct vj_jnd_model *model, size_t variant, stru
     if (variant >= variants)
         return vj_fail(err, -EINVAL, "pixel-JND model %s has no variant number %zu", model->name,
                        variant);
+    if (vj_cuda_jnd_kind(model, variant) != VJ_CUDA_JND_NONE)
+        return 0;
+    char others[128];
+    list_known(model, others, sizeof(others));
     /* Whoever opens the device says what to do about it, or takes the CPU. */
-    if (vj_cuda_jnd_kind(model, variant) == VJ_CUDA_JND_NONE)
-        return vj_fail(err, -ENOTSUP,
-                       "the CUDA device has no kernels for pixel-JND model %s, variant %s",
-                       model->name, model->variants[variant]);
-    return 0;
+    return vj_fail(err, -ENOTSUP,
+                   "the CUDA device has no kernels for pixel-JND model %s, variant %s%s",
+                   model->name, model->variants[variant], others);
 }

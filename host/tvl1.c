@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A pass goes through the picture in tiles. A thread copies a tile and as many pixels around it as
- * there are iterations, iterates on what each iteration leaves known (a pixel less on each side),
- * and writes the tile itself to the other copy of the state. So the many iterations run in the
- * cache, and tiles need nothing of each other within a pass.
+ * Two passes at once go through the picture in tiles. A thread copies a tile and as many pixels
+ * around it as there are iterations, iterates on what each iteration leaves known (a pixel less on
+ * each side), and writes the tile itself to the other copy of the state. So the many iterations run
+ * in the cache, and tiles need nothing of each other meanwhile.
  */
 #include "host/tvl1.h"
 
@@ -14,9 +14,10 @@
 #include "host/tvl1_math.h"
 
 enum {
-    HALO = VJ_TVL1_ITERATIONS,
-    TILE_WIDTH = 240,
-    TILE_HEIGHT = 48,
+    SWEEP = 2, /* passes that a tile goes through at once */
+    HALO = SWEEP * VJ_TVL1_ITERATIONS,
+    TILE_WIDTH = 352,
+    TILE_HEIGHT = 96,
     ACROSS = TILE_WIDTH + 2 * HALO,
     DOWN = TILE_HEIGHT + 2 * HALO,
     AREA = ACROSS * DOWN,
@@ -24,6 +25,8 @@ enum {
 
 /* Planes of a thread's tile; zeros beyond the picture. */
 enum { PICTURE, PIXEL, AHEAD, RIGHT, BELOW, PLANES };
+
+_Static_assert(VJ_TVL1_PASSES % SWEEP == 0, "no sweep is incomplete");
 
 /* Planes of the state. */
 enum { STATE_PIXEL, STATE_RIGHT, STATE_BELOW, STATES };
@@ -70,7 +73,7 @@ static struct tile tile_at(const struct vj_tvl1 *t, size_t i, float *memory)
     return tile;
 }
 
-/* Copies what the picture has of a tile; before the first pass there is no state yet. */
+/* Copies what the picture has of a tile; before the first sweep there is no state yet. */
 static void load(const struct vj_tvl1 *t, const uint8_t *luma, const float *state,
                  const struct tile *tile)
 {
@@ -113,29 +116,27 @@ VJ_SIMD static void move_duals(const float *first, const float *second, size_t n
         dual[i] = vj_tvl1_dual(dual[i], first[i], second[i], step);
 }
 
-/* Iteration number k of a pass: of the tile's planes, k pixels on each side are no longer known. */
+/*
+ * Iteration number k of a sweep: of the tile's planes, k pixels on each side are no longer known.
+ * Dual values follow their pixels closely, while both are in the cache.
+ */
 static void iterate(const struct tile *tile, ptrdiff_t k, const struct vj_tvl1_step *step)
 {
     float *const *plane = tile->plane;
-    ptrdiff_t x = most(tile->first_column, k + 1);
-    ptrdiff_t columns = least(tile->columns, ACROSS - k), rows = least(tile->rows, DOWN - k);
-    for (ptrdiff_t y = most(tile->first_row, k + 1); y < rows; y++) {
-        ptrdiff_t at = y * ACROSS + x;
-        if (x < columns)
-            move_pixels(plane[PICTURE] + at, plane[RIGHT] + at, plane[BELOW] + at,
-                        (size_t)(columns - x), step, plane[PIXEL] + at, plane[AHEAD] + at);
-    }
-    for (ptrdiff_t y = most(tile->first_row, k + 1); y < rows; y++) {
+    ptrdiff_t first_row = most(tile->first_row, k + 1), rows = least(tile->rows, DOWN - k);
+    ptrdiff_t x = most(tile->first_column, k + 1), n = least(tile->columns, ACROSS - k) - x;
+    for (ptrdiff_t y = first_row; n > 0 && y < rows; y++) {
         ptrdiff_t at = y * ACROSS + x;
         const float *ahead = plane[AHEAD] + at;
-        if (x + 1 < columns)
-            move_duals(ahead, ahead + 1, (size_t)(columns - 1 - x), step, plane[RIGHT] + at);
-        if (x < columns && y + 1 < rows)
-            move_duals(ahead, ahead + ACROSS, (size_t)(columns - x), step, plane[BELOW] + at);
+        move_pixels(plane[PICTURE] + at, plane[RIGHT] + at, plane[BELOW] + at, (size_t)n, step,
+                    plane[PIXEL] + at, plane[AHEAD] + at);
+        move_duals(ahead, ahead + 1, (size_t)(n - 1), step, plane[RIGHT] + at);
+        if (y > first_row)
+            move_duals(ahead - ACROSS, ahead, (size_t)n, step, plane[BELOW] + at - ACROSS);
     }
 }
 
-/* Writes the tile itself: to the state, or after the last pass its levels to the structure. */
+/* Writes the tile itself: to the state, or after the last sweep its levels to the structure. */
 static void store(const struct vj_tvl1 *t, const struct tile *tile, float *state,
                   uint8_t *structure)
 {
@@ -157,17 +158,18 @@ void vj_tvl1_structure(const struct vj_tvl1 *t, const uint8_t *luma, uint8_t *st
 {
     size_t tiles =
         ((t->width + TILE_WIDTH - 1) / TILE_WIDTH) * ((t->height + TILE_HEIGHT - 1) / TILE_HEIGHT);
-    for (int pass = 0; pass < VJ_TVL1_PASSES; pass++) {
-        const float *before = pass ? t->state[pass % 2] : NULL;
-        float *after = pass + 1 < VJ_TVL1_PASSES ? t->state[(pass + 1) % 2] : NULL;
-        const struct vj_tvl1_step step = vj_tvl1_step(pass);
+    for (int pass = 0; pass < VJ_TVL1_PASSES; pass += SWEEP) {
+        const float *before = pass ? t->state[pass / SWEEP % 2] : NULL;
+        float *after = pass + SWEEP < VJ_TVL1_PASSES ? t->state[(pass / SWEEP + 1) % 2] : NULL;
 #pragma omp parallel for schedule(dynamic) num_threads(t->threads)
         for (size_t i = 0; i < tiles; i++) {
             float *memory = t->tile + (size_t)omp_get_thread_num() * PLANES * AREA;
             struct tile tile = tile_at(t, i, memory);
             load(t, luma, before, &tile);
-            for (ptrdiff_t k = 0; k < VJ_TVL1_ITERATIONS; k++)
+            for (int k = 0; k < HALO; k++) {
+                const struct vj_tvl1_step step = vj_tvl1_step(pass + k / VJ_TVL1_ITERATIONS);
                 iterate(&tile, k, &step);
+            }
             store(t, &tile, after, structure);
         }
     }

@@ -16,7 +16,7 @@
 struct vj_tvl1 {
     size_t width, height;
     int threads;
-    float *state[2]; /* before and after a pass: pixels, dual values to the right, and downwards */
+    float *state[2]; /* before and after a sweep: pixels, dual values to the right, and downwards */
     float *tile;     /* of each thread */
 };
 

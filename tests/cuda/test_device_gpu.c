@@ -628,11 +628,17 @@ a_pixel_jnd_model_without_kernels_is_an_error_and_auto_says_that_it_takes_the_cp
     s.plan.jnd[0].variant = 1;
     assert_int_equal(vj_device_open(&device, selector(), &s.plan, note, &err), -ENOTSUP);
     vj_assert_contains(err.text, "the CUDA device has no kernels for pixel-JND model liu10, "
-                                 "variant paper; use --device cpu");
+                                 "variant paper (there are some for authors-pd, paper-pd); "
+                                 "use --device cpu");
     assert_int_equal(vj_device_open(&device, "auto", &s.plan, note, &err), 0);
     assert_string_equal(note, "device auto: using the CPU, the CUDA device has no kernels for "
-                              "pixel-JND model liu10, variant paper");
+                              "pixel-JND model liu10, variant paper (there are some for "
+                              "authors-pd, paper-pd)");
     assert_ptr_equal(device.ops, &vj_device_cpu);
+    vj_device_close(&device);
+    s.plan.jnd[0].variant = 3;
+    must(vj_device_open(&device, selector(), &s.plan, note, &err), &err);
+    assert_ptr_not_equal(device.ops, &vj_device_cpu);
     vj_device_close(&device);
     setup_close(&s);
 }
