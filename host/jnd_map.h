@@ -4,14 +4,15 @@
  *
  * A model is one entry of a registry: chou95, yang05, liu10, fep13, epc17, klt22, resjnd24. Where a
  * paper and its authors' public code part, the model has two variants, `authors` and `paper`; the
- * first one listed is the default.
+ * first one listed is the default. liu10 has both with an exact structure and, ending in `-pd`,
+ * with that of host/tvl1.h.
  *
  * Precision: sums over pixels, gradients, orientation bins, counts, patch distances and the total
- * variation of liu10 are exact integers; the edge detector, the prediction of fep13 and the
- * decomposition of klt22 run in double; everything else in float32. Maps are within 1e-4 grey
- * levels of the same formulas in double, but for pixels where these decide on a rounding error
- * (host/jnd_fep13.c and host/jnd_klt22.c say when). They do not depend on the number of threads,
- * bit for bit.
+ * variation of liu10's exact variants are exact integers; the edge detector, the prediction of
+ * fep13 and the decomposition of klt22 run in double; everything else in float32. Maps are within
+ * 1e-4 grey levels of the same formulas in double, but for pixels where these decide on a rounding
+ * error (host/jnd_fep13.c, host/jnd_klt22.c and docs/pixel-jnd.md say when). They do not depend on
+ * the number of threads, bit for bit.
  */
 #ifndef VJ_HOST_JND_MAP_H
 #define VJ_HOST_JND_MAP_H
