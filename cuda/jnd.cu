@@ -199,7 +199,9 @@ static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
     vj_cuda_fep_pixel(&job, &s, vj_cuda_here(), threadIdx.x);
 }
 
-static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
+/* Three thread blocks at a time on a multiprocessor, as many as their shared memory lets in on
+ * sm_80: the compiler has to do with 80 registers. */
+static __global__ void __launch_bounds__(VJ_CUDA_THREADS, 3)
     structure_kernel(const __grid_constant__ struct vj_cuda_tv_job job)
 {
     __shared__ struct vj_cuda_tv_shared s;

@@ -19,7 +19,7 @@ extern "C" {
  * One pass of host/tvl1_math.h per launch. A thread block has a square of pixels and iterates on
  * what each iteration leaves known of it, a pixel less on each side; in the end the tile in its
  * middle is known. Dual values and what they see of pixels lie in shared memory, pixels in
- * registers: a thread has one of every VJ_CUDA_TV_STRIP rows of a column.
+ * registers: of a column a thread has one in every VJ_CUDA_TV_STRIP rows.
  */
 enum {
     VJ_CUDA_TV_HALO = VJ_TVL1_ITERATIONS,
@@ -38,7 +38,7 @@ struct vj_cuda_tv_state {
 struct vj_cuda_tv_job {
     struct vj_cuda_plane plane;
     int pass;                              /* 0..VJ_TVL1_PASSES - 1 */
-    struct vj_cuda_tv_state before, after; /* read but in the first pass, written but in the last */
+    struct vj_cuda_tv_state before, after; /* but for the first pass, and the last */
     uint8_t *structure;                    /* written in the last pass */
 };
 

@@ -16,8 +16,8 @@
  * is known to be above or below whatever level comes next, so it counts as an arc to the source or
  * to the sink, and one cut of the whole grid halves the ranges of all pixels.
  *
- * Variants that end in `-pd` have the structure of host/tvl1.h instead, whose energy is a little
- * larger and which is made for devices without a use for cuts.
+ * Variants that end in `-pd` have the structure of host/tvl1.h instead. Its energy is a little
+ * larger, but its steps are the same for all pixels, so that a GPU has a use for them.
  */
 #include <errno.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Steps of a primal-dual method for total variation with an absolute data term, shared by the CPU
- * and CUDA devices: only + - *, comparisons and powers of two in float32, in a fixed order, so
- * that both give the same bits however the picture is parted.
+ * and CUDA devices: only + - *, comparisons and division by a power of two in float32, in a fixed
+ * order, so that both give the same bits however the picture is parted.
  *
  * The energy is that of liu10 (host/jnd_liu10.c),
  *     sum over adjacent pairs |u_p - u_q| + 0.8 sum |f_p - u_p|.
@@ -29,7 +29,7 @@ enum {
     VJ_TVL1_PASSES = 32,
     VJ_TVL1_ITERATIONS = 8, /* in a pass */
     VJ_TVL1_LONGEST = 16,   /* step of the pixels in the first pass, grey levels */
-    VJ_TVL1_KEPT = 3,       /* passes until it is halved */
+    VJ_TVL1_KEPT = 3,       /* passes until it is halved, down to 1 */
 };
 
 #define VJ_TVL1_DATA 0.8f /* weight of the data term */
@@ -43,9 +43,9 @@ struct vj_tvl1_step {
 /* pass: 0..VJ_TVL1_PASSES - 1 */
 static inline VJ_HD struct vj_tvl1_step vj_tvl1_step(int pass)
 {
-    int halved = VJ_TVL1_LONGEST >> (pass / VJ_TVL1_KEPT < 4 ? pass / VJ_TVL1_KEPT : 4);
+    int halved = VJ_TVL1_LONGEST >> pass / VJ_TVL1_KEPT;
     struct vj_tvl1_step step;
-    step.primal = (float)halved;
+    step.primal = halved > 1 ? (float)halved : 1.0f;
     step.dual = 0.125f / step.primal;
     step.pull = VJ_TVL1_DATA * step.primal;
     return step;
