@@ -691,6 +691,81 @@ static void ssimulacra2_alone_is_that_of_the_cpu_in_every_mode(void **state)
     }
 }
 
+/* ---- rules on maps of every model ---- */
+
+enum { MAP_PICTURES = 2 };
+
+struct map_numbers {
+    double share[LEVELS], excess[LEVELS], noise_gain[LEVELS];
+};
+
+/* By all rules on the plan's only map; false: the device has no kernels for its model. */
+static bool rules_alone(const char *name, const struct vj_device_plan *plan,
+                        struct map_numbers numbers[MAP_PICTURES])
+{
+    static const size_t size[MAP_PICTURES][3] = {{83, 61, 3}, {68, 77, 1}};
+    struct vj_device device;
+    struct vj_error err = {0};
+    char note[256];
+    int r = vj_device_open(&device, name, plan, note, &err);
+    if (r == -ENOTSUP)
+        return false;
+    must(r, &err);
+    for (int i = 0; i < MAP_PICTURES; i++) {
+        struct vj_image img = picture(size[i][0], size[i][1], (int)size[i][2], 41);
+        const struct vj_candidate_request request = {
+            .qf = levels_qf, .count = LEVELS, .metrics = true};
+        const struct vj_candidate_values out = {.share = {numbers[i].share},
+                                                .excess = {numbers[i].excess},
+                                                .noise_gain = {numbers[i].noise_gain}};
+        must(device.ops->source(device.state, 0, &img, NULL, i ? 100 : 0, &err), &err);
+        must(device.ops->jnd_maps(device.state, 0, &err), &err);
+        must(device.ops->candidates(device.state, 0, &request, &out, &err), &err);
+        wait_for(&device, 0);
+        vj_image_free(&img);
+    }
+    vj_device_close(&device);
+    return true;
+}
+
+static void rules_on_maps_of_every_model_are_those_of_the_cpu(void **state)
+{
+    (void)state;
+    struct vj_device_plan plan = {.max_width = 90,
+                                  .max_height = 80,
+                                  .slots = 1,
+                                  .threads = 2,
+                                  .levels = LEVELS,
+                                  .sampling = VJ_SUBSAMPLING_420,
+                                  .jnd_count = 1,
+                                  .jnd_share = {true},
+                                  .jnd_excess = {true},
+                                  .jnd_noise = {true},
+                                  .net_jnd = -1,
+                                  .draws = 1};
+    int compared = 0, refused = 0;
+    for (size_t m = 0; vj_jnd_models[m]; m++) {
+        plan.jnd[0].model = vj_jnd_models[m];
+        for (size_t v = 0; !vj_jnd_models[m]->needs_weights && vj_jnd_models[m]->variants[v]; v++) {
+            struct map_numbers expected[MAP_PICTURES], got[MAP_PICTURES];
+            plan.jnd[0].variant = v;
+            memset(got, 0xA5, sizeof(got));
+            memset(expected, 0x5A, sizeof(expected));
+            assert_true(rules_alone("cpu", &plan, expected));
+            if (!rules_alone(selector(), &plan, got)) {
+                refused++;
+                continue;
+            }
+            compared++;
+            if (memcmp(expected, got, sizeof(got)) != 0)
+                fail_msg("%s, %s: other numbers than on the CPU", vj_jnd_models[m]->name,
+                         vj_jnd_models[m]->variants[v]);
+        }
+    }
+    assert_true(compared >= 11);
+    assert_int_equal(refused, strcmp(selector(), "cpu") == 0 ? 0 : 2); /* liu10's exact cuts */
+}
+
 /* ---- networks that see no pixel-JND map ---- */
 
 enum { PW_SIDE = 32 };
@@ -821,6 +896,7 @@ int main(void)
         cmocka_unit_test(
             a_pixel_jnd_model_without_kernels_is_an_error_and_auto_says_that_it_takes_the_cpu),
         cmocka_unit_test(ssimulacra2_alone_is_that_of_the_cpu_in_every_mode),
+        cmocka_unit_test(rules_on_maps_of_every_model_are_those_of_the_cpu),
         cmocka_unit_test(networks_without_a_map_score_as_on_the_cpu_alone_and_beside_others),
     };
     if (skipped())
