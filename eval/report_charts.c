@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "eval/report_html.h"
+#include "eval/report_text.h"
 #include "host/checked.h"
 
 static const char *name_of(const char *name)
@@ -393,7 +394,7 @@ static void scatter_panel(const struct vj_html *page, struct counts *c, size_t i
 
 static bool any_prediction(const struct vj_report *r)
 {
-    for (size_t i = 0; r->qf_true && i < r->rows; i++)
+    for (size_t i = 0; vj_report_has_labels(r) && i < r->rows; i++)
         if (r->row[i].qf_pred && !r->row[i].random_weights)
             return true;
     return false;

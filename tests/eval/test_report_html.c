@@ -326,6 +326,15 @@ static void without_labels_there_is_no_empty_chart(void **state)
     assert_null(strstr(page, "<svg"));
     assert_null(strstr(page, "Rate against damage"));
     free(page);
+
+    /* A column of labels, of which there is none. */
+    int32_t unknown[sizeof(s.qf_true) / sizeof(s.qf_true[0])];
+    memset(unknown, 0xFF, sizeof(unknown));
+    s.report.qf_true = unknown;
+    page = page_of(&s.report);
+    assert_null(strstr(page, "<svg"));
+    assert_null(strstr(page, "Predicted against true"));
+    free(page);
 }
 
 static void the_page_does_not_grow_with_the_pictures(void **state)
