@@ -9,10 +9,12 @@
  *     procedural, windows   pictures 1..procedural are painted, the other ones cut; `count` is both
  *     photograph            WIDTHxHEIGHT sha256 DIGEST NAME: where the windows below it come from
  *     window                NUMBER x X y Y factor F [white|black S/256] [contrast C/256] of NAME,
- * one line per window, in order These are checked: a list with holes would hide which pictures
- * share a photograph, and splits of training are made by item numbers. Other keys (seed, size, ...)
- * are for the reader. The items are the sources found, and those that `count` says should be there.
- * Never presented as human data: info.human_labels is false.
+ *                           one line per window, in order
+ *
+ * These are checked: a list with holes would hide which pictures share a photograph, and splits of
+ * training are made by item numbers. Other keys (seed, size, ...) are for the reader. The items are
+ * the sources found, and those that `count` says should be there. Never presented as human data:
+ * info.human_labels is false.
  */
 #include <ctype.h>
 #include <errno.h>

@@ -646,13 +646,12 @@ static void note_folds(struct work *w)
 }
 
 /* Not an error: who compares maps does it on purpose. */
-static int note_maps(struct work *w, const struct vj_weights *weights, struct vj_error *err)
+static void note_maps(struct work *w, const struct vj_weights *weights)
 {
     char here[VJ_MAPS_TEXT], then[VJ_MAPS_TEXT];
-    int r = vj_compare_maps(here, then, w->engine, weights, err);
-    if (!r && strcmp(here, then) != 0)
+    vj_compare_maps(here, then, w->engine, weights);
+    if (strcmp(here, then) != 0)
         vj_text_add(&w->note, "; OTHER MAPS than in training: %s here, %s then", here, then);
-    return r;
 }
 
 static int predict_network(struct work *w, struct vj_error *err)
@@ -668,10 +667,9 @@ static int predict_network(struct work *w, struct vj_error *err)
         vj_text_add(&w->note, "; trained %lld steps on %s", (long long)weights->trained->step,
                     weights->trained->labels);
     int r = note_own_training(w, err);
-    if (!r)
-        r = note_maps(w, weights, err);
     if (r)
         return r;
+    note_maps(w, weights);
     note_released_training(w, weights);
     if (w->predictor->positive_class == VJ_POSITIVE_AUTO)
         return 0; /* no image could be evaluated */

@@ -96,29 +96,24 @@ static void describe_maps(char text[VJ_MAPS_TEXT], const struct vj_config *c,
              c->jnd_source ? "anchor" : "source", *sha256 ? " with weights " : "", sha256);
 }
 
-int vj_compare_maps(char here[VJ_MAPS_TEXT], char then[VJ_MAPS_TEXT],
-                    const struct vj_engine *engine, const struct vj_weights *weights,
-                    struct vj_error *err)
+void vj_compare_maps(char here[VJ_MAPS_TEXT], char then[VJ_MAPS_TEXT],
+                     const struct vj_engine *engine, const struct vj_weights *weights)
 {
     const struct vj_trained *trained = weights->trained;
     *here = *then = '\0';
     if (!trained || !vj_net_form(weights->shape.variant)->jnd)
-        return 0;
+        return;
+    struct vj_config config;
+    vj_config_defaults(&config, VJ_USE_TRAIN);
+    if (vj_config_parse(&config, trained->config, "trained_config", NULL))
+        return;
+    size_t variant;
+    const struct vj_jnd_model *model = vj_jnd_find(config.jnd_model, NULL);
+    const char *name = config.jnd_variant[0] ? config.jnd_variant : NULL;
+    if (!model || vj_jnd_variant_find(&variant, model, name, NULL))
+        return;
     const struct vj_jnd_choice *map = &engine->plan.jnd[engine->plan.net_jnd];
     const char *digest = map->model->weights_sha256;
-    struct vj_config config;
-    size_t variant = 0;
-    vj_config_defaults(&config, VJ_USE_TRAIN);
-    int r = vj_config_parse(&config, trained->config, "the weights' trained_config", err);
-    const struct vj_jnd_model *model = r ? NULL : vj_jnd_find(config.jnd_model, err);
-    if (!r && !model)
-        r = -EINVAL;
-    if (!r)
-        r = vj_jnd_variant_find(&variant, model, config.jnd_variant[0] ? config.jnd_variant : NULL,
-                                err);
-    if (r)
-        return r;
     describe_maps(here, &engine->config, map->model, map->variant, digest ? digest : "");
     describe_maps(then, &config, model, variant, trained->jnd_weights_sha256);
-    return 0;
 }

@@ -28,10 +28,10 @@ enum { VJ_MAPS_TEXT = 256 };
 /*
  * Describes the maps that a network of the run sees and those it was trained with.
  * here, then: model, variant, scale, picture and weights of the maps, as text; both empty when
- * the network sees no map or does not say how it was trained. They are equal when the maps are.
+ * the network sees no map, or its file does not say how it was trained in a way that this program
+ * can read: nothing that has been computed may be lost for that. They are equal when the maps are.
  */
-int vj_compare_maps(char here[VJ_MAPS_TEXT], char then[VJ_MAPS_TEXT],
-                    const struct vj_engine *engine, const struct vj_weights *weights,
-                    struct vj_error *err);
+void vj_compare_maps(char here[VJ_MAPS_TEXT], char then[VJ_MAPS_TEXT],
+                     const struct vj_engine *engine, const struct vj_weights *weights);
 
 #endif

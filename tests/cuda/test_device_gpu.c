@@ -645,22 +645,29 @@ a_pixel_jnd_model_without_kernels_is_an_error_and_auto_says_that_it_takes_the_cp
 
 /* ---- a metric on its own ---- */
 
-/* Pictures of several sizes, one too small for the metric, all candidates in one call. */
+/* A picture of size width, height and channels: its metrics of all candidates in one call. */
+static void measure(const struct vj_device *device, const size_t size[3], uint64_t seed,
+                    int anchor_qf, const struct vj_candidate_values *out)
+{
+    struct vj_error err = {0};
+    struct vj_image img = picture(size[0], size[1], (int)size[2], seed);
+    const struct vj_candidate_request request = {.qf = levels_qf, .count = LEVELS, .metrics = true};
+    must(device->ops->source(device->state, 0, &img, NULL, anchor_qf, &err), &err);
+    must(device->ops->jnd_maps(device->state, 0, &err), &err);
+    must(device->ops->candidates(device->state, 0, &request, out, &err), &err);
+    wait_for(device, 0);
+    vj_image_free(&img);
+}
+
+/* Pictures of several sizes, one too small for the metric. */
 static void scores_alone(const char *name, const struct vj_device_plan *plan,
                          double score[3][LEVELS])
 {
     static const size_t size[3][3] = {{121, 64, 3}, {7, 30, 3}, {90, 117, 1}};
     struct vj_device device = device_open(name, plan);
-    struct vj_error err = {0};
     for (int i = 0; i < 3; i++) {
-        struct vj_image img = picture(size[i][0], size[i][1], (int)size[i][2], 31);
-        const struct vj_candidate_request request = {
-            .qf = levels_qf, .count = LEVELS, .metrics = true};
         const struct vj_candidate_values out = {.ssimulacra2 = score[i]};
-        must(device.ops->source(device.state, 0, &img, NULL, i == 2 ? 100 : 0, &err), &err);
-        must(device.ops->candidates(device.state, 0, &request, &out, &err), &err);
-        wait_for(&device, 0);
-        vj_image_free(&img);
+        measure(&device, size[i], 31, i == 2 ? 100 : 0, &out);
     }
     vj_device_close(&device);
 }
@@ -712,17 +719,10 @@ static bool rules_alone(const char *name, const struct vj_device_plan *plan,
         return false;
     must(r, &err);
     for (int i = 0; i < MAP_PICTURES; i++) {
-        struct vj_image img = picture(size[i][0], size[i][1], (int)size[i][2], 41);
-        const struct vj_candidate_request request = {
-            .qf = levels_qf, .count = LEVELS, .metrics = true};
         const struct vj_candidate_values out = {.share = {numbers[i].share},
                                                 .excess = {numbers[i].excess},
                                                 .noise_gain = {numbers[i].noise_gain}};
-        must(device.ops->source(device.state, 0, &img, NULL, i ? 100 : 0, &err), &err);
-        must(device.ops->jnd_maps(device.state, 0, &err), &err);
-        must(device.ops->candidates(device.state, 0, &request, &out, &err), &err);
-        wait_for(&device, 0);
-        vj_image_free(&img);
+        measure(&device, size[i], 41, i ? 100 : 0, &out);
     }
     vj_device_close(&device);
     return true;

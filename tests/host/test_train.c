@@ -354,6 +354,24 @@ static void a_run_with_other_maps_than_in_training_says_so(void **state)
                              "here, chou95 (authors) minmax of the source then");
     free(note);
     vj_results_close(results);
+
+    /* A record that cannot be read costs no run. */
+    static const char *const records[] = {"no configuration", "jnd_model = \"other\";\n"};
+    for (size_t i = 0; i < 2; i++) {
+        char path[4096];
+        struct vj_weights w;
+        struct vj_error err = {0};
+        read_file("maps.h5", &w);
+        free(w.trained->config);
+        w.trained->config = strdup(records[i]);
+        assert_int_equal(vj_weights_write(&w, in_folder(path, "unread.h5"), &err), 0);
+        vj_weights_free(&w);
+        results = judge("unread", "1", "epc17", "");
+        note = told(results, "vpjnd-unread", "note");
+        assert_null(strstr(note, "OTHER MAPS"));
+        free(note);
+        vj_results_close(results);
+    }
 }
 
 static void the_record_names_no_folder_of_this_machine(void **state)
