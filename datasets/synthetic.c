@@ -8,8 +8,8 @@
  * and, where pictures are windows of photographs,
  *     procedural, windows   pictures 1..procedural are painted, the other ones cut; `count` is both
  *     photograph            WIDTHxHEIGHT sha256 DIGEST NAME: where the windows below it come from
- *     window                NUMBER x X y Y factor F [white|black S/256] [contrast C/256] of NAME,
- *                           one line per window, in order
+ *     window                NUMBER x X y Y factor F [white|black S/256] [contrast C/256]
+ *                           [grain G/16] of NAME, one line per window, in order
  *
  * These are checked: a list with holes would hide which pictures share a photograph, and splits of
  * training are made by item numbers. Other keys (seed, size, ...) are for the reader. The items are
@@ -82,14 +82,14 @@ static int read_photograph(const char *value, struct reading *at, struct vj_erro
     return 0;
 }
 
-/* The text behind " WORD N/256", or the text itself where it does not begin so. */
-static const char *skip_share(const char *text, const char *word)
+/* The text behind " WORD N/PARTS", or the text itself where it does not begin so. */
+static const char *skip_share(const char *text, const char *word, int parts)
 {
     const size_t length = strlen(word);
-    int end = 0;
+    int stated = 0, end = 0;
     if (*text == ' ' && strncmp(text + 1, word, length) == 0)
-        sscanf(text + 1 + length, " %*3[0-9]/256%n", &end);
-    return end ? text + 1 + length + end : text;
+        sscanf(text + 1 + length, " %*3[0-9]/%3d%n", &stated, &end);
+    return stated == parts ? text + 1 + length + end : text;
 }
 
 static int read_window(const struct note *note, const char *value, struct reading *at,
@@ -97,12 +97,14 @@ static int read_window(const struct note *note, const char *value, struct readin
 {
     int number = 0, end = 0;
     sscanf(value, "%9d x %*9[0-9] y %*9[0-9] factor %*1[123]%n", &number, &end);
-    const char *rest =
-        skip_share(skip_share(skip_share(value + end, "white"), "black"), "contrast");
+    const char *rest = skip_share(value + end, "white", 256);
+    rest = skip_share(rest, "black", 256);
+    rest = skip_share(rest, "contrast", 256);
+    rest = skip_share(rest, "grain", 16);
     if (!end || strncmp(rest, " of ", 4) != 0 || !rest[4])
         return vj_fail(err, -EINVAL,
                        "%s:%zu: window '%.100s' is not of the form NUMBER x X y Y factor F "
-                       "[white|black S/256] [contrast C/256] of NAME",
+                       "[white|black S/256] [contrast C/256] [grain G/16] of NAME",
                        at->path, at->line, value);
     if (number != note->procedural + at->windows + 1)
         return vj_fail(err, -EINVAL, "%s:%zu: window %d stands where %d is expected", at->path,

@@ -37,7 +37,7 @@ struct arguments {
     size_t count; /* 0 = not said */
     size_t procedural, crops, width, height;
     uint64_t seed;
-    bool files, shrink, fade, expose,
+    bool files, shrink, fade, expose, grain,
         window_option; /* window_option: one that means nothing without photos */
     int threads;
 };
@@ -51,6 +51,7 @@ enum {
     KEY_SHRINK,
     KEY_FADE,
     KEY_EXPOSE,
+    KEY_GRAIN,
     KEY_PROCEDURAL,
     KEY_FILES,
     KEY_THREADS
@@ -73,6 +74,8 @@ static const struct argp_option options[] = {
      "brighten or darken two of every four windows of a photograph until 10..60 % of their samples "
      "are white or black",
      0},
+    {"grain", KEY_GRAIN, NULL, 0,
+     "add noise of 0.5..5 grey levels to four of every eight windows of a photograph", 0},
     {"procedural", KEY_PROCEDURAL, "N", 0,
      "with --photos: procedural pictures in front of the windows, 0..9998 [0]", 0},
     {"files", KEY_FILES, NULL, 0, "also write the 100 JPEG candidates of every picture", 0},
@@ -124,7 +127,9 @@ static void check_arguments(const struct arguments *a, struct argp_state *state)
     if (!a->folder)
         argp_error(state, "say where to write the data set: -o DIR");
     if (a->window_option && !a->photos_given)
-        argp_error(state, "--crops, --shrink, --fade, --expose and --procedural go with --photos");
+        argp_error(
+            state,
+            "--crops, --shrink, --fade, --expose, --grain and --procedural go with --photos");
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -163,6 +168,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_EXPOSE:
         a->expose = a->window_option = true;
+        return 0;
+    case KEY_GRAIN:
+        a->grain = a->window_option = true;
         return 0;
     case KEY_PROCEDURAL:
         a->procedural = parse_count(state, "--procedural", arg, 0, COUNT_MAX - 1);
@@ -372,6 +380,7 @@ static int plan_photos(struct vj_photos *photos, const struct arguments *a, stru
         .shrink = a->shrink,
         .fade = a->fade,
         .expose = a->expose,
+        .grain = a->grain,
     };
     int rc = 0;
     for (size_t i = 0; i < a->photos_given && !rc; i++)
@@ -422,6 +431,7 @@ int vj_cmd_synth(int argc, char **argv)
         .shrink = a.shrink,
         .fade = a.fade,
         .expose = a.expose,
+        .grain = a.grain,
         .files = a.files,
     };
     int rc = a.photos_given ? plan_photos(&photos, &a, &err) : 0;

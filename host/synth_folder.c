@@ -101,6 +101,8 @@ static void list_windows(FILE *out, const struct vj_synth_set *set)
             fprintf(out, " %s %d/256", w->clipped > 0 ? "white" : "black", abs(w->clipped));
         if (w->contrast < VJ_CONTRAST_FULL)
             fprintf(out, " contrast %d/%d", w->contrast, VJ_CONTRAST_FULL);
+        if (w->grain)
+            fprintf(out, " grain %d/16", w->grain);
         fprintf(out, " of %s\n", photo->name);
     }
 }
@@ -118,8 +120,9 @@ static void print_settings(FILE *out, const struct vj_synth_set *set)
             set->height, (unsigned long long)set->seed);
     if (!set->photos)
         return;
-    fprintf(out, "crops = %zu\nshrink = %s\nfade = %s\nexpose = %s\n", set->crops,
-            set->shrink ? "yes" : "no", set->fade ? "yes" : "no", set->expose ? "yes" : "no");
+    fprintf(out, "crops = %zu\nshrink = %s\nfade = %s\nexpose = %s\ngrain = %s\n", set->crops,
+            set->shrink ? "yes" : "no", set->fade ? "yes" : "no", set->expose ? "yes" : "no",
+            set->grain ? "yes" : "no");
     list_windows(out, set);
 }
 
@@ -148,7 +151,7 @@ static const char *heading(const struct vj_synth_set *set)
            "# x and y: upper left corner in the photograph reduced by the factor. white, black: "
            "the\n"
            "# share of samples that is, where brightness was changed. contrast: what is left of\n"
-           "# it, where it was lowered.\n";
+           "# it, where it was lowered. grain: standard deviation in levels, where it was added.\n";
 }
 
 static int marker_text(char **text, const char *settings, const struct vj_synth_set *set,

@@ -149,7 +149,7 @@ static char *read_text(const char *root, const char *name)
 /* A row of tests/golden/synth/windows.csv. */
 struct row {
     uint64_t seed;
-    int shrink, fade, expose, factor, clipped, contrast;
+    int shrink, fade, expose, grain, factor, clipped, contrast, strength;
     char name[80], sha256[VJ_SHA256_HEX];
     size_t width, height, x, y;
 };
@@ -165,11 +165,12 @@ static size_t read_rows(struct row *rows, size_t max)
     while (fgets(line, sizeof(line), f)) {
         assert_true(count < max);
         struct row *r = &rows[count++];
-        assert_int_equal(sscanf(line, "%" SCNu64 ",%d,%d,%d,%79[^,],%zu,%zu,%zu,%zu,%d,%d,%d,%64s",
-                                &r->seed, &r->shrink, &r->fade, &r->expose, r->name, &r->width,
-                                &r->height, &r->x, &r->y, &r->factor, &r->clipped, &r->contrast,
-                                r->sha256),
-                         13);
+        assert_int_equal(sscanf(line,
+                                "%" SCNu64 ",%d,%d,%d,%d,%79[^,],%zu,%zu,%zu,%zu,%d,%d,%d,%d,%64s",
+                                &r->seed, &r->shrink, &r->fade, &r->expose, &r->grain, r->name,
+                                &r->width, &r->height, &r->x, &r->y, &r->factor, &r->clipped,
+                                &r->contrast, &r->strength, r->sha256),
+                         15);
     }
     fclose(f);
     return count;
@@ -206,7 +207,7 @@ static void expect_pixels(const struct vj_photo *photo, const struct vj_window *
     vj_image_free(&img);
 }
 
-/* Rows of one seed and one value of shrink, fade and expose. */
+/* Rows of one seed and one choice of options. */
 static void check_rows(const struct row *rows, size_t count)
 {
     char *root = vj_test_mkdir();
@@ -217,7 +218,8 @@ static void check_rows(const struct row *rows, size_t count)
                                           .seed = rows[0].seed,
                                           .shrink = rows[0].shrink == 1,
                                           .fade = rows[0].fade == 1,
-                                          .expose = rows[0].expose == 1};
+                                          .expose = rows[0].expose == 1,
+                                          .grain = rows[0].grain == 1};
     for (size_t i = 0; i < count; i++) {
         if (i && strcmp(rows[i].name, rows[i - 1].name) == 0)
             continue;
@@ -235,6 +237,7 @@ static void check_rows(const struct row *rows, size_t count)
         assert_int_equal(w->factor, rows[i].factor);
         assert_int_equal(w->clipped, rows[i].clipped);
         assert_int_equal(w->contrast, rows[i].contrast);
+        assert_int_equal(w->grain, rows[i].strength);
         expect_pixels(&photos.photo[w->photo], w, rows[i].sha256);
     }
     vj_photos_free(&photos);
@@ -245,23 +248,24 @@ static void windows_and_their_pixels_are_those_of_a_second_implementation(void *
 {
     (void)state;
     static struct row rows[400];
-    size_t count = read_rows(rows, 400), groups = 0, faded = 0, white = 0, black = 0;
+    size_t count = read_rows(rows, 400), groups = 0, faded = 0, white = 0, black = 0, grainy = 0;
     bool factor_seen[VJ_SHRINK_MAX + 1] = {false};
     for (size_t first = 0, end; first < count; first = end, groups++) {
         for (end = first;
              end < count && rows[end].seed == rows[first].seed &&
              rows[end].shrink == rows[first].shrink && rows[end].fade == rows[first].fade &&
-             rows[end].expose == rows[first].expose;
+             rows[end].expose == rows[first].expose && rows[end].grain == rows[first].grain;
              end++) {
             factor_seen[rows[end].factor] = true;
             faded += rows[end].contrast < VJ_CONTRAST_FULL;
             white += rows[end].clipped > 0;
             black += rows[end].clipped < 0;
+            grainy += rows[end].strength > 0;
         }
         check_rows(rows + first, end - first);
     }
-    assert_int_equal(groups, 10);
-    assert_true(faded > 20 && white > 10 && black > 10);
+    assert_int_equal(groups, 14);
+    assert_true(faded > 20 && white > 10 && black > 10 && grainy > 20);
     assert_true(factor_seen[1] && factor_seen[2] && factor_seen[3]);
 }
 
@@ -691,6 +695,8 @@ static void damage_of_the_marker_is_reported(void **state)
         {"", "window = 4", "window = 5", "window 5 stands where 4 is expected"},
         {"", "window = 4", "#indow = 4", "window 5 stands where 4 is expected"},
         {"", "window = 4 x ", "window = 4 z ",
+         "is not of the form NUMBER x X y Y factor F [white|black S/256] [contrast"},
+        {"window = 4", "factor 1", "factor 1 grain 9/256",
          "is not of the form NUMBER x X y Y factor F [white|black S/256] [contrast"},
         {"window = 4", "factor 1", "factor 4",
          "is not of the form NUMBER x X y Y factor F [white|black S/256] [contrast"},

@@ -8,12 +8,16 @@ of the box average. The pixels of a photograph follow from pixel(); the C test c
 
     python3 make_windows.py           write windows.csv beside this script
 """
+import fractions
 import hashlib
+import math
 import os
 
-WIDTH, HEIGHT, CROPS = 208, 177, 6
+WIDTH, HEIGHT, CROPS = 208, 177, 6  # of crops 4 and 5 may get grain
 PURPOSE = 9  # VJ_RNG_CROPS
 EXPOSURE = 10  # VJ_RNG_EXPOSURE
+GRAIN = 11  # VJ_RNG_GRAIN
+NOISE = 12  # VJ_RNG_NOISE
 M32 = 0xFFFFFFFF
 
 # name, width, height
@@ -47,21 +51,24 @@ def philox(counter, key):
     return counter
 
 
-def windows(name, width, height, seed, shrink, fade, expose):
+def random4(seed, purpose, stream, index):
+    return philox([stream & M32, stream >> 32, index, purpose], [seed & M32, seed >> 32])
+
+
+def windows(name, width, height, seed, shrink, fade, expose, grain):
     stream = name_hash(name)
     found = []
     for crop in range(CROPS):
-        word, other = (
-            philox([stream & M32, stream >> 32, crop, purpose], [seed & M32, seed >> 32]) for purpose in (PURPOSE, EXPOSURE)
-        )
+        word, other, noise = (random4(seed, purpose, stream, crop) for purpose in (PURPOSE, EXPOSURE, GRAIN))
         factors = [f for f in (1, 2, 3) if width // f >= WIDTH and height // f >= HEIGHT]
         factor = factors[word[2] * len(factors) >> 32] if shrink else 1
         x = word[0] * (width // factor - WIDTH + 1) >> 32
         y = word[1] * (height // factor - HEIGHT + 1) >> 32
         contrast = 24 + (word[3] * 160 >> 32) if fade and crop % 2 else 256
         clipped = (26 + (other[1] * 129 >> 32)) * (1 if other[0] >> 31 else -1) if expose and crop % 4 in (2, 3) else 0
-        if (x, y, factor, clipped, contrast) not in found:
-            found.append((x, y, factor, clipped, contrast))
+        strength, key = (8 + (noise[0] * 73 >> 32), noise[2] << 32 | noise[1]) if grain and crop & 4 else (0, 0)
+        if (x, y, factor, clipped, contrast, strength, key) not in found:
+            found.append((x, y, factor, clipped, contrast, strength, key))
     return found
 
 
@@ -90,16 +97,29 @@ def faded(pixels, contrast):
     return bytes((v * contrast + means[i % 3] * (256 - contrast) + 128) // 256 for i, v in enumerate(pixels))
 
 
+def grainy(pixels, strength, key):
+    if not strength:
+        return pixels
+    out = bytearray()
+    for i in range(0, len(pixels), 3):
+        y, x = divmod(i // 3, WIDTH)
+        total = sum(byte for word in random4(key, NOISE, y, x) for byte in word.to_bytes(4, "little"))
+        shift = math.floor(fractions.Fraction((total - 2040) * strength, 16 * 296) + fractions.Fraction(1, 2))
+        out.extend(min(max(v + shift, 0), 255) for v in pixels[i : i + 3])
+    return bytes(out)
+
+
 def main():
     folder = os.path.dirname(os.path.abspath(__file__))
     with open(os.path.join(folder, "windows.csv"), "w", encoding="utf-8") as out:
-        out.write("seed,shrink,fade,expose,name,width,height,x,y,factor,clipped,contrast,sha256\n")
+        out.write("seed,shrink,fade,expose,grain,name,width,height,x,y,factor,clipped,contrast,strength,sha256\n")
         for seed in SEEDS:
-            for shrink, fade, expose in ((0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 0, 1), (1, 1, 1)):
+            for options in ((0, 0, 0, 0), (1, 0, 0, 0), (1, 1, 0, 0), (0, 0, 1, 0), (1, 1, 1, 0), (0, 0, 0, 1), (1, 1, 1, 1)):
                 for name, width, height in PHOTOS:
-                    for x, y, f, clipped, contrast in windows(name, width, height, seed, shrink, fade, expose):
-                        digest = hashlib.sha256(faded(exposed(cut(x, y, f), clipped), contrast)).hexdigest()
-                        row = (seed, shrink, fade, expose, name, width, height, x, y, f, clipped, contrast, digest)
+                    for x, y, f, clipped, contrast, strength, key in windows(name, width, height, seed, *options):
+                        window = grainy(faded(exposed(cut(x, y, f), clipped), contrast), strength, key)
+                        digest = hashlib.sha256(window).hexdigest()
+                        row = (seed, *options, name, width, height, x, y, f, clipped, contrast, strength, digest)
                         out.write(",".join(map(str, row)) + "\n")
 
 
