@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""VP-JNDnet in PyTorch, for comparison: checks its scores against the program's and times it.
+"""The program's networks in PyTorch: checks their scores against the program's and times them.
 
     gpu-torch.py WEIGHTS.h5 DUMP.h5 [--device cuda|cpu] [--patches P] [--candidates N] [--ours LOG]
 
 WEIGHTS.h5 is a weight file of the program, DUMP.h5 what tests/cuda/dump_scores made with it. Two
 forms are timed in fp32, tf32 and fp16 (on a CPU fp32 alone), layers channels_last:
 
-    shared   features of the reference and of its pixel-JND map are there once, candidates pass in
-             batches (the fastest of several sizes counts); what bench_net_gpu times of the program
-    naive    one candidate after the other, all three streams of it, as the authors' graph does
+    shared   features of the reference (and of its pixel-JND map, where the network sees one) are
+             there once, candidates pass in batches (the fastest of several sizes counts); what
+             bench_net_gpu times of the program
+    naive    one candidate after the other, all streams of it, as VP-JND's graph does
 
 Medians of CUDA events after warm-up. --ours reads the output of bench_net_gpu and adds how many
 times faster the program is.
@@ -32,16 +33,35 @@ def text(value):
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
+def kernel3x3(weights, kind):
+    """HWIO as the weight file has it -> OIHW."""
+    return weights.permute(3, 2, 0, 1).to(**kind, memory_format=torch.channels_last)
+
+
+class Blocks:
+    """Extractor of pw-jnd: five blocks of two convolutions and a pool."""
+
+    def __init__(self, tensor, kind):
+        names = [f"extract_feature/conv{block}_{k}" for block in range(1, 6) for k in (1, 2)]
+        self.conv = [(kernel3x3(tensor(f"{name}/weights"), kind),
+                      tensor(f"{name}/biases").to(**kind)) for name in names]
+
+    def __call__(self, h):
+        for i, (kernel, bias) in enumerate(self.conv):
+            h = torch.relu(F.conv2d(h, kernel, bias, padding=1))
+            h = F.max_pool2d(h, 2) if i % 2 else h
+        return h
+
+
 class Extractor:
+    """Extractor of VP-JNDnet: channel attention behind three convolutions, a non-local block."""
+
     def __init__(self, tensor, scope, transpose, kind):
         def get(name):
             return tensor(f"{scope}/{name}")
 
-        def kernel(name):  # HWIO -> OIHW
-            return get(name).permute(3, 2, 0, 1).to(**kind, memory_format=torch.channels_last)
-
         self.transpose = transpose
-        self.kernel = [kernel(f"conv{i}/weights") for i in range(1, 5)]
+        self.kernel = [kernel3x3(get(f"conv{i}/weights"), kind) for i in range(1, 5)]
         self.bias = [get(f"conv{i}/biases").to(**kind) for i in range(1, 5)]
         self.mlp = [[get(f"conv{i}/ch_at/mlp_{k}/{part}").to(**kind)
                      for k in range(2) for part in ("kernel", "bias")] for i in range(1, 4)]
@@ -79,14 +99,17 @@ class Network:
         kind = dict(device=device, dtype=dtype)
         self.kind = kind
         with h5py.File(path) as f:
-            self.variant, non_local = text(f.attrs["variant"]), text(f.attrs["non_local"])
+            self.variant = text(f.attrs["variant"])
             self.size = int(f.attrs["patch_size"])
 
             def tensor(name):
                 return torch.from_numpy(f[name][()])
 
-            transpose = non_local == "transpose"
-            self.picture = Extractor(tensor, "extract_feature", transpose, kind)
+            if self.variant == "pw-jnd":
+                self.picture = Blocks(tensor, kind)
+            else:
+                transpose = text(f.attrs["non_local"]) == "transpose"
+                self.picture = Extractor(tensor, "extract_feature", transpose, kind)
             self.maps = self.picture
             if self.variant == "released":
                 self.maps = Extractor(tensor, "extract_jnd_feature", transpose, kind)
@@ -102,9 +125,9 @@ class Network:
 
     def features(self, extractor, u8):
         last = extractor(self.input(u8)).permute(0, 2, 3, 1)
-        if self.variant == "released":
+        if self.variant != "figure":
             f = last.reshape(last.shape[0], -1)
-            return torch.cat([f, f], 1)
+            return f if self.variant == "pw-jnd" else torch.cat([f, f], 1)
         flat = last.reshape(last.shape[0], -1, last.shape[3]).float()
         deviation = torch.sqrt(flat.var(1, unbiased=False) + 1e-6)
         return torch.cat([flat.mean(1), deviation], 1).to(self.kind["dtype"])
@@ -114,12 +137,16 @@ class Network:
         return F.linear(torch.relu(F.linear(x, *head[0])), *head[1])[:, 0]
 
     def patches(self, f_r, f_d, f_j):
-        quality = self.head(self.heads[0], torch.cat([f_r, f_d, f_r - f_d], 1))
-        weight = torch.relu(self.head(self.heads[1], torch.cat([f_r, f_d, f_d * f_j], 1)))
+        """f_j: None for pw-jnd, whose weights come from what its qualities come from."""
+        difference = torch.cat([f_r, f_d, f_r - f_d], 1)
+        product = difference if f_j is None else torch.cat([f_r, f_d, f_d * f_j], 1)
+        quality = self.head(self.heads[0], difference)
+        weight = torch.relu(self.head(self.heads[1], product))
         return quality.float(), weight.float() + 1e-6
 
     def reference(self, r, j):
-        return self.features(self.picture, r), self.features(self.maps, j)
+        f_j = None if self.variant == "pw-jnd" else self.features(self.maps, j)
+        return self.features(self.picture, r), f_j
 
     def shared(self, sides, d, rows):
         """d: [n][P][S][S][3]; rows: candidates of a batch. Scores [n], qualities and weights."""
@@ -130,7 +157,8 @@ class Network:
             part = d[first:first + rows]
             f_d = self.features(self.picture, part.flatten(0, 1))
             times = part.shape[0]
-            q, a = self.patches(f_r.repeat(times, 1), f_d, f_j.repeat(times, 1))
+            q, a = self.patches(f_r.repeat(times, 1), f_d,
+                                None if f_j is None else f_j.repeat(times, 1))
             q, a = q.reshape(-1, patches), a.reshape(-1, patches)
             out.append(((q * a).sum(1) / a.sum(1), q, a))
         return tuple(torch.cat(part) for part in zip(*out))
@@ -139,8 +167,8 @@ class Network:
         """One candidate at a time, everything from the start."""
         out = []
         for part in d:
-            q, a = self.patches(self.features(self.picture, r), self.features(self.picture, part),
-                                self.features(self.maps, j))
+            f_r, f_j = self.reference(r, j)
+            q, a = self.patches(f_r, self.features(self.picture, part), f_j)
             out.append(((q * a).sum() / a.sum(), q, a))
         return tuple(torch.stack(part) for part in zip(*out))
 
