@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/image_list.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/checked.h"
+#include "host/image.h"
+#include "host/ranges.h"
+
+enum { ID_MAX = 1000000 };
+
+/* Numbers of the items wanted, as listed; *ids NULL when all are. */
+static int parse_ids(const char *text, int **ids, size_t *count, struct vj_error *err)
+{
+    *ids = NULL;
+    *count = 0;
+    if (!text[0])
+        return 0;
+    *ids = vj_calloc(ID_MAX, sizeof(**ids));
+    if (!*ids)
+        return vj_fail(err, -ENOMEM, "out of memory");
+    if (!vj_ranges_parse(text, 1, ID_MAX, *ids, count))
+        return vj_fail(err, -EINVAL, "option ids: '%s' is not a list of numbers such as 5-8,10",
+                       text);
+    return 0;
+}
+
+static bool wanted(const int *ids, size_t count, int id)
+{
+    for (size_t i = 0; i < count; i++)
+        if (ids[i] == id)
+            return true;
+    return ids == NULL;
+}
+
+static int add_sur(struct vj_image_list *list, size_t row, const struct vj_item *item,
+                   size_t capacity, struct vj_error *err)
+{
+    if (!list->sur) {
+        list->sur = vj_calloc(capacity, VJ_QF_MAX * sizeof(float));
+        if (!list->sur)
+            return vj_fail(err, -ENOMEM, "out of memory");
+        for (size_t k = 0; k < capacity * VJ_QF_MAX; k++)
+            list->sur[k] = NAN;
+    }
+    memcpy(list->sur + row * VJ_QF_MAX, item->sur + 1, VJ_QF_MAX * sizeof(float));
+    return 0;
+}
+
+/* Pictures that will be refused for their size ask for no memory. */
+static void add_size(struct vj_image_list *list, const char *source, size_t max_pixels)
+{
+    struct vj_image_info info;
+    size_t pixels;
+    if (vj_image_probe(&info, source, NULL) || !vj_size_mul(info.width, info.height, &pixels) ||
+        (max_pixels > 0 && pixels > max_pixels))
+        return;
+    if (info.width > list->max_width)
+        list->max_width = info.width;
+    if (info.height > list->max_height)
+        list->max_height = info.height;
+}
+
+static int add_item(struct vj_image_list *list, size_t index, const struct vj_item *item,
+                    size_t capacity, size_t max_pixels, struct vj_error *err)
+{
+    size_t row = list->count++;
+    list->item[row] = index;
+    list->name[row] = strdup(item->name);
+    if (!list->name[row])
+        return vj_fail(err, -ENOMEM, "out of memory");
+    list->id[row] = item->id;
+    list->fold[row] = item->fold;
+    list->qf_true[row] = item->qf_true;
+    list->qf_exact[row] = item->qf_exact;
+    list->anchor_qf[row] = item->anchor_qf;
+    if (item->status == 0)
+        add_size(list, item->source, max_pixels);
+    return item->has_sur ? add_sur(list, row, item, capacity, err) : 0;
+}
+
+int vj_image_list_read(struct vj_image_list *list, const struct vj_dataset *ds, const char *ids,
+                       int limit, size_t max_pixels, struct vj_error *err)
+{
+    size_t capacity = vj_dataset_count(ds), id_count;
+    int *id;
+    *list = (struct vj_image_list){0};
+    int r = parse_ids(ids, &id, &id_count, err);
+    list->item = vj_calloc(capacity, sizeof(*list->item));
+    list->name = vj_calloc(capacity, sizeof(*list->name));
+    list->id = vj_calloc(capacity, sizeof(*list->id));
+    list->fold = vj_calloc(capacity, sizeof(*list->fold));
+    list->qf_true = vj_calloc(capacity, sizeof(*list->qf_true));
+    list->qf_exact = vj_calloc(capacity, sizeof(*list->qf_exact));
+    list->anchor_qf = vj_calloc(capacity, sizeof(*list->anchor_qf));
+    list->other_fold = vj_calloc(capacity, sizeof(*list->other_fold));
+    list->other_qf_true = vj_calloc(capacity, sizeof(*list->other_qf_true));
+    if (!r && (!list->item || !list->other_fold || !list->other_qf_true || !list->name ||
+               !list->id || !list->fold || !list->qf_true || !list->qf_exact || !list->anchor_qf))
+        r = vj_fail(err, -ENOMEM, "out of memory for a list of %zu images", capacity);
+    for (size_t i = 0; !r && i < capacity && (limit == 0 || list->count < (size_t)limit); i++) {
+        struct vj_item item = {0};
+        r = vj_dataset_item(ds, i, &item, err);
+        if (!r && wanted(id, id_count, item.id)) {
+            r = add_item(list, i, &item, capacity, max_pixels, err);
+        } else if (!r) {
+            list->other_fold[list->others] = item.fold;
+            list->other_qf_true[list->others++] = item.qf_true;
+        }
+        vj_item_free(&item);
+    }
+    free(id);
+    if (r)
+        vj_image_list_free(list);
+    return r;
+}
+
+void vj_image_list_free(struct vj_image_list *list)
+{
+    for (size_t i = 0; list->name && i < list->count; i++)
+        free(list->name[i]);
+    free(list->name);
+    free(list->item);
+    free(list->id);
+    free(list->fold);
+    free(list->qf_true);
+    free(list->qf_exact);
+    free(list->anchor_qf);
+    free(list->other_fold);
+    free(list->other_qf_true);
+    free(list->sur);
+    *list = (struct vj_image_list){0};
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* The images of a run, as far as they are known before any is evaluated. */
+#ifndef VJ_HOST_IMAGE_LIST_H
+#define VJ_HOST_IMAGE_LIST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "datasets/dataset.h"
+#include "host/error.h"
+
+/* What is known of the images before any is evaluated; arrays of `count`, owned by the caller. */
+struct vj_image_list {
+    size_t count;
+    size_t *item; /* index of each image in the data set */
+    char **name;
+    int32_t *id, *fold, *qf_true, *anchor_qf;
+    double *qf_exact;
+    float *sur; /* [count][100], NaN where there are no subjects' data; NULL when nowhere */
+    int32_t *other_fold, *other_qf_true; /* [others] labels of items that ids leaves out */
+    size_t others;
+    size_t max_width, max_height; /* of those whose header could be read, max_pixels at most */
+};
+
+/*
+ * Asks the data set for its items and reads the headers of their pictures.
+ * ids:   numbers of the items wanted, as in the option `ids`; "" = all
+ * limit: only the first so many of these; 0 = all
+ * max_pixels: larger pictures, which reading refuses, do not count in max_width and max_height
+ */
+int vj_image_list_read(struct vj_image_list *list, const struct vj_dataset *ds, const char *ids,
+                       int limit, size_t max_pixels, struct vj_error *err);
+void vj_image_list_free(struct vj_image_list *list);
+
+#endif
