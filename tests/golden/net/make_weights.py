@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""A small weight file made by h5py and hashlib alone, for tests/host/test_weights.c to read.
+"""A small weight file made by h5py and hashlib alone, for tests/host/test_weights_file.c to read.
 
 Written from the format's description in host/weights.h: variable-length and fixed-length text
 attributes, both of which readers must take, and the SHA-256 over name, NUL, rank, shape, data.
