@@ -27,6 +27,13 @@ extern "C" {
 /* After a kernel launch: whether it was accepted. Faults of the kernel itself come up later. */
 #define VJ_CUDA_LAUNCHED(kernel, err) vj_cuda_status(cudaGetLastError(), kernel, (err))
 
+/* What a call failed with stays behind as the thread's last error, also when another way of doing
+ * the same is tried next; it is taken away, lest a later launch is judged by it. */
+static inline void vj_cuda_forget_error(void)
+{
+    (void)cudaGetLastError();
+}
+
 /* Length of a call's name: its text up to the arguments. */
 static inline int vj_call_length(const char *call)
 {
@@ -54,6 +61,7 @@ static inline int vj_cuda_status(cudaError_t status, const char *call, struct vj
 {
     if (status == cudaSuccess)
         return 0;
+    vj_cuda_forget_error();
     return vj_fail(err, vj_cuda_errno(status), "CUDA: %.*s: %s (%s)", vj_call_length(call), call,
                    cudaGetErrorString(status), cudaGetErrorName(status));
 }
@@ -64,6 +72,7 @@ static inline int vj_cudnn_status(cudnnStatus_t status, const char *call, struct
 {
     if (status == CUDNN_STATUS_SUCCESS)
         return 0;
+    vj_cuda_forget_error();
     return vj_fail(err, -EIO, "cuDNN: %.*s: %s", vj_call_length(call), call,
                    cudnnGetErrorString(status));
 }
@@ -75,6 +84,7 @@ static inline int vj_cublas_status(cublasStatus_t status, const char *call, stru
 {
     if (status == CUBLAS_STATUS_SUCCESS)
         return 0;
+    vj_cuda_forget_error();
     return vj_fail(err, status == CUBLAS_STATUS_ALLOC_FAILED ? -ENOMEM : -EIO, "cuBLAS: %.*s: %s",
                    vj_call_length(call), call, cublasLtGetStatusString(status));
 }

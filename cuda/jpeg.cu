@@ -193,7 +193,7 @@ size_t vj_cuda_jpeg_bytes(size_t max_width, size_t max_height, int channels,
     return lay_out(&j, NULL);
 }
 
-/* Quantisers of every quality factor and the Huffman codes. */
+/* Quantisers of every quality factor and the Huffman codes; there before any stream reads them. */
 static int upload_tables(struct vj_cuda_jpeg *j, struct vj_error *err)
 {
     struct vj_cuda_codes codes[2];
@@ -211,7 +211,7 @@ static int upload_tables(struct vj_cuda_jpeg *j, struct vj_error *err)
     if (!rc)
         rc = VJ_CUDA(cudaMemcpy(j->codes, codes, sizeof(codes), cudaMemcpyHostToDevice), err);
     free(quantisers);
-    return rc;
+    return rc ? rc : VJ_CUDA(cudaDeviceSynchronize(), err);
 }
 
 int vj_cuda_jpeg_create(struct vj_cuda_jpeg **jpeg, size_t max_width, size_t max_height,

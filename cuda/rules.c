@@ -24,11 +24,12 @@ int vj_cuda_rules_energies(struct vj_cuda_device *dev, struct vj_cuda_slot *s, s
         }
     int r =
         vj_cuda_jnd_noise_energy(s->jnd, dev->compute, s->width, s->height, map, energy, maps, err);
-    return r ? r
-             : VJ_CUDA(cudaMemcpyAsync(s->host.noise_energy, s->gpu.noise_energy,
-                                       VJ_DEVICE_JND_MAX * sizeof(double), cudaMemcpyDeviceToHost,
-                                       dev->compute),
-                       err);
+    for (size_t j = 0; !r && j < plan->jnd_count; j++)
+        if (plan->jnd_noise[j])
+            r = VJ_CUDA(cudaMemcpyAsync(s->host.noise_energy + j, s->gpu.noise_energy + j,
+                                        sizeof(double), cudaMemcpyDeviceToHost, dev->compute),
+                        err);
+    return r;
 }
 
 int vj_cuda_rules_measure(struct vj_cuda_device *dev, const struct vj_cuda_slot *s,

@@ -245,6 +245,7 @@ static void bench(const struct vj_weights *w, enum vj_cuda_precision precision, 
     rig.quality = static_cast<float *>(device_memory(n * patches * sizeof(float)));
     rig.weight = static_cast<float *>(device_memory(n * patches * sizeof(float)));
     must(VJ_CUDA(cudaMemcpy(rig.d, noise.data(), noise.size(), cudaMemcpyHostToDevice), &err));
+    must(VJ_CUDA(cudaDeviceSynchronize(), &err)); /* the rig's stream does not wait for the copy */
     rig.r = rig.j = rig.d;
     must(vj_cuda_net_reference(rig.work, rig.stream, 0, rig.r, rig.j, patches, &err));
     vj_cuda_net_describe(rig.net, text, sizeof(text));

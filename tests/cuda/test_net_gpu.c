@@ -49,6 +49,7 @@ static void *on_device(const void *from, size_t bytes)
         cuda(cudaMemcpy(to, from, bytes, cudaMemcpyHostToDevice));
     else
         cuda(cudaMemset(to, 0xff, bytes)); /* NaN */
+    cuda(cudaDeviceSynchronize());         /* the stream of the rig does not wait for either */
     return to;
 }
 
