@@ -245,6 +245,19 @@ size_t vj_cuda_net_work_bytes_needed(const struct vj_cuda_net *net, size_t refer
     return r ? SIZE_MAX : total;
 }
 
+/* Refuses with both numbers what cudaMalloc would refuse without. */
+static int check_free(size_t bytes, struct vj_error *err)
+{
+    size_t free_bytes, total;
+    int r = VJ_CUDA(cudaMemGetInfo(&free_bytes, &total), err);
+    if (!r && bytes > free_bytes)
+        r = vj_fail(err, -ENOMEM,
+                    "a network's work needs %zu MiB on the GPU, %zu MiB are free; lower slots or "
+                    "patches",
+                    bytes >> 20, free_bytes >> 20);
+    return r;
+}
+
 int vj_cuda_net_work_create(struct vj_cuda_net_work **work, const struct vj_cuda_net *net,
                             size_t references, size_t max_patches, struct vj_error *err)
 {
@@ -261,6 +274,8 @@ int vj_cuda_net_work_create(struct vj_cuda_net_work **work, const struct vj_cuda
         w->loaded = static_cast<size_t *>(vj_calloc(references, sizeof(*w->loaded)));
         r = w->loaded ? 0 : vj_fail(err, -ENOMEM, "out of memory for %zu references", references);
     }
+    if (!r)
+        r = check_free(w->bytes, err);
     if (!r)
         r = VJ_CUDA(cudaMalloc(reinterpret_cast<void **>(&w->memory), w->bytes), err);
     if (!r)

@@ -155,19 +155,23 @@ static int try_form(struct vj_cuda_net_conv_op *op, cudnnHandle_t handle,
 int vj_cuda_net_conv_choose(struct vj_cuda_net_conv_op *op, cudnnHandle_t handle,
                             const struct vj_cuda_net_conv_memory *m, struct vj_error *err)
 {
-    struct vj_error first = {0, ""};
+    struct vj_error reason = {0, ""};
     for (int i = 0; i < VJ_CUDA_NET_FORMS; i++) {
         struct vj_error why = {0, ""};
         op->form = &vj_cuda_net_forms[i];
         if (try_form(op, handle, m, &why) == 0)
             return 0;
-        if (i == 0)
-            first = why;
+        if (i == 0 || why.code == -ENOMEM)
+            reason = why;
     }
     op->form = NULL;
-    return vj_fail(err, -ENOTSUP,
-                   "%s: cuDNN runs it in none of %d ways in %s on this device; the first said: %s",
-                   op->name, VJ_CUDA_NET_FORMS, vj_cuda_precision_name(op->precision), first.text);
+    if (reason.code == -ENOMEM)
+        return vj_fail(err, -ENOMEM, "%s: no memory for cuDNN's work: %s; use fewer patches",
+                       op->name, reason.text);
+    return vj_fail(
+        err, -ENOTSUP,
+        "%s: cuDNN runs it in none of %d ways in %s on this device; the first of them: %s",
+        op->name, VJ_CUDA_NET_FORMS, vj_cuda_precision_name(op->precision), reason.text);
 }
 
 int vj_cuda_net_conv_describe(const struct vj_cuda_net_conv_op *op, char *text, size_t size)

@@ -45,7 +45,7 @@ enum {
 /*
  * How cuDNN may compute a convolution. Tried in order when a network is created; the first form
  * that the library runs for a layer is that layer's from then on, and is recorded. All are implicit
- * matrix products over NHWC maps, each sum formed by one block of threads.
+ * matrix products over NHWC maps, each sum formed in a fixed order.
  */
 struct vj_cuda_net_form {
     const char *name; /* of cuDNN's algorithm */

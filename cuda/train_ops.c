@@ -48,7 +48,8 @@ static int try_data(struct vj_cuda_train_conv_op *op, cudnnHandle_t handle,
     return r;
 }
 
-/* Algorithms to try, in order; a library that lists none leaves ALGO_1 alone. */
+/* Algorithms to try, in order: ALGO_1, which is documented to repeat its bits, unless the library
+ * says otherwise here; then those that it says it of. */
 static int list_data(const struct vj_cuda_train_conv_op *op, cudnnHandle_t handle,
                      cudnnConvolutionBwdDataAlgo_t list[CHOICES + 1])
 {
@@ -60,8 +61,13 @@ static int list_data(const struct vj_cuda_train_conv_op *op, cudnnHandle_t handl
                                                     &count, found) != CUDNN_STATUS_SUCCESS)
         return listed;
     for (int i = 0; i < count; i++)
+        if (found[i].algo == CUDNN_CONVOLUTION_BWD_DATA_ALGO_1 &&
+            found[i].determinism != CUDNN_DETERMINISTIC)
+            listed = 0;
+    for (int i = 0; i < count; i++)
         if (found[i].status == CUDNN_STATUS_SUCCESS &&
-            found[i].determinism == CUDNN_DETERMINISTIC && found[i].algo != list[0])
+            found[i].determinism == CUDNN_DETERMINISTIC &&
+            found[i].algo != CUDNN_CONVOLUTION_BWD_DATA_ALGO_1)
             list[listed++] = found[i].algo;
     return listed;
 }
@@ -70,20 +76,24 @@ int vj_cuda_train_data_choose(struct vj_cuda_train_conv_op *op, cudnnHandle_t ha
                               const struct vj_cuda_train_data_memory *m, struct vj_error *err)
 {
     cudnnConvolutionBwdDataAlgo_t list[CHOICES + 1];
-    struct vj_error first = {0, ""};
+    struct vj_error reason = {0, ""};
     const int listed = list_data(op, handle, list);
     for (int i = 0; i < listed; i++) {
         struct vj_error why = {0, ""};
         op->data = list[i];
         if (try_data(op, handle, m, &why) == 0)
             return 0;
-        if (i == 0)
-            first = why;
+        if (i == 0 || why.code == -ENOMEM)
+            reason = why;
     }
+    if (reason.code == -ENOMEM)
+        return vj_fail(err, -ENOMEM,
+                       "%s: no memory for cuDNN's work: %s; use fewer pairs or patches",
+                       op->forward->name, reason.text);
     return vj_fail(err, -ENOTSUP,
                    "%s: cuDNN computes its gradient at the input in none of %d ways that repeat "
-                   "their bits; the first said: %s",
-                   op->forward->name, listed, first.text);
+                   "their bits; the first of them: %s",
+                   op->forward->name, listed, reason.text);
 }
 
 int vj_cuda_train_data_describe(const struct vj_cuda_train_conv_op *op, char *text, size_t size)
@@ -135,8 +145,13 @@ static int list_filter(const struct vj_cuda_train_conv_op *op, cudnnHandle_t han
             handle, f->x, f->y, f->conv, f->kernel, CHOICES, &count, found) != CUDNN_STATUS_SUCCESS)
         return listed;
     for (int i = 0; i < count; i++)
+        if (found[i].algo == CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1 &&
+            found[i].determinism != CUDNN_DETERMINISTIC)
+            listed = 0;
+    for (int i = 0; i < count; i++)
         if (found[i].status == CUDNN_STATUS_SUCCESS &&
-            found[i].determinism == CUDNN_DETERMINISTIC && found[i].algo != list[0])
+            found[i].determinism == CUDNN_DETERMINISTIC &&
+            found[i].algo != CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1)
             list[listed++] = found[i].algo;
     return listed;
 }
@@ -145,20 +160,24 @@ int vj_cuda_train_filter_choose(struct vj_cuda_train_conv_op *op, cudnnHandle_t 
                                 const struct vj_cuda_train_filter_memory *m, struct vj_error *err)
 {
     cudnnConvolutionBwdFilterAlgo_t list[CHOICES + 1];
-    struct vj_error first = {0, ""};
+    struct vj_error reason = {0, ""};
     const int listed = list_filter(op, handle, list);
     for (int i = 0; i < listed; i++) {
         struct vj_error why = {0, ""};
         op->filter = list[i];
         if (try_filter(op, handle, m, &why) == 0)
             return 0;
-        if (i == 0)
-            first = why;
+        if (i == 0 || why.code == -ENOMEM)
+            reason = why;
     }
+    if (reason.code == -ENOMEM)
+        return vj_fail(err, -ENOMEM,
+                       "%s: no memory for cuDNN's work: %s; use fewer pairs or patches",
+                       op->forward->name, reason.text);
     return vj_fail(err, -ENOTSUP,
                    "%s: cuDNN computes its kernel's gradient in none of %d ways that repeat their "
-                   "bits; the first said: %s",
-                   op->forward->name, listed, first.text);
+                   "bits; the first of them: %s",
+                   op->forward->name, listed, reason.text);
 }
 
 int vj_cuda_train_filter_describe(const struct vj_cuda_train_conv_op *op, char *text, size_t size)

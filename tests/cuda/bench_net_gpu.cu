@@ -232,9 +232,9 @@ static void bench(const struct vj_weights *w, enum vj_cuda_precision precision, 
     rig.patches = patches;
     rig.n = n;
     std::vector<uint8_t> noise(n * patches * px * 3);
-    for (size_t i = 0; i < noise.size(); i += 4) {
-        const struct vj_u32x4 word = vj_philox((uint32_t)(i / 4), 0, 0, 0, 3, 4);
-        memcpy(&noise[i], &word.v[0], std::min<size_t>(4, noise.size() - i));
+    for (size_t i = 0; i < noise.size(); i += sizeof(struct vj_u32x4)) {
+        const struct vj_u32x4 words = vj_philox((uint32_t)(i / sizeof(words)), 0, 0, 0, 3, 4);
+        memcpy(&noise[i], &words, std::min(sizeof(words), noise.size() - i));
     }
     must(VJ_CUDA(cudaStreamCreateWithFlags(&rig.stream, cudaStreamNonBlocking), &err));
     const double top = ceiling(precision, rig.stream);

@@ -169,10 +169,12 @@ static void convolve_pixel(const struct cudnnTensorStruct *x, size_t k, const fl
     }
 }
 
+/* VPJND_EMULATE_NAN in the environment: the library's relu makes NaN 0, as most of cuDNN's engines
+ * may whatever they are asked for. */
 static void convolve(const struct cudnnTensorStruct *x, const struct cudnnFilterStruct *w,
                      const void *from, const void *kernel, const void *bias, bool relu, void *to)
 {
-    const bool half = x->type == CUDNN_DATA_HALF;
+    const bool half = x->type == CUDNN_DATA_HALF, keep = !getenv("VPJND_EMULATE_NAN");
     float *in = emulate_widen(from, x->n * x->h * x->w * x->c, half);
     float *krsc = emulate_widen(kernel, w->k * 9 * w->c, half);
     float *by_out = malloc(w->k * 9 * w->c * sizeof(float));
@@ -184,7 +186,9 @@ static void convolve(const struct cudnnTensorStruct *x, const struct cudnnFilter
         float sum[1024] = {0};
         convolve_pixel(x, w->k, in, by_out, p / (x->h * x->w), p / x->w % x->h, p % x->w, sum);
         for (size_t o = 0; o < w->k; o++) {
-            const float v = bias ? sum[o] + vj_cuda_net_get(bias, o, half) : sum[o];
+            float v = bias ? sum[o] + vj_cuda_net_get(bias, o, half) : sum[o];
+            if (relu && isnan(v) && !keep)
+                v = 0;
             vj_cuda_net_set(to, p * w->k + o, relu ? vj_cuda_net_relu(v) : v, half);
         }
     }
@@ -233,6 +237,8 @@ cudnnStatus_t cudnnConvolutionBiasActivationForward(
 
 /* ---- the way back ---- */
 
+/* VPJND_EMULATE_BACK in the environment: 1 refuses ALGO_1, 2 the next one too, "varying" says that
+ * ALGO_1 adds in any order. */
 static bool back_refused(int algo)
 {
     const char *refuse = getenv("VPJND_EMULATE_BACK");
@@ -276,23 +282,31 @@ cudnnStatus_t cudnnGetConvolutionBackwardFilterWorkspaceSize(
                                                                 : CUDNN_STATUS_NOT_SUPPORTED;
 }
 
-/* The fastest first, which adds in any order; then one that is refused; then one that runs. */
+static cudnnDeterminism_t order_of_algorithm_1(void)
+{
+    const char *back = getenv("VPJND_EMULATE_BACK");
+    return back && strcmp(back, "varying") == 0 ? CUDNN_NON_DETERMINISTIC : CUDNN_DETERMINISTIC;
+}
+
+/* The fastest first, which adds in any order; then ALGO_1; one that is refused; one that runs. */
 cudnnStatus_t cudnnGetConvolutionBackwardDataAlgorithm_v7(
     cudnnHandle_t handle, const cudnnFilterDescriptor_t w, const cudnnTensorDescriptor_t y,
     const cudnnConvolutionDescriptor_t conv, const cudnnTensorDescriptor_t x, int wanted,
     int *returned, cudnnConvolutionBwdDataAlgoPerf_t *results)
 {
     (void)handle;
-    if (!back_fits(x, w, conv, y) || wanted < 3)
+    if (!back_fits(x, w, conv, y) || wanted < 4)
         return CUDNN_STATUS_BAD_PARAM;
-    memset(results, 0, 3 * sizeof(*results));
+    memset(results, 0, 4 * sizeof(*results));
     results[0].algo = CUDNN_CONVOLUTION_BWD_DATA_ALGO_0;
     results[0].determinism = CUDNN_NON_DETERMINISTIC;
-    results[1].algo = CUDNN_CONVOLUTION_BWD_DATA_ALGO_FFT;
-    results[1].determinism = CUDNN_DETERMINISTIC;
-    results[2].algo = CUDNN_CONVOLUTION_BWD_DATA_ALGO_WINOGRAD_NONFUSED;
+    results[1].algo = CUDNN_CONVOLUTION_BWD_DATA_ALGO_1;
+    results[1].determinism = order_of_algorithm_1();
+    results[2].algo = CUDNN_CONVOLUTION_BWD_DATA_ALGO_FFT;
     results[2].determinism = CUDNN_DETERMINISTIC;
-    *returned = 3;
+    results[3].algo = CUDNN_CONVOLUTION_BWD_DATA_ALGO_WINOGRAD_NONFUSED;
+    results[3].determinism = CUDNN_DETERMINISTIC;
+    *returned = 4;
     return CUDNN_STATUS_SUCCESS;
 }
 
@@ -302,16 +316,18 @@ cudnnStatus_t cudnnGetConvolutionBackwardFilterAlgorithm_v7(
     int *returned, cudnnConvolutionBwdFilterAlgoPerf_t *results)
 {
     (void)handle;
-    if (!back_fits(x, w, conv, y) || wanted < 3)
+    if (!back_fits(x, w, conv, y) || wanted < 4)
         return CUDNN_STATUS_BAD_PARAM;
-    memset(results, 0, 3 * sizeof(*results));
+    memset(results, 0, 4 * sizeof(*results));
     results[0].algo = CUDNN_CONVOLUTION_BWD_FILTER_ALGO_0;
     results[0].determinism = CUDNN_NON_DETERMINISTIC;
-    results[1].algo = CUDNN_CONVOLUTION_BWD_FILTER_ALGO_FFT;
-    results[1].determinism = CUDNN_DETERMINISTIC;
-    results[2].algo = CUDNN_CONVOLUTION_BWD_FILTER_ALGO_WINOGRAD_NONFUSED;
+    results[1].algo = CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1;
+    results[1].determinism = order_of_algorithm_1();
+    results[2].algo = CUDNN_CONVOLUTION_BWD_FILTER_ALGO_FFT;
     results[2].determinism = CUDNN_DETERMINISTIC;
-    *returned = 3;
+    results[3].algo = CUDNN_CONVOLUTION_BWD_FILTER_ALGO_WINOGRAD_NONFUSED;
+    results[3].determinism = CUDNN_DETERMINISTIC;
+    *returned = 4;
     return CUDNN_STATUS_SUCCESS;
 }
 

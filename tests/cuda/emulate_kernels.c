@@ -10,7 +10,7 @@
     do {                                                                                           \
         for (size_t emu_i = 0; emu_i < (count); emu_i++)                                           \
             step((job), emu_i);                                                                    \
-        return cudaSuccess;                                                                        \
+        return cudaGetLastError();                                                                 \
     } while (0)
 
 static bool is_half(const struct vj_cuda_net_plan *plan)
@@ -52,7 +52,7 @@ cudaError_t vj_cuda_net_pool(const struct vj_cuda_net_plan *plan, int layer, cud
         EMULATE_THREADS(VJ_CUDA_NET_THREADS, thread)
         vj_cuda_net_pool_combine(&j, &shared, at.x, at.y, (int)thread);
     }
-    return cudaSuccess;
+    return cudaGetLastError();
 }
 
 cudaError_t vj_cuda_net_halve(const struct vj_cuda_net_plan *plan, int block, cudaStream_t stream,
@@ -76,7 +76,7 @@ cudaError_t vj_cuda_net_check(const struct vj_cuda_net_plan *plan, int layer, cu
     const struct vj_cuda_net_check_job j = {map, flags, patch, plan->rows * patch / 4};
     (void)stream;
     if (!is_half(plan))
-        return cudaSuccess;
+        return cudaGetLastError();
     EACH(j.count, vj_cuda_net_check_step, &j);
 }
 
@@ -95,7 +95,7 @@ cudaError_t vj_cuda_net_attend(const struct vj_cuda_net_plan *plan, int layer, c
         EMULATE_THREADS(VJ_CUDA_NET_THREADS, thread)
         vj_cuda_net_attend_scale(&j, &shared, row, (int)thread);
     }
-    return cudaSuccess;
+    return cudaGetLastError();
 }
 
 cudaError_t vj_cuda_net_scale(const struct vj_cuda_net_plan *plan, int layer, cudaStream_t stream,
@@ -124,7 +124,7 @@ cudaError_t vj_cuda_net_softmax(const struct vj_cuda_net_plan *plan, cudaStream_
         EMULATE_THREADS(VJ_CUDA_NET_THREADS, thread)
         vj_cuda_net_softmax_write(&j, &shared, first + thread / VJ_CUDA_NET_LANES, (int)thread);
     }
-    return cudaSuccess;
+    return cudaGetLastError();
 }
 
 cudaError_t vj_cuda_net_join(const struct vj_cuda_net_plan *plan, cudaStream_t stream,
@@ -202,7 +202,7 @@ cudaError_t vj_cuda_net_finish(const struct vj_cuda_net_plan *plan, cudaStream_t
         EMULATE_THREADS(2 * VJ_CUDA_NET_LANES, thread)
         vj_cuda_net_finish_write(&j, &shared, row, (int)thread);
     }
-    return cudaSuccess;
+    return cudaGetLastError();
 }
 
 cudaError_t vj_cuda_net_mean(cudaStream_t stream, const float *quality, const float *weight,
@@ -222,7 +222,7 @@ cudaError_t vj_cuda_net_convert(enum vj_cuda_precision precision, cudaStream_t s
         vj_cuda_net_set(to, i, from[i], half);
         vj_cuda_net_guard(vj_cuda_net_get(to, i, half), flags, 0, half);
     }
-    return cudaSuccess;
+    return cudaGetLastError();
 }
 
 cudaError_t vj_cuda_net_widen(enum vj_cuda_precision precision, cudaStream_t stream,
@@ -231,5 +231,5 @@ cudaError_t vj_cuda_net_widen(enum vj_cuda_precision precision, cudaStream_t str
     (void)stream;
     for (size_t i = 0; i < count; i++)
         to[i] = vj_cuda_net_get(from, i, precision == VJ_CUDA_FP16);
-    return cudaSuccess;
+    return cudaGetLastError();
 }

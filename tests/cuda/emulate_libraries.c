@@ -5,7 +5,8 @@
  * Descriptors are taken at their word: a wrong dimension, order, stride or pointer gives wrong
  * numbers.
  *
- * VPJND_EMULATE_MEMORY=n in the environment: the GPU has n bytes free.
+ * VPJND_EMULATE_MEMORY=n in the environment: the GPU has n bytes free, says cudaMemGetInfo.
+ * VPJND_EMULATE_REFUSED=n: cudaMalloc has no block of n bytes.
  */
 #include "tests/cuda/emulate_numbers.h"
 
@@ -14,11 +15,22 @@
 
 /* ---- run-time ---- */
 
+static cudaError_t
+    last_error; /* stays until somebody asks, and then every launch is judged by it */
+
+cudaError_t cudaGetLastError(void)
+{
+    const cudaError_t status = last_error;
+    last_error = cudaSuccess;
+    return status;
+}
+
 cudaError_t cudaMalloc(void **p, size_t bytes)
 {
-    *p = vj_alloc_aligned(bytes, 1);
+    const char *refused = getenv("VPJND_EMULATE_REFUSED");
+    *p = refused && strtoul(refused, NULL, 10) == bytes ? NULL : vj_alloc_aligned(bytes, 1);
     if (!*p)
-        return cudaErrorMemoryAllocation;
+        return last_error = cudaErrorMemoryAllocation;
     memset(*p, 0xff, bytes); /* NaN */
     return cudaSuccess;
 }
@@ -69,11 +81,6 @@ cudaError_t cudaSetDevice(int device)
 }
 
 cudaError_t cudaDeviceSynchronize(void)
-{
-    return cudaSuccess;
-}
-
-cudaError_t cudaGetLastError(void)
 {
     return cudaSuccess;
 }

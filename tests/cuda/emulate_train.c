@@ -9,7 +9,7 @@
     {                                                                                              \
         (void)stream;                                                                              \
         EMU_TRAIN_EACH(vj_cuda_train_##name##_step, job);                                          \
-        return cudaSuccess;                                                                        \
+        return cudaGetLastError();                                                                 \
     }
 
 EACH(mlp, vj_cuda_train_mlp_job)
@@ -39,7 +39,7 @@ cudaError_t vj_cuda_train_gather_launch(cudaStream_t stream,
 {
     (void)stream;
     emu_train_gather(job, rows);
-    return cudaSuccess;
+    return cudaGetLastError();
 }
 
 cudaError_t vj_cuda_train_attend_launch(cudaStream_t stream,
@@ -47,7 +47,7 @@ cudaError_t vj_cuda_train_attend_launch(cudaStream_t stream,
 {
     (void)stream;
     emu_train_attend(job, rows);
-    return cudaSuccess;
+    return cudaGetLastError();
 }
 
 cudaError_t vj_cuda_train_softmax_launch(cudaStream_t stream,
@@ -55,7 +55,7 @@ cudaError_t vj_cuda_train_softmax_launch(cudaStream_t stream,
 {
     (void)stream;
     emu_train_softmax(job);
-    return cudaSuccess;
+    return cudaGetLastError();
 }
 
 cudaError_t vj_cuda_train_columns_launch(cudaStream_t stream,
@@ -63,7 +63,7 @@ cudaError_t vj_cuda_train_columns_launch(cudaStream_t stream,
 {
     (void)stream;
     emu_train_columns(job);
-    return cudaSuccess;
+    return cudaGetLastError();
 }
 
 cudaError_t vj_cuda_train_out_launch(cudaStream_t stream, const struct vj_cuda_train_out_job *job,
@@ -71,5 +71,5 @@ cudaError_t vj_cuda_train_out_launch(cudaStream_t stream, const struct vj_cuda_t
 {
     (void)stream;
     emu_train_out(job, rows);
-    return cudaSuccess;
+    return cudaGetLastError();
 }
