@@ -61,6 +61,7 @@ void vj_cuda_net_destroy(struct vj_cuda_net *net);
  * after the work of the former is done.
  * references:  reference sides kept at the same time (draws of a slot's picture), >= 1
  * max_patches: patches of one reference, >= 1
+ * Errors: -EINVAL, -EOVERFLOW, -ENOMEM (with both numbers where the GPU has too little free), -EIO.
  */
 int vj_cuda_net_work_create(struct vj_cuda_net_work **work, const struct vj_cuda_net *net,
                             size_t references, size_t max_patches, struct vj_error *err);

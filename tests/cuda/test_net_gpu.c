@@ -650,6 +650,26 @@ static void what_does_not_fit_the_reference_is_refused(void **state)
     rig_free(&rig);
 }
 
+static void work_that_does_not_fit_the_gpu_is_refused_with_both_numbers(void **state)
+{
+    (void)state;
+    if (!small_only()) {
+        print_message("skipped: only the emulation can be made small\n");
+        skip();
+    }
+    const struct vj_net_shape shape = usual_shape(0);
+    struct rig rig;
+    struct vj_cuda_net_work *work;
+    rig_make(&rig, &shape, 4, VJ_CUDA_FP32, 3);
+    setenv("VPJND_EMULATE_MEMORY", "1500", 1);
+    assert_int_equal(vj_cuda_net_work_create(&work, rig.gpu, 64, 64, &err), -ENOMEM);
+    unsetenv("VPJND_EMULATE_MEMORY");
+    assert_null(work);
+    vj_assert_contains(err.text, "a network's work needs ");
+    vj_assert_contains(err.text, " MiB on the GPU, 0 MiB are free; lower slots or patches");
+    rig_free(&rig);
+}
+
 int main(void)
 {
     int devices = 0;
@@ -670,6 +690,7 @@ int main(void)
         cmocka_unit_test(values_beyond_half_precision_inside_a_block_are_not_lost),
         cmocka_unit_test(weights_beyond_half_precision_are_refused_by_name),
         cmocka_unit_test(what_does_not_fit_the_reference_is_refused),
+        cmocka_unit_test(work_that_does_not_fit_the_gpu_is_refused_with_both_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

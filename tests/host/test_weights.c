@@ -9,20 +9,7 @@
 #include "host/net_internal.h"
 #include "host/weights.h"
 #include "tests/host/net_formula.h"
-
-static struct vj_error err;
-
-static void ok(int r)
-{
-    if (r)
-        fail_msg("%d: %s", r, err.text);
-}
-
-static struct vj_net_shape small_shape(enum vj_variant variant)
-{
-    struct vj_net_shape s = {variant, VJ_NON_LOCAL_RESHAPE, 16, 3, {16, 32, 16, 8}};
-    return s;
-}
+#include "tests/host/weights_rig.h"
 
 /* ---- lists ---- */
 

@@ -15,6 +15,7 @@
 #include "host/sha256.h"
 #include "host/weights.h"
 #include "tests/host/net_formula.h"
+#include "tests/host/weights_rig.h"
 
 #ifdef __SANITIZE_ADDRESS__
 /* HDF5 1.10 loses some hundred bytes of its own over each damaged file. */
@@ -24,20 +25,6 @@ const char *__lsan_default_suppressions(void)
     return "leak:libhdf5";
 }
 #endif
-
-static struct vj_error err;
-
-static void ok(int r)
-{
-    if (r)
-        fail_msg("%d: %s", r, err.text);
-}
-
-static struct vj_net_shape small_shape(enum vj_variant variant)
-{
-    struct vj_net_shape s = {variant, VJ_NON_LOCAL_RESHAPE, 16, 3, {16, 32, 16, 8}};
-    return s;
-}
 
 static void assert_same_weights(const struct vj_weights *a, const struct vj_weights *b)
 {
