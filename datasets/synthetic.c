@@ -8,8 +8,10 @@
  * and, where pictures are windows of photographs,
  *     procedural, windows   pictures 1..procedural are painted, the other ones cut; `count` is both
  *     photograph            WIDTHxHEIGHT sha256 DIGEST NAME: where the windows below it come from
- *     window                NUMBER x X y Y factor F [white|black S/256] [contrast C/256]
- *                           [grain G/16] of NAME, one line per window, in order
+ *     window                NUMBER x X y Y factor F, what was done to it, of NAME; one line per
+ *                           window, in order. What may be done, in this order:
+ *                           white|black S/256, contrast C/256, enlarged E/16, grain G/16,
+ *                           sharpened S/16, grey, jpeg QF 420|444 left L above A
  *
  * These are checked: a list with holes would hide which pictures share a photograph, and splits of
  * training are made by item numbers. Other keys (seed, size, ...) are for the reader. The items are
@@ -92,19 +94,34 @@ static const char *skip_share(const char *text, const char *word, int parts)
     return stated == parts ? text + 1 + length + end : text;
 }
 
+/* What was done to a window, in the order of its steps; the text behind the last of them. */
+static const char *skip_steps(const char *text)
+{
+    static const struct {
+        const char *word;
+        int parts;
+    } shares[] = {{"white", 256},   {"black", 256}, {"contrast", 256},
+                  {"enlarged", 16}, {"grain", 16},  {"sharpened", 16}};
+    int end = 0;
+    for (size_t i = 0; i < sizeof(shares) / sizeof(shares[0]); i++)
+        text = skip_share(text, shares[i].word, shares[i].parts);
+    if (strncmp(text, " grey ", 6) == 0)
+        text += 5;
+    sscanf(text, " jpeg %*2[0-9] 4%*1[24]%*1[04] left %*2[0-9] above %*2[0-9]%n", &end);
+    return text + end;
+}
+
 static int read_window(const struct note *note, const char *value, struct reading *at,
                        struct vj_error *err)
 {
     int number = 0, end = 0;
     sscanf(value, "%9d x %*9[0-9] y %*9[0-9] factor %*1[123]%n", &number, &end);
-    const char *rest = skip_share(value + end, "white", 256);
-    rest = skip_share(rest, "black", 256);
-    rest = skip_share(rest, "contrast", 256);
-    rest = skip_share(rest, "grain", 16);
+    const char *rest = skip_steps(value + end);
     if (!end || strncmp(rest, " of ", 4) != 0 || !rest[4])
         return vj_fail(err, -EINVAL,
                        "%s:%zu: window '%.100s' is not of the form NUMBER x X y Y factor F "
-                       "[white|black S/256] [contrast C/256] [grain G/16] of NAME",
+                       "[white|black S/256] [contrast C/256] [enlarged E/16] [grain G/16] "
+                       "[sharpened S/16] [grey] [jpeg QF 420|444 left L above A] of NAME",
                        at->path, at->line, value);
     if (number != note->procedural + at->windows + 1)
         return vj_fail(err, -EINVAL, "%s:%zu: window %d stands where %d is expected", at->path,

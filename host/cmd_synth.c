@@ -37,7 +37,7 @@ struct arguments {
     size_t count; /* 0 = not said */
     size_t procedural, crops, width, height;
     uint64_t seed;
-    bool files, shrink, fade, expose, grain,
+    bool files, shrink, fade, expose, camera,
         window_option; /* window_option: one that means nothing without photos */
     int threads;
 };
@@ -51,7 +51,7 @@ enum {
     KEY_SHRINK,
     KEY_FADE,
     KEY_EXPOSE,
-    KEY_GRAIN,
+    KEY_CAMERA,
     KEY_PROCEDURAL,
     KEY_FILES,
     KEY_THREADS
@@ -74,8 +74,10 @@ static const struct argp_option options[] = {
      "brighten or darken two of every four windows of a photograph until 10..60 % of their samples "
      "are white or black",
      0},
-    {"grain", KEY_GRAIN, NULL, 0,
-     "add noise of 0.5..5 grey levels to four of every eight windows of a photograph", 0},
+    {"camera", KEY_CAMERA, NULL, 0,
+     "do to four of every eight windows of a photograph some of what cameras and web pages do: "
+     "enlarge by up to 2, add noise, sharpen, remove colours, compress as JPEG",
+     0},
     {"procedural", KEY_PROCEDURAL, "N", 0,
      "with --photos: procedural pictures in front of the windows, 0..9998 [0]", 0},
     {"files", KEY_FILES, NULL, 0, "also write the 100 JPEG candidates of every picture", 0},
@@ -129,7 +131,7 @@ static void check_arguments(const struct arguments *a, struct argp_state *state)
     if (a->window_option && !a->photos_given)
         argp_error(
             state,
-            "--crops, --shrink, --fade, --expose, --grain and --procedural go with --photos");
+            "--crops, --shrink, --fade, --expose, --camera and --procedural go with --photos");
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -169,8 +171,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case KEY_EXPOSE:
         a->expose = a->window_option = true;
         return 0;
-    case KEY_GRAIN:
-        a->grain = a->window_option = true;
+    case KEY_CAMERA:
+        a->camera = a->window_option = true;
         return 0;
     case KEY_PROCEDURAL:
         a->procedural = parse_count(state, "--procedural", arg, 0, COUNT_MAX - 1);
@@ -238,8 +240,7 @@ static int cut_window(const struct vj_photos *photos, struct worker *w, size_t i
             return rc;
         w->photo_index = window->photo;
     }
-    vj_window_cut(&w->picture, &w->photo, window);
-    return 0;
+    return vj_window_cut(&w->picture, &w->photo, window, err);
 }
 
 /* id: from 1; jnd: the label found */
@@ -380,7 +381,7 @@ static int plan_photos(struct vj_photos *photos, const struct arguments *a, stru
         .shrink = a->shrink,
         .fade = a->fade,
         .expose = a->expose,
-        .grain = a->grain,
+        .camera = a->camera,
     };
     int rc = 0;
     for (size_t i = 0; i < a->photos_given && !rc; i++)
@@ -431,7 +432,7 @@ int vj_cmd_synth(int argc, char **argv)
         .shrink = a.shrink,
         .fade = a.fade,
         .expose = a.expose,
-        .grain = a.grain,
+        .camera = a.camera,
         .files = a.files,
     };
     int rc = a.photos_given ? plan_photos(&photos, &a, &err) : 0;

@@ -28,8 +28,8 @@ enum vj_rng_purpose {
     VJ_RNG_PAIRS = 8,     /* which pairs a training step sees, where their patches lie */
     VJ_RNG_CROPS = 9,     /* windows of photographs that `synth --photos` cuts */
     VJ_RNG_EXPOSURE = 10, /* which of them are overexposed or underexposed, and how far */
-    VJ_RNG_GRAIN = 11,    /* which of them get grain, and how much */
-    VJ_RNG_NOISE = 12,    /* that grain */
+    VJ_RNG_CAMERA = 11,   /* what is done to them as cameras do */
+    VJ_RNG_NOISE = 12,    /* the grain that some of them get */
 };
 
 static inline VJ_HD struct vj_u32x4 vj_philox(uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3,

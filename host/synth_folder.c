@@ -82,6 +82,21 @@ static bool is_empty_folder(const char *path)
 
 /* ---- the marker ---- */
 
+static void list_camera(FILE *out, const struct vj_camera *camera)
+{
+    if (camera->enlarge > VJ_ENLARGE_NONE)
+        fprintf(out, " enlarged %d/16", camera->enlarge);
+    if (camera->grain)
+        fprintf(out, " grain %d/16", camera->grain);
+    if (camera->sharpen)
+        fprintf(out, " sharpened %d/16", camera->sharpen);
+    if (camera->grey)
+        fputs(" grey", out);
+    if (camera->qf)
+        fprintf(out, " jpeg %d %d left %d above %d", camera->qf, camera->sampling, camera->left,
+                camera->above);
+}
+
 /*
  * Every photograph and, below it, its windows. The digests are settings too: a file that has
  * changed gives another set.
@@ -101,8 +116,7 @@ static void list_windows(FILE *out, const struct vj_synth_set *set)
             fprintf(out, " %s %d/256", w->clipped > 0 ? "white" : "black", abs(w->clipped));
         if (w->contrast < VJ_CONTRAST_FULL)
             fprintf(out, " contrast %d/%d", w->contrast, VJ_CONTRAST_FULL);
-        if (w->grain)
-            fprintf(out, " grain %d/16", w->grain);
+        list_camera(out, &w->camera);
         fprintf(out, " of %s\n", photo->name);
     }
 }
@@ -120,9 +134,9 @@ static void print_settings(FILE *out, const struct vj_synth_set *set)
             set->height, (unsigned long long)set->seed);
     if (!set->photos)
         return;
-    fprintf(out, "crops = %zu\nshrink = %s\nfade = %s\nexpose = %s\ngrain = %s\n", set->crops,
+    fprintf(out, "crops = %zu\nshrink = %s\nfade = %s\nexpose = %s\ncamera = %s\n", set->crops,
             set->shrink ? "yes" : "no", set->fade ? "yes" : "no", set->expose ? "yes" : "no",
-            set->grain ? "yes" : "no");
+            set->camera ? "yes" : "no");
     list_windows(out, set);
 }
 
@@ -151,7 +165,10 @@ static const char *heading(const struct vj_synth_set *set)
            "# x and y: upper left corner in the photograph reduced by the factor. white, black: "
            "the\n"
            "# share of samples that is, where brightness was changed. contrast: what is left of\n"
-           "# it, where it was lowered. grain: standard deviation in levels, where it was added.\n";
+           "# it, where it was lowered. Behind it what was done as cameras do: enlarged; grain, "
+           "its\n"
+           "# standard deviation in levels; sharpened; grey; jpeg: QF, 4:2:0 or 4:4:4, and pixels\n"
+           "# of that file beside and above the window.\n";
 }
 
 static int marker_text(char **text, const char *settings, const struct vj_synth_set *set,

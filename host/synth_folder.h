@@ -26,7 +26,7 @@ struct vj_synth_set {
     uint64_t seed;
     const struct vj_photos *photos; /* NULL without --photos */
     size_t crops;                   /* asked for, per photograph */
-    bool shrink, fade, expose, grain;
+    bool shrink, fade, expose, camera;
     bool files; /* the candidates are written too; not part of the settings */
 };
 

@@ -248,7 +248,6 @@ static int largest_factor(const struct vj_photo *photo, const struct vj_window_o
 enum {
     CONTRASTS = VJ_CONTRAST_MAX - VJ_CONTRAST_MIN + 1,
     SHARES = VJ_CLIPPED_MAX - VJ_CLIPPED_MIN + 1,
-    GRAINS = VJ_GRAIN_MAX - VJ_GRAIN_MIN + 1,
 };
 
 /* Positive towards white, negative towards black. */
@@ -257,13 +256,6 @@ static int draw_exposure(uint64_t seed, uint64_t stream, uint32_t crop)
     struct vj_u32x4 r = vj_random4(seed, VJ_RNG_EXPOSURE, stream, crop);
     int clipped = VJ_CLIPPED_MIN + (int)vj_random_below(r.v[1], SHARES);
     return vj_random_below(r.v[0], 2) ? clipped : -clipped;
-}
-
-static void draw_grain(struct vj_window *window, uint64_t seed, uint64_t stream, uint32_t crop)
-{
-    struct vj_u32x4 r = vj_random4(seed, VJ_RNG_GRAIN, stream, crop);
-    window->grain = VJ_GRAIN_MIN + (int)vj_random_below(r.v[0], GRAINS);
-    window->grain_seed = (uint64_t)r.v[2] << 32 | r.v[1];
 }
 
 static struct vj_window draw(const struct vj_photos *photos, size_t index, uint32_t crop,
@@ -276,7 +268,7 @@ static struct vj_window draw(const struct vj_photos *photos, size_t index, uint3
     uint32_t factor = 1 + vj_random_below(r.v[2], (uint32_t)largest_factor(photo, opt));
     size_t across = photo->width / factor - opt->width + 1;
     size_t down = photo->height / factor - opt->height + 1;
-    struct vj_window window = {
+    return (struct vj_window){
         .photo = index,
         .x = vj_random_below(r.v[0], (uint32_t)across),
         .y = vj_random_below(r.v[1], (uint32_t)down),
@@ -285,17 +277,23 @@ static struct vj_window draw(const struct vj_photos *photos, size_t index, uint3
         .contrast = opt->fade && crop % 2 == 1
                         ? VJ_CONTRAST_MIN + (int)vj_random_below(r.v[3], CONTRASTS)
                         : VJ_CONTRAST_FULL,
+        .camera = opt->camera && crop % 8 >= 4 ? vj_camera_draw(opt->seed, stream, crop)
+                                               : vj_camera_none(),
     };
-    if (opt->grain && crop % 8 >= 4)
-        draw_grain(&window, opt->seed, stream, crop);
-    return window;
+}
+
+static bool same_camera(const struct vj_camera *a, const struct vj_camera *b)
+{
+    return a->enlarge == b->enlarge && a->grain == b->grain && a->grain_seed == b->grain_seed &&
+           a->sharpen == b->sharpen && a->grey == b->grey && a->qf == b->qf &&
+           a->sampling == b->sampling && a->left == b->left && a->above == b->above;
 }
 
 static bool same_window(const struct vj_window *a, const struct vj_window *b)
 {
     return a->photo == b->photo && a->x == b->x && a->y == b->y && a->factor == b->factor &&
-           a->clipped == b->clipped && a->contrast == b->contrast && a->grain == b->grain &&
-           a->grain_seed == b->grain_seed;
+           a->clipped == b->clipped && a->contrast == b->contrast &&
+           same_camera(&a->camera, &b->camera);
 }
 
 static int add_window(struct vj_photos *photos, const struct vj_window *window,
@@ -400,36 +398,8 @@ static void fade(struct vj_image *window, int contrast)
     }
 }
 
-enum {
-    BYTES_MEAN = 16 * 255 / 2, /* of the sum of 16 bytes, 2040; ... */
-    BYTES_DEVIATION = 296, /* ... its standard deviation, 295.6: the root of 16 (65536 - 1) / 12 */
-};
-
-static int byte_sum(struct vj_u32x4 r)
-{
-    int sum = 0;
-    for (int i = 0; i < 4; i++)
-        sum += (int)((r.v[i] & 255) + (r.v[i] >> 8 & 255) + (r.v[i] >> 16 & 255) + (r.v[i] >> 24));
-    return sum;
-}
-
-/* OFFSET, a whole number of levels, keeps what is divided positive, so that halves are rounded up
- * on both sides of 0. */
-static void add_grain(struct vj_image *window, int grain, uint64_t seed)
-{
-    enum { UNIT = 16 * BYTES_DEVIATION, OFFSET = 1024 };
-    for (size_t y = 0; y < window->height; y++)
-        for (size_t x = 0; x < window->width; x++) {
-            uint8_t *pixel = window->data + (y * window->width + x) * 3;
-            const int sum = byte_sum(vj_random4(seed, VJ_RNG_NOISE, y, (uint32_t)x)) - BYTES_MEAN;
-            const int noise = (sum * grain + UNIT / 2 + OFFSET * UNIT) / UNIT - OFFSET;
-            for (int c = 0; c < 3; c++)
-                pixel[c] = clamped(pixel[c] + noise);
-        }
-}
-
-void vj_window_cut(struct vj_image *window, const struct vj_image *photo,
-                   const struct vj_window *where)
+int vj_window_cut(struct vj_image *window, const struct vj_image *photo,
+                  const struct vj_window *where, struct vj_error *err)
 {
     const size_t factor = (size_t)where->factor, stride = photo->width * 3;
     for (size_t y = 0; y < window->height; y++) {
@@ -445,6 +415,5 @@ void vj_window_cut(struct vj_image *window, const struct vj_image *photo,
         expose(window, where->clipped);
     if (where->contrast < VJ_CONTRAST_FULL)
         fade(window, where->contrast);
-    if (where->grain)
-        add_grain(window, where->grain, where->grain_seed);
+    return vj_camera_apply(window, &where->camera, err);
 }

@@ -18,6 +18,7 @@
 #include "host/error.h"
 #include "host/image.h"
 #include "host/sha256.h"
+#include "host/synth_camera.h"
 
 #define VJ_SYNTH_MARKER "SYNTHETIC.txt" /* in the root of every data set of `vpjnd synth` */
 
@@ -28,8 +29,6 @@ enum {
     VJ_CONTRAST_MAX = 183, /* ... to here, 9 to 71 percent */
     VJ_CLIPPED_MIN = 26,   /* of 256 samples of an exposed window that are white, or black; ... */
     VJ_CLIPPED_MAX = 154,  /* ... drawn evenly, 10 to 60 percent */
-    VJ_GRAIN_MIN = 8,      /* standard deviation of a grainy window's grain, sixteenths of a grey */
-    VJ_GRAIN_MAX = 80,     /* level; drawn evenly, 0.5 to 5 levels */
     VJ_PHOTO_DEPTH = 32,   /* folders within folders; ends the search in looping links */
 };
 
@@ -42,15 +41,14 @@ struct vj_photo {
 };
 
 /* A rectangle of the photograph reduced by `factor`, then exposed, then lowered in contrast, then
- * given grain. */
+ * changed as cameras do. */
 struct vj_window {
     size_t photo; /* index */
     size_t x, y;  /* upper left corner, pixels of the reduced photograph */
     int factor;   /* 1..VJ_SHRINK_MAX */
     int clipped;  /* of 256 samples: white when positive, black when negative, 0: left as it is */
     int contrast; /* VJ_CONTRAST_MIN..VJ_CONTRAST_MAX, or VJ_CONTRAST_FULL: left as it is */
-    int grain;    /* VJ_GRAIN_MIN..VJ_GRAIN_MAX, or 0: left as it is */
-    uint64_t grain_seed; /* of its grain */
+    struct vj_camera camera;
 };
 
 struct vj_photos {
@@ -69,7 +67,7 @@ struct vj_window_options {
     bool shrink; /* factors 1..VJ_SHRINK_MAX instead of 1 */
     bool fade;   /* every second window of a photograph gets less contrast */
     bool expose; /* the third and fourth of every four get brighter or darker */
-    bool grain;  /* the last four of every eight get grain */
+    bool camera; /* the last four of every eight go through vj_camera_apply() */
 };
 
 /*
@@ -106,13 +104,12 @@ int vj_photo_read(struct vj_image *img, const struct vj_photo *photo, struct vj_
  * number, the least with which at least clipped/256 of them are 255 or would be more, and more is
  * cut to 255; or they are lowered so towards 0. Then, below full contrast, v becomes m + (v - m)
  * contrast/256 with the mean m of the channel in the window, both rounded to the nearest integer,
- * halves up. Then, where grain is not 0, one number is added to all channels of a pixel and the sum
- * cut to 0..255: nearly normal, of mean 0 and standard deviation grain/16, independent of the other
- * pixels'.
+ * halves up. Then vj_camera_apply() does its steps.
  * window: its pixels are allocated and 3-channel; its size is that of the window
  * photo:  RGB; holds the window
+ * Errors: those of vj_camera_apply()
  */
-void vj_window_cut(struct vj_image *window, const struct vj_image *photo,
-                   const struct vj_window *where);
+int vj_window_cut(struct vj_image *window, const struct vj_image *photo,
+                  const struct vj_window *where, struct vj_error *err);
 
 #endif

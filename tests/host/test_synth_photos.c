@@ -149,7 +149,8 @@ static char *read_text(const char *root, const char *name)
 /* A row of tests/golden/synth/windows.csv. */
 struct row {
     uint64_t seed;
-    int shrink, fade, expose, grain, factor, clipped, contrast, strength;
+    int shrink, fade, expose, camera, factor, clipped, contrast;
+    struct vj_camera steps;
     char name[80], sha256[VJ_SHA256_HEX];
     size_t width, height, x, y;
 };
@@ -165,12 +166,19 @@ static size_t read_rows(struct row *rows, size_t max)
     while (fgets(line, sizeof(line), f)) {
         assert_true(count < max);
         struct row *r = &rows[count++];
-        assert_int_equal(sscanf(line,
-                                "%" SCNu64 ",%d,%d,%d,%d,%79[^,],%zu,%zu,%zu,%zu,%d,%d,%d,%d,%64s",
-                                &r->seed, &r->shrink, &r->fade, &r->expose, &r->grain, r->name,
+        struct vj_camera *s = &r->steps;
+        int grey, sampling, end = 0;
+        assert_int_equal(sscanf(line, "%" SCNu64 ",%d,%d,%d,%d,%79[^,],%zu,%zu,%zu,%zu,%d,%d,%d,%n",
+                                &r->seed, &r->shrink, &r->fade, &r->expose, &r->camera, r->name,
                                 &r->width, &r->height, &r->x, &r->y, &r->factor, &r->clipped,
-                                &r->contrast, &r->strength, r->sha256),
-                         15);
+                                &r->contrast, &end),
+                         13);
+        assert_int_equal(sscanf(line + end, "%d,%d,%d,%d,%d,%d,%d,%d,%64s", &s->enlarge, &s->grain,
+                                &s->sharpen, &grey, &s->qf, &sampling, &s->left, &s->above,
+                                r->sha256),
+                         9);
+        s->grey = grey == 1;
+        s->sampling = (enum vj_subsampling)sampling;
     }
     fclose(f);
     return count;
@@ -198,13 +206,26 @@ static void expect_pixels(const struct vj_photo *photo, const struct vj_window *
     char hex[VJ_SHA256_HEX];
     assert_int_equal(vj_photo_read(&img, photo, NULL), 0);
     assert_int_equal(vj_image_alloc(&cut, WIDTH, HEIGHT, 3, NULL), 0);
-    vj_window_cut(&cut, &img, window);
+    assert_int_equal(vj_window_cut(&cut, &img, window, NULL), 0);
     assert_int_equal(vj_sha256_begin(&s, NULL), 0);
     assert_int_equal(vj_sha256_add(&s, cut.data, WIDTH * HEIGHT * 3, NULL), 0);
     assert_int_equal(vj_sha256_end(&s, hex, NULL), 0);
     assert_string_equal(hex, sha256);
     vj_image_free(&cut);
     vj_image_free(&img);
+}
+
+/* The seed of the grain shows in the pixels. */
+static void expect_steps(const struct vj_camera *camera, const struct vj_camera *expected)
+{
+    assert_int_equal(camera->enlarge, expected->enlarge);
+    assert_int_equal(camera->grain, expected->grain);
+    assert_int_equal(camera->sharpen, expected->sharpen);
+    assert_int_equal(camera->grey, expected->grey);
+    assert_int_equal(camera->qf, expected->qf);
+    assert_int_equal(camera->sampling, expected->sampling);
+    assert_int_equal(camera->left, expected->left);
+    assert_int_equal(camera->above, expected->above);
 }
 
 /* Rows of one seed and one choice of options. */
@@ -219,7 +240,7 @@ static void check_rows(const struct row *rows, size_t count)
                                           .shrink = rows[0].shrink == 1,
                                           .fade = rows[0].fade == 1,
                                           .expose = rows[0].expose == 1,
-                                          .grain = rows[0].grain == 1};
+                                          .camera = rows[0].camera == 1};
     for (size_t i = 0; i < count; i++) {
         if (i && strcmp(rows[i].name, rows[i - 1].name) == 0)
             continue;
@@ -237,7 +258,7 @@ static void check_rows(const struct row *rows, size_t count)
         assert_int_equal(w->factor, rows[i].factor);
         assert_int_equal(w->clipped, rows[i].clipped);
         assert_int_equal(w->contrast, rows[i].contrast);
-        assert_int_equal(w->grain, rows[i].strength);
+        expect_steps(&w->camera, &rows[i].steps);
         expect_pixels(&photos.photo[w->photo], w, rows[i].sha256);
     }
     vj_photos_free(&photos);
@@ -248,24 +269,31 @@ static void windows_and_their_pixels_are_those_of_a_second_implementation(void *
 {
     (void)state;
     static struct row rows[400];
-    size_t count = read_rows(rows, 400), groups = 0, faded = 0, white = 0, black = 0, grainy = 0;
+    size_t count = read_rows(rows, 400), groups = 0, faded = 0, white = 0, black = 0;
+    size_t enlarged = 0, grainy = 0, sharpened = 0, grey = 0, compressed = 0, full_chroma = 0;
     bool factor_seen[VJ_SHRINK_MAX + 1] = {false};
     for (size_t first = 0, end; first < count; first = end, groups++) {
         for (end = first;
              end < count && rows[end].seed == rows[first].seed &&
              rows[end].shrink == rows[first].shrink && rows[end].fade == rows[first].fade &&
-             rows[end].expose == rows[first].expose && rows[end].grain == rows[first].grain;
+             rows[end].expose == rows[first].expose && rows[end].camera == rows[first].camera;
              end++) {
             factor_seen[rows[end].factor] = true;
             faded += rows[end].contrast < VJ_CONTRAST_FULL;
             white += rows[end].clipped > 0;
             black += rows[end].clipped < 0;
-            grainy += rows[end].strength > 0;
+            enlarged += rows[end].steps.enlarge > VJ_ENLARGE_NONE;
+            grainy += rows[end].steps.grain > 0;
+            sharpened += rows[end].steps.sharpen > 0;
+            grey += rows[end].steps.grey;
+            compressed += rows[end].steps.qf > 0;
+            full_chroma += rows[end].steps.sampling == VJ_SUBSAMPLING_444;
         }
         check_rows(rows + first, end - first);
     }
     assert_int_equal(groups, 14);
-    assert_true(faded > 20 && white > 10 && black > 10 && grainy > 20);
+    assert_true(faded > 20 && white > 10 && black > 10 && enlarged > 20 && grainy > 5);
+    assert_true(sharpened > 10 && grey > 0 && compressed > 20 && full_chroma > 0);
     assert_true(factor_seen[1] && factor_seen[2] && factor_seen[3]);
 }
 
@@ -567,6 +595,41 @@ static void two_of_every_four_windows_of_a_photograph_are_exposed(void **state)
     vj_test_rmdir(root);
 }
 
+/* The steps follow from make_windows.py's drawn_camera(). */
+static void steps_of_cameras_are_listed_and_read_back(void **state)
+{
+    (void)state;
+    static const char *const steps[] = {
+        "",
+        "",
+        "",
+        "",
+        " enlarged 22/16 grain 42/16 grey jpeg 83 420 left 3 above 4",
+        " sharpened 12/16 grey",
+        " enlarged 25/16",
+        " enlarged 29/16 grain 19/16 sharpened 23/16 jpeg 86 420 left 0 above 1",
+    };
+    char *root = vj_test_mkdir();
+    write_photo(root, "tower.jpg", 230, 300);
+    char *folder = make_set(root, "--crops 8 --camera --seed 3");
+    char *text = read_text(folder, "SYNTHETIC.txt"), *line = strstr(text, "\nwindow = ");
+    vj_assert_contains(text, "\ncamera = yes\n");
+    for (size_t i = 0; i < 8; i++, line = strchr(line + 1, '\n')) {
+        char expected[200];
+        snprintf(expected, sizeof(expected), " factor 1%s of tower.jpg\n", steps[i]);
+        const char *found = strstr(line, " factor ");
+        if (!found || strncmp(found, expected, strlen(expected)) != 0)
+            fail_msg("not '%s' in '%.120s'", expected, line);
+    }
+    struct vj_dataset *ds = synth_open(folder, "synthesize");
+    assert_int_equal(vj_dataset_count(ds), 8);
+    assert_int_equal(count_broken(ds), 0);
+    vj_dataset_close(ds);
+    free(text);
+    vj_test_rmdir(folder);
+    vj_test_rmdir(root);
+}
+
 static void procedural_pictures_stand_in_front(void **state)
 {
     (void)state;
@@ -698,6 +761,10 @@ static void damage_of_the_marker_is_reported(void **state)
          "is not of the form NUMBER x X y Y factor F [white|black S/256] [contrast"},
         {"window = 4", "factor 1", "factor 1 grain 9/256",
          "is not of the form NUMBER x X y Y factor F [white|black S/256] [contrast"},
+        {"window = 4", "factor 1", "factor 1 grey enlarged 20/16",
+         "is not of the form NUMBER x X y Y factor F [white|black S/256] [contrast"},
+        {"window = 4", "factor 1", "factor 1 jpeg 80 420 left 3",
+         "is not of the form NUMBER x X y Y factor F [white|black S/256] [contrast"},
         {"window = 4", "factor 1", "factor 4",
          "is not of the form NUMBER x X y Y factor F [white|black S/256] [contrast"},
         {"window = 4", " of p b.png", " of ",
@@ -774,6 +841,7 @@ int main(void)
         cmocka_unit_test(pictures_are_the_listed_windows_with_the_observers_label),
         cmocka_unit_test(every_second_window_of_a_photograph_is_faded),
         cmocka_unit_test(two_of_every_four_windows_of_a_photograph_are_exposed),
+        cmocka_unit_test(steps_of_cameras_are_listed_and_read_back),
         cmocka_unit_test(procedural_pictures_stand_in_front),
         cmocka_unit_test(the_marker_tells_what_the_pictures_are),
         cmocka_unit_test(threads_and_repeats_change_no_byte),
