@@ -245,8 +245,6 @@ enum {
 
     VJ_CUDA_CANNY_WIDTH = 32, /* gradient tile: two pixels per thread */
     VJ_CUDA_CANNY_HEIGHT = 16,
-
-    VJ_CUDA_SHARE_PARTS = 64, /* thread blocks that count one candidate's pixels */
 };
 
 /* ---- Quality -------------------------------------------------------------------------------- */

@@ -38,7 +38,7 @@ struct vj_cuda_jnd {
     uint8_t *edge;
     float *dual; /* two planes */
     struct vj_cuda_range *range;
-    struct vj_cuda_share_sums *part;
+    struct vj_cuda_rules_sums *part;
     struct vj_klt_moments *moments;
     double *projection;
 
@@ -277,36 +277,17 @@ static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
 }
 
 static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
-    share_kernel(const __grid_constant__ struct vj_cuda_share_job job)
+    rules_kernel(const __grid_constant__ struct vj_cuda_rules_job job)
 {
-    __shared__ struct vj_cuda_share_shared s;
-    vj_cuda_share_count(&job, &s, vj_cuda_here(), threadIdx.x);
-    for (unsigned half = VJ_CUDA_THREADS / 2; half > 0; half /= 2) {
-        __syncthreads();
-        vj_cuda_share_add(&s, half, threadIdx.x);
-    }
-    vj_cuda_share_part(&job, &s, vj_cuda_here(), threadIdx.x);
+    __shared__ struct vj_cuda_rules_shared s;
+    vj_cuda_rules_lane(&job, &s, vj_cuda_here(), threadIdx.x);
+    __syncthreads();
+    vj_cuda_rules_segment(&job, &s, vj_cuda_here(), threadIdx.x);
 }
 
-static __global__ void share_total_kernel(const __grid_constant__ struct vj_cuda_share_job job)
+static __global__ void rules_total_kernel(const __grid_constant__ struct vj_cuda_rules_job job)
 {
-    vj_cuda_share_total(&job, threadIdx.x);
-}
-
-static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
-    mean_kernel(const __grid_constant__ struct vj_cuda_mean_job job)
-{
-    __shared__ struct vj_cuda_mean_shared s;
-    double sum = 0;
-    vj_cuda_mean_terms(&job, &s, 0, vj_cuda_here(), threadIdx.x);
-    __syncthreads();
-    for (size_t chunk = 0; chunk < vj_cuda_mean_chunks(&job); chunk++) {
-        vj_cuda_mean_step(&job, &s, chunk, vj_cuda_here(), threadIdx.x, &sum);
-        __syncthreads();
-    }
-    vj_cuda_mean_lanes(&job, &s, threadIdx.x, sum);
-    __syncthreads();
-    vj_cuda_mean_write(&job, &s, vj_cuda_here(), threadIdx.x);
+    vj_cuda_rules_total(&job, threadIdx.x);
 }
 
 static_assert(sizeof(struct vj_cuda_canny_shared) <= VJ_CUDA_SHARED, "shared memory of Canny");
@@ -323,9 +304,8 @@ static_assert(sizeof(struct vj_cuda_liu_shared) <= VJ_CUDA_SHARED, "shared memor
 static_assert(VJ_CUDA_TV_PIXELS * VJ_CUDA_THREADS == VJ_CUDA_TV_AREA &&
                   VJ_CUDA_TV_STRIP * VJ_CUDA_TV_SIDE == VJ_CUDA_THREADS,
               "threads share liu10's squares out");
-static_assert(sizeof(struct vj_cuda_mean_shared) <= VJ_CUDA_SHARED, "shared memory of means");
-static_assert(VJ_CUDA_MEAN_CHUNK % (VJ_JND_LANES * VJ_CUDA_MEAN_AHEAD) == 0,
-              "chunks begin with the first lane and are read to their ends");
+static_assert(sizeof(struct vj_cuda_rules_shared) <= VJ_CUDA_SHARED, "shared memory of rules");
+static_assert(VJ_JND_SEGMENT <= UINT32_MAX / (255 * 255), "squares of a segment fit");
 static_assert(VJ_CUDA_KLT_ACROSS * VJ_CUDA_KLT_ACROSS == VJ_CUDA_THREADS,
               "a thread for every 4x4 products of klt22");
 static_assert(VJ_JND_FEP_OFFSETS % VJ_CUDA_FEP_BATCH == 0, "no batch of neighbours is incomplete");
@@ -368,8 +348,8 @@ static size_t lay_out(struct vj_cuda_jnd *j, uint8_t *base)
     j->edge = (uint8_t *)vj_cuda_take(&arena, pixels, 1);
     j->dual = (float *)vj_cuda_take(&arena, pixels, 2 * sizeof(float));
     j->range = (struct vj_cuda_range *)vj_cuda_take(&arena, VJ_CUDA_RANGE_PARTS, sizeof(*j->range));
-    j->part = (struct vj_cuda_share_sums *)vj_cuda_take(&arena, (size_t)j->levels,
-                                                        VJ_CUDA_SHARE_PARTS * sizeof(*j->part));
+    j->part = (struct vj_cuda_rules_sums *)vj_cuda_take(&arena, vj_cuda_rules_segments(pixels),
+                                                        (size_t)j->levels * sizeof(*j->part));
     j->moments = (struct vj_klt_moments *)vj_cuda_take(&arena, 1, sizeof(*j->moments));
     j->projection = (double *)vj_cuda_take(&arena, VJ_KLT_AREA * VJ_KLT_AREA, sizeof(double));
     return vj_cuda_taken(&arena);
@@ -755,70 +735,40 @@ int vj_cuda_jnd_to_u8(struct vj_cuda_jnd *jnd, cudaStream_t stream, const float 
     return VJ_CUDA_LAUNCHED("scaling of a map", err);
 }
 
-int vj_cuda_jnd_share(struct vj_cuda_jnd *jnd, cudaStream_t stream, const uint8_t *d_candidates,
-                      int count, size_t width, size_t height, int channels,
-                      const uint8_t *d_reference_luma, const float *d_map, double *d_share,
-                      uint64_t *d_square, struct vj_error *err)
+static int sum_up(cudaStream_t stream, const struct vj_cuda_rules_job *job, struct vj_error *err)
+{
+    rules_kernel<<<vj_cuda_dim(vj_cuda_rules_grid(job)), VJ_CUDA_THREADS, 0, stream>>>(*job);
+    int rc = VJ_CUDA_LAUNCHED("sums over a map", err);
+    if (rc)
+        return rc;
+    rules_total_kernel<<<1, (unsigned)job->count, 0, stream>>>(*job);
+    return VJ_CUDA_LAUNCHED("numbers by the rules", err);
+}
+
+int vj_cuda_jnd_measure(struct vj_cuda_jnd *jnd, cudaStream_t stream, const uint8_t *d_candidates,
+                        int count, size_t width, size_t height, int channels,
+                        const uint8_t *d_reference_luma, const float *d_map, double *d_share,
+                        double *d_excess, uint64_t *d_square, struct vj_error *err)
 {
     int rc = check_room(jnd, width, height, err);
     if (!rc)
         rc = check_count(count, jnd->levels, err);
     if (rc)
         return rc;
-    struct vj_cuda_share_job job = {d_candidates, width * height, channels, d_reference_luma,
-                                    d_map,        jnd->part,      d_share,  d_square};
-    share_kernel<<<vj_cuda_dim(vj_cuda_share_grid(count)), VJ_CUDA_THREADS, 0, stream>>>(job);
-    rc = VJ_CUDA_LAUNCHED("pixels above a map", err);
-    if (rc)
-        return rc;
-    share_total_kernel<<<1, (unsigned)count, 0, stream>>>(job);
-    return VJ_CUDA_LAUNCHED("share above a map", err);
-}
-
-static int means(cudaStream_t stream, struct vj_cuda_mean_job *job, int count,
-                 const float *const *d_map, double *const *d_mean, int maps, struct vj_error *err)
-{
-    if (maps < 1 || maps > VJ_DEVICE_JND_MAX)
-        return vj_fail(err, -EINVAL, "%d pixel-JND maps, there is room for 1 to %d", maps,
-                       VJ_DEVICE_JND_MAX);
-    for (int i = 0; i < maps; i++) {
-        job->map[i] = d_map[i];
-        job->mean[i] = d_mean[i];
-    }
-    mean_kernel<<<vj_cuda_dim(vj_cuda_mean_grid(count, maps)), VJ_CUDA_THREADS, 0, stream>>>(*job);
-    return VJ_CUDA_LAUNCHED("means over a map", err);
-}
-
-int vj_cuda_jnd_excess(struct vj_cuda_jnd *jnd, cudaStream_t stream, const uint8_t *d_candidates,
-                       int count, size_t width, size_t height, int channels,
-                       const uint8_t *d_reference_luma, const float *const *d_map,
-                       double *const *d_excess, int maps, struct vj_error *err)
-{
-    int rc = check_room(jnd, width, height, err);
-    if (!rc)
-        rc = check_count(count, jnd->levels, err);
-    if (rc)
-        return rc;
-    struct vj_cuda_mean_job job;
-    memset(&job, 0, sizeof(job));
-    job.candidates = d_candidates;
-    job.pixels = width * height;
-    job.channels = channels;
-    job.reference = d_reference_luma;
-    job.lanes = VJ_JND_LANES;
-    return means(stream, &job, count, d_map, d_excess, maps, err);
+    const struct vj_cuda_rules_job job = {d_candidates,     (size_t)count, width * height, channels,
+                                          d_reference_luma, d_map,         jnd->part,      d_share,
+                                          d_excess,         d_square};
+    return sum_up(stream, &job, err);
 }
 
 int vj_cuda_jnd_noise_energy(struct vj_cuda_jnd *jnd, cudaStream_t stream, size_t width,
-                             size_t height, const float *const *d_map, double *const *d_energy,
-                             int maps, struct vj_error *err)
+                             size_t height, const float *d_map, double *d_energy,
+                             struct vj_error *err)
 {
     int rc = check_room(jnd, width, height, err);
     if (rc)
         return rc;
-    struct vj_cuda_mean_job job;
-    memset(&job, 0, sizeof(job));
-    job.pixels = width * height;
-    job.lanes = 1;
-    return means(stream, &job, 1, d_map, d_energy, maps, err);
+    const struct vj_cuda_rules_job job = {NULL,  1,         width * height, 1,        NULL,
+                                          d_map, jnd->part, NULL,           d_energy, NULL};
+    return sum_up(stream, &job, err);
 }

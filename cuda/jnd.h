@@ -52,8 +52,7 @@ int vj_cuda_jnd_supported(const struct vj_jnd_model *model, size_t variant, stru
 /*
  * Device bytes that create() takes; 0 for invalid arguments.
  * max_width, max_height: largest picture; at most 2^31 - 1 pixels
- * levels:                most candidates per vj_cuda_jnd_share() and vj_cuda_jnd_excess(),
- *                        1..VJ_CUDA_LEVELS
+ * levels:                most candidates per vj_cuda_jnd_measure(), 1..VJ_CUDA_LEVELS
  */
 size_t vj_cuda_jnd_bytes(size_t max_width, size_t max_height, int levels);
 
@@ -95,30 +94,21 @@ int vj_cuda_jnd_to_u8(struct vj_cuda_jnd *jnd, cudaStream_t stream, const float 
                       uint32_t *d_not_finite, struct vj_error *err);
 
 /*
- * Share of pixels of each candidate whose luma differs from the reference's by more than the map.
+ * Candidates against a map, as vj_jnd_measure(). Outputs that are NULL are left out.
  * d_candidates: [count][height][width][channels]; d_reference_luma, d_map: height x width
- * d_share:      [count], or NULL
- * d_square:     [count] sums of squared differences of luma, or NULL
+ * d_share:      [count]
+ * d_excess:     [count], grey levels squared
+ * d_square:     [count], sums of squared differences of luma
  */
-int vj_cuda_jnd_share(struct vj_cuda_jnd *jnd, cudaStream_t stream, const uint8_t *d_candidates,
-                      int count, size_t width, size_t height, int channels,
-                      const uint8_t *d_reference_luma, const float *d_map, double *d_share,
-                      uint64_t *d_square, struct vj_error *err);
+int vj_cuda_jnd_measure(struct vj_cuda_jnd *jnd, cudaStream_t stream, const uint8_t *d_candidates,
+                        int count, size_t width, size_t height, int channels,
+                        const uint8_t *d_reference_luma, const float *d_map, double *d_share,
+                        double *d_excess, uint64_t *d_square, struct vj_error *err);
 
-/*
- * Excess of each candidate over each map, as vj_jnd_measure().
- * d_map, d_excess: [maps], arrays in host memory; [count] values for each map
- * maps:            1..VJ_DEVICE_JND_MAX
- */
-int vj_cuda_jnd_excess(struct vj_cuda_jnd *jnd, cudaStream_t stream, const uint8_t *d_candidates,
-                       int count, size_t width, size_t height, int channels,
-                       const uint8_t *d_reference_luma, const float *const *d_map,
-                       double *const *d_excess, int maps, struct vj_error *err);
-
-/* Noise energy of each map, as vj_jnd_noise_energy(). d_map, d_energy: [maps], as above */
+/* Noise energy of a map, as vj_jnd_noise_energy(). d_energy: one number */
 int vj_cuda_jnd_noise_energy(struct vj_cuda_jnd *jnd, cudaStream_t stream, size_t width,
-                             size_t height, const float *const *d_map, double *const *d_energy,
-                             int maps, struct vj_error *err);
+                             size_t height, const float *d_map, double *d_energy,
+                             struct vj_error *err);
 
 #ifdef __cplusplus
 }

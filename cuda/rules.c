@@ -14,21 +14,18 @@
 int vj_cuda_rules_energies(struct vj_cuda_device *dev, struct vj_cuda_slot *s, struct vj_error *err)
 {
     const struct vj_device_plan *plan = &dev->sizes.plan;
-    const float *map[VJ_DEVICE_JND_MAX];
-    double *energy[VJ_DEVICE_JND_MAX];
-    int maps = 0;
-    for (size_t j = 0; j < plan->jnd_count; j++)
-        if (plan->jnd_noise[j]) {
-            map[maps] = s->gpu.map[j];
-            energy[maps++] = s->gpu.noise_energy + j;
-        }
-    int r =
-        vj_cuda_jnd_noise_energy(s->jnd, dev->compute, s->width, s->height, map, energy, maps, err);
-    for (size_t j = 0; !r && j < plan->jnd_count; j++)
-        if (plan->jnd_noise[j])
-            r = VJ_CUDA(cudaMemcpyAsync(s->host.noise_energy + j, s->gpu.noise_energy + j,
-                                        sizeof(double), cudaMemcpyDeviceToHost, dev->compute),
+    int r = 0;
+    for (size_t j = 0; !r && j < plan->jnd_count; j++) {
+        if (!plan->jnd_noise[j])
+            continue;
+        double *energy = s->gpu.noise_energy + j;
+        r = vj_cuda_jnd_noise_energy(s->jnd, dev->compute, s->width, s->height, s->gpu.map[j],
+                                     energy, err);
+        if (!r)
+            r = VJ_CUDA(cudaMemcpyAsync(s->host.noise_energy + j, energy, sizeof(double),
+                                        cudaMemcpyDeviceToHost, dev->compute),
                         err);
+    }
     return r;
 }
 
@@ -36,23 +33,16 @@ int vj_cuda_rules_measure(struct vj_cuda_device *dev, const struct vj_cuda_slot 
                           const uint8_t *pictures, int first, int n, struct vj_error *err)
 {
     const struct vj_device_plan *plan = &dev->sizes.plan;
-    const float *map[VJ_DEVICE_JND_MAX];
-    double *excess[VJ_DEVICE_JND_MAX];
-    int r = 0, maps = 0;
+    int r = 0;
     for (size_t j = 0; !r && j < plan->jnd_count; j++) {
         double *share = plan->jnd_share[j] ? s->gpu.share[j] + first : NULL;
+        double *excess = plan->jnd_excess[j] ? s->gpu.excess[j] + first : NULL;
         uint64_t *square = plan->jnd_noise[j] ? s->gpu.square[j] + first : NULL;
-        if (share || square)
-            r = vj_cuda_jnd_share(s->jnd, dev->compute, pictures, n, s->width, s->height,
-                                  s->channels, s->gpu.luma, s->gpu.map[j], share, square, err);
-        if (plan->jnd_excess[j]) {
-            map[maps] = s->gpu.map[j];
-            excess[maps++] = s->gpu.excess[j] + first;
-        }
+        if (share || excess || square)
+            r = vj_cuda_jnd_measure(s->jnd, dev->compute, pictures, n, s->width, s->height,
+                                    s->channels, s->gpu.luma, s->gpu.map[j], share, excess, square,
+                                    err);
     }
-    if (!r && maps > 0)
-        r = vj_cuda_jnd_excess(s->jnd, dev->compute, pictures, n, s->width, s->height, s->channels,
-                               s->gpu.luma, map, excess, maps, err);
     return r;
 }
 

@@ -27,36 +27,60 @@ int vj_jnd_rule_find(enum vj_jnd_rule *rule, const char *name, struct vj_error *
     return vj_fail(err, -EINVAL, "unknown rule '@%s'; known are @share, @excess and @noise", name);
 }
 
-struct sums {
-    uint64_t above[LANES];
-    uint64_t square[LANES]; /* of D - R */
-    double excess[LANES];
-};
-
-static inline void add(struct sums *s, int lane, int candidate, int reference, float limit)
+/* n: 1 .. VJ_JND_SEGMENT */
+VJ_SIMD static double add_lanes(const double *term, size_t n)
 {
-    int difference = abs(candidate - reference);
-    s->above[lane] += (float)difference > limit;
-    s->square[lane] += (uint64_t)(difference * difference);
-    s->excess[lane] += vj_jnd_excess_term(difference, limit);
-}
-
-VJ_SIMD static void add_all(struct sums *s, const uint8_t *candidate, const uint8_t *reference,
-                            const float *map, size_t n)
-{
+    double lane[LANES] = {0}, sum = 0;
     size_t whole = n / LANES * LANES;
     for (size_t i = 0; i < whole; i += LANES)
-        for (int k = 0; k < LANES; k++)
-            add(s, k, candidate[i + (size_t)k], reference[i + (size_t)k], map[i + (size_t)k]);
+        for (size_t k = 0; k < LANES; k++)
+            lane[k] += term[i + k];
     for (size_t i = whole; i < n; i++)
-        add(s, (int)(i - whole), candidate[i], reference[i], map[i]);
+        lane[i - whole] += term[i];
+    for (size_t k = 0; k < LANES; k++)
+        sum += lane[k];
+    return sum;
+}
+
+struct sums {
+    uint32_t above;
+    uint32_t square; /* of D - R */
+    double excess;
+};
+
+VJ_SIMD static struct sums segment_sums(const uint8_t *candidate, const uint8_t *reference,
+                                        const float *map, size_t n)
+{
+    double term[VJ_JND_SEGMENT];
+    uint32_t above = 0, square = 0;
+    for (size_t i = 0; i < n; i++) {
+        int difference = abs(candidate[i] - reference[i]);
+        above += (float)difference > map[i];
+        square += (uint32_t)(difference * difference);
+        term[i] = vj_jnd_excess_term(difference, map[i]);
+    }
+    return (struct sums){above, square, add_lanes(term, n)};
+}
+
+VJ_SIMD static double segment_energy(const float *map, size_t n)
+{
+    double term[VJ_JND_SEGMENT];
+    for (size_t i = 0; i < n; i++)
+        term[i] = vj_jnd_energy_term(map[i]);
+    return add_lanes(term, n);
+}
+
+/* Pixels of the segment that begins at `first`. */
+static size_t segment_size(size_t first, size_t n)
+{
+    return n - first < VJ_JND_SEGMENT ? n - first : VJ_JND_SEGMENT;
 }
 
 double vj_jnd_noise_energy(const float *map, size_t n)
 {
     double sum = 0;
-    for (size_t i = 0; i < n; i++)
-        sum += (double)map[i] * (double)map[i];
+    for (size_t i = 0; i < n; i += VJ_JND_SEGMENT)
+        sum += segment_energy(map + i, segment_size(i, n));
     return sum / (double)n;
 }
 
@@ -69,14 +93,14 @@ double vj_jnd_noise_gain(double noise_energy, uint64_t square, size_t n)
 void vj_jnd_measure(const uint8_t *candidate, const uint8_t *reference, const float *map, size_t n,
                     double noise_energy, struct vj_jnd_statistics *out)
 {
-    struct sums s = {0};
     uint64_t above = 0, square = 0;
     double excess = 0;
-    add_all(&s, candidate, reference, map, n);
-    for (int k = 0; k < LANES; k++) {
-        above += s.above[k];
-        square += s.square[k];
-        excess += s.excess[k];
+    for (size_t i = 0; i < n; i += VJ_JND_SEGMENT) {
+        const struct sums s =
+            segment_sums(candidate + i, reference + i, map + i, segment_size(i, n));
+        above += s.above;
+        square += s.square;
+        excess += s.excess;
     }
     *out = (struct vj_jnd_statistics){
         .share = (double)above / (double)n,

@@ -18,9 +18,14 @@
 #include "host/error.h"
 #include "host/hostdevice.h"
 
+/*
+ * Sums of doubles have this order on every device: the pixels, row after row, are cut into
+ * segments; pixel i of a segment is added to lane i % VJ_JND_LANES; then the lanes are added from
+ * the first to the last, and so are the segments.
+ */
 enum {
-    /* Excesses are summed side by side, pixel i in lane i % VJ_JND_LANES, whatever the device. */
     VJ_JND_LANES = 8,
+    VJ_JND_SEGMENT = 2048,
 };
 
 enum vj_jnd_rule {
@@ -40,6 +45,12 @@ static inline VJ_HD double vj_jnd_excess_term(int difference, float limit)
 {
     double excess = (double)difference - (double)limit;
     return excess > 0 ? excess * excess : 0;
+}
+
+/* What a pixel adds to the noise energy. */
+static inline VJ_HD double vj_jnd_energy_term(float map)
+{
+    return (double)map * (double)map;
 }
 
 struct vj_jnd_statistics {

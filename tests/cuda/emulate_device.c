@@ -396,11 +396,8 @@ struct jnd_call {
     enum vj_jnd_scale scale;
     uint8_t *out;
     uint32_t *not_finite;
-    double *share;
+    double *share, *excess, *energy;
     uint64_t *square;
-    const float *maps[VJ_DEVICE_JND_MAX];
-    double *means[VJ_DEVICE_JND_MAX];
-    int map_count;
 };
 
 static size_t jnd_bytes(size_t width, size_t height)
@@ -517,40 +514,26 @@ static void candidate_luma(const struct jnd_call *a, int i, uint8_t *luma)
     vj_jnd_luma(&img, luma);
 }
 
-static void run_share(const void *arguments)
+static void run_measure(const void *arguments)
 {
     const struct jnd_call *a = arguments;
     size_t n = a->width * a->height;
     uint8_t *luma = vj_alloc_aligned(n, 1);
     must(luma ? 0 : -ENOMEM);
     for (int i = 0; i < a->count; i++) {
-        uint64_t above = 0, square = 0;
+        struct vj_jnd_statistics s;
         candidate_luma(a, i, luma);
-        for (size_t k = 0; k < n; k++) {
-            int difference = abs((int)luma[k] - (int)a->luma[k]);
-            above += (float)difference > a->map[k];
-            square += (uint64_t)(difference * difference);
-        }
+        vj_jnd_measure(luma, a->luma, a->map, n, 0, &s);
         if (a->share)
-            a->share[i] = (double)above / (double)n;
-        if (a->square)
-            a->square[i] = square;
-    }
-    free(luma);
-}
-
-static void run_excess(const void *arguments)
-{
-    const struct jnd_call *a = arguments;
-    size_t n = a->width * a->height;
-    uint8_t *luma = vj_alloc_aligned(n, 1);
-    must(luma ? 0 : -ENOMEM);
-    for (int i = 0; i < a->count; i++) {
-        candidate_luma(a, i, luma);
-        for (int j = 0; j < a->map_count; j++) {
-            struct vj_jnd_statistics s;
-            vj_jnd_measure(luma, a->luma, a->maps[j], n, 0, &s);
-            a->means[j][i] = s.excess;
+            a->share[i] = s.share;
+        if (a->excess)
+            a->excess[i] = s.excess;
+        if (!a->square)
+            continue;
+        a->square[i] = 0;
+        for (size_t k = 0; k < n; k++) {
+            int difference = (int)luma[k] - (int)a->luma[k];
+            a->square[i] += (uint64_t)(difference * difference);
         }
     }
     free(luma);
@@ -559,14 +542,13 @@ static void run_excess(const void *arguments)
 static void run_noise_energy(const void *arguments)
 {
     const struct jnd_call *a = arguments;
-    for (int j = 0; j < a->map_count; j++)
-        a->means[j][0] = vj_jnd_noise_energy(a->maps[j], a->width * a->height);
+    *a->energy = vj_jnd_noise_energy(a->map, a->width * a->height);
 }
 
-int vj_cuda_jnd_share(struct vj_cuda_jnd *jnd, cudaStream_t stream, const uint8_t *d_candidates,
-                      int count, size_t width, size_t height, int channels,
-                      const uint8_t *d_reference_luma, const float *d_map, double *d_share,
-                      uint64_t *d_square, struct vj_error *err)
+int vj_cuda_jnd_measure(struct vj_cuda_jnd *jnd, cudaStream_t stream, const uint8_t *d_candidates,
+                        int count, size_t width, size_t height, int channels,
+                        const uint8_t *d_reference_luma, const float *d_map, double *d_share,
+                        double *d_excess, uint64_t *d_square, struct vj_error *err)
 {
     (void)err;
     const struct jnd_call a = {.jnd = jnd,
@@ -578,46 +560,19 @@ int vj_cuda_jnd_share(struct vj_cuda_jnd *jnd, cudaStream_t stream, const uint8_
                                .luma = d_reference_luma,
                                .map = (float *)d_map,
                                .share = d_share,
+                               .excess = d_excess,
                                .square = d_square};
-    PUSH(stream, run_share, a);
-    return 0;
-}
-
-static void take_maps(struct jnd_call *a, const float *const *d_map, double *const *d_mean,
-                      int maps)
-{
-    a->map_count = maps;
-    for (int j = 0; j < maps; j++) {
-        a->maps[j] = d_map[j];
-        a->means[j] = d_mean[j];
-    }
-}
-
-int vj_cuda_jnd_excess(struct vj_cuda_jnd *jnd, cudaStream_t stream, const uint8_t *d_candidates,
-                       int count, size_t width, size_t height, int channels,
-                       const uint8_t *d_reference_luma, const float *const *d_map,
-                       double *const *d_excess, int maps, struct vj_error *err)
-{
-    (void)err;
-    struct jnd_call a = {.jnd = jnd,
-                         .pixels = d_candidates,
-                         .count = count,
-                         .width = width,
-                         .height = height,
-                         .channels = channels,
-                         .luma = d_reference_luma};
-    take_maps(&a, d_map, d_excess, maps);
-    PUSH(stream, run_excess, a);
+    PUSH(stream, run_measure, a);
     return 0;
 }
 
 int vj_cuda_jnd_noise_energy(struct vj_cuda_jnd *jnd, cudaStream_t stream, size_t width,
-                             size_t height, const float *const *d_map, double *const *d_energy,
-                             int maps, struct vj_error *err)
+                             size_t height, const float *d_map, double *d_energy,
+                             struct vj_error *err)
 {
     (void)err;
-    struct jnd_call a = {.jnd = jnd, .width = width, .height = height};
-    take_maps(&a, d_map, d_energy, maps);
+    const struct jnd_call a = {
+        .jnd = jnd, .width = width, .height = height, .map = (float *)d_map, .energy = d_energy};
     PUSH(stream, run_noise_energy, a);
     return 0;
 }

@@ -459,46 +459,24 @@ static inline void emulate_to_u8(const float *map, size_t count, enum vj_jnd_sca
 }
 
 /* job->part is provided here. */
-static inline void emulate_share(struct vj_cuda_share_job job, int count)
+static inline void emulate_rules(struct vj_cuda_rules_job job)
 {
     struct guarded memory;
-    job.part = guarded_take(&memory, (size_t)count * VJ_CUDA_SHARE_PARTS * sizeof(*job.part));
-    struct vj_cuda_grid grid = vj_cuda_share_grid(count);
+    job.part =
+        guarded_take(&memory, vj_cuda_rules_segments(job.pixels) * job.count * sizeof(*job.part));
+    struct vj_cuda_grid grid = vj_cuda_rules_grid(&job);
     EMULATE_BLOCKS(grid, at)
     {
-        struct vj_cuda_share_shared s;
-        memset(&s, 0xA5, sizeof(s));
-        EMULATE_THREADS(VJ_CUDA_THREADS, t)
-        vj_cuda_share_count(&job, &s, at, t);
-        for (unsigned half = VJ_CUDA_THREADS / 2; half > 0; half /= 2)
-            EMULATE_THREADS(VJ_CUDA_THREADS, t)
-        vj_cuda_share_add(&s, half, t);
-        EMULATE_THREADS(VJ_CUDA_THREADS, t)
-        vj_cuda_share_part(&job, &s, at, t);
-    }
-    EMULATE_THREADS((unsigned)count, t)
-    vj_cuda_share_total(&job, t);
-    guarded_release(&memory);
-}
-
-static inline void emulate_means(const struct vj_cuda_mean_job *job, int count, int maps)
-{
-    struct vj_cuda_grid grid = vj_cuda_mean_grid(count, maps);
-    EMULATE_BLOCKS(grid, at)
-    {
-        struct vj_cuda_mean_shared s;
-        double sum[VJ_CUDA_THREADS] = {0};
+        struct vj_cuda_rules_shared s;
         memset(&s, 0xFF, sizeof(s)); /* NaN, which spreads to whatever uses it */
         EMULATE_THREADS(VJ_CUDA_THREADS, t)
-        vj_cuda_mean_terms(job, &s, 0, at, t);
-        for (size_t chunk = 0; chunk < vj_cuda_mean_chunks(job); chunk++)
-            EMULATE_THREADS(VJ_CUDA_THREADS, t)
-        vj_cuda_mean_step(job, &s, chunk, at, t, &sum[t]);
+        vj_cuda_rules_lane(&job, &s, at, t);
         EMULATE_THREADS(VJ_CUDA_THREADS, t)
-        vj_cuda_mean_lanes(job, &s, t, sum[t]);
-        EMULATE_THREADS(VJ_CUDA_THREADS, t)
-        vj_cuda_mean_write(job, &s, at, t);
+        vj_cuda_rules_segment(&job, &s, at, t);
     }
+    EMULATE_THREADS((unsigned)job.count, t)
+    vj_cuda_rules_total(&job, t);
+    guarded_release(&memory);
 }
 
 #endif

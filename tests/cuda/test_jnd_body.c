@@ -417,43 +417,7 @@ static void a_value_that_is_not_finite_is_reported_wherever_it_is(void **state)
     }
 }
 
-static void shares_above_a_map_are_counts_of_pixels(void **state)
-{
-    (void)state;
-    enum { WIDTH = 211, HEIGHT = 173, PIXELS = WIDTH * HEIGHT, CANDIDATES = 3 };
-    for (int channels = 1; channels <= 3; channels += 2) {
-        emulate_order = channels / 2;
-        struct vj_image d = content_picture(WIDTH, HEIGHT * CANDIDATES, channels, NOISE, 8);
-        struct vj_image r = content_picture(WIDTH, HEIGHT, channels, SMOOTH, 9);
-        uint8_t *luma = malloc((CANDIDATES + 1) * PIXELS), *reference = luma + CANDIDATES * PIXELS;
-        float *map = malloc(PIXELS * sizeof(*map));
-        double share[CANDIDATES];
-        uint64_t square[CANDIDATES];
-        vj_jnd_luma(&d, luma);
-        vj_jnd_luma(&r, reference);
-        for (size_t i = 0; i < PIXELS; i++) /* whole numbers, so that equality matters */
-            map[i] = (float)(vj_random4(4, VJ_RNG_TEST, 2, (uint32_t)i).v[0] % 200);
-        struct vj_cuda_share_job job = {d.data, PIXELS, channels, reference,
-                                        map,    NULL,   share,    square};
-        emulate_share(job, CANDIDATES);
-        for (size_t n = 0; n < CANDIDATES; n++) {
-            size_t above = 0, expected = 0;
-            for (size_t i = 0; i < PIXELS; i++) {
-                int difference = abs(luma[n * PIXELS + i] - reference[i]);
-                above += (float)difference > map[i];
-                expected += (size_t)(difference * difference);
-            }
-            assert_true(share[n] == (double)above / (double)PIXELS);
-            assert_int_equal(square[n], expected);
-        }
-        free(map);
-        free(luma);
-        vj_image_free(&d);
-        vj_image_free(&r);
-    }
-}
-
-/* Values that make a sum depend on its order. */
+/* Values that make a sum depend on its order, and whole numbers, which differences can equal. */
 static float *uneven_map(size_t n, uint32_t seed)
 {
     float *map = malloc(n * sizeof(*map));
@@ -461,72 +425,70 @@ static float *uneven_map(size_t n, uint32_t seed)
     for (size_t i = 0; i < n; i++) {
         uint32_t word = vj_random4(seed, VJ_RNG_TEST, 3, (uint32_t)i).v[0];
         map[i] = (float)(word % 1000003) / (float)(word % 7 ? 31337 : 3);
+        if (word % 3 == 0)
+            map[i] = (float)(word % 200);
     }
     return map;
 }
 
-/* As vj_jnd_measure() has it, with what the device computes put together as cuda/device.c does. */
+/* As vj_jnd_measure() has it, with what the device computes put together as cuda/rules.c does. */
 static void check_rules(size_t width, size_t height, int channels)
 {
-    enum { CANDIDATES = 2, MAPS = 3 };
+    enum { CANDIDATES = 3 };
     const size_t n = width * height;
     struct vj_image d = content_picture(width, height * CANDIDATES, channels, NOISE, 8);
     struct vj_image r = content_picture(width, height, channels, SMOOTH, 9);
     uint8_t *luma = malloc((CANDIDATES + 1) * n), *reference = luma + CANDIDATES * n;
-    struct guarded memory[2];
-    double *excess = guarded_take(&memory[0], MAPS * CANDIDATES * sizeof(*excess));
-    double *energy = guarded_take(&memory[1], MAPS * sizeof(*energy));
-    struct vj_cuda_mean_job excesses = {.candidates = d.data,
-                                        .pixels = n,
-                                        .channels = channels,
-                                        .reference = reference,
-                                        .lanes = VJ_JND_LANES};
-    struct vj_cuda_mean_job energies = {.pixels = n, .lanes = 1};
-    float *map[MAPS];
+    float *map = uneven_map(n, (uint32_t)channels);
+    double share[CANDIDATES], excess[CANDIDATES], energy;
+    uint64_t square[CANDIDATES];
     vj_jnd_luma(&d, luma);
     vj_jnd_luma(&r, reference);
     memcpy(d.data, r.data, n * (size_t)channels); /* the first candidate is the reference */
     memcpy(luma, reference, n);
-    for (size_t j = 0; j < MAPS; j++) {
-        map[j] = uneven_map(n, (uint32_t)j);
-        excesses.map[j] = energies.map[j] = map[j];
-        excesses.mean[j] = excess + j * CANDIDATES;
-        energies.mean[j] = energy + j;
-    }
-    emulate_means(&excesses, CANDIDATES, MAPS);
-    emulate_means(&energies, 1, MAPS);
-    for (size_t j = 0; j < MAPS; j++) {
-        assert_same_doubles(energy[j], vj_jnd_noise_energy(map[j], n));
-        for (size_t i = 0; i < CANDIDATES; i++) {
-            struct vj_jnd_statistics s;
-            uint64_t square = 0;
-            for (size_t k = 0; k < n; k++) {
-                int difference = luma[i * n + k] - reference[k];
-                square += (uint64_t)(difference * difference);
-            }
-            vj_jnd_measure(luma + i * n, reference, map[j], n, energy[j], &s);
-            assert_same_doubles(excess[j * CANDIDATES + i], s.excess);
-            assert_same_doubles(vj_jnd_noise_gain(energy[j], square, n), s.noise_gain);
+    emulate_rules((struct vj_cuda_rules_job){
+        .count = 1, .pixels = n, .channels = 1, .map = map, .real = &energy});
+    emulate_rules((struct vj_cuda_rules_job){.candidates = d.data,
+                                             .count = CANDIDATES,
+                                             .pixels = n,
+                                             .channels = channels,
+                                             .reference = reference,
+                                             .map = map,
+                                             .share = share,
+                                             .real = excess,
+                                             .square = square});
+    assert_same_doubles(energy, vj_jnd_noise_energy(map, n));
+    for (size_t i = 0; i < CANDIDATES; i++) {
+        struct vj_jnd_statistics s;
+        uint64_t expected = 0;
+        for (size_t k = 0; k < n; k++) {
+            int difference = luma[i * n + k] - reference[k];
+            expected += (uint64_t)(difference * difference);
         }
-        free(map[j]);
+        vj_jnd_measure(luma + i * n, reference, map, n, energy, &s);
+        assert_same_doubles(share[i], s.share);
+        assert_same_doubles(excess[i], s.excess);
+        assert_int_equal(square[i], expected);
+        assert_same_doubles(vj_jnd_noise_gain(energy, square[i], n), s.noise_gain);
     }
-    guarded_release(&memory[0]);
-    guarded_release(&memory[1]);
+    free(map);
     free(luma);
     vj_image_free(&d);
     vj_image_free(&r);
 }
 
-/* Sizes below, at and above whole lanes, whole chunks and several of them. */
-static void excesses_and_noise_energies_equal_those_of_the_cpu_bit_for_bit(void **state)
+/* Sizes below, at and above whole lanes, segments and the segments of a thread block. */
+static void numbers_by_the_rules_equal_those_of_the_cpu_bit_for_bit(void **state)
 {
     (void)state;
     static const size_t sizes[][2] = {{1, 1},
                                       {3, 5},
-                                      {8, 1},
-                                      {VJ_CUDA_MEAN_CHUNK, 1},
-                                      {VJ_CUDA_MEAN_CHUNK - 1, 1},
-                                      {VJ_CUDA_MEAN_CHUNK, 2},
+                                      {VJ_JND_LANES, 1},
+                                      {VJ_JND_SEGMENT - 1, 1},
+                                      {VJ_JND_SEGMENT, 1},
+                                      {VJ_JND_SEGMENT + 1, 1},
+                                      {VJ_JND_SEGMENT, VJ_CUDA_RULES_SEGMENTS},
+                                      {VJ_JND_SEGMENT + 1, VJ_CUDA_RULES_SEGMENTS},
                                       {211, 173}};
     for (size_t i = 0; i < COUNT(sizes); i++)
         for (int channels = 1; channels <= 3; channels += 2) {
@@ -550,8 +512,7 @@ int main(void)
         cmocka_unit_test(klt22_maps_equal_those_of_the_cpu_bit_for_bit),
         cmocka_unit_test(maps_become_the_8_bit_samples_of_the_cpu),
         cmocka_unit_test(a_value_that_is_not_finite_is_reported_wherever_it_is),
-        cmocka_unit_test(shares_above_a_map_are_counts_of_pixels),
-        cmocka_unit_test(excesses_and_noise_energies_equal_those_of_the_cpu_bit_for_bit),
+        cmocka_unit_test(numbers_by_the_rules_equal_those_of_the_cpu_bit_for_bit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -392,13 +392,9 @@ static void numbers_by_the_rules_equal_those_of_the_cpu_bit_for_bit(void **state
         struct buffer limit = buffer_of(map, PIXELS * sizeof(*map));
         struct buffer out[4] = {buffer_take(sizeof(share)), buffer_take(sizeof(square)),
                                 buffer_take(sizeof(excess)), buffer_take(sizeof(energy))};
-        ok(vj_cuda_jnd_share(jnd, NULL, in.data, CANDIDATES, WIDTH, HEIGHT, channels, ref.data,
-                             limit.data, out[0].data, out[1].data, &err));
-        const float *const maps[] = {limit.data};
-        double *const excesses[] = {out[2].data}, *const energies[] = {out[3].data};
-        ok(vj_cuda_jnd_excess(jnd, NULL, in.data, CANDIDATES, WIDTH, HEIGHT, channels, ref.data,
-                              maps, excesses, 1, &err));
-        ok(vj_cuda_jnd_noise_energy(jnd, NULL, WIDTH, HEIGHT, maps, energies, 1, &err));
+        ok(vj_cuda_jnd_measure(jnd, NULL, in.data, CANDIDATES, WIDTH, HEIGHT, channels, ref.data,
+                               limit.data, out[0].data, out[2].data, out[1].data, &err));
+        ok(vj_cuda_jnd_noise_energy(jnd, NULL, WIDTH, HEIGHT, limit.data, out[3].data, &err));
         buffer_read(&out[0], share);
         buffer_read(&out[1], square);
         buffer_read(&out[2], excess);
