@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * bench_jnd [WIDTH HEIGHT [SECONDS [MODEL]]]: time per pixel-JND map for every variant of the
- * model, or of all models, with one and two threads; the median and the best over as many maps as
- * fit into SECONDS (default 1), but at least 3. The picture is procedural: flat areas, edges and
- * texture side by side.
+ * model, or of all models, with one and two threads, and of all rules on the last map for one
+ * candidate; the median and the best over as many as fit into SECONDS (default 1), but at least 3.
+ * The picture is procedural: flat areas, edges and texture side by side.
  */
+#include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 
 #include "host/checked.h"
 #include "host/jnd_map.h"
+#include "host/jnd_rules.h"
 #include "host/rng.h"
 
 enum { MIN_RUNS = 3, MAX_RUNS = 1000 };
@@ -41,35 +43,53 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Times one model with one variant; prints a row of the table. */
-static int measure(const struct vj_jnd_model *model, size_t variant, const uint8_t *luma,
-                   size_t width, size_t height, int threads, double seconds, float *map,
-                   struct vj_error *err)
+struct map_run {
+    const struct vj_jnd_model *model;
+    struct vj_jnd_job job;
+    struct vj_jnd_workspace *ws;
+};
+
+static int make_map(void *state, struct vj_error *err)
+{
+    struct map_run *run = state;
+    return vj_jnd_run(run->model, &run->job, run->ws, err);
+}
+
+struct rules_run {
+    const uint8_t *candidate, *luma;
+    const float *map;
+    size_t pixels;
+    struct vj_jnd_statistics statistics;
+};
+
+static int apply_rules(void *state, struct vj_error *err)
+{
+    struct rules_run *run = state;
+    (void)err;
+    vj_jnd_measure(run->candidate, run->luma, run->map, run->pixels, 1, &run->statistics);
+    return 0;
+}
+
+/* Times `work` and prints a row of the table. bytes: of its workspace */
+static int measure(const char *name, const char *variant, int threads,
+                   int (*work)(void *state, struct vj_error *err), void *state, size_t pixels,
+                   size_t bytes, double seconds, struct vj_error *err)
 {
     static double times[MAX_RUNS];
-    struct vj_jnd_workspace *ws;
-    size_t bytes = vj_jnd_workspace_bytes(model, width, height, threads);
-    int rc = vj_jnd_workspace_create(&ws, bytes, threads, err);
-    if (rc)
-        return rc;
-    struct vj_jnd_job job = {
-        .luma = luma, .width = width, .height = height, .variant = variant, .map = map};
-    rc = vj_jnd_run(model, &job, ws, err); /* touches the memory, starts the threads */
+    int rc = work(state, err); /* touches the memory, starts the threads */
     size_t runs = 0;
     for (double start = now();
          !rc && runs < MAX_RUNS && (runs < MIN_RUNS || now() - start < seconds); runs++) {
         double before = now();
-        rc = vj_jnd_run(model, &job, ws, err);
+        rc = work(state, err);
         times[runs] = now() - before;
     }
-    vj_jnd_workspace_free(ws);
     if (rc)
         return rc;
     qsort(times, runs, sizeof(*times), ascending);
-    double pixels = (double)width * (double)height;
-    printf("%-8s %-8s %7d %10.2f %8.2f %9.1f %10.2f %8.1f\n", model->name, model->variants[variant],
-           threads, 1e3 * times[runs / 2], 1e3 * times[0], 1 / times[runs / 2],
-           1e9 * times[runs / 2] / pixels, (double)bytes / (1 << 20));
+    printf("%-8s %-10s %7d %10.2f %8.2f %9.1f %10.2f %8.1f\n", name, variant, threads,
+           1e3 * times[runs / 2], 1e3 * times[0], 1 / times[runs / 2],
+           1e9 * times[runs / 2] / (double)pixels, (double)bytes / (1 << 20));
     return 0;
 }
 
@@ -86,8 +106,30 @@ static int measure_model(const struct vj_jnd_model *model, const uint8_t *luma, 
 {
     int rc = 0;
     for (size_t v = 0; !rc && model->variants[v]; v++)
-        for (int threads = 1; !rc && threads <= 2; threads++)
-            rc = measure(model, v, luma, width, height, threads, seconds, map, err);
+        for (int threads = 1; !rc && threads <= 2; threads++) {
+            struct map_run run = {model, {luma, width, height, .variant = v, .map = map}, NULL};
+            size_t bytes = vj_jnd_workspace_bytes(model, width, height, threads);
+            rc = vj_jnd_workspace_create(&run.ws, bytes, threads, err);
+            if (!rc)
+                rc = measure(model->name, model->variants[v], threads, make_map, &run,
+                             width * height, bytes, seconds, err);
+            vj_jnd_workspace_free(run.ws);
+        }
+    return rc;
+}
+
+/* All rules on a map, one candidate. */
+static int measure_rules(const uint8_t *luma, const float *map, size_t pixels, double seconds,
+                         struct vj_error *err)
+{
+    uint8_t *candidate = vj_alloc_aligned(pixels, 1);
+    if (!candidate)
+        return vj_fail(err, -ENOMEM, "out of memory");
+    for (size_t i = 0; i < pixels; i++)
+        candidate[i] = (uint8_t)(luma[i] ^ (vj_random4(2, VJ_RNG_TEST, 0, (uint32_t)i).v[0] & 7));
+    struct rules_run run = {.candidate = candidate, .luma = luma, .map = map, .pixels = pixels};
+    int rc = measure("rules", "all", 1, apply_rules, &run, pixels, 0, seconds, err);
+    free(candidate);
     return rc;
 }
 
@@ -112,7 +154,7 @@ int main(int argc, char **argv)
     if (!luma || !map)
         goto out;
     draw(luma, width, height);
-    printf("%zux%zu\n%-8s %-8s %7s %10s %8s %9s %10s %8s\n", width, height, "model", "variant",
+    printf("%zux%zu\n%-8s %-10s %7s %10s %8s %9s %10s %8s\n", width, height, "model", "variant",
            "threads", "median ms", "best ms", "maps/s", "ns/pixel", "MiB");
     for (size_t m = 0; vj_jnd_models[m]; m++) {
         if (vj_jnd_models[m]->needs_weights)
@@ -123,6 +165,10 @@ int main(int argc, char **argv)
             fprintf(stderr, "bench_jnd: %s\n", err.text);
             goto out;
         }
+    }
+    if (measure_rules(luma, map, width * height, (double)seconds, &err)) {
+        fprintf(stderr, "bench_jnd: %s\n", err.text);
+        goto out;
     }
     rc = 0;
 out:
