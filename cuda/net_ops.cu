@@ -163,6 +163,8 @@ int vj_cuda_net_conv_choose(struct vj_cuda_net_conv_op *op, cudnnHandle_t handle
             return 0;
         if (i == 0 || why.code == -ENOMEM)
             reason = why;
+        if (why.code == -ENOMEM) /* another form's bits must not depend on what memory is free */
+            break;
     }
     op->form = NULL;
     if (reason.code == -ENOMEM)

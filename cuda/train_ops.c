@@ -85,6 +85,8 @@ int vj_cuda_train_data_choose(struct vj_cuda_train_conv_op *op, cudnnHandle_t ha
             return 0;
         if (i == 0 || why.code == -ENOMEM)
             reason = why;
+        if (why.code == -ENOMEM) /* other bits must not depend on what memory is free */
+            break;
     }
     if (reason.code == -ENOMEM)
         return vj_fail(err, -ENOMEM,
@@ -169,6 +171,8 @@ int vj_cuda_train_filter_choose(struct vj_cuda_train_conv_op *op, cudnnHandle_t 
             return 0;
         if (i == 0 || why.code == -ENOMEM)
             reason = why;
+        if (why.code == -ENOMEM) /* other bits must not depend on what memory is free */
+            break;
     }
     if (reason.code == -ENOMEM)
         return vj_fail(err, -ENOMEM,

@@ -90,6 +90,7 @@ struct vj_report {
     int qf_first, qf_last;
     uint64_t seed;
     const char *device;
+    size_t pending; /* images that an unfinished run has not evaluated yet */
     const char *results_file;
     const char *program_version;
     bool complete;     /* false: the run was cut short and the report says so */

@@ -233,8 +233,8 @@ static void add_header(const struct vj_html *page)
         warning(page, "No person gave these labels: they come from a made-up observer, and figures "
                       "held against them say nothing about human vision.");
     if (!r->complete && !r->runs)
-        warning(page, "INCOMPLETE: the run was cut short, and figures rest on the pictures done so "
-                      "far. Finish it with --resume.");
+        warning(page, "INCOMPLETE: the run was cut short; predictions and figures are made when it "
+                      "is finished with --resume.");
     facts(page);
     vj_text_add(out, "</header>\n");
 }

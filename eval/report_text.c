@@ -161,6 +161,9 @@ static void add_header(struct vj_text *out, const struct vj_report *r)
     if (r->runs)
         snprintf(line, sizeof(line), "%zu in every run with a label, %zu left out", r->images,
                  r->left_outs);
+    else if (r->pending)
+        snprintf(line, sizeof(line), "%zu: %zu ok, %zu failed, %zu not evaluated yet", r->images,
+                 r->images - failed - r->pending, failed, r->pending);
     else
         snprintf(line, sizeof(line), "%zu: %zu ok, %zu failed", r->images, r->images - failed,
                  failed);
@@ -188,7 +191,7 @@ static void add_header(struct vj_text *out, const struct vj_report *r)
     if (!r->complete && !r->runs)
         vj_report_field(
             out, "INCOMPLETE",
-            "The run was cut short: figures rest on the images done so far. Finish it with "
+            "The run was cut short: predictions and figures are made when it is finished with "
             "--resume.");
 }
 

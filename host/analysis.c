@@ -212,6 +212,9 @@ static int load_predictor(struct vj_analysis *a, struct vj_results *results,
     if (!r &&
         !(p->lossy = read_column(results, path, VJ_COLUMN_U8, 1, a->count, (size_t)a->levels, err)))
         r = -EIO;
+    /* What names a quality factor alone has no answers of its own: the column repeats its step. */
+    if (!r && !vj_results_has_attribute(results, group, "search"))
+        memset(p->lossy, VJ_LOSSY_UNANSWERED, a->count * (size_t)a->levels);
     if (!r)
         r = load_tolerances(a, results, p, err);
     return r ? r : load_floats(a, results, vj_schema_path(path, p->name, "sur"), &p->sur, err);

@@ -195,8 +195,6 @@ int vj_cmd_eval(int argc, char **argv)
                                        .command_line = command_line ? command_line : "vpjnd eval"};
     int r = vj_run_eval(&run, &summary, &err);
     free(command_line);
-    if (!r && summary.device_note[0])
-        fprintf(stderr, "vpjnd: %s\n", summary.device_note);
     if (!r && !a.quiet)
         r = print_report(a.output, &err);
     if (r) {

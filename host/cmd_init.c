@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "host/commands.h"
 #include "host/weights.h"
@@ -50,7 +51,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case KEY_SEED:
         errno = 0;
         a->seed = strtoull(arg, &end, 10);
-        if (end == arg || *end || errno || arg[0] == '-')
+        if (end == arg || *end || errno || strchr(arg, '-'))
             argp_error(state, "--seed: '%s' is not a whole number from 0 to 2^64-1", arg);
         return 0;
     case KEY_PATCH_SIZE:

@@ -425,19 +425,24 @@ int vj_cmd_map(int argc, char **argv)
         return VJ_EXIT_OK;
     }
     struct work w = {0};
+    int status = VJ_EXIT_USAGE;
     int r = load_weights(&a, &err);
-    if (!r)
+    if (!r) {
+        status = VJ_EXIT_SOME_FAILED; /* from here on it is the picture that fails */
         r = vj_image_read(&w.img, a.image, &a.read, &err);
+    }
     if (!r) {
         r = compute(&a, &w, &err);
         if (r)
             vj_fail_prefix(&err, "%s", a.image);
     }
-    if (!r)
+    if (!r) {
+        status = VJ_EXIT_USAGE;
         r = a.output == OUTPUT_PNG ? write_png(&a, &w, &err) : write_hdf5(&a, &w, &err);
+    }
     if (r)
         fprintf(stderr, "vpjnd: %s\n", err.text);
     release(&w);
     vj_jnd_unload(a.loaded);
-    return r ? VJ_EXIT_SOME_FAILED : VJ_EXIT_OK;
+    return r ? status : VJ_EXIT_OK;
 }

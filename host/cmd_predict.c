@@ -129,13 +129,15 @@ static int stored_answer(void *user, int first, int count, float *probability, s
     return 0;
 }
 
-static int print_line(const struct vj_engine *engine, const char *path, const float *score,
-                      const int64_t *bytes, struct vj_error *err)
+static int print_line(const struct vj_engine *engine, const char *path, int anchor_qf,
+                      const float *score, const int64_t *bytes, struct vj_error *err)
 {
     float probability[VJ_SEARCH_LEVELS_MAX];
     struct vj_search_result found;
     vj_lossy_probability(score, engine->levels, engine->predictors->list[0].positive_class,
                          probability);
+    for (int k = vj_levels_to_anchor(engine, anchor_qf); k < engine->levels; k++)
+        probability[k] = 0;
     int r =
         vj_search_lazy(&engine->search, engine->levels, stored_answer, probability, &found, err);
     if (r)
@@ -160,7 +162,8 @@ static int print_pending(struct vj_engine *engine, const struct arguments *a,
     double mean[2];
     if (pending->count > 0 && p->positive_class == VJ_POSITIVE_AUTO) {
         p->positive_class =
-            vj_positive_from_scores(pending->score, pending->count, engine->levels, mean);
+            vj_positive_from_scores(pending->score, levels, pending->count,
+                                    vj_levels_to_anchor(engine, a->anchor_qf), mean);
         fprintf(stderr,
                 "vpjnd: the weights leave open what a positive score means; by the first %zu "
                 "pictures it is %s\n",
@@ -168,8 +171,8 @@ static int print_pending(struct vj_engine *engine, const struct arguments *a,
     }
     int r = 0;
     for (size_t i = 0; !r && i < pending->count; i++)
-        r = print_line(engine, a->image[pending->image[i]], pending->score + i * levels,
-                       pending->bytes + i * levels, err);
+        r = print_line(engine, a->image[pending->image[i]], a->anchor_qf,
+                       pending->score + i * levels, pending->bytes + i * levels, err);
     pending->count = 0;
     fflush(stdout);
     return r;
@@ -259,6 +262,8 @@ int vj_cmd_predict(int argc, char **argv)
                 a.weights);
     if (!r)
         r = vj_engine_open(&engine, &a.config, &predictors, width, height, &err);
+    if (!r && engine.device_note[0])
+        fprintf(stderr, "vpjnd: %s\n", engine.device_note);
     if (!r) {
         const struct vj_stream_options read = {
             .threads = 1,

@@ -113,8 +113,6 @@ int vj_cmd_train(int argc, char **argv)
     const struct vj_train_options run = {
         .config = &a.config, .output = a.output, .resume = a.resume, .quiet = a.quiet};
     int r = vj_train_run(&run, &summary, &err);
-    if (summary.device_note[0])
-        fprintf(stderr, "vpjnd: %s\n", summary.device_note);
     if (r) {
         fprintf(stderr, "%svpjnd: %s\n", isatty(STDERR_FILENO) && !a.quiet ? "\n" : "", err.text);
         return VJ_EXIT_USAGE;

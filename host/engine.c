@@ -580,12 +580,20 @@ void vj_lossy_probability(const float *score, int levels, enum vj_positive_class
     }
 }
 
-enum vj_positive_class vj_positive_from_scores(const float *score, size_t images, int levels,
-                                               double mean[2])
+int vj_levels_to_anchor(const struct vj_engine *engine, int anchor_qf)
+{
+    int levels = engine->levels;
+    while (levels > 0 && vj_above_anchor(anchor_qf, engine->config.qf_first + levels - 1))
+        levels--;
+    return levels;
+}
+
+enum vj_positive_class vj_positive_from_scores(const float *score, size_t stride, size_t images,
+                                               int levels, double mean[2])
 {
     int half = levels / 2;
     double sum[2] = {0, 0};
-    for (size_t i = 0; i < images; i++, score += levels)
+    for (size_t i = 0; i < images; i++, score += stride)
         for (int k = 0; k < half; k++) {
             sum[0] += score[k];
             sum[1] += score[levels - half + k];
@@ -726,9 +734,9 @@ static int run_levels(struct vj_passage *t, bool networks, struct vj_error *err)
 }
 
 /* Bytes of the picture as samples, 8 bits each, per byte of the file. */
-static float compression_ratio(const struct vj_image *source, int64_t bytes)
+static float compression_ratio(const struct vj_loaded *loaded, int64_t bytes)
 {
-    double raw = (double)source->width * (double)source->height * source->channels;
+    double raw = (double)loaded->source.width * (double)loaded->source.height * loaded->channels;
     return bytes > 0 ? (float)(raw / (double)bytes) : NAN;
 }
 
@@ -761,7 +769,7 @@ static void copy_scores(struct vj_passage *t)
                     *score = (float)t->pixel[mine->jnd_rule][mine->jnd][i];
                 break;
             case VJ_PREDICTOR_RATIO:
-                *score = compression_ratio(&t->loaded->source, t->row->bytes[i]);
+                *score = compression_ratio(t->loaded, t->row->bytes[i]);
                 break;
             case VJ_PREDICTOR_EXTERNAL:
                 if (external)

@@ -135,17 +135,20 @@ static inline bool vj_above_anchor(int anchor_qf, int qf)
     return anchor_qf > 0 && qf > anchor_qf;
 }
 
+/* Levels of a picture that are not above its anchor: these are searched. */
+int vj_levels_to_anchor(const struct vj_engine *engine, int anchor_qf);
+
 /* The positive class of networks that leave it open is decided on this many evaluated images. */
 enum { VJ_POSITIVE_IMAGES = 4 };
 
 /*
  * Decides what a positive score means when the weight file leaves it open: lossy where low quality
  * factors score higher than high ones, else lossless.
- * score: [images][levels] logits of evaluated images, none NaN; images >= 1
+ * score: [images][stride] logits of evaluated images, the first `levels` none NaN; images >= 1
  * mean:  filled with the mean score of the lower and of the upper half of the levels
  */
-enum vj_positive_class vj_positive_from_scores(const float *score, size_t images, int levels,
-                                               double mean[2]);
+enum vj_positive_class vj_positive_from_scores(const float *score, size_t stride, size_t images,
+                                               int levels, double mean[2]);
 
 /*
  * Patch positions of one draw: uniform in [0, height-size] x [0, width-size], independent, with

@@ -47,15 +47,6 @@ static float *read_scores(struct vj_results *results, const char *name, const ch
 
 /* ---- positive class ---- */
 
-/* Levels of an image that are not above its anchor. */
-static int levels_to_anchor(const struct vj_engine *engine, int anchor_qf)
-{
-    int levels = engine->levels;
-    while (levels > 0 && vj_above_anchor(anchor_qf, engine->config.qf_first + levels - 1))
-        levels--;
-    return levels;
-}
-
 /*
  * good: rows of the first evaluated images.
  * record: writes the decision down; while rows are still being written only their bytes may change
@@ -75,7 +66,8 @@ static int decide(struct vj_engine *engine, struct vj_results *results, struct v
                             err);
         if (!r)
             r = vj_results_read(results, path, VJ_COLUMN_F32, good[i], 1, score, err);
-        vj_positive_from_scores(score, 1, r ? 0 : levels_to_anchor(engine, anchor_qf), of_image);
+        vj_positive_from_scores(score, 0, 1, r ? 0 : vj_levels_to_anchor(engine, anchor_qf),
+                                of_image);
         for (int half = 0; half < 2; half++)
             mean[half] += of_image[half] / (double)images;
     }
@@ -246,7 +238,7 @@ static void answer_as_step(struct work *w)
 }
 
 /*
- * Labels of the run's images, followed by those of the items that the option ids left out: these
+ * Labels of the run's images, followed by those of the items that ids and limit left out: these
  * are not evaluated, but nothing keeps the constant from learning from them.
  */
 struct labels {
@@ -322,7 +314,8 @@ static void clear_above_anchor(struct work *w, enum vj_rule rule)
     for (size_t i = 0; w->images->anchor && i < w->images->count; i++) {
         if (w->images->status[i] != VJ_STATUS_OK)
             continue;
-        for (size_t k = (size_t)levels_to_anchor(w->engine, w->images->anchor[i]); k < levels; k++)
+        for (size_t k = (size_t)vj_levels_to_anchor(w->engine, w->images->anchor[i]); k < levels;
+             k++)
             w->score[i * levels + k] = rule == VJ_RULE_BELOW_IS_LOSSY ? INFINITY : 0;
     }
 }
@@ -371,6 +364,15 @@ static int sweep_tolerances(struct work *w, const struct vj_rule_table *table, e
                                  NULL, err);
 }
 
+/* Whether an image of the run is tested in a fold: what is fitted predicts no others. */
+static bool any_tested(const struct work *w)
+{
+    for (size_t i = 0; has_folds(w) && i < w->images->count; i++)
+        if (w->images->fold[i] != VJ_FOLD_NONE)
+            return true;
+    return false;
+}
+
 static int predict_threshold(struct work *w, enum vj_rule rule, struct vj_error *err)
 {
     clear_above_anchor(w, rule);
@@ -383,10 +385,11 @@ static int predict_threshold(struct work *w, enum vj_rule rule, struct vj_error 
                                    w->qf_pred, err);
         return r ? r : sweep_tolerances(w, &table, rule, &none, err);
     }
-    if (!table.fold) {
+    if (!any_tested(w)) {
         vj_text_add(&w->note,
-                    "not evaluated: its threshold is to be fitted and the run has no folds "
-                    "(set folds=, or give a number as in %s:NUMBER)",
+                    "not evaluated: its threshold is to be fitted and %s (set folds=, or give a "
+                    "number as in %s:NUMBER)",
+                    has_folds(w) ? "no image has a test fold" : "the run has no folds",
                     w->predictor->kind_name);
         return 0;
     }
@@ -469,7 +472,7 @@ static int search_image(struct work *w, size_t image, const float *probability, 
     struct stored stored = {answers, w->images->name[image]};
     struct vj_search_result found;
     int searched =
-        w->images->anchor ? levels_to_anchor(w->engine, w->images->anchor[image]) : levels;
+        w->images->anchor ? vj_levels_to_anchor(w->engine, w->images->anchor[image]) : levels;
     for (int k = 0; k < levels; k++)
         answers[k] = k < searched ? probability[k] : 0;
     for (int k = 0; lossy && k < levels; k++)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { REASON = 256 };
@@ -54,10 +55,14 @@ int vj_h5_open(hid_t *file, const char *path, struct vj_error *err)
 {
     *file = H5I_INVALID_HID;
     start_library();
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat status;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO would block */
     if (fd < 0)
         return vj_fail(err, -errno, "%s: cannot be opened: %s", path, strerror(errno));
+    bool regular = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
     close(fd);
+    if (!regular)
+        return vj_fail(err, -EINVAL, "%s: is not a regular file", path);
     htri_t is_hdf5 = H5Fis_hdf5(path);
     if (is_hdf5 <= 0) {
         H5Eclear2(H5E_DEFAULT);

@@ -101,10 +101,11 @@ int vj_image_list_read(struct vj_image_list *list, const struct vj_dataset *ds, 
     if (!r && (!list->item || !list->other_fold || !list->other_qf_true || !list->name ||
                !list->id || !list->fold || !list->qf_true || !list->qf_exact || !list->anchor_qf))
         r = vj_fail(err, -ENOMEM, "out of memory for a list of %zu images", capacity);
-    for (size_t i = 0; !r && i < capacity && (limit == 0 || list->count < (size_t)limit); i++) {
+    for (size_t i = 0; !r && i < capacity; i++) {
         struct vj_item item = {0};
+        const bool room = limit == 0 || list->count < (size_t)limit;
         r = vj_dataset_item(ds, i, &item, err);
-        if (!r && wanted(id, id_count, item.id)) {
+        if (!r && room && wanted(id, id_count, item.id)) {
             r = add_item(list, i, &item, capacity, max_pixels, err);
         } else if (!r) {
             list->other_fold[list->others] = item.fold;

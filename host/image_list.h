@@ -17,7 +17,7 @@ struct vj_image_list {
     int32_t *id, *fold, *qf_true, *anchor_qf;
     double *qf_exact;
     float *sur; /* [count][100], NaN where there are no subjects' data; NULL when nowhere */
-    int32_t *other_fold, *other_qf_true; /* [others] labels of items that ids leaves out */
+    int32_t *other_fold, *other_qf_true; /* [others] of items left out by ids or limit */
     size_t others;
     size_t max_width, max_height; /* of those whose header could be read, max_pixels at most */
 };

@@ -10,7 +10,7 @@
 #define MAXVAL 255
 
 /* Larger header numbers are damage; far above any picture and far below overflow. */
-#define NUMBER_MAX 1000000000U
+#define NUMBER_MAX 100000000U
 
 struct pnm {
     const struct vj_image_source *src;
@@ -115,10 +115,15 @@ static int fail_cut(const struct pnm *p, size_t samples, struct vj_error *err)
                    p->src->name, p->src->size - p->at, samples, p->width, p->height, p->channels);
 }
 
-/* Anything but white space behind the last sample means that header and data disagree. */
+/*
+ * Anything behind the last sample, but for white space behind text, means that header and data
+ * disagree: a header that ends in two bytes, CR LF, would move all samples by one. Netpbm allows
+ * nothing there either.
+ */
 static int check_end(struct pnm *p, struct vj_error *err)
 {
-    skip_space(p);
+    if (p->text)
+        skip_space(p);
     if (p->at == p->src->size)
         return 0;
     return vj_fail(err, -EBADMSG,

@@ -20,6 +20,12 @@ INLINE float larger(float a, float b)
     return a > b ? a : b;
 }
 
+/* Keeps NaN, so that scores show it. */
+INLINE float relu(float v)
+{
+    return v < 0 ? 0 : v;
+}
+
 /* Where row y of LANES neighbouring channels begins; pixels are `block` floats apart. */
 INLINE size_t row_start(size_t channel, size_t block, size_t height, size_t width, size_t y)
 {
@@ -124,7 +130,7 @@ static void attention_hidden(const struct vj_attention *a, const float *from, fl
         float sum = 0;
         for (size_t c = 0; c < a->channels; c++)
             sum += from[c] * a->kernel_0[c * a->hidden + h];
-        hidden[h] = larger(sum + a->bias_0[h], 0);
+        hidden[h] = relu(sum + a->bias_0[h]);
     }
 }
 
@@ -214,7 +220,7 @@ VJ_SIMD float vj_layer_head(const float *constant, const float *hidden, const fl
     float partial[WIDE] = {0};
     for (size_t i = 0; i < count; i += WIDE)
         for (size_t l = 0; l < WIDE; l++)
-            partial[l] += larger(constant[i + l] + hidden[i + l], 0) * kernel[i + l];
+            partial[l] += relu(constant[i + l] + hidden[i + l]) * kernel[i + l];
     float sum = 0;
     for (size_t l = 0; l < WIDE; l++)
         sum += partial[l];

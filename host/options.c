@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
+
+#include "host/config_text.h"
 
 enum {
     EVAL = VJ_USE_EVAL,
@@ -449,37 +450,26 @@ static int take_settings(struct vj_config *config, const config_t *parsed, const
 
 int vj_config_read(struct vj_config *config, const char *path, struct vj_error *err)
 {
-    FILE *file = fopen(path, "r");
-    if (!file)
-        return vj_fail(err, -errno, "cannot open configuration file %s: %s", path, strerror(errno));
-    /* libconfig ends the program when it cannot read, and a folder can be opened but not read. */
-    struct stat status;
-    if (fstat(fileno(file), &status) != 0 || S_ISDIR(status.st_mode)) {
-        fclose(file);
-        return vj_fail(err, -EISDIR, "configuration file %s is a folder; name a file", path);
-    }
-    config_t parsed;
-    config_init(&parsed);
-    int r = config_read(&parsed, file) == CONFIG_TRUE
-                ? take_settings(config, &parsed, path, err)
-                : vj_fail(err, -EINVAL, "%s:%d: %s", path, config_error_line(&parsed),
-                          config_error_text(&parsed));
-    config_destroy(&parsed);
-    fclose(file);
+    char *text;
+    int r = vj_config_text_read(&text, path, err);
+    if (!r)
+        r = vj_config_parse(config, text, path, err);
+    free(text);
     return r;
 }
 
 int vj_config_parse(struct vj_config *config, const char *text, const char *name,
                     struct vj_error *err)
 {
-    if (strstr(text, "@include"))
-        return vj_fail(err, -EINVAL, "%s: @include is not used in vpjnd's configuration", name);
+    int r = vj_config_text_check(text, name, err);
+    if (r)
+        return r;
     config_t parsed;
     config_init(&parsed);
-    int r = config_read_string(&parsed, text) == CONFIG_TRUE
-                ? take_settings(config, &parsed, name, err)
-                : vj_fail(err, -EINVAL, "%s:%d: %s", name, config_error_line(&parsed),
-                          config_error_text(&parsed));
+    r = config_read_string(&parsed, text) == CONFIG_TRUE
+            ? take_settings(config, &parsed, name, err)
+            : vj_fail(err, -EINVAL, "%s:%d: %s", name, config_error_line(&parsed),
+                      config_error_text(&parsed));
     config_destroy(&parsed);
     return r;
 }

@@ -178,6 +178,13 @@ static int read_external(struct vj_external *e, const char *path, struct vj_erro
     }
     bool more = true;
     while (!r && !(r = vj_csv_next(csv, &more, err)) && more) {
+        if (vj_csv_fields(csv) != vj_csv_columns(csv)) {
+            r = vj_fail(err, -EINVAL,
+                        "%s:%zu: %zu fields where the first line names %zu columns; numbers have a "
+                        "decimal point",
+                        path, vj_csv_line(csv), vj_csv_fields(csv), vj_csv_columns(csv));
+            break;
+        }
         struct vj_external_row *row = row_of(e, vj_csv_field(csv, image), &capacity);
         if (!row)
             r = vj_fail(err, -ENOMEM, "out of memory");
@@ -224,6 +231,26 @@ const struct vj_external_row *vj_external_find(const struct vj_external *externa
     if (dot && dot != stem)
         *dot = '\0';
     return find_exact(external, stem);
+}
+
+int vj_external_check(const struct vj_predictor *p, char *const *image, size_t count,
+                      struct vj_error *err)
+{
+    const struct vj_external *external = &p->external;
+    const char **taken = vj_calloc(external->count, sizeof(*taken)); /* by which image */
+    int r = taken ? 0 : vj_fail(err, -ENOMEM, "out of memory");
+    for (size_t i = 0; !r && i < count; i++) {
+        const struct vj_external_row *row = vj_external_find(external, image[i]);
+        const char **by = row ? &taken[row - external->row] : NULL;
+        if (by && *by)
+            r = vj_fail(err, -EINVAL,
+                        "%s: image '%s' can be %s or %s of the data set; write their names in full",
+                        p->path, row->image, *by, image[i]);
+        if (by)
+            *by = image[i];
+    }
+    free(taken);
+    return r;
 }
 
 /* ---- the list ---- */

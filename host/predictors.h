@@ -134,4 +134,11 @@ int vj_predictors_add_constant(struct vj_predictors *p, struct vj_error *err);
 const struct vj_external_row *vj_external_find(const struct vj_external *external,
                                                const char *image);
 
+/*
+ * Refuses an external predictor of which one image's rows fit several images of the data set.
+ * image: [count] names. Errors: -EINVAL, -ENOMEM
+ */
+int vj_external_check(const struct vj_predictor *p, char *const *image, size_t count,
+                      struct vj_error *err);
+
 #endif

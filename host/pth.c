@@ -209,7 +209,7 @@ static int read_archive(struct vj_pth *pth, struct archive *a, struct vj_error *
 int vj_pth_open(struct vj_pth *pth, const char *path, struct vj_error *err)
 {
     struct archive a = {0};
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO would block */
     if (fd < 0)
         return vj_fail(err, -errno, "%s: cannot be opened: %s", path, strerror(errno));
     int r = read_all(pth, fd, err);

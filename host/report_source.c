@@ -188,4 +188,6 @@ void vj_report_fill(struct vj_report *report, const struct vj_report_source *sou
         .comparison = tables->comparison,
         .comparisons = tables->comparisons,
     };
+    for (size_t i = 0; i < analysis->count; i++)
+        report->pending += analysis->status[i] == VJ_STATUS_PENDING;
 }

@@ -379,6 +379,16 @@ static int add_constant(struct run *run, struct vj_error *err)
     return 0;
 }
 
+static int check_external(const struct run *run, struct vj_error *err)
+{
+    int r = 0;
+    for (size_t i = 0; !r && i < run->predictors.count; i++)
+        if (run->predictors.list[i].kind == VJ_PREDICTOR_EXTERNAL)
+            r = vj_external_check(&run->predictors.list[i], run->images.name, run->images.count,
+                                  err);
+    return r;
+}
+
 /*
  * A line is fitted or there is none: what lacks the folds for it is refused now, not after hours of
  * work.
@@ -416,7 +426,8 @@ static int open_engine(struct run *run, struct vj_error *err)
     int r = vj_engine_open(&run->engine, run->config, &run->predictors, width, height, err);
     if (r)
         return r;
-    strcpy(run->summary->device_note, run->engine.device_note);
+    if (run->engine.device_note[0])
+        fprintf(stderr, "vpjnd: %s\n", run->engine.device_note);
     vj_predictors_drop_tensors(&run->predictors);
     return 0;
 }
@@ -446,6 +457,8 @@ int vj_run_eval(const struct vj_run_options *options, struct vj_run_summary *sum
         r = add_constant(&run, err);
     if (!r)
         r = check_ratios(&run, err);
+    if (!r)
+        r = check_external(&run, err);
     if (!r)
         r = open_engine(&run, err);
     if (!r)

@@ -19,7 +19,6 @@ struct vj_run_options {
 struct vj_run_summary {
     size_t images, failed, resumed;
     double seconds;
-    char device_note[256]; /* why `auto` did not take the GPU, or empty */
 };
 
 /*

@@ -19,8 +19,9 @@
 
 enum { COLUMNS_MAX = 1024 };
 
-#define TEXT_OF(x)  TEXT_OF_(x)
-#define TEXT_OF_(x) #x
+#define TEXT_OF(x)      TEXT_OF_(x)
+#define TEXT_OF_(x)     #x
+#define VJ_JPEG_LIBRARY "libjpeg-turbo " TEXT_OF(LIBJPEG_TURBO_VERSION)
 
 const char *vj_schema_path(char path[VJ_SCHEMA_PATH], const char *predictor, const char *what)
 {
@@ -225,12 +226,12 @@ static void add_predictor(struct columns *c, const struct vj_engine *engine,
 static void add_timing(struct columns *c)
 {
     static const char *const what[VJ_STAGE_COUNT] = {
-        "reading and decoding the source, the reference and the candidate files, in the decode "
-        "threads",
+        "reading and decoding the source and the reference, reading the candidate files, in the "
+        "decode threads",
         "forward transform and reference planes",
         "pixel-JND maps",
         "patches and features that do not depend on the quality factor",
-        "candidates: pixels, sizes, image metrics, patches",
+        "candidates: decoding of files, pixels, sizes, image metrics, patches",
         "network scores",
     };
     for (int s = 0; s < VJ_STAGE_COUNT; s++) {
@@ -297,7 +298,7 @@ static int write_root(struct vj_results *results, const struct vj_engine *engine
         {"device", device.name},
         {"device_kind", engine->device.ops->name},
         {"device_library_versions", device.libraries},
-        {"jpeg_library", "libjpeg-turbo " TEXT_OF(LIBJPEG_TURBO_VERSION)},
+        {"jpeg_library", VJ_JPEG_LIBRARY},
         {"dataset", facts->dataset->dataset},
         {"dataset_fingerprint", facts->dataset->fingerprint},
         {"dataset_axis", facts->dataset->axis},
@@ -495,11 +496,11 @@ static int write_axis(struct vj_results *results, const struct vj_engine *engine
 static int write_left_out(struct vj_results *results, const struct vj_image_list *images,
                           struct vj_error *err)
 {
-    int r = vj_results_vector(results, "/left_out/qf_true", VJ_COLUMN_I32, images->other_qf_true,
-                              images->others,
-                              "labels of the items that the option ids leaves out: the constant "
-                              "predictor learns from them; -1 unknown",
-                              "JPEG quality factor", err);
+    int r = vj_results_vector(
+        results, "/left_out/qf_true", VJ_COLUMN_I32, images->other_qf_true, images->others,
+        "labels of the items that the options ids and limit leave out: the constant "
+        "predictor learns from them; -1 unknown",
+        "JPEG quality factor", err);
     if (!r)
         r = vj_results_vector(results, "/left_out/fold", VJ_COLUMN_I32, images->other_fold,
                               images->others, "their folds; -1 none", NULL, err);
@@ -636,7 +637,18 @@ static int match_columns(struct vj_results *results, const struct vj_engine *eng
     return r;
 }
 
-/* Scores of two devices, or of two versions of a library, must not be mixed in one file. */
+/* Numbers of two versions of the program must not be mixed in one file, ... */
+static int match_program(struct vj_results *results, struct vj_error *err)
+{
+    int r = match_text(results, "/", "program_version", VJ_VERSION, err);
+    if (!r)
+        r = match_text(results, "/", "git_revision", VJ_GIT_REVISION, err);
+    if (!r)
+        r = match_text(results, "/", "jpeg_library", VJ_JPEG_LIBRARY, err);
+    return r;
+}
+
+/* ... nor those of two devices, or of two versions of a library. */
 static int match_device(struct vj_results *results, const struct vj_engine *engine,
                         struct vj_error *err)
 {
@@ -687,6 +699,8 @@ int vj_schema_match(struct vj_results *results, const struct vj_engine *engine,
                     struct vj_error *err)
 {
     int r = vj_schema_check(results, err);
+    if (!r)
+        r = match_program(results, err);
     if (!r)
         r = match_config(results, engine, err);
     if (!r)

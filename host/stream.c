@@ -60,18 +60,46 @@ static int load_candidates(struct vj_loaded *loaded, bool *any, struct vj_error 
     return 0;
 }
 
+static int check_quality(const struct vj_file_bytes *file, int qf, const char *path,
+                         struct vj_error *err)
+{
+    int found;
+    int r = vj_jpeg_quality(&found, file->data, file->size, path, err);
+    if (!r && found != qf)
+        r = vj_fail(
+            err, -EINVAL,
+            "%s: its quantisation tables say quality factor %d, its place in the data set %d", path,
+            found, qf);
+    return r;
+}
+
+int vj_load_anchor(struct vj_image *img, const char *path, int qf,
+                   const struct vj_image_options *options, struct vj_error *err)
+{
+    struct vj_file_bytes file = {0};
+    *img = (struct vj_image){0};
+    int r = vj_file_read(&file.data, &file.size, path, 0, err);
+    if (!r)
+        r = check_quality(&file, qf, path, err);
+    if (!r)
+        r = vj_image_read_memory(img, file.data, file.size, path, options, err);
+    free(file.data);
+    return r;
+}
+
 static int load_pictures(struct vj_loaded *loaded, const struct vj_stream_options *o,
                          struct vj_error *err)
 {
     const struct vj_item *item = &loaded->item;
     bool files = false;
     int r = vj_image_read(&loaded->source, item->source, &o->image, err);
+    loaded->channels = loaded->source.channels;
     if (!r)
         r = check_size(&loaded->source, item->source, o, err);
     if (!r)
         r = load_candidates(loaded, &files, err);
     if (!r && item->reference)
-        r = vj_image_read(&loaded->reference, item->reference, &o->image, err);
+        r = vj_load_anchor(&loaded->reference, item->reference, item->anchor_qf, &o->image, err);
     if (r)
         return r;
     if (item->reference && (loaded->reference.width != loaded->source.width ||
@@ -140,15 +168,9 @@ int vj_loaded_fetch(void *user, int qf, struct vj_image *img, int64_t *bytes, st
     if (!file->data)
         return vj_fail(err, -ENOENT, "%s: no candidate file at quality factor %d",
                        loaded->item.name, qf);
-    int found;
-    int r = vj_jpeg_quality(&found, file->data, file->size, path, err);
+    int r = check_quality(file, qf, path, err);
     if (r)
         return r;
-    if (found != qf)
-        return vj_fail(
-            err, -EINVAL,
-            "%s: its quantisation tables say quality factor %d, its place in the data set %d", path,
-            found, qf);
     *bytes = (int64_t)file->size;
     if (!img)
         return 0;

@@ -28,6 +28,7 @@ struct vj_loaded {
     struct vj_item item;
     struct vj_image source;
     struct vj_image reference; /* data NULL: the data set gives none */
+    int channels; /* of the source's file; the source becomes RGB beside candidates that are */
     struct vj_file_bytes candidate[VJ_LEVELS_MAX + 1];
     char source_sha256[VJ_SHA256_HEX]; /* of the source (host/picture_digest.h); of items only */
     struct vj_error error;             /* code != 0: the item failed, nothing else may be used */
@@ -61,6 +62,14 @@ void vj_stream_release(struct vj_stream *stream, struct vj_loaded *loaded);
 
 /* Stops the workers (finishing what they hold) and frees everything. NULL is harmless. */
 void vj_stream_close(struct vj_stream *stream);
+
+/*
+ * Reads a JPEG that candidates are compared with, as vj_image_read(), and checks that it is of the
+ * quality that its place in the data set says: candidates' files are checked so too.
+ * Errors: -EINVAL for another quality, -ENOENT where no quality gives its tables
+ */
+int vj_load_anchor(struct vj_image *img, const char *path, int qf,
+                   const struct vj_image_options *options, struct vj_error *err);
 
 /*
  * Reads and decodes one item in the calling thread; failures go to loaded->error.

@@ -131,7 +131,11 @@ static int open_trainer(struct run *run, struct vj_error *err)
     run->logit = vj_calloc(plan.max_pairs, sizeof(float));
     if (!run->logit)
         return vj_fail(err, -ENOMEM, "out of memory");
-    return vj_trainer_open(&run->trainer, c->device, &plan, run->summary->device_note, err);
+    char why[256] = ""; /* `auto` did not take the GPU */
+    int r = vj_trainer_open(&run->trainer, c->device, &plan, why, err);
+    if (!r && why[0])
+        fprintf(stderr, "vpjnd: %s\n", why);
+    return r;
 }
 
 /* The last name of a path, where it stands. */
@@ -233,6 +237,9 @@ static int open_run(struct run *run, struct vj_error *err)
         r = describe_config(run, err);
     if (!r)
         r = open_trainer(run, err);
+    if (!r && run->items.valid_count > 0)
+        r = vj_validate_check(run->config, run->dataset, run->items.valid, run->items.valid_count,
+                              &run->initial, err);
     return r ? r : resume(run, err);
 }
 

@@ -30,7 +30,6 @@ struct vj_train_summary {
     bool stopped;      /* by `patience` */
     size_t train_items, validation_items;
     double seconds, pairs_per_second; /* of this process */
-    char device_note[256];            /* why `auto` did not take the GPU, or empty */
 };
 
 /*

@@ -265,7 +265,7 @@ static double finish_row(const struct vj_train_heads *h, uint64_t step, int head
     dropout_row(h, step, head, row, factor);
     for (size_t i = 0; i < HIDDEN; i++) {
         float v = constant[i] + z[i] + h->bias_1[head][i];
-        z[i] = v > 0 ? v * factor[i] : 0;
+        z[i] = v < 0 ? 0 : v * factor[i]; /* keeps NaN */
         sum += (double)z[i] * (double)h->kernel_2[head][i];
     }
     return sum;

@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "eval/text.h"
 #include "host/checked.h"
 #include "host/ranges.h"
+#include "host/weights.h"
 
 enum { ID_MAX = 1000000 };
 
@@ -54,10 +56,19 @@ static int describe_ids(char **text, int *id, size_t count, struct vj_error *err
         vj_text_add(&t, last > i ? "%s%d-%d" : "%s%d", i ? "," : "", id[i], id[last]);
         i = last + 1;
     }
-    if (!t.data)
-        return vj_fail(err, -ENOMEM, "out of memory");
-    *text = t.data;
-    return 0;
+    int r = vj_text_status(&t, err);
+    if (!r && !t.data)
+        r = vj_fail(err, -ENOMEM, "out of memory");
+    if (!r && strlen(t.data) >= VJ_WEIGHTS_TEXT_MAX)
+        r = vj_fail(err, -E2BIG,
+                    "the numbers of %zu pictures are a list of %zu bytes, and a weight file holds "
+                    "less than %d; number those of a fold one after the other",
+                    count, strlen(t.data), VJ_WEIGHTS_TEXT_MAX);
+    if (r)
+        vj_text_free(&t);
+    else
+        *text = t.data;
+    return r;
 }
 
 static int last_fold(const struct vj_dataset *ds, int *folds, struct vj_error *err)

@@ -218,7 +218,7 @@ static int load_anchor(struct vj_train_pictures *p, const struct vj_train_pictur
         e->loaded.reference = (struct vj_image){0};
         return check_size(picture, &e->anchor[a], anchor->reference, err);
     }
-    int r = vj_image_read(&e->anchor[a], anchor->reference, &p->reading.image, err);
+    int r = vj_load_anchor(&e->anchor[a], anchor->reference, anchor->qf, &p->reading.image, err);
     if (!r)
         r = check_size(picture, &e->anchor[a], anchor->reference, err);
     return r ? r : vj_image_to_rgb(&e->anchor[a], err);

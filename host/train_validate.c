@@ -25,9 +25,9 @@ static void list_network(struct vj_predictors *list, struct vj_predictor *networ
     *list = (struct vj_predictors){.list = network, .count = 1, .weights = view, .networks = 1};
 }
 
-/* Largest sides of the pictures, for the device's memory. */
+/* Largest sides of the pictures, for the device's memory; patches must fit into all of them. */
 static int largest_sides(const struct vj_dataset *ds, const size_t *item, size_t count,
-                         size_t *width, size_t *height, struct vj_error *err)
+                         size_t patch_size, size_t *width, size_t *height, struct vj_error *err)
 {
     *width = *height = 0;
     for (size_t i = 0; i < count; i++) {
@@ -36,6 +36,9 @@ static int largest_sides(const struct vj_dataset *ds, const size_t *item, size_t
         int r = vj_dataset_item(ds, item[i], &it, err);
         if (!r)
             r = vj_image_probe(&info, it.source, err);
+        if (!r && (info.width < patch_size || info.height < patch_size))
+            r = vj_fail(err, -EINVAL, "%s is %zux%zu, smaller than a patch of %zux%zu", it.source,
+                        info.width, info.height, patch_size, patch_size);
         vj_item_free(&it);
         if (r)
             return r;
@@ -80,6 +83,8 @@ static int predict(struct vj_engine *engine, const struct vj_dataset *ds, size_t
     if (!r) {
         vj_lossy_probability(row->score[0], engine->levels,
                              engine->predictors->list[0].positive_class, probability);
+        for (int k = vj_levels_to_anchor(engine, loaded.item.anchor_qf); k < engine->levels; k++)
+            probability[k] = 0;
         r = vj_search_lazy(&engine->search, engine->levels, answer, (void *)&a, &found, err);
     }
     if (!r)
@@ -90,46 +95,72 @@ static int predict(struct vj_engine *engine, const struct vj_dataset *ds, size_t
     return r;
 }
 
-int vj_validate(struct vj_validation *out, const struct vj_config *config,
-                const struct vj_dataset *ds, const size_t *item, size_t count,
-                const struct vj_weights *weights, struct vj_error *err)
-{
-    struct vj_config c = *config;
+/* What validation evaluates with. */
+struct setting {
+    struct vj_config config;
     struct vj_predictor network;
     struct vj_predictors list;
     struct vj_weights view;
     struct vj_engine engine;
-    struct vj_row row;
-    size_t width, height;
-    *out = (struct vj_validation){.images = count};
-    c.lazy = true;
-    c.slots = 1;
-    strcpy(c.image_metrics, "none");
-    if (c.validate_patches > 0)
-        c.patches = c.validate_patches;
-    list_network(&list, &network, &view, weights);
-    int r = largest_sides(ds, item, count, &width, &height, err);
+    size_t width, height; /* of the largest picture */
+};
+
+static int open_setting(struct setting *s, const struct vj_config *config,
+                        const struct vj_dataset *ds, const size_t *item, size_t count,
+                        const struct vj_weights *weights, struct vj_error *err)
+{
+    s->config = *config;
+    s->config.lazy = true;
+    s->config.slots = 1;
+    strcpy(s->config.image_metrics, "none");
+    if (config->validate_patches > 0)
+        s->config.patches = config->validate_patches;
+    list_network(&s->list, &s->network, &s->view, weights);
+    int r = largest_sides(ds, item, count, (size_t)weights->shape.patch_size, &s->width, &s->height,
+                          err);
     if (!r)
-        r = vj_engine_open(&engine, &c, &list, width, height, err);
+        r = vj_engine_open(&s->engine, &s->config, &s->list, s->width, s->height, err);
+    return r;
+}
+
+int vj_validate_check(const struct vj_config *config, const struct vj_dataset *ds,
+                      const size_t *item, size_t count, const struct vj_weights *weights,
+                      struct vj_error *err)
+{
+    struct setting s;
+    int r = open_setting(&s, config, ds, item, count, weights, err);
+    if (!r)
+        vj_engine_close(&s.engine);
+    return r ? vj_fail_prefix(err, "validation") : 0;
+}
+
+int vj_validate(struct vj_validation *out, const struct vj_config *config,
+                const struct vj_dataset *ds, const size_t *item, size_t count,
+                const struct vj_weights *weights, struct vj_error *err)
+{
+    struct setting s;
+    struct vj_row row;
+    *out = (struct vj_validation){.images = count};
+    int r = open_setting(&s, config, ds, item, count, weights, err);
     if (r)
         return r;
     const struct vj_stream_options options = {
         .threads = 1,
         .slots = 1,
-        .image = {.alpha = (enum vj_alpha_mode)c.alpha, .max_pixels = c.max_pixels},
-        .max_width = width,
-        .max_height = height,
+        .image = {.alpha = (enum vj_alpha_mode)config->alpha, .max_pixels = config->max_pixels},
+        .max_width = s.width,
+        .max_height = s.height,
         .min_side = (size_t)weights->shape.patch_size,
     };
-    r = vj_row_alloc(&row, &engine, err);
+    r = vj_row_alloc(&row, &s.engine, err);
     for (size_t i = 0; i < count && !r; i++) {
         int error = 0;
-        r = predict(&engine, ds, item[i], &options, &row, &error, err);
+        r = predict(&s.engine, ds, item[i], &options, &row, &error, err);
         out->mad += abs(error) / (double)count;
         out->bias += error / (double)count;
     }
     if (row.bytes)
-        vj_row_free(&row, &engine);
-    vj_engine_close(&engine);
+        vj_row_free(&row, &s.engine);
+    vj_engine_close(&s.engine);
     return r;
 }

@@ -25,4 +25,12 @@ int vj_validate(struct vj_validation *out, const struct vj_config *config,
                 const struct vj_dataset *ds, const size_t *item, size_t count,
                 const struct vj_weights *weights, struct vj_error *err);
 
+/*
+ * Opens what vj_validate() will need and closes it, so that what is missing (a map that the device
+ * has no kernels for, memory, a picture that is too small) ends training before its first step.
+ */
+int vj_validate_check(const struct vj_config *config, const struct vj_dataset *ds,
+                      const size_t *item, size_t count, const struct vj_weights *weights,
+                      struct vj_error *err);
+
 #endif

@@ -355,8 +355,11 @@ static int load_weights(struct trainer *t, struct vj_error *err)
     omp_set_num_threads(1);
     for (int s = 0; s < t->streams && !r; s++)
         r = vj_train_extractor_load(&t->extractor[s], &t->set[VJ_TRAIN_WEIGHTS], err);
+    omp_set_num_threads(t->plan.threads);
+    if (!r)
+        r = vj_train_heads_load(t->heads, &t->set[VJ_TRAIN_WEIGHTS], err);
     omp_set_num_threads(threads);
-    return r ? r : vj_train_heads_load(t->heads, &t->set[VJ_TRAIN_WEIGHTS], err);
+    return r;
 }
 
 static int unpack_gradient(struct trainer *t, struct vj_error *err)

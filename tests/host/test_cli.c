@@ -170,9 +170,10 @@ static void command_lines_end_with_the_right_status_and_words(void **state)
         {"$V map --model epc17 a.png -o m.png", 0, ""},
         {"$V map --model eye a.png -o m.png", 2, "eye"},
         {"$V map --list", 0, "resjnd24"},
-        {"$V map --model resjnd24 a.png -o m.h5", 1, "vpjnd import FILE.pth"},
-        {"$V map --weights w.h5 a.png -o m.h5", 1, "epc17 has no weights"},
-        {"$V map --model resjnd24 --weights w.h5 a.png -o m.h5", 1, "'vpjnd-weights'"},
+        {"$V map --model resjnd24 a.png -o m.h5", 2, "vpjnd import FILE.pth"},
+        {"$V map --model chou95 a.png -o absent/m.png", 2, "absent/m.png"},
+        {"$V map --weights w.h5 a.png -o m.h5", 2, "epc17 has no weights"},
+        {"$V map --model resjnd24 --weights w.h5 a.png -o m.h5", 2, "'vpjnd-weights'"},
         {"$V import " VJ_TEST_GOLDEN "/resjnd/net.pth --list", 0, "conv1.weight [8, 8, 3, 3]"},
         {"$V import " VJ_TEST_GOLDEN "/resjnd/net.pth -o r.h5", 0, "ResJND, 8 channels"},
         {"$V import " VJ_TEST_GOLDEN "/resjnd/net.pth --raw -o r.h5", 2, "no option but"},
@@ -181,6 +182,7 @@ static void command_lines_end_with_the_right_status_and_words(void **state)
         {"$V init --variant circle -o x.h5", 2, "circle"},
         {"$V init --patch-size 33 -o x.h5", 2, "33"},
         {"$V init --seed -1 -o x.h5", 2, "'-1' is not a whole number"},
+        {"$V init --seed ' -5' -o x.h5", 2, "' -5' is not a whole number"},
         {"$V import absent -o x.h5", 2, "absent"},
         {"$V predict --weights w.h5 a.png b.png", 0, "random weights"},
         {"$V predict --weights w.h5 set/c.png a.png", 1, "set/c.png"},
@@ -246,6 +248,19 @@ static void predictions_stand_one_per_line(void **state)
     assert_in_range(qf, 1, 100);
     assert_in_range(lossless, qf, 101);
     vj_assert_contains(output, "\nb.png\t");
+    /* Whatever the scores: nothing above the anchor is visible, and what is not asked is not used.
+     */
+    for (int anchor = 1; anchor <= 99; anchor += 7)
+        for (int positive = 0; positive < 2; positive++) {
+            char line[200];
+            snprintf(line, sizeof(line),
+                     "$V predict --weights w.h5 --anchor %d --set positive_class=%s a.png "
+                     "2> /dev/null",
+                     anchor, positive ? "lossy" : "lossless");
+            assert_int_equal(shell(line, output, sizeof(output)), 0);
+            assert_int_equal(sscanf(output, "%63[^\t]\t%d\t%d\t", name, &qf, &lossless), 3);
+            assert_in_range(qf, 1, anchor);
+        }
 }
 
 /* Everything but the times must be as in the unbroken run. */
@@ -329,6 +344,46 @@ static void a_killed_run_is_resumed_to_the_same_content(void **state)
     }
 }
 
+static void an_unfinished_run_says_so_and_is_not_finished_by_another_program(void **state)
+{
+    (void)state;
+    char output[16384];
+    struct vj_error err = {0};
+    struct vj_results *r;
+    static const char run[] = "$V eval -q --set dataset=manifest --set root=many.csv --set "
+                              "predictors=constant,vpjnd:w.h5 --set lazy=false --resume -o cut.h5";
+    char line[2048], part[4200];
+    snprintf(part, sizeof(part), "%s/cut.h5.part", folder);
+    snprintf(line, sizeof(line),
+             "%s & p=$!; while [ ! -f cut.h5.part ]; do sleep 0.005; done; kill -9 $p; wait $p; "
+             "[ ! -f cut.h5 ] && $V report cut.h5.part",
+             run);
+    if (shell(line, output, sizeof(output)) != 0)
+        fail_msg("%s", output);
+    vj_assert_contains(output, " not evaluated yet");
+    vj_assert_contains(output, "predictions and figures are made when it is finished");
+
+    static const char *const names[] = {"git_revision", "program_version", "jpeg_library"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        char *ours, told[100];
+        if (vj_results_open(&r, part, true, &err) ||
+            vj_results_get_text(r, "/", names[i], &ours, &err) ||
+            vj_results_set_text(r, "/", names[i], "another", &err))
+            fail_msg("%s", err.text);
+        vj_results_close(r);
+        snprintf(told, sizeof(told), "the unfinished run's %s of / is 'another'", names[i]);
+        assert_int_equal(shell(run, output, sizeof(output)), 2);
+        vj_assert_contains(output, told);
+        if (vj_results_open(&r, part, true, &err) ||
+            vj_results_set_text(r, "/", names[i], ours, &err))
+            fail_msg("%s", err.text);
+        vj_results_close(r);
+        free(ours);
+    }
+    if (shell(run, output, sizeof(output)) != 0)
+        fail_msg("%s", output);
+}
+
 static void a_resumed_run_must_be_the_same_run(void **state)
 {
     (void)state;
@@ -368,6 +423,7 @@ int main(void)
         cmocka_unit_test(candidates_print_what_libjpeg_would_write),
         cmocka_unit_test(predictions_stand_one_per_line),
         cmocka_unit_test(a_killed_run_is_resumed_to_the_same_content),
+        cmocka_unit_test(an_unfinished_run_says_so_and_is_not_finished_by_another_program),
         cmocka_unit_test(a_resumed_run_must_be_the_same_run),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

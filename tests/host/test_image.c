@@ -216,8 +216,8 @@ static void unknown_extensions_and_any_case_are_accepted(void **state)
 static void every_way_to_write_a_pgm_header_is_read(void **state)
 {
     static const char *const files[] = {
-        "P5 2 1 255\nab",          "P5\n2\n1\n255\rab",        "P5#c\n2#c\n1#c\n255#c\nab",
-        "P5\t2\v1\f255 ab",        "P5 # 9 9\n 2 1 255\tab\n", "P2 2 1 255 97 98",
+        "P5 2 1 255\nab",          "P5\n2\n1\n255\rab",      "P5#c\n2#c\n1#c\n255#c\nab",
+        "P5\t2\v1\f255 ab",        "P5 # 9 9\n 2 1 255\tab", "P2 2 1 255 97 98",
         "P2 2 1 255#c\n097\n98#c",
     };
     (void)state;

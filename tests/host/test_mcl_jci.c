@@ -15,6 +15,7 @@
 #include "host/options.h"
 #include "host/results.h"
 #include "host/run.h"
+#include "host/train_validate.h"
 #include "host/weights.h"
 #include "tests/host/small_network.h"
 
@@ -354,6 +355,40 @@ static void check_unasked(struct vj_results *r, const int32_t *anchor)
     assert_in_range(asked, SOURCES, SOURCES * 50);
 }
 
+/* Validation of training searches as evaluation does: the same errors. */
+static void check_validation(int jnd, const char *path, const int32_t *truth, const int32_t *pred)
+{
+    struct vj_config config;
+    struct vj_dataset *ds;
+    struct vj_weights w = {0};
+    struct vj_validation v;
+    struct vj_error err = {0};
+    char number[2] = {(char)('0' + jnd), '\0'};
+    size_t item[SOURCES], count = 0;
+    double mad = 0, bias = 0;
+    const char *const pairs[][2] = {{"dataset", "mcl-jci"}, {"root", folder},
+                                    {"labels", "sqf"},      {"candidates", "synthesize"},
+                                    {"jnd", number},        {"device", "cpu"}};
+    vj_config_defaults(&config, VJ_USE_TRAIN);
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+        if (vj_config_set(&config, pairs[i][0], pairs[i][1], &err))
+            fail_msg("%s", err.text);
+    for (size_t s = 0; s < SOURCES; s += 6) {
+        if (truth[s] < 0)
+            continue;
+        item[count++] = s;
+        mad += abs(pred[s] - truth[s]);
+        bias += pred[s] - truth[s];
+    }
+    if (vj_weights_read(&w, path, &err) || vj_config_dataset(&ds, &config, jnd, &err) ||
+        vj_validate(&v, &config, ds, item, count, &w, &err))
+        fail_msg("%s", err.text);
+    vj_dataset_close(ds);
+    vj_weights_free(&w);
+    assert_true(fabs(v.mad - mad / (double)count) < 1e-9);
+    assert_true(fabs(v.bias - bias / (double)count) < 1e-9);
+}
+
 /* JND k + 1 is searched below the picture at JND k, which is what candidates are compared with. */
 static void later_jnds_are_searched_below_the_picture_at_the_one_before(void **state)
 {
@@ -369,10 +404,12 @@ static void later_jnds_are_searched_below_the_picture_at_the_one_before(void **s
     snprintf(weights, sizeof(weights), "%s/small.h5", folder);
     const struct vj_net_shape shape = {
         .variant = VJ_VARIANT_FIGURE, .patch_size = 16, .patches = 2, .channels = {16, 16, 16, 16}};
-    write_network(weights, &shape, 3, VJ_POSITIVE_LOSSY, VJ_ORIGIN_RANDOM);
     snprintf(predictors, sizeof(predictors),
              "constant,psnr-threshold:fit,pixel-chou95:0.05,vpjnd:%s", weights);
     for (int k = 1; k <= 2; k++) {
+        /* One of the two calls nearly everything lossy, what is above the anchor included. */
+        write_network(weights, &shape, 3, k == 1 ? VJ_POSITIVE_LOSSY : VJ_POSITIVE_LOSSLESS,
+                      VJ_ORIGIN_RANDOM);
         const char *settings[] = {"jnd",   k == 1 ? "2" : "3", "predictors", predictors,  "lazy",
                                   "false", "image_metrics",    "psnr",       "bootstrap", "0",
                                   NULL};
@@ -418,6 +455,8 @@ static void later_jnds_are_searched_below_the_picture_at_the_one_before(void **s
         read_ints(r, "/predictors/vpjnd-small/qf_pred", lazy);
         assert_memory_equal(full, lazy, sizeof(full));
         vj_results_close(r);
+
+        check_validation(k + 1, weights, truth, full);
 
         settings[3] = "pixel-chou95:0.05";
         settings[7] = "none";

@@ -849,6 +849,21 @@ static void weights_that_form_no_network_are_refused_by_name(void **state)
     vj_weights_free(&w);
 }
 
+/* As on a GPU: a network that overflows must not look like one that answers. */
+static void a_hidden_unit_that_is_not_a_number_is_not_taken_for_zero(void **state)
+{
+    (void)state;
+    enum { COUNT_HERE = 32 };
+    float constant[COUNT_HERE] = {0}, hidden[COUNT_HERE], kernel[COUNT_HERE];
+    for (int i = 0; i < COUNT_HERE; i++) {
+        hidden[i] = i % 2 ? 1 : -1;
+        kernel[i] = 1;
+    }
+    assert_true(vj_layer_head(constant, hidden, kernel, 0.5f, COUNT_HERE) == COUNT_HERE / 2 + 0.5f);
+    hidden[7] = NAN;
+    assert_true(isnan(vj_layer_head(constant, hidden, kernel, 0.5f, COUNT_HERE)));
+}
+
 static void sizes_and_libraries_are_reported(void **state)
 {
     (void)state;
@@ -916,6 +931,7 @@ int main(void)
         cmocka_unit_test(no_layer_falls_back_to_a_reference_implementation),
         cmocka_unit_test(misuse_is_refused_with_a_reason),
         cmocka_unit_test(weights_that_form_no_network_are_refused_by_name),
+        cmocka_unit_test(a_hidden_unit_that_is_not_a_number_is_not_taken_for_zero),
         cmocka_unit_test(sizes_and_libraries_are_reported),
         cmocka_unit_test(the_patch_weight_never_falls_below_one_millionth),
     };

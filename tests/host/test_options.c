@@ -157,6 +157,12 @@ static void bad_files_are_refused_with_their_line(void **state)
         {"group = { a = 1; };\n", "run.cfg:1: option group: groups are not used"},
         {"predictors = [1, 2];\n", "run.cfg:1: option predictors: element 1 is not a string"},
         {"qf_first = 1.5;\n", "run.cfg:1: option qf_first: '1.5' is not a whole number"},
+        {"\nseed = 99999999999;\n", "run.cfg:2: 99999999999 is beyond 32 bits; write it in quotes"},
+        {"max_pixels = 4294967297;", "run.cfg:1: 4294967297 is beyond 32 bits"},
+        {"seed = 0x100000000;", "run.cfg:1: 0x100000000 is beyond 32 bits"},
+        {"seed = 18446744073709551616L;", "run.cfg:1: 18446744073709551616L is beyond 64 bits"},
+        {"# \"\n/* \" */ root = \"a\\\"\";\nseed = 4294967296;", "run.cfg:3: 4294967296 is beyond"},
+        {"qf_first = 1;\n  @include \"more.cfg\"\n", "run.cfg:2: @include is not used"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct vj_config config;
@@ -169,6 +175,49 @@ static void bad_files_are_refused_with_their_line(void **state)
     struct vj_error err = {0};
     assert_int_equal(vj_config_read(&config, "/nonexistent/run.cfg", &err), -ENOENT);
     vj_assert_contains(err.text, "cannot open configuration file /nonexistent/run.cfg");
+    assert_int_equal(vj_config_read(&config, "/", &err), -EISDIR);
+    vj_assert_contains(err.text, "configuration file / is a folder");
+    assert_int_equal(vj_config_read(&config, "/dev/zero", &err), -EINVAL);
+    vj_assert_contains(err.text, "/dev/zero has a zero byte at 0");
+}
+
+/* What looks like a large number or a directive to the eye alone. */
+static void words_and_comments_are_not_taken_for_numbers_or_directives(void **state)
+{
+    (void)state;
+    static const char text[] = "// 99999999999 @include\n# \"99999999999\n"
+                               "root = \"@include/99999999999\"; /* 99999999999\n @include */\n"
+                               "seed = 99999999999L;\nlearning_rate = 1.5e-3;\nqf_last = 0x50;\n"
+                               "max_memory = \"4294967296\";";
+    struct vj_config config;
+    struct vj_error err = {0};
+    vj_config_defaults(&config, VJ_USE_EVAL);
+    if (vj_config_parse(&config, text, "run.cfg", &err))
+        fail_msg("%s", err.text);
+    assert_string_equal(config.root, "@include/99999999999");
+    assert_true(config.seed == 99999999999);
+    assert_int_equal(config.qf_last, 80);
+    assert_true(config.max_memory == (size_t)1 << 32);
+}
+
+static void a_file_and_an_empty_one_are_read(void **state)
+{
+    (void)state;
+    char *folder = vj_test_mkdir(), path[4200];
+    for (int full = 0; full < 2; full++) {
+        struct vj_config config;
+        struct vj_error err = {0};
+        snprintf(path, sizeof(path), "%s/%d.cfg", folder, full);
+        FILE *file = fopen(path, "w");
+        assert_non_null(file);
+        fputs(full ? "qf_last = 33;" : "", file);
+        fclose(file);
+        vj_config_defaults(&config, VJ_USE_EVAL);
+        if (vj_config_read(&config, path, &err))
+            fail_msg("%s", err.text);
+        assert_int_equal(config.qf_last, full ? 33 : 100);
+    }
+    vj_test_rmdir(folder);
 }
 
 static void options_that_contradict_each_other_are_refused(void **state)
@@ -207,6 +256,8 @@ int main(void)
         cmocka_unit_test(lists_of_a_file_become_one_value),
         cmocka_unit_test(bad_values_are_refused_with_what_is_allowed),
         cmocka_unit_test(bad_files_are_refused_with_their_line),
+        cmocka_unit_test(words_and_comments_are_not_taken_for_numbers_or_directives),
+        cmocka_unit_test(a_file_and_an_empty_one_are_read),
         cmocka_unit_test(options_that_contradict_each_other_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -182,6 +182,8 @@ static void bad_external_files_are_refused_with_their_line(void **state)
     static const struct {
         const char *content, *text;
     } cases[] = {
+        {"image,qf,score\nok,50,0,93\n", "e.csv:2: 4 fields where the first line names 3 columns"},
+        {"image,qf_pred\nx,50\ny\n", "e.csv:3: 1 fields where the first line names 2 columns"},
         {"", "e.csv"},
         {"image,qf_pred\n", "e.csv has no rows"},
         {"picture,qf_pred\na,3\n", "image"},
@@ -206,6 +208,22 @@ static void bad_external_files_are_refused_with_their_line(void **state)
         vj_assert_contains(err.text, cases[i].text);
         vj_predictors_free(&p);
     }
+}
+
+static void a_row_that_fits_two_images_is_refused(void **state)
+{
+    (void)state;
+    struct vj_predictors p = {0};
+    struct vj_error err = {0};
+    char list[4200];
+    char *const one[] = {"a/x.png", "y.png"}, *const two[] = {"a/x.png", "y.png", "b/x.ppm"};
+    snprintf(list, sizeof(list), "external:%s", put("e.csv", "image,qf_pred\nx,50\nz,20\n"));
+    if (vj_predictors_open(&p, list, VJ_POSITIVE_AUTO, &err) ||
+        vj_external_check(&p.list[0], one, 2, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(vj_external_check(&p.list[0], two, 3, &err), -EINVAL);
+    vj_assert_contains(err.text, "e.csv: image 'x' can be a/x.png or b/x.ppm of the data set");
+    vj_predictors_free(&p);
 }
 
 static void networks_of_different_patch_sizes_are_not_mixed(void **state)
@@ -273,6 +291,7 @@ int main(void)
         cmocka_unit_test(external_scores_are_kept_per_quality_factor),
         cmocka_unit_test(bad_lists_are_refused),
         cmocka_unit_test(bad_external_files_are_refused_with_their_line),
+        cmocka_unit_test(a_row_that_fits_two_images_is_refused),
         cmocka_unit_test(networks_of_different_patch_sizes_are_not_mixed),
         cmocka_unit_test(the_files_of_all_folds_have_one_name),
     };

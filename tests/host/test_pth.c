@@ -6,8 +6,10 @@
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <zlib.h>
 
+#include "host/h5.h"
 #include "host/pth.h"
 
 /* ---- building archives ---- */
@@ -403,6 +405,16 @@ static void an_archive_of_something_else_is_refused(void **state)
     vj_pth_close(&pth);
     assert_int_equal(vj_pth_open(&pth, "/", &err), -EINVAL);
     vj_pth_close(&pth);
+    char *folder = vj_test_mkdir(), fifo[4200];
+    snprintf(fifo, sizeof(fifo), "%s/net.pth", folder);
+    assert_int_equal(mkfifo(fifo, 0600), 0); /* opening it would wait for a writer */
+    assert_int_equal(vj_pth_open(&pth, fifo, &err), -EINVAL);
+    vj_assert_contains(err.text, "is not a regular file");
+    vj_pth_close(&pth);
+    hid_t file;
+    assert_int_equal(vj_h5_open(&file, fifo, &err), -EINVAL);
+    vj_assert_contains(err.text, "is not a regular file");
+    vj_test_rmdir(folder);
 }
 
 static unsigned char *read_golden(const char *name, size_t *size)

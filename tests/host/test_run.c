@@ -13,6 +13,7 @@
 #include "host/resjnd.h"
 #include "host/schema.h"
 #include "host/ssimulacra2.h"
+#include "host/stream.h"
 
 enum { PICTURES = 5, PATCHES = 3 };
 
@@ -540,6 +541,123 @@ static void external_results_stand_beside_ours(void **state)
     assert_float_equal(mad, (1 + 1 + 0 + 2) / 4.0, 1e-12);
 }
 
+/* Text attribute of an object; freed by the caller. */
+static char *text_of(struct vj_results *r, const char *object, const char *name)
+{
+    char *text;
+    struct vj_error err = {0};
+    if (vj_results_get_text(r, object, name, &text, &err))
+        fail_msg("%s", err.text);
+    return text;
+}
+
+static void pairs_of_predictors_that_only_name_a_quality_factor_come_from_its_step(void **state)
+{
+    (void)state;
+    const char *pairs[] = {"predictors=constant,psnr-threshold", "qf_last=40", NULL};
+    struct vj_results *r = run_and_open("sources.h5", pairs);
+    static const char *const groups[][2] = {{"/metrics/constant", "step"},
+                                            {"/metrics/psnr-threshold", "answers"}};
+    for (int i = 0; i < 2; i++) {
+        char *source = text_of(r, groups[i][0], "pairs");
+        assert_string_equal(source, groups[i][1]);
+        free(source);
+    }
+    vj_results_close(r);
+}
+
+/* The rows without a fold are evaluated; nothing can be fitted for them, and the run says so. */
+static void a_threshold_to_be_fitted_for_nobody_costs_no_run(void **state)
+{
+    (void)state;
+    char path[4096], pair[4200];
+    write_text(in_folder(path, "some.csv"), "image,candidates,qf_true,fold\np0.png,,20,1\n"
+                                            "p1.png,,30,2\np3.png,,50,\np4.png,,60,\n");
+    snprintf(pair, sizeof(pair), "root=%s", path);
+    const char *pairs[] = {
+        pair, "folds=manifest", "ids=3-4", "predictors=psnr-threshold:fit", "qf_last=20", NULL};
+    struct vj_results *r = run_and_open("nobody.h5", pairs);
+    char *note = text_of(r, "/predictors/psnr-threshold", "note");
+    vj_assert_contains(note, "not evaluated: its threshold is to be fitted and no image has a test "
+                             "fold");
+    free(note);
+    vj_results_close(r);
+}
+
+/* Labels that `limit` leaves out teach the constant as those that `ids` leaves out do. */
+static void the_constant_learns_from_what_limit_leaves_out(void **state)
+{
+    (void)state;
+    int32_t qf;
+    const char *pairs[] = {"limit=1", "predictors=constant", "qf_last=9", NULL};
+    struct vj_results *r = run_and_open("limit.h5", pairs);
+    read_rows(r, "/predictors/constant/qf_pred", VJ_COLUMN_I32, 0, 1, &qf);
+    vj_results_close(r);
+    assert_int_equal(qf, 45); /* median of 30, 40, 50 and 60, the other pictures' */
+}
+
+/* Grey pictures become RGB beside files; the bytes of the source stay those of its own samples. */
+static void the_compression_ratio_of_a_grey_picture_is_that_of_its_samples(void **state)
+{
+    (void)state;
+    enum { FIRST = 30, LAST = 39, LEVELS_HERE = LAST - FIRST + 1 };
+    char path[4096], pair[4200];
+    struct vj_image img;
+    struct vj_error err = {0};
+    float ratio[2][2][LEVELS_HERE];
+    assert_int_equal(vj_image_read(&img, in_folder(path, "p2.png"), NULL, &err), 0);
+    assert_int_equal(img.channels, 1);
+    for (int qf = FIRST; qf <= LAST; qf++) {
+        uint8_t *data;
+        size_t size;
+        char name[32];
+        assert_int_equal(vj_jpeg_encode(&data, &size, &img, qf, VJ_SUBSAMPLING_420, &err), 0);
+        snprintf(name, sizeof(name), "g_%d.jpg", qf);
+        FILE *file = fopen(in_folder(path, name), "wb");
+        assert_int_equal(fwrite(data, 1, size, file), size);
+        fclose(file);
+        free(data);
+    }
+    vj_image_free(&img);
+    write_text(in_folder(path, "grey.csv"), "image,candidates,qf_true,fold\n"
+                                            "p2.png,g_{qf}.jpg,33,1\np2.png,g_{qf}.jpg,35,2\n");
+    snprintf(pair, sizeof(pair), "root=%s", path);
+    static const char *const how[] = {"candidates=files", "candidates=synthesize"};
+    for (int i = 0; i < 2; i++) {
+        const char *pairs[] = {pair,          how[i],       "predictors=compression-ratio:35",
+                               "qf_first=30", "qf_last=39", "folds=manifest",
+                               NULL};
+        struct vj_results *r = run_and_open("ratio.h5", pairs);
+        read_rows(r, "/predictors/compression-ratio/score", VJ_COLUMN_F32, 0, 2, ratio[i]);
+        vj_results_close(r);
+    }
+    assert_memory_equal(ratio[0], ratio[1], sizeof(ratio[0]));
+}
+
+static void an_anchor_of_another_quality_is_refused(void **state)
+{
+    (void)state;
+    char path[4096];
+    struct vj_image img;
+    struct vj_error err = {0};
+    uint8_t *data;
+    size_t size;
+    assert_int_equal(vj_image_read(&img, in_folder(path, "p1.png"), NULL, &err), 0);
+    assert_int_equal(vj_jpeg_encode(&data, &size, &img, 30, VJ_SUBSAMPLING_420, &err), 0);
+    vj_image_free(&img);
+    FILE *file = fopen(in_folder(path, "anchor_100.jpg"), "wb");
+    assert_int_equal(fwrite(data, 1, size, file), size);
+    fclose(file);
+    free(data);
+    assert_int_equal(vj_load_anchor(&img, path, 100, NULL, &err), -EINVAL);
+    vj_assert_contains(err.text, "anchor_100.jpg: its quantisation tables say quality factor 30, "
+                                 "its place in the data set 100");
+    assert_null(img.data);
+    assert_int_equal(vj_load_anchor(&img, path, 30, NULL, &err), 0);
+    assert_int_equal(img.width, WIDTH);
+    vj_image_free(&img);
+}
+
 /* Score of a picture's JPEG at one quality factor, by hand. */
 static double score_by_hand(const char *name, int qf, enum vj_ssimulacra2_mode mode)
 {
@@ -799,6 +917,11 @@ int main(void)
         cmocka_unit_test(ladder_files_are_checked_by_their_tables),
         cmocka_unit_test(files_and_synthesised_candidates_agree),
         cmocka_unit_test(external_results_stand_beside_ours),
+        cmocka_unit_test(pairs_of_predictors_that_only_name_a_quality_factor_come_from_its_step),
+        cmocka_unit_test(a_threshold_to_be_fitted_for_nobody_costs_no_run),
+        cmocka_unit_test(the_constant_learns_from_what_limit_leaves_out),
+        cmocka_unit_test(the_compression_ratio_of_a_grey_picture_is_that_of_its_samples),
+        cmocka_unit_test(an_anchor_of_another_quality_is_refused),
         cmocka_unit_test(ssimulacra2_is_a_column_and_a_predictor_when_asked_for),
         cmocka_unit_test(the_weights_of_a_map_are_recorded_with_its_predictor),
         cmocka_unit_test(set_up_errors_name_what_is_wrong),

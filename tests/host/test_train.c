@@ -374,6 +374,32 @@ static void a_run_with_other_maps_than_in_training_says_so(void **state)
     }
 }
 
+/* What validation lacks ends training before its first step, not at the first validation. */
+static void a_picture_too_small_to_validate_is_refused_at_the_start(void **state)
+{
+    (void)state;
+    char path[4096], pair[4200], small[4096];
+    struct vj_image img;
+    struct vj_train_summary s;
+    struct vj_error err = {0};
+    assert_int_equal(vj_image_alloc(&img, 15, 40, 3, &err), 0);
+    memset(img.data, 90, 15 * 40 * 3);
+    assert_int_equal(vj_image_write_png(&img, in_folder(small, "small.png"), &err), 0);
+    vj_image_free(&img);
+    FILE *csv = fopen(in_folder(path, "small.csv"), "w");
+    assert_non_null(csv);
+    fputs("image,candidates,qf_true\np0.png,,30\nsmall.png,,40\n", csv);
+    fclose(csv);
+    snprintf(pair, sizeof(pair), "root=%s", path);
+    assert_int_equal(train("small.h5", false,
+                           (const char *const[]){pair, "ids=1", "valid_ids=2", "batch=1", NULL}, &s,
+                           &err),
+                     -EINVAL);
+    vj_assert_contains(err.text, "validation: ");
+    vj_assert_contains(err.text, "small.png is 15x40, smaller than a patch of 16x16");
+    assert_int_equal(s.steps, 0);
+}
+
 static void the_record_names_no_folder_of_this_machine(void **state)
 {
     (void)state;
@@ -583,6 +609,7 @@ int main(void)
         cmocka_unit_test(the_best_validated_weights_are_kept_with_their_record),
         cmocka_unit_test(a_run_that_judges_weights_on_their_own_pictures_says_so),
         cmocka_unit_test(a_run_with_other_maps_than_in_training_says_so),
+        cmocka_unit_test(a_picture_too_small_to_validate_is_refused_at_the_start),
         cmocka_unit_test(the_record_names_no_folder_of_this_machine),
         cmocka_unit_test(maps_of_resjnd24_train_and_judge_and_belong_to_the_run),
         cmocka_unit_test(other_start_weights_under_the_same_name_are_refused),

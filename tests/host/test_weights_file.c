@@ -71,6 +71,35 @@ static void what_is_written_is_read_back_bit_for_bit(void **state)
     vj_test_rmdir(folder);
 }
 
+/* The list of a large fold's numbers is longer than 64 KiB. */
+static void long_records_are_read_back(void **state)
+{
+    (void)state;
+    enum { LENGTH = 100000 };
+    char *folder = vj_test_mkdir(), path[4200];
+    struct vj_weights w = {0}, back = {0};
+    const struct vj_net_shape shape = small_shape(VJ_VARIANT_FIGURE);
+    snprintf(path, sizeof(path), "%s/w.h5", folder);
+    ok(formula_weights(&w, &shape, &err));
+    w.origin = VJ_ORIGIN_TRAINED;
+    w.trained = calloc(1, sizeof(*w.trained));
+    assert_non_null(w.trained);
+    strcpy(w.trained->dataset, "manifest");
+    w.trained->config = strdup("seed = 1;\n");
+    w.trained->ids = malloc(LENGTH + 1);
+    assert_true(w.trained->config && w.trained->ids);
+    for (size_t i = 0; i < LENGTH; i++)
+        w.trained->ids[i] = i % 2 ? ',' : '1';
+    w.trained->ids[LENGTH - 1] = '2';
+    w.trained->ids[LENGTH] = '\0';
+    ok(vj_weights_write(&w, path, &err));
+    ok(vj_weights_read(&back, path, &err));
+    assert_string_equal(back.trained->ids, w.trained->ids);
+    vj_weights_free(&w);
+    vj_weights_free(&back);
+    vj_test_rmdir(folder);
+}
+
 /* weights.h5 comes from h5py and hashlib: another writer, another hash. */
 static void a_file_written_by_another_library_is_read(void **state)
 {
@@ -663,6 +692,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hostile_files_of_pw_jnd_are_refused),
         cmocka_unit_test(what_is_written_is_read_back_bit_for_bit),
+        cmocka_unit_test(long_records_are_read_back),
         cmocka_unit_test(a_file_written_by_another_library_is_read),
         cmocka_unit_test(sha256_gives_the_standard_digests),
         cmocka_unit_test(files_that_are_not_hdf5_are_refused),

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What libconfig would misread in the text of a configuration, found before it reads it:
+ *
+ *     integers beyond 32 bits   libconfig 1.5 cuts them without a word, unless they end in L
+ *     @include                  on a file that cannot be read libconfig ends the program, and lines
+ *                               of included files would be told as lines of the including one
+ */
+#ifndef VJ_HOST_CONFIG_TEXT_H
+#define VJ_HOST_CONFIG_TEXT_H
+
+#include "host/error.h"
+
+/* name: what errors call the text. Errors: -EINVAL, with name and line. */
+int vj_config_text_check(const char *text, const char *name, struct vj_error *err);
+
+/*
+ * A file's text, zero-terminated, owned by the caller (free()); pipes can be read too.
+ * Errors: -EINVAL (a zero byte in it), -EISDIR, -ENOENT and others from reading.
+ */
+int vj_config_text_read(char **text, const char *path, struct vj_error *err);
+
+#endif
