@@ -68,12 +68,21 @@ static inline int vj_cuda_status(cudaError_t status, const char *call, struct vj
 
 #ifdef CUDNN_MAJOR
 #define VJ_CUDNN(call, err) vj_cudnn_status((call), #call, (err))
+static inline int vj_cudnn_errno(cudnnStatus_t status)
+{
+#if CUDNN_MAJOR >= 9
+    if (status == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED)
+        return -ENOMEM;
+#endif
+    return status == CUDNN_STATUS_ALLOC_FAILED ? -ENOMEM : -EIO;
+}
+
 static inline int vj_cudnn_status(cudnnStatus_t status, const char *call, struct vj_error *err)
 {
     if (status == CUDNN_STATUS_SUCCESS)
         return 0;
     vj_cuda_forget_error();
-    return vj_fail(err, -EIO, "cuDNN: %.*s: %s", vj_call_length(call), call,
+    return vj_fail(err, vj_cudnn_errno(status), "cuDNN: %.*s: %s", vj_call_length(call), call,
                    cudnnGetErrorString(status));
 }
 #endif

@@ -305,7 +305,6 @@ static_assert(VJ_CUDA_TV_PIXELS * VJ_CUDA_THREADS == VJ_CUDA_TV_AREA &&
                   VJ_CUDA_TV_STRIP * VJ_CUDA_TV_SIDE == VJ_CUDA_THREADS,
               "threads share liu10's squares out");
 static_assert(sizeof(struct vj_cuda_rules_shared) <= VJ_CUDA_SHARED, "shared memory of rules");
-static_assert(VJ_JND_SEGMENT <= UINT32_MAX / (255 * 255), "squares of a segment fit");
 static_assert(VJ_CUDA_KLT_ACROSS * VJ_CUDA_KLT_ACROSS == VJ_CUDA_THREADS,
               "a thread for every 4x4 products of klt22");
 static_assert(VJ_JND_FEP_OFFSETS % VJ_CUDA_FEP_BATCH == 0, "no batch of neighbours is incomplete");

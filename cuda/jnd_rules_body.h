@@ -12,7 +12,6 @@ extern "C" {
 #endif
 
 #include "cuda/jnd_body.h"
-#include "host/device.h"
 #include "host/jnd_rules.h"
 
 /* |D - R| of a pixel. candidate: the picture; reference: luma */
@@ -70,13 +69,15 @@ static inline VJ_HD void vj_cuda_rules_lane(const struct vj_cuda_rules_job *job,
                                             struct vj_cuda_rules_shared *s, struct vj_cuda_place at,
                                             unsigned thread)
 {
-    const uint8_t *candidate = job->candidates + at.z * job->pixels * (size_t)job->channels;
+    const uint8_t *candidate = NULL;
+    if (job->candidates)
+        candidate = job->candidates + at.z * job->pixels * (size_t)job->channels;
     const size_t segment = (size_t)at.x * VJ_CUDA_RULES_SEGMENTS + thread / VJ_JND_LANES;
     const size_t first = segment * VJ_JND_SEGMENT, rest = first + VJ_JND_SEGMENT;
     const size_t end = rest < job->pixels ? rest : job->pixels;
     struct vj_cuda_rules_sums sums = {0, 0, 0};
     for (size_t i = first + thread % VJ_JND_LANES; i < end; i += VJ_JND_LANES) {
-        if (!job->candidates) {
+        if (!candidate) {
             sums.real += vj_jnd_energy_term(job->map[i]);
             continue;
         }

@@ -44,7 +44,8 @@ void vj_cuda_net_conv_free(struct vj_cuda_net_conv_op *op);
 
 /*
  * Takes the first of vj_cuda_net_forms that runs on `m`, m->workspace aside: memory for it is taken
- * and given back here. Waits for the device. -ENOTSUP when none does.
+ * and given back here. Waits for the device. -ENOTSUP when none does, -ENOMEM where one lacks
+ * memory: no other is tried then, since bits must not depend on what memory is free.
  */
 int vj_cuda_net_conv_choose(struct vj_cuda_net_conv_op *op, cudnnHandle_t handle,
                             const struct vj_cuda_net_conv_memory *m, struct vj_error *err);

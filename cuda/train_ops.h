@@ -40,7 +40,7 @@ struct vj_cuda_train_filter_memory {
 /*
  * Take the first algorithm that runs on `m`: ALGO_1, else what the library lists as deterministic.
  * Memory for the workspace is taken and given back here. Wait for the device. -ENOTSUP when none
- * runs.
+ * runs, -ENOMEM where one lacks memory: no other is tried then.
  */
 int vj_cuda_train_data_choose(struct vj_cuda_train_conv_op *op, cudnnHandle_t handle,
                               const struct vj_cuda_train_data_memory *m, struct vj_error *err);

@@ -462,6 +462,8 @@ static void json_facts(struct json *j, const struct vj_report *report)
         json_string(j, "device", report->device);
         json_string(j, "results_file", report->results_file);
         json_bool(j, "complete", report->complete);
+        if (report->pending)
+            json_integer(j, "pending", report->pending);
     }
     if (!report->resamples)
         return;

@@ -224,6 +224,8 @@ static void add_header(const struct vj_html *page)
     vj_text_add(out, " &middot; %zu pictures", r->images);
     if (vj_report_count_failed(r))
         vj_text_add(out, ", %zu failed", vj_report_count_failed(r));
+    if (r->pending)
+        vj_text_add(out, ", %zu not evaluated yet", r->pending);
     if (r->left_outs)
         vj_text_add(out, ", %zu left out", r->left_outs);
     vj_text_add(out, " &middot; ");

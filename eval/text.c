@@ -267,8 +267,7 @@ void vj_text_json_number(struct vj_text *text, double value)
 int vj_text_status(const struct vj_text *text, struct vj_error *err)
 {
     if (text->failed)
-        return vj_fail(err, -ENOMEM, "out of memory for a report of more than %zu bytes",
-                       text->size);
+        return vj_fail(err, -ENOMEM, "out of memory for a text of more than %zu bytes", text->size);
     return 0;
 }
 

@@ -141,7 +141,7 @@ static const struct argp argp = {
     .help_filter = help_filter,
 };
 
-/* An HDF5 attribute holds less than 64 KiB. */
+/* Enough for any; the rest of a longer one is not recorded. */
 enum { COMMAND_LINE_MAX = 32768 };
 
 /* One argument between single quotes; one inside becomes '\'' as a shell wants it. */

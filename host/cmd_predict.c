@@ -134,10 +134,7 @@ static int print_line(const struct vj_engine *engine, const char *path, int anch
 {
     float probability[VJ_SEARCH_LEVELS_MAX];
     struct vj_search_result found;
-    vj_lossy_probability(score, engine->levels, engine->predictors->list[0].positive_class,
-                         probability);
-    for (int k = vj_levels_to_anchor(engine, anchor_qf); k < engine->levels; k++)
-        probability[k] = 0;
+    vj_search_probability(engine, anchor_qf, score, probability);
     int r =
         vj_search_lazy(&engine->search, engine->levels, stored_answer, probability, &found, err);
     if (r)

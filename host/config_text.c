@@ -32,23 +32,52 @@ static const char *skip_comment(const char *at)
     return end ? end + 2 : at + strlen(at);
 }
 
-/* Numbers begin with a digit here: signs are passed over. */
+static bool begins_number(const char *at)
+{
+    return isdigit((unsigned char)*at) || (*at == '.' && isdigit((unsigned char)at[1]));
+}
+
+static bool is_hex(const char *at)
+{
+    return at[0] == '0' && (at[1] == 'x' || at[1] == 'X');
+}
+
+/* The sign of an exponent belongs to a number, one in front does not. */
+static size_t number_length(const char *at)
+{
+    size_t n = 1;
+    for (bool more = true; more; n += more) {
+        bool exponent = !is_hex(at) && (at[n - 1] == 'e' || at[n - 1] == 'E');
+        more = isalnum((unsigned char)at[n]) || at[n] == '.' ||
+               (exponent && (at[n] == '+' || at[n] == '-'));
+    }
+    return n;
+}
+
+static size_t word_length(const char *at)
+{
+    size_t n = 1;
+    while (isalnum((unsigned char)at[n]) || (at[n] && strchr("_-*", at[n])))
+        n++;
+    return n;
+}
+
 static int check_number(const char *text, const char *at, size_t length, const char *name,
                         struct vj_error *err)
 {
-    const bool hex = at[0] == '0' && (at[1] == 'x' || at[1] == 'X');
     bool real = false, wide = false;
     for (size_t i = 0; i < length; i++) {
-        real = real || at[i] == '.' || (!hex && (at[i] == 'e' || at[i] == 'E'));
+        real = real || at[i] == '.' || (!is_hex(at) && (at[i] == 'e' || at[i] == 'E'));
         wide = wide || at[i] == 'L';
     }
+    const unsigned long long negative = at > text && at[-1] == '-';
+    const unsigned long long most = (wide ? (unsigned long long)INT64_MAX : INT32_MAX) + negative;
     errno = 0;
-    const unsigned long long value = strtoull(at, NULL, hex ? 16 : 10);
-    if (real || (!errno && value <= (wide ? (unsigned long long)INT64_MAX : INT32_MAX)))
+    if (real || (strtoull(at, NULL, is_hex(at) ? 16 : 10) <= most && !errno))
         return 0;
-    return vj_fail(err, -EINVAL, "%s:%u: %.*s is beyond %d bits; write it in quotes, \"%.*s\"",
-                   name, line_of(text, at), (int)length, at, wide ? 64 : 32, (int)(length - wide),
-                   at);
+    return vj_fail(err, -EINVAL,
+                   "%s:%u: %.*s is beyond %d bits; write it as a decimal number in quotes", name,
+                   line_of(text, at), (int)length, at, wide ? 64 : 32);
 }
 
 int vj_config_text_check(const char *text, const char *name, struct vj_error *err)
@@ -64,14 +93,12 @@ int vj_config_text_check(const char *text, const char *name, struct vj_error *er
         } else if (*at == '@') {
             r = vj_fail(err, -EINVAL, "%s:%u: @include is not used in vpjnd's configuration", name,
                         line_of(text, at));
-        } else if (isalnum((unsigned char)*at) || *at == '_') {
-            /* A word, or a number with its point; what follows the sign of an exponent is small. */
-            size_t length = 1;
-            while (isalnum((unsigned char)at[length]) || at[length] == '_' || at[length] == '.')
-                length++;
-            if (isdigit((unsigned char)*at))
-                r = check_number(text, at, length, name, err);
+        } else if (begins_number(at)) {
+            size_t length = number_length(at);
+            r = check_number(text, at, length, name, err);
             at += length;
+        } else if (isalpha((unsigned char)*at) || *at == '_' || *at == '*') {
+            at += word_length(at);
         } else {
             at++;
         }

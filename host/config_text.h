@@ -16,7 +16,7 @@ int vj_config_text_check(const char *text, const char *name, struct vj_error *er
 
 /*
  * A file's text, zero-terminated, owned by the caller (free()); pipes can be read too.
- * Errors: -EINVAL (a zero byte in it), -EISDIR, -ENOENT and others from reading.
+ * Errors: -EINVAL (a zero byte in it), -EISDIR, -ENOMEM, -ENOENT and others from reading.
  */
 int vj_config_text_read(char **text, const char *path, struct vj_error *err);
 

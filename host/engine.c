@@ -588,6 +588,15 @@ int vj_levels_to_anchor(const struct vj_engine *engine, int anchor_qf)
     return levels;
 }
 
+void vj_search_probability(const struct vj_engine *engine, int anchor_qf, const float *score,
+                           float *probability)
+{
+    vj_lossy_probability(score, engine->levels, engine->predictors->list[0].positive_class,
+                         probability);
+    for (int k = vj_levels_to_anchor(engine, anchor_qf); k < engine->levels; k++)
+        probability[k] = 0;
+}
+
 enum vj_positive_class vj_positive_from_scores(const float *score, size_t stride, size_t images,
                                                int levels, double mean[2])
 {

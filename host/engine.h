@@ -138,6 +138,13 @@ static inline bool vj_above_anchor(int anchor_qf, int qf)
 /* Levels of a picture that are not above its anchor: these are searched. */
 int vj_levels_to_anchor(const struct vj_engine *engine, int anchor_qf);
 
+/*
+ * vj_lossy_probability() of all levels for the search, by the first predictor's positive class:
+ * what is above the anchor is lossless. score, probability: [levels]
+ */
+void vj_search_probability(const struct vj_engine *engine, int anchor_qf, const float *score,
+                           float *probability);
+
 /* The positive class of networks that leave it open is decided on this many evaluated images. */
 enum { VJ_POSITIVE_IMAGES = 4 };
 

@@ -10,6 +10,8 @@
 
 enum { LANES = VJ_JND_LANES };
 
+_Static_assert(VJ_JND_SEGMENT <= UINT32_MAX / (255 * 255), "squares of a segment fit");
+
 static const char *const names[VJ_JND_RULES] = {"share", "excess", "noise"};
 
 const char *vj_jnd_rule_name(enum vj_jnd_rule rule)

@@ -129,9 +129,11 @@ int vj_config_set(struct vj_config *config, const char *key, const char *value,
 int vj_config_set_pair(struct vj_config *config, const char *pair, struct vj_error *err);
 
 /*
- * Reads a libconfig file; the error names file and line. Keys are those of the table, nothing else.
+ * Reads a libconfig file; the error names file and line. Keys are those of the table, nothing else;
+ * integers beyond 32 bits stand in quotes or end in L, and @include is refused.
  * A file describes an experiment, training and evaluation alike: what the other command has is
  * skipped here, while --set refuses it.
+ * Errors: -EINVAL, -ENOMEM, and those of opening and reading
  */
 int vj_config_read(struct vj_config *config, const char *path, struct vj_error *err);
 

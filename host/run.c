@@ -379,13 +379,31 @@ static int add_constant(struct run *run, struct vj_error *err)
     return 0;
 }
 
-static int check_external(const struct run *run, struct vj_error *err)
+/* Names of the images that can be evaluated. name: room for all images; the strings are the list's
+ */
+static int good_names(const struct run *run, char **name, size_t *count, struct vj_error *err)
 {
     int r = 0;
+    *count = 0;
+    for (size_t i = 0; !r && i < run->images.count; i++) {
+        struct vj_item item = {0};
+        r = vj_dataset_item(run->dataset, run->images.item[i], &item, err);
+        if (!r && item.status == 0)
+            name[(*count)++] = run->images.name[i];
+        vj_item_free(&item);
+    }
+    return r;
+}
+
+static int check_external(const struct run *run, struct vj_error *err)
+{
+    size_t count = 0;
+    char **name = vj_calloc(run->images.count, sizeof(*name));
+    int r = name ? good_names(run, name, &count, err) : vj_fail(err, -ENOMEM, "out of memory");
     for (size_t i = 0; !r && i < run->predictors.count; i++)
         if (run->predictors.list[i].kind == VJ_PREDICTOR_EXTERNAL)
-            r = vj_external_check(&run->predictors.list[i], run->images.name, run->images.count,
-                                  err);
+            r = vj_external_check(&run->predictors.list[i], name, count, err);
+    free(name);
     return r;
 }
 

@@ -640,12 +640,22 @@ static int match_columns(struct vj_results *results, const struct vj_engine *eng
 /* Numbers of two versions of the program must not be mixed in one file, ... */
 static int match_program(struct vj_results *results, struct vj_error *err)
 {
-    int r = match_text(results, "/", "program_version", VJ_VERSION, err);
-    if (!r)
-        r = match_text(results, "/", "git_revision", VJ_GIT_REVISION, err);
-    if (!r)
-        r = match_text(results, "/", "jpeg_library", VJ_JPEG_LIBRARY, err);
-    return r;
+    static const char *const ours[][2] = {{"program_version", VJ_VERSION},
+                                          {"git_revision", VJ_GIT_REVISION},
+                                          {"jpeg_library", VJ_JPEG_LIBRARY}};
+    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
+        char *then;
+        int r = vj_results_get_text(results, "/", ours[i][0], &then, err);
+        if (!r && strcmp(then, ours[i][1]) != 0)
+            r = vj_fail(err, -EINVAL,
+                        "the unfinished run's %s is '%.80s', this program's '%.80s'; finish it "
+                        "with the program that began it, or remove it",
+                        ours[i][0], then, ours[i][1]);
+        free(then);
+        if (r)
+            return r;
+    }
+    return 0;
 }
 
 /* ... nor those of two devices, or of two versions of a library. */

@@ -19,7 +19,7 @@ struct vj_train_options {
     const struct vj_config *config; /* made for VJ_USE_TRAIN */
     const char *output;             /* OUT, the weight file */
     bool resume;                    /* go on with OUT.state where there is one */
-    bool quiet;                     /* no progress on standard error */
+    bool quiet;                     /* no progress on standard error, but why there is no GPU */
 };
 
 struct vj_train_summary {

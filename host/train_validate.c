@@ -81,10 +81,7 @@ static int predict(struct vj_engine *engine, const struct vj_dataset *ds, size_t
     const struct answers a = {probability};
     struct vj_search_result found;
     if (!r) {
-        vj_lossy_probability(row->score[0], engine->levels,
-                             engine->predictors->list[0].positive_class, probability);
-        for (int k = vj_levels_to_anchor(engine, loaded.item.anchor_qf); k < engine->levels; k++)
-            probability[k] = 0;
+        vj_search_probability(engine, loaded.item.anchor_qf, row->score[0], probability);
         r = vj_search_lazy(&engine->search, engine->levels, answer, (void *)&a, &found, err);
     }
     if (!r)

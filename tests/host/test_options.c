@@ -157,7 +157,8 @@ static void bad_files_are_refused_with_their_line(void **state)
         {"group = { a = 1; };\n", "run.cfg:1: option group: groups are not used"},
         {"predictors = [1, 2];\n", "run.cfg:1: option predictors: element 1 is not a string"},
         {"qf_first = 1.5;\n", "run.cfg:1: option qf_first: '1.5' is not a whole number"},
-        {"\nseed = 99999999999;\n", "run.cfg:2: 99999999999 is beyond 32 bits; write it in quotes"},
+        {"\nseed = 99999999999;\n",
+         "run.cfg:2: 99999999999 is beyond 32 bits; write it as a decimal number in quotes"},
         {"max_pixels = 4294967297;", "run.cfg:1: 4294967297 is beyond 32 bits"},
         {"seed = 0x100000000;", "run.cfg:1: 0x100000000 is beyond 32 bits"},
         {"seed = 18446744073709551616L;", "run.cfg:1: 18446744073709551616L is beyond 64 bits"},
@@ -188,15 +189,17 @@ static void words_and_comments_are_not_taken_for_numbers_or_directives(void **st
     static const char text[] = "// 99999999999 @include\n# \"99999999999\n"
                                "root = \"@include/99999999999\"; /* 99999999999\n @include */\n"
                                "seed = 99999999999L;\nlearning_rate = 1.5e-3;\nqf_last = 0x50;\n"
+                               "average = .33333333333;\nkeep = 1e-0000000000;\n"
                                "max_memory = \"4294967296\";";
     struct vj_config config;
     struct vj_error err = {0};
-    vj_config_defaults(&config, VJ_USE_EVAL);
+    vj_config_defaults(&config, VJ_USE_EVAL | VJ_USE_TRAIN);
     if (vj_config_parse(&config, text, "run.cfg", &err))
         fail_msg("%s", err.text);
     assert_string_equal(config.root, "@include/99999999999");
     assert_true(config.seed == 99999999999);
     assert_int_equal(config.qf_last, 80);
+    assert_true(config.average > 0.333 && config.average < 0.334 && config.keep == 1);
     assert_true(config.max_memory == (size_t)1 << 32);
 }
 

@@ -604,7 +604,7 @@ static void the_compression_ratio_of_a_grey_picture_is_that_of_its_samples(void 
     char path[4096], pair[4200];
     struct vj_image img;
     struct vj_error err = {0};
-    float ratio[2][2][LEVELS_HERE];
+    float ratio[2][LEVELS_HERE];
     assert_int_equal(vj_image_read(&img, in_folder(path, "p2.png"), NULL, &err), 0);
     assert_int_equal(img.channels, 1);
     for (int qf = FIRST; qf <= LAST; qf++) {
@@ -619,8 +619,8 @@ static void the_compression_ratio_of_a_grey_picture_is_that_of_its_samples(void 
         free(data);
     }
     vj_image_free(&img);
-    write_text(in_folder(path, "grey.csv"), "image,candidates,qf_true,fold\n"
-                                            "p2.png,g_{qf}.jpg,33,1\np2.png,g_{qf}.jpg,35,2\n");
+    write_text(in_folder(path, "grey.csv"),
+               "image,candidates,qf_true,fold\np2.png,g_{qf}.jpg,33,1\n");
     snprintf(pair, sizeof(pair), "root=%s", path);
     static const char *const how[] = {"candidates=files", "candidates=synthesize"};
     for (int i = 0; i < 2; i++) {
@@ -628,10 +628,11 @@ static void the_compression_ratio_of_a_grey_picture_is_that_of_its_samples(void 
                                "qf_first=30", "qf_last=39", "folds=manifest",
                                NULL};
         struct vj_results *r = run_and_open("ratio.h5", pairs);
-        read_rows(r, "/predictors/compression-ratio/score", VJ_COLUMN_F32, 0, 2, ratio[i]);
+        read_rows(r, "/predictors/compression-ratio/score", VJ_COLUMN_F32, 0, 1, ratio[i]);
         vj_results_close(r);
     }
-    assert_memory_equal(ratio[0], ratio[1], sizeof(ratio[0]));
+    for (int k = 0; k < LEVELS_HERE; k++)
+        assert_true(ratio[0][k] > 1 && ratio[0][k] == ratio[1][k]);
 }
 
 static void an_anchor_of_another_quality_is_refused(void **state)
