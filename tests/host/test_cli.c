@@ -250,7 +250,7 @@ static void predictions_stand_one_per_line(void **state)
     vj_assert_contains(output, "\nb.png\t");
     /* Whatever the scores: nothing above the anchor is visible, and what is not asked is not used.
      */
-    for (int anchor = 1; anchor <= 99; anchor += 7)
+    for (int anchor = 1; anchor <= 99; anchor += 14)
         for (int positive = 0; positive < 2; positive++) {
             char line[200];
             snprintf(line, sizeof(line),
