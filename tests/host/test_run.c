@@ -65,6 +65,22 @@ static int run(const char *output, char path[4096], const char *const *pairs,
     return run_as(output, path, predictors, pairs, false, summary, err);
 }
 
+/* A JPEG in the folder; its size in bytes. */
+static size_t write_jpeg(const char *name, const struct vj_image *img, int qf)
+{
+    char path[4096];
+    uint8_t *data;
+    size_t size;
+    struct vj_error err = {0};
+    assert_int_equal(vj_jpeg_encode(&data, &size, img, qf, VJ_SUBSAMPLING_420, &err), 0);
+    FILE *file = fopen(in_folder(path, name), "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(data, 1, size, file), size);
+    fclose(file);
+    free(data);
+    return size;
+}
+
 static struct vj_results *run_and_open(const char *output, const char *const *pairs)
 {
     char predictors[4200];
@@ -431,17 +447,10 @@ static void ladder_files_are_checked_by_their_tables(void **state)
     size_t sizes[2][11] = {{0}};
     for (int ladder = 0; ladder < 2; ladder++)
         for (int qf = 1; qf <= 10; qf++) {
-            uint8_t *data;
             char name[32];
-            /* in the second ladder one file is of another quality factor than its name says */
-            int real = ladder == 1 && qf == 7 ? 17 : qf;
-            assert_int_equal(
-                vj_jpeg_encode(&data, &sizes[ladder][qf], &img, real, VJ_SUBSAMPLING_420, &err), 0);
             snprintf(name, sizeof(name), "l%d_%03d.jpg", ladder, qf);
-            FILE *file = fopen(in_folder(path, name), "wb");
-            assert_int_equal(fwrite(data, 1, sizes[ladder][qf], file), sizes[ladder][qf]);
-            fclose(file);
-            free(data);
+            /* in the second ladder one file is of another quality factor than its name says */
+            sizes[ladder][qf] = write_jpeg(name, &img, ladder == 1 && qf == 7 ? 17 : qf);
         }
     vj_image_free(&img);
     write_text(in_folder(path, "ladders.csv"),
@@ -474,15 +483,9 @@ static void files_and_synthesised_candidates_agree(void **state)
     int64_t bytes[2][10];
     assert_int_equal(vj_image_read(&img, in_folder(path, "p4.png"), NULL, &err), 0);
     for (int qf = 1; qf <= 10; qf++) {
-        uint8_t *data;
-        size_t size;
         char name[32];
-        assert_int_equal(vj_jpeg_encode(&data, &size, &img, qf, VJ_SUBSAMPLING_420, &err), 0);
         snprintf(name, sizeof(name), "f_%d.jpg", qf);
-        FILE *file = fopen(in_folder(path, name), "wb");
-        assert_int_equal(fwrite(data, 1, size, file), size);
-        fclose(file);
-        free(data);
+        write_jpeg(name, &img, qf);
     }
     vj_image_free(&img);
     write_text(in_folder(path, "files.csv"), "image,candidates\np4.png,f_{qf}.jpg\n");
@@ -608,15 +611,9 @@ static void the_compression_ratio_of_a_grey_picture_is_that_of_its_samples(void 
     assert_int_equal(vj_image_read(&img, in_folder(path, "p2.png"), NULL, &err), 0);
     assert_int_equal(img.channels, 1);
     for (int qf = FIRST; qf <= LAST; qf++) {
-        uint8_t *data;
-        size_t size;
         char name[32];
-        assert_int_equal(vj_jpeg_encode(&data, &size, &img, qf, VJ_SUBSAMPLING_420, &err), 0);
         snprintf(name, sizeof(name), "g_%d.jpg", qf);
-        FILE *file = fopen(in_folder(path, name), "wb");
-        assert_int_equal(fwrite(data, 1, size, file), size);
-        fclose(file);
-        free(data);
+        write_jpeg(name, &img, qf);
     }
     vj_image_free(&img);
     write_text(in_folder(path, "grey.csv"),
@@ -641,15 +638,10 @@ static void an_anchor_of_another_quality_is_refused(void **state)
     char path[4096];
     struct vj_image img;
     struct vj_error err = {0};
-    uint8_t *data;
-    size_t size;
     assert_int_equal(vj_image_read(&img, in_folder(path, "p1.png"), NULL, &err), 0);
-    assert_int_equal(vj_jpeg_encode(&data, &size, &img, 30, VJ_SUBSAMPLING_420, &err), 0);
+    write_jpeg("anchor_100.jpg", &img, 30);
     vj_image_free(&img);
-    FILE *file = fopen(in_folder(path, "anchor_100.jpg"), "wb");
-    assert_int_equal(fwrite(data, 1, size, file), size);
-    fclose(file);
-    free(data);
+    in_folder(path, "anchor_100.jpg");
     assert_int_equal(vj_load_anchor(&img, path, 100, NULL, &err), -EINVAL);
     vj_assert_contains(err.text, "anchor_100.jpg: its quantisation tables say quality factor 30, "
                                  "its place in the data set 100");
