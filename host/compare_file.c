@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "host/checked.h"
 #include "host/compare_fields.h"
@@ -43,12 +44,21 @@ static char *stem_of(const char *path)
     return strndup(name, length);
 }
 
+/* By any name; files that are not there are told apart by theirs. */
+static bool same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    if (stat(a, &x) != 0 || stat(b, &y) != 0)
+        return strcmp(a, b) == 0;
+    return x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 static int name_runs(struct comparison *c, struct vj_error *err)
 {
     const char *const *path = c->options->path;
     for (size_t k = 0; k < c->runs; k++) {
         for (size_t e = 0; e < k; e++)
-            if (strcmp(path[e], path[k]) == 0)
+            if (same_file(path[e], path[k]))
                 return vj_fail(err, -EINVAL, "%s is given twice", path[k]);
         c->run[k].name = stem_of(path[k]);
         if (!c->run[k].name)

@@ -45,16 +45,14 @@ int vj_h5_fail(struct vj_error *err, const char *format, ...)
  * HDF5 prints nothing, and tidies nothing up when the program ends: every file is closed by then,
  * and its own tidying crashes (1.10) over a file whose closing failed, as on a full disk.
  */
-static void start_library(void)
+void vj_h5_start(void)
 {
     H5dont_atexit();
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }
 
-int vj_h5_open(hid_t *file, const char *path, struct vj_error *err)
+int vj_h5_check_regular(const char *path, struct vj_error *err)
 {
-    *file = H5I_INVALID_HID;
-    start_library();
     struct stat status;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO would block */
     if (fd < 0)
@@ -63,6 +61,16 @@ int vj_h5_open(hid_t *file, const char *path, struct vj_error *err)
     close(fd);
     if (!regular)
         return vj_fail(err, -EINVAL, "%s: is not a regular file", path);
+    return 0;
+}
+
+int vj_h5_open(hid_t *file, const char *path, struct vj_error *err)
+{
+    *file = H5I_INVALID_HID;
+    vj_h5_start();
+    int r = vj_h5_check_regular(path, err);
+    if (r)
+        return r;
     htri_t is_hdf5 = H5Fis_hdf5(path);
     if (is_hdf5 <= 0) {
         H5Eclear2(H5E_DEFAULT);
@@ -74,9 +82,62 @@ int vj_h5_open(hid_t *file, const char *path, struct vj_error *err)
     return 0;
 }
 
+static int check_folder(const char *path, struct vj_error *err)
+{
+    const char *slash = strrchr(path, '/');
+    if (!*path || (slash && !slash[1]))
+        return vj_fail(err, -EINVAL, "output '%s': name a file", path);
+    if (!slash)
+        return 0;
+    char *folder = strndup(path, slash == path ? 1 : (size_t)(slash - path));
+    struct stat status;
+    int r = 0;
+    if (!folder)
+        r = vj_fail(err, -ENOMEM, "out of memory");
+    else if (stat(folder, &status) != 0)
+        r = vj_fail(err, -errno, "output %s: its folder %s: %s", path, folder, strerror(errno));
+    else if (!S_ISDIR(status.st_mode))
+        r = vj_fail(err, -ENOTDIR, "output %s: %s is no folder", path, folder);
+    free(folder);
+    return r;
+}
+
+/* Whether the file is of HDF5 and says of itself that it is of this kind. */
+static bool is_of_kind(const char *path, const char *schema)
+{
+    hid_t file;
+    char text[64];
+    struct vj_error ignored = {0};
+    if (vj_h5_open(&file, path, &ignored))
+        return false;
+    bool is = vj_h5_read_text(file, "schema", text, sizeof(text), &ignored) == 0 &&
+              strcmp(text, schema) == 0;
+    vj_h5_close(file, path, &ignored);
+    return is;
+}
+
+int vj_h5_check_output(const char *path, const char *schema, struct vj_error *err)
+{
+    int r = check_folder(path, err);
+    if (r)
+        return r;
+    struct stat status;
+    if (stat(path, &status) != 0)
+        return 0;
+    if (!S_ISREG(status.st_mode))
+        return vj_fail(err, -EINVAL, "output %s is there and is no regular file; name another one",
+                       path);
+    if (status.st_size > 0 && !is_of_kind(path, schema))
+        return vj_fail(err, -EEXIST,
+                       "output %s is there and is no file of kind %s, so it is not replaced; name "
+                       "another one, or remove it",
+                       path, schema);
+    return 0;
+}
+
 int vj_h5_create(hid_t *file, const char *path, struct vj_error *err)
 {
-    start_library();
+    vj_h5_start();
     hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     *file = H5I_INVALID_HID;
     /* The format of HDF5 1.8 puts checksums on metadata; the library's default is the older one. */

@@ -26,6 +26,22 @@
 #define VJ_H5_MAX_RANK 8
 
 /*
+ * Silences HDF5, and keeps it from tidying up when the program ends; before anything else is asked
+ * of it. The functions below call it themselves.
+ */
+void vj_h5_start(void);
+
+/*
+ * Checks, before there is anything to write, that `path` can become a file of this kind: its name
+ * and folder, and that a file which is there already may be replaced: it is empty, or its attribute
+ * `schema` is the one given. Errors: -EINVAL, -EEXIST, what looking for the folder gives.
+ */
+int vj_h5_check_output(const char *path, const char *schema, struct vj_error *err);
+
+/* Refuses what is no regular file (-EINVAL), without blocking on a FIFO; reasons of opening it. */
+int vj_h5_check_regular(const char *path, struct vj_error *err);
+
+/*
  * Opens a file for reading. *file: H5I_INVALID_HID on failure, else to be given to vj_h5_close().
  * Errors: -ENOENT and other reasons of the file system, -EINVAL when the file is not HDF5.
  */

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include <argp.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "host/commands.h"
 #include "host/version.h"
@@ -48,8 +51,24 @@ static void usage(FILE *out)
           out);
 }
 
+/*
+ * Descriptors 0 to 2 that the caller closed would be given to the next files opened, and messages
+ * would be written into results.
+ */
+static void open_standard_streams(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
+    open_standard_streams();
+    signal(SIGXFSZ, SIG_IGN); /* a file that grew too large is an error like a full disk */
     argp_err_exit_status = VJ_EXIT_USAGE;
     if (argc < 2) {
         usage(stderr);

@@ -26,12 +26,6 @@ struct vj_results {
     bool broken; /* something could not be read or written: HDF5 must not write the rest */
 };
 
-/* HDF5 prints its own error stack unless told not to; per thread in a thread-safe library. */
-static void quiet(void)
-{
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-}
-
 static hid_t memory_type(enum vj_column_type type, size_t string_size)
 {
     hid_t t;
@@ -150,15 +144,12 @@ int vj_results_create(struct vj_results **out, const char *path, size_t images,
     if (!results)
         return vj_fail(err, -ENOMEM, "out of memory");
     snprintf(results->path, sizeof(results->path), "%s", path);
-    quiet();
-    if (vj_h5_create(&results->file, path, NULL)) {
+    int r = vj_h5_create(&results->file, path, err);
+    if (r) {
         free(results);
-        return vj_fail(err, -EIO,
-                       "cannot create results file %s; does its folder exist, and may you "
-                       "write there?",
-                       path);
+        unlink(path);
+        return r;
     }
-    int r = 0;
     if (hold_metadata(results->file))
         r = fail(results, "set up", "the metadata cache", err);
     for (size_t i = 0; !r && i < count; i++)
@@ -179,11 +170,14 @@ int vj_results_open(struct vj_results **out, const char *path, bool writable, st
     *out = NULL;
     if (access(path, writable ? R_OK | W_OK : R_OK) != 0)
         return vj_fail(err, -errno, "cannot open results file %s: %s", path, strerror(errno));
+    int r = vj_h5_check_regular(path, err);
+    if (r)
+        return r;
     struct vj_results *results = vj_calloc(1, sizeof(*results));
     if (!results)
         return vj_fail(err, -ENOMEM, "out of memory");
     snprintf(results->path, sizeof(results->path), "%s", path);
-    quiet();
+    vj_h5_start();
     results->file = H5Fopen(path, writable ? H5F_ACC_RDWR : H5F_ACC_RDONLY, H5P_DEFAULT);
     if (results->file < 0) {
         free(results);
@@ -193,7 +187,7 @@ int vj_results_open(struct vj_results **out, const char *path, bool writable, st
                        path);
     }
     if (writable && hold_metadata(results->file)) {
-        int r = fail(results, "set up", "the metadata cache", err);
+        r = fail(results, "set up", "the metadata cache", err);
         vj_results_close(results);
         return r;
     }
@@ -214,7 +208,7 @@ void vj_results_close(struct vj_results *results)
 
 int vj_results_flush(struct vj_results *results, struct vj_error *err)
 {
-    quiet();
+    vj_h5_start();
     if (H5Fflush(results->file, H5F_SCOPE_GLOBAL) < 0)
         return fail(results, "write to", "the disk", err);
     return 0;
@@ -251,14 +245,14 @@ static bool path_exists(hid_t file, const char *path)
 
 bool vj_results_has(const struct vj_results *results, const char *path)
 {
-    quiet();
+    vj_h5_start();
     return path_exists(results->file, path);
 }
 
 static int open_column(struct vj_results *results, const char *path, hid_t *dataset, hid_t *space,
                        struct vj_error *err)
 {
-    quiet();
+    vj_h5_start();
     *space = H5I_INVALID_HID;
     *dataset = path_exists(results->file, path) ? H5Dopen2(results->file, path, H5P_DEFAULT) : -1;
     if (*dataset < 0)
@@ -350,7 +344,7 @@ int vj_results_read(struct vj_results *results, const char *path, enum vj_column
 int vj_results_group(struct vj_results *results, const char *path, const char *description,
                      struct vj_error *err)
 {
-    quiet();
+    vj_h5_start();
     if (!path_exists(results->file, path)) {
         hid_t link = link_creation();
         hid_t g = H5Gcreate2(results->file, path, link, H5P_DEFAULT, H5P_DEFAULT);
@@ -366,7 +360,7 @@ static int put_small(struct vj_results *results, const char *path, enum vj_colum
                      const void *data, hid_t space, const char *description, const char *units,
                      struct vj_error *err)
 {
-    quiet();
+    vj_h5_start();
     if (path_exists(results->file, path))
         H5Ldelete(results->file, path, H5P_DEFAULT);
     hid_t t = memory_type(type, 1);
@@ -406,7 +400,7 @@ int vj_results_scalar(struct vj_results *results, const char *path, double value
 
 static hid_t open_object(struct vj_results *results, const char *object)
 {
-    quiet();
+    vj_h5_start();
     return path_exists(results->file, object) ? H5Oopen(results->file, object, H5P_DEFAULT) : -1;
 }
 
@@ -572,6 +566,7 @@ void vj_results_members_free(char **names, size_t count)
 
 struct copy {
     hid_t to;
+    int error; /* of the last data set */
 };
 
 static herr_t copy_attribute(hid_t from, const char *name, const H5A_info_t *info, void *user)
@@ -624,6 +619,8 @@ static int copy_rows(hid_t from, hid_t to, hid_t type, int axes, const hsize_t *
         row *= (size_t)size[i];
     if (row && step * row < ((hsize_t)1 << 24))
         step = ((hsize_t)1 << 24) / row / step * step;
+    if (step > size[0])
+        step = size[0] ? size[0] : 1;
     void *buffer = vj_calloc((size_t)step, row);
     int r = buffer ? 0 : -ENOMEM;
     hid_t from_space = H5Dget_space(from), to_space = H5Dget_space(to);
@@ -710,6 +707,7 @@ static herr_t copy_object(hid_t root, const char *name, const H5O_info_t *info, 
     int r = 0;
     if (info->type == H5O_TYPE_DATASET) {
         r = copy_dataset(from, copy->to, name);
+        copy->error = r;
     } else if (info->type == H5O_TYPE_GROUP) {
         hid_t link = link_creation();
         hid_t to = is_root ? H5Gopen2(copy->to, "/", H5P_DEFAULT)
@@ -728,12 +726,13 @@ static int copy_file(struct vj_results *results, const char *path, struct vj_err
 {
     struct vj_results out = {0};
     snprintf(out.path, sizeof(out.path), "%s", path);
-    if (vj_h5_create(&out.file, path, NULL))
-        return vj_fail(err, -EIO, "cannot create %s", path);
+    int r = vj_h5_create(&out.file, path, err);
+    if (r)
+        return r;
     struct copy copy = {.to = out.file};
-    int r = 0;
     if (H5Ovisit(results->file, H5_INDEX_NAME, H5_ITER_INC, copy_object, &copy) < 0)
-        r = vj_fail(err, -EIO, "cannot copy the results into %s; is the disk full?", path);
+        r = vj_fail(err, copy.error ? copy.error : -EIO, "cannot copy the results into %s%s", path,
+                    copy.error == -ENOMEM ? ": out of memory" : "; is the disk full?");
     if (!r)
         r = vj_results_set_int(&out, "/", "complete", 1, err);
     if (!r)
@@ -748,7 +747,7 @@ static int copy_file(struct vj_results *results, const char *path, struct vj_err
 int vj_results_publish(struct vj_results **results, const char *path, struct vj_error *err)
 {
     char temporary[PATH_SIZE], part[PATH_SIZE];
-    quiet();
+    vj_h5_start();
     snprintf(part, sizeof(part), "%s", (*results)->path);
     int n = snprintf(temporary, sizeof(temporary), "%s.new", path);
     int r = n < 0 || (size_t)n >= sizeof(temporary)

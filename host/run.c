@@ -6,12 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "datasets/dataset.h"
 #include "host/checked.h"
 #include "host/engine.h"
 #include "host/finish.h"
+#include "host/h5.h"
 #include "host/progress.h"
 #include "host/results.h"
 #include "host/schema.h"
@@ -176,20 +178,40 @@ static int check_part(const struct run *run, bool *exists, struct vj_error *err)
     return 0;
 }
 
-/* Makes the .part under another name first, so that a kill leaves a whole one or none. */
+/* Gives `fresh` its name, unless another run has been faster. */
+static int place_part(const struct run *run, const char *fresh, struct vj_error *err)
+{
+    int r = link(fresh, run->part) == 0 ? 0 : -errno;
+    if (r == -EPERM || r == -ENOTSUP || r == -ENOSYS) /* file systems without links */
+        return rename(fresh, run->part) == 0 ? 0
+                                             : vj_fail(err, -errno, "cannot rename %s to %s: %s",
+                                                       fresh, run->part, strerror(errno));
+    unlink(fresh);
+    if (r == -EEXIST)
+        return vj_fail(err, r, "%s has just been made by another run; name another output",
+                       run->part);
+    return r ? vj_fail(err, r, "cannot make %s: %s", run->part, strerror(-r)) : 0;
+}
+
+/* Makes the .part under a name of its own first, so that a kill leaves a whole one or none. */
 static int create_part(struct run *run, const struct vj_run_facts *facts, struct vj_error *err)
 {
-    char fresh[sizeof(run->part) + 4];
-    snprintf(fresh, sizeof(fresh), "%s.new", run->part);
+    char fresh[sizeof(run->part) + 8];
+    snprintf(fresh, sizeof(fresh), "%s.XXXXXX", run->part);
+    int fd = mkstemp(fresh);
+    if (fd < 0)
+        return vj_fail(err, -errno, "cannot create %s: %s", fresh, strerror(errno));
+    const mode_t mask = umask(0);
+    umask(mask);
+    fchmod(fd, 0666 & ~mask);
+    close(fd);
     int r = vj_schema_create(&run->results, fresh, &run->engine, &run->images, facts, err);
     if (r)
         return r;
     vj_results_close(run->results);
     run->results = NULL;
-    if (rename(fresh, run->part) != 0)
-        return vj_fail(err, -errno, "cannot rename %s to %s: %s", fresh, run->part,
-                       strerror(errno));
-    return vj_results_open(&run->results, run->part, true, err);
+    r = place_part(run, fresh, err);
+    return r ? r : vj_results_open(&run->results, run->part, true, err);
 }
 
 static int open_results(struct run *run, struct vj_error *err)
@@ -463,6 +485,8 @@ int vj_run_eval(const struct vj_run_options *options, struct vj_run_summary *sum
     int r = n < 0 || (size_t)n >= sizeof(run.part)
                 ? vj_fail(err, -ENAMETOOLONG, "the path %s is too long", options->output)
                 : vj_config_check(run.config, err);
+    if (!r)
+        r = vj_h5_check_output(options->output, VJ_SCHEMA_NAME, err);
     if (!r)
         r = check_part(&run, &exists, err);
     if (!r)

@@ -13,6 +13,7 @@
 #include "datasets/files.h"
 #include "host/checked.h"
 #include "host/engine.h"
+#include "host/h5.h"
 #include "host/net_form.h"
 #include "host/progress.h"
 #include "host/train_data.h"
@@ -210,6 +211,9 @@ static int make_paths(struct run *run, struct vj_error *err)
     int b = snprintf(run->log_path, sizeof(run->log_path), "%s.log", out);
     if (a < 0 || b < 0 || (size_t)a >= sizeof(run->state_path) - 8)
         return vj_fail(err, -ENAMETOOLONG, "the path %s is too long", out);
+    int r = vj_h5_check_output(out, VJ_WEIGHTS_SCHEMA, err);
+    if (r)
+        return r;
     if (access(run->state_path, F_OK) == 0 && !run->options->resume)
         return vj_fail(err, -EEXIST,
                        "%s is there: a training run. Add --resume to go on with it, or remove it",
@@ -373,19 +377,19 @@ static int log_step(struct run *run, const struct vj_train_batch *batch, double 
     return r;
 }
 
-/* Means over the last rows of the learning curve, for the eye. */
-static void recent(const struct vj_train_log *log, double *loss, double *accuracy)
+/* Means over the last rows of the learning curve, for the eye; nothing before the first row. */
+static void recent(const struct vj_train_log *log, char *text, size_t size)
 {
     enum { ROWS = 20 };
-    size_t first = log->rows > ROWS ? log->rows - ROWS : 0, count = log->rows - first;
-    *loss = *accuracy = NAN;
-    if (count == 0)
-        return;
-    *loss = *accuracy = 0;
+    const size_t first = log->rows > ROWS ? log->rows - ROWS : 0, count = log->rows - first;
+    double loss = 0, accuracy = 0;
     for (size_t i = first; i < log->rows; i++) {
-        *loss += log->loss[i] / (double)count;
-        *accuracy += log->accuracy[i] / (double)count;
+        loss += log->loss[i] / (double)count;
+        accuracy += log->accuracy[i] / (double)count;
     }
+    text[0] = 0;
+    if (count > 0)
+        snprintf(text, size, "  loss %.4f  right %.1f %%", loss, 100 * accuracy);
 }
 
 static void show_progress(struct run *run, size_t pairs)
@@ -395,19 +399,17 @@ static void show_progress(struct run *run, size_t pairs)
     const double now = vj_seconds();
     if (run->options->quiet || now - run->last_line < (terminal ? 0.5 : 20.0))
         return;
-    double loss, accuracy;
-    recent(&run->log, &loss, &accuracy);
     const double steps = (double)(p->step - run->first_step), seconds = now - run->start;
     const long left = (long)((double)(run->config->steps - p->step) * seconds / steps);
-    char mad[64] = "";
+    char curve[64], mad[64] = "";
+    recent(&run->log, curve, sizeof(curve));
     if (p->best_step > 0)
         snprintf(mad, sizeof(mad), "  MAD %.2f (best %.2f)", run->log.mad[run->log.validations - 1],
                  p->best_mad);
-    fprintf(stderr,
-            "%sstep %lld/%d  loss %.4f  right %.1f %%%s  %.1f pairs/s  %ld:%02ld:%02ld left%s",
-            terminal ? "\r\033[K" : "", (long long)p->step, run->config->steps, loss,
-            100 * accuracy, mad, steps * (double)pairs / (seconds - run->validation_seconds),
-            left / 3600, left / 60 % 60, left % 60, terminal ? "" : "\n");
+    fprintf(stderr, "%sstep %lld/%d%s%s  %.1f pairs/s  %ld:%02ld:%02ld left%s",
+            terminal ? "\r\033[K" : "", (long long)p->step, run->config->steps, curve, mad,
+            steps * (double)pairs / (seconds - run->validation_seconds), left / 3600,
+            left / 60 % 60, left % 60, terminal ? "" : "\n");
     fflush(stderr);
     run->last_line = now;
 }

@@ -26,7 +26,6 @@
 enum {
     SCHEMA_VERSION = 1,
 };
-#define SCHEMA "vpjnd-weights"
 
 static const char *const positive_class_names[] = {"auto", "lossy", "lossless"};
 static const char *const origin_names[] = {"random", "imported", "trained"};
@@ -280,9 +279,9 @@ static int read_schema(hid_t file, struct vj_error *err)
     char schema[64];
     int64_t version;
     int r = vj_h5_read_text(file, "schema", schema, sizeof(schema), err);
-    if (!r && strcmp(schema, SCHEMA) != 0)
+    if (!r && strcmp(schema, VJ_WEIGHTS_SCHEMA) != 0)
         r = vj_fail(err, -EINVAL, "attribute schema is '%s': not a weight file ('%s')", schema,
-                    SCHEMA);
+                    VJ_WEIGHTS_SCHEMA);
     if (!r)
         r = vj_h5_read_int(file, "schema_version", &version, err);
     if (!r && version != SCHEMA_VERSION)
@@ -570,7 +569,7 @@ static int write_attributes(hid_t file, const void *owner, struct vj_error *err)
     const struct {
         const char *name, *value;
     } texts[] = {
-        {"schema", SCHEMA},
+        {"schema", VJ_WEIGHTS_SCHEMA},
         {"variant", vj_variant_name(w->shape.variant)},
         {"positive_class", vj_positive_class_name(w->positive_class)},
         {"origin", vj_weights_origin_name(w->origin)},
@@ -659,7 +658,10 @@ int vj_weights_write_file(struct vj_weights *w, const char *path, vj_weights_att
 
 int vj_weights_write(struct vj_weights *w, const char *path, struct vj_error *err)
 {
-    int r = vj_net_shape_check(&w->shape, err);
+    int r = vj_h5_check_output(path, VJ_WEIGHTS_SCHEMA, err);
+    if (r)
+        return r;
+    r = vj_net_shape_check(&w->shape, err);
     return r ? vj_fail_prefix(err, "%s", path)
              : vj_weights_write_file(w, path, write_attributes, w, err);
 }

@@ -47,6 +47,8 @@ enum vj_non_local {
 };
 
 /* Bytes of a text in a weight file, its end included: item numbers, configuration. */
+#define VJ_WEIGHTS_SCHEMA "vpjnd-weights"
+
 enum { VJ_WEIGHTS_TEXT_MAX = 1 << 20 };
 
 enum { VJ_NET_BLOCKS = 5 }; /* at most; how many a variant has says host/net_form.h */
@@ -152,7 +154,10 @@ int vj_weights_hash(struct vj_weights *w, struct vj_error *err);
  */
 int vj_weights_read(struct vj_weights *w, const char *path, struct vj_error *err);
 
-/* Writes a weight file atomically (temporary file + rename), after vj_weights_hash(). */
+/*
+ * Writes a weight file atomically (temporary file + rename), after vj_weights_hash(). Replaces
+ * nothing else than a weight file (vj_h5_check_output()).
+ */
 int vj_weights_write(struct vj_weights *w, const char *path, struct vj_error *err);
 
 void vj_weights_free(struct vj_weights *w);

@@ -95,7 +95,7 @@ static void command_lines_end_with_the_right_status_and_words(void **state)
         {"$V eval --config absent.cfg -o r.h5", 2, "cannot open configuration file absent.cfg"},
         {"$V eval --set dataset=manifest --set root=absent.csv -o r.h5", 2, "absent.csv"},
         {"$V eval --config run.cfg -o absent/r.h5", 2,
-         "cannot create results file absent/r.h5.part"},
+         "output absent/r.h5: its folder absent: No such file or directory"},
         {"$V eval --config run.cfg --device cuda:99 -o r.h5", 2, "cuda"},
         {"$V eval --config run.cfg --jnd 4 -o r.h5", 2, "option jnd"},
         {"$V eval --config run.cfg --jnd 2 -o r.h5", 2, "'manifest' knows only JND 1"},
@@ -426,6 +426,91 @@ static void a_resumed_run_must_be_the_same_run(void **state)
     vj_assert_contains(output, "dataset_fingerprint");
 }
 
+static void outputs_that_cannot_be_or_would_destroy_are_refused_at_once(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line, *text;
+    } cases[] = {
+        {"cp w.h5 v.h5; $V eval --config run.cfg --set predictors=vpjnd:v.h5 -o v.h5",
+         "output v.h5 is there and is no file of kind vpjnd-results, so it is not replaced"},
+        {"$V eval --config run.cfg -o two.csv", "output two.csv is there and is no file of kind"},
+        {"$V eval --config run.cfg -o set", "output set is there and is no regular file"},
+        {"$V eval --config run.cfg -o set/", "output 'set/': name a file"},
+        {"$V eval --config run.cfg -o ''", "output '': name a file"},
+        {"$V eval --config run.cfg -o a.png/r.h5", "output a.png/r.h5: a.png is no folder"},
+        {"$V init --variant figure --seed 1 -o two.csv", "output two.csv is there and is no file"},
+        {"$V train --config run.cfg --set steps=1 -o two.csv", "output two.csv is there and is no"},
+        {"mkfifo fifo; $V report fifo", "fifo: is not a regular file"},
+        {"$V report set", "set: is not a regular file"},
+    };
+    char output[20000];
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(shell(cases[i].line, output, sizeof(output)), 2);
+        vj_assert_contains(output, cases[i].text);
+    }
+    /* an earlier results file and an empty file, as mktemp makes them, are replaced */
+    assert_int_equal(
+        shell(": > empty.h5 && $V eval --config run.cfg --set qf_last=2 -o empty.h5 && "
+              "$V eval --config run.cfg --set qf_last=3 -o empty.h5 && "
+              "head -1 two.csv && ls empty.h5*",
+              output, sizeof(output)),
+        0);
+    vj_assert_contains(output, "image,candidates,qf_true,fold");
+    assert_null(strstr(output, ".part"));
+    assert_null(strstr(output, ".new"));
+}
+
+/* Both begin at once; one makes the file, the other one leaves it alone. */
+static void of_two_runs_with_one_output_one_is_made(void **state)
+{
+    (void)state;
+    char output[20000];
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(
+            shell("rm -f race.h5*; $V eval -q --config run.cfg -o race.h5 > l1 2>&1 & a=$!; "
+                  "$V eval -q --config run.cfg -o race.h5 > l2 2>&1; r2=$?; wait $a; r1=$?; "
+                  "ls race.h5*; case $r1$r2 in 02|20|00) exit 0 ;; *) exit 9 ;; esac",
+                  output, sizeof(output)),
+            0);
+        assert_null(strstr(output, "race.h5."));
+        assert_int_equal(shell("$V report --csv race.h5", output, sizeof(output)), 0);
+        vj_assert_contains(output, "constant,,saving_mean,0.87");
+    }
+}
+
+static void messages_never_end_up_in_results(void **state)
+{
+    (void)state;
+    char output[20000];
+    assert_int_equal(shell("$V eval --set dataset=folder --set root=set --set "
+                           "predictors=psnr-threshold --set qf_last=9 -o closed.h5 <&- >&- 2>&-",
+                           output, sizeof(output)),
+                     1); /* set/c.png is torn, which is said to nobody */
+    assert_int_equal(shell("$V report closed.h5", output, sizeof(output)), 0);
+    vj_assert_contains(output, "3: 2 ok, 1 failed");
+}
+
+/* As on a full disk: status 2 and a word, never a crash, and no half of a file left. */
+static void files_that_may_not_grow_are_an_error_and_no_crash(void **state)
+{
+    (void)state;
+    char line[512], output[20000];
+    int failed = 0;
+    for (int blocks = 1; blocks <= 257; blocks += 32) {
+        snprintf(line, sizeof(line),
+                 "(ulimit -f %d; $V eval -q --set dataset=folder --set root=set --set "
+                 "predictors=psnr-threshold -o small.h5 > said 2>&1); r=$?; cat said; "
+                 "ls small.h5.new; rm -f small.h5*; exit $r",
+                 blocks);
+        const int status = shell(line, output, sizeof(output));
+        assert_true(status == 1 || status == 2); /* 1: there was room, and c.png is torn */
+        failed += status == 2;
+        assert_null(strstr(output, "\nsmall.h5.new"));
+    }
+    assert_true(failed > 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -435,6 +520,10 @@ int main(void)
         cmocka_unit_test(a_killed_run_is_resumed_to_the_same_content),
         cmocka_unit_test(an_unfinished_run_says_so_and_is_not_finished_by_another_program),
         cmocka_unit_test(a_resumed_run_must_be_the_same_run),
+        cmocka_unit_test(outputs_that_cannot_be_or_would_destroy_are_refused_at_once),
+        cmocka_unit_test(of_two_runs_with_one_output_one_is_made),
+        cmocka_unit_test(messages_never_end_up_in_results),
+        cmocka_unit_test(files_that_may_not_grow_are_an_error_and_no_crash),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
