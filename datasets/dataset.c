@@ -59,8 +59,10 @@ void vj_item_free(struct vj_item *item)
     free(item->source);
     free(item->reference);
     free(item->error);
-    for (size_t q = 0; q < sizeof(item->candidate) / sizeof(item->candidate[0]); q++)
+    for (size_t q = 0; q < sizeof(item->candidate) / sizeof(item->candidate[0]); q++) {
         free(item->candidate[q]);
+        free(item->stream[q]);
+    }
     vj_item_init(item);
 }
 
@@ -88,7 +90,9 @@ static int check_file(struct vj_item *item, const char *what, const char *path,
     return vj_item_break(item, &cause, err);
 }
 
-static int check_candidates(struct vj_item *item, int qf_first, int qf_last, struct vj_error *err)
+/* what, remedy: "candidate files", "restore them, ..."; paths that are NULL are not asked for */
+static int check_ladder(struct vj_item *item, char **path, int qf_first, int qf_last,
+                        const char *what, const char *remedy, struct vj_error *err)
 {
     struct vj_error cause = {0};
     int missing = 0, first = 0;
@@ -96,24 +100,23 @@ static int check_candidates(struct vj_item *item, int qf_first, int qf_last, str
     int rc = 0;
     for (int q = qf_first; q <= qf_last; q++) {
         int64_t size;
-        int found = vj_file_size(item->candidate[q], &size);
+        int found = path[q] ? vj_file_size(path[q], &size) : 0;
         if (!found)
             continue;
         if (missing++ == 0) {
             rc = found;
             first = q;
-            first_path = item->candidate[q];
+            first_path = path[q];
         } else {
-            free(item->candidate[q]);
+            free(path[q]);
         }
-        item->candidate[q] = NULL;
+        path[q] = NULL;
     }
     if (!missing)
         return 0;
-    vj_fail(&cause, rc,
-            "%s: %d of %d candidate files are missing, the first for QF %d: %s: %s; restore them, "
-            "narrow the range of QFs, or set candidates=synthesize",
-            item->name, missing, qf_last - qf_first + 1, first, first_path, strerror(-rc));
+    vj_fail(&cause, rc, "%s: %d of %d %s are missing, the first for %s %d: %s: %s; %s", item->name,
+            missing, qf_last - qf_first + 1, what, item->decoded ? "level" : "QF", first,
+            first_path, strerror(-rc), remedy);
     free(first_path);
     return vj_item_break(item, &cause, err);
 }
@@ -125,7 +128,14 @@ int vj_item_check_files(struct vj_item *item, bool candidates, int qf_first, int
     if (!rc && item->reference)
         rc = check_file(item, "reference picture", item->reference, err);
     if (!rc && candidates)
-        rc = check_candidates(item, qf_first, qf_last, err);
+        rc = check_ladder(item, item->candidate, qf_first, qf_last, "candidate files",
+                          item->decoded ? "restore them, or narrow the range qf_first..qf_last"
+                                        : "restore them, narrow the range of QFs, or set "
+                                          "candidates=synthesize",
+                          err);
+    if (!rc && candidates)
+        rc = check_ladder(item, item->stream, qf_first, qf_last, "compressed files",
+                          "restore them, or name none, which leaves the rates unknown", err);
     return rc;
 }
 
@@ -155,6 +165,32 @@ void vj_candidates_record(struct vj_dataset_info *info, enum vj_candidates candi
              candidates == VJ_CANDIDATES_FILES   ? "files"
              : candidates == VJ_CANDIDATES_MIXED ? "mixed"
                                                  : "synthesize");
+}
+
+bool vj_codec_is_jpeg(const struct vj_dataset_options *opt)
+{
+    return strcmp(opt->codec, "jpeg") == 0;
+}
+
+int vj_require_jpeg(const struct vj_dataset_options *opt, const char *dataset, struct vj_error *err)
+{
+    if (vj_codec_is_jpeg(opt))
+        return 0;
+    return vj_fail(err, -EINVAL,
+                   "codec: '%s', but the data set '%s' has JPEG candidates; pictures of another "
+                   "codec can be described by a manifest",
+                   opt->codec, dataset);
+}
+
+int vj_require_files(const struct vj_dataset_options *opt, enum vj_candidates candidates,
+                     struct vj_error *err)
+{
+    if (vj_codec_is_jpeg(opt) || candidates == VJ_CANDIDATES_FILES)
+        return 0;
+    return vj_fail(err, -EINVAL,
+                   "codec: '%s', but only JPEG candidates can be synthesised; name decoded "
+                   "pictures, with candidates=files",
+                   opt->codec);
 }
 
 int vj_require_first_jnd(const struct vj_dataset_options *opt, const char *dataset,
@@ -196,6 +232,14 @@ static int complete_options(struct vj_dataset_options *full, const struct vj_dat
     if (full->qf_first < 1 || full->qf_last > VJ_QF_MAX || full->qf_first > full->qf_last)
         return vj_fail(err, -EINVAL, "QF range %d..%d: must be an ascending range within 1..100",
                        opt->qf_first, opt->qf_last);
+    if (!opt->codec)
+        full->codec = "jpeg";
+    const size_t length = strlen(full->codec);
+    if (length < 1 || length >= sizeof(((struct vj_dataset_info *)NULL)->codec) ||
+        strspn(full->codec, "abcdefghijklmnopqrstuvwxyz0123456789-") != length)
+        return vj_fail(err, -EINVAL,
+                       "codec: '%.40s' must be 1 to 15 of a-z, 0-9 and '-', e.g. jpeg, bpg",
+                       full->codec);
     return 0;
 }
 
@@ -212,6 +256,17 @@ static int check_folds(const struct vj_folds *folds, const struct vj_dataset_ops
                        "random:K",
                        ops->name);
     return 0;
+}
+
+static int check_streams(const struct vj_dataset_options *opt, const struct vj_dataset_ops *ops,
+                         struct vj_error *err)
+{
+    if (!opt->streams || (ops == &vj_dataset_konjnd_1k && !vj_codec_is_jpeg(opt)))
+        return 0;
+    return vj_fail(err, -EINVAL,
+                   "streams: '%.200s', but only konjnd-1k with codec=bpg has such a folder; a "
+                   "manifest names compressed files in its column streams",
+                   opt->streams);
 }
 
 /* ---- one walk over all items: names, fingerprint ---- */
@@ -263,8 +318,11 @@ static void feed_item(struct survey *s, const struct vj_item *item, bool files,
          isnan(item->qf_exact) ? -1LL : llround(item->qf_exact * 1e6), item->anchor_qf);
     feed_size(s, item->source);
     feed_size(s, item->reference);
-    for (int q = opt->qf_first; files && q <= opt->qf_last; q++)
+    for (int q = opt->qf_first; files && q <= opt->qf_last; q++) {
         feed_size(s, item->candidate[q]);
+        if (item->decoded)
+            feed_size(s, item->stream[q]);
+    }
     if (item->has_sur) {
         feed(s, " sur");
         for (int q = 1; q <= VJ_QF_MAX; q++)
@@ -384,6 +442,8 @@ int vj_dataset_open(struct vj_dataset **out, const char *name, const struct vj_d
         rc = vj_folds_parse(&folds, opt->folds, err);
     if (!rc)
         rc = check_folds(&folds, ops, err);
+    if (!rc)
+        rc = check_streams(&full, ops, err);
     if (rc)
         return rc;
 
@@ -392,7 +452,7 @@ int vj_dataset_open(struct vj_dataset **out, const char *name, const struct vj_d
         return vj_fail(err, -ENOMEM, "%s: out of memory", name);
     ds->ops = ops;
     snprintf(ds->info.dataset, sizeof(ds->info.dataset), "%s", ops->name);
-    snprintf(ds->info.codec, sizeof(ds->info.codec), "jpeg");
+    snprintf(ds->info.codec, sizeof(ds->info.codec), "%s", full.codec);
     snprintf(ds->info.folds, sizeof(ds->info.folds), "%s", opt->folds ? opt->folds : "none");
     rc = ops->open(&ds->state, &full, &ds->info, err);
     if (rc) {

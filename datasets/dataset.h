@@ -16,7 +16,7 @@
 #include "host/error.h"
 
 enum {
-    VJ_QF_MAX = 100,     /* quality factors are 1..100 */
+    VJ_QF_MAX = 100,     /* quality factors are 1..100; so are another codec's levels, 1 = worst */
     VJ_QF_UNKNOWN = -1,  /* no label */
     VJ_FOLD_NONE = -1,   /* item belongs to no fold */
     VJ_LEVELS_MAX = 101, /* candidate levels of any codec */
@@ -36,6 +36,10 @@ struct vj_item {
     /* candidate[q] for q in qf_first..qf_last: path of the file at quality factor q, or NULL where
      * there is none; all NULL when candidates are synthesised. */
     char *candidate[VJ_LEVELS_MAX + 1];
+    /* Whether the candidates are decoded pictures (PNG, ...) of a codec other than JPEG. Their
+     * rates are then the sizes of the compressed files stream[q], unknown where that is NULL. */
+    bool decoded;
+    char *stream[VJ_LEVELS_MAX + 1];
     int qf_true;     /* PW-JND quality factor in the label definition in force, or VJ_QF_UNKNOWN */
     double qf_exact; /* the same before rounding (a mean, a median of two); NaN when unknown */
     int fold;        /* 1..K, or VJ_FOLD_NONE */
@@ -52,6 +56,8 @@ struct vj_dataset_options {
     /* "sqf", "sur50", "sur75", "median", "mean", "none", or NULL = the data set's own default */
     const char *labels;
     const char *candidates; /* "files", "synthesize", "mixed"; NULL = the data set's default */
+    const char *codec;      /* of the candidates; NULL = "jpeg" */
+    const char *streams;    /* konjnd-1k: folder of the compressed files of a codec; or NULL */
     const char *folds;      /* "none", "surfeatnet10", "random:K", "manifest"; NULL = "none" */
     int jnd;                /* which JND is the target: 1, 2, 3 (0 = 1) */
     int qf_first, qf_last;  /* range of candidate QFs wanted; both 0 = 1..100 */
@@ -62,7 +68,7 @@ struct vj_dataset_options {
 struct vj_dataset_info {
     char dataset[32];           /* registry name */
     char label_definition[160]; /* "sqf: ..." in words, "none" without labels */
-    char codec[16];             /* "jpeg" */
+    char codec[16];             /* "jpeg", "bpg", ... */
     char candidates[16];        /* "files", "synthesize" or "mixed", as in force */
     char folds[32];             /* as in force */
     char fingerprint[65];       /* SHA-256 (hex) of what datasets/dataset.c lists there */

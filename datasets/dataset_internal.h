@@ -28,6 +28,17 @@ int vj_candidates_parse(enum vj_candidates *candidates, const char *text, bool m
 /* Notes the mode in force; UNSAID counts as SYNTHESIZE. */
 void vj_candidates_record(struct vj_dataset_info *info, enum vj_candidates candidates);
 
+/* Refuses a codec other than JPEG for data sets that have nothing else. */
+int vj_require_jpeg(const struct vj_dataset_options *opt, const char *dataset,
+                    struct vj_error *err);
+
+/* Whether the codec asked for is JPEG. */
+bool vj_codec_is_jpeg(const struct vj_dataset_options *opt);
+
+/* Refuses candidates that would have to be synthesised with a codec other than JPEG. */
+int vj_require_files(const struct vj_dataset_options *opt, enum vj_candidates candidates,
+                     struct vj_error *err);
+
 /* Refuses a target other than JND 1 for data sets whose labels have only that. */
 int vj_require_first_jnd(const struct vj_dataset_options *opt, const char *dataset,
                          struct vj_error *err);
@@ -42,9 +53,9 @@ void vj_item_init(struct vj_item *item);
 int vj_item_break(struct vj_item *item, const struct vj_error *cause, struct vj_error *err);
 
 /*
- * Looks for the item's files: source, reference, and candidates qf_first..qf_last when
- * `candidates`. Missing candidates become NULL; whatever is missing breaks the item with the first
- * path and the number of them. Returns 0, or -ENOMEM.
+ * Looks for the item's files: source, reference, and candidates qf_first..qf_last, with the streams
+ * that were named, when `candidates`. Missing ones become NULL; whatever is missing breaks the item
+ * with the first path and the number of them. Returns 0, or -ENOMEM.
  */
 int vj_item_check_files(struct vj_item *item, bool candidates, int qf_first, int qf_last,
                         struct vj_error *err);

@@ -56,6 +56,8 @@ static int check_options(const struct vj_dataset_options *opt, struct vj_error *
                      "describe them in a manifest");
     if (!rc)
         rc = vj_require_first_jnd(opt, "folder", err);
+    if (!rc)
+        rc = vj_require_jpeg(opt, "folder", err);
     return rc;
 }
 

@@ -1,22 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `konjnd-1k`: the JPEG half of KonJND-1k (Lin et al., "Large-scale crowdsourced subjective
- * assessment of picturewise just noticeable difference", 2022): 504 sources of 640x480. `root` is
- * the folder KonJND-1k as unpacked: subjective_ratings.csv         image_id,Compression type,No. of
- * ratings,mean,std,ratings source_image/SRC0001.png jpeg/SRC0001_JPEG_001.jpg      .. _100.jpg
- * Which sources are JPEG is said by the CSV's column, not by their numbers. Rows of BPG, whose
- * candidates are no JPEG files, and of any other type are no items; info.excluded counts and names
- * them.
+ * `konjnd-1k`: KonJND-1k (Lin et al., "Large-scale crowdsourced subjective assessment of
+ * picturewise just noticeable difference", 2022): 1,008 sources of 640x480, 504 of them compressed
+ * by JPEG, 504 by BPG. `root` is the folder KonJND-1k as unpacked:
+ *     subjective_ratings.csv            image_id,Compression type,No. of ratings,mean,std,ratings
+ *     source_image/SRC0001.png
+ *     jpeg/SRC0001_JPEG_001.jpg .. _100.jpg
+ *     bpg/SRC0505_BPG_001.png .. _051.png      decoded; the release has no .bpg files
+ * `codec` says which half: jpeg (default) or bpg. Which sources belong to it is said by the CSV's
+ * column, not by their numbers. Rows of the other half, and of any other type, are no items;
+ * info.excluded counts and names them.
  *
  * Labels: mean by default; median, sur50, sur75. All are computed from the row's list of ratings,
- * each rating being one subject's JND (1..100, in file-index units). Ratings are of the flicker
- * between source and candidate, so candidates are compared with the source picture (anchor_qf 0).
+ * each rating being one subject's JND in file-index units. Ratings are of the flicker between
+ * source and candidate, so candidates are compared with the source picture (anchor_qf 0).
  *
- * Whether index = QF or index = 101 - QF is published nowhere: the files' quantisation tables say.
- * Three ladders (first, middle, last of those whose _001 and _100 are there) must agree; in the
- * second case file names and ratings are turned round, so that an item is in QF throughout.
- * info.axis records what was found. Without any JPEG file (candidates=synthesize) index = QF is
- * assumed, and recorded as assumed.
+ * Which way the file index runs is found from the files (konjnd_axis.c); names and ratings are
+ * turned so that an item is in QF, or in BPG's levels, throughout. Without any JPEG file
+ * (candidates=synthesize) index = QF is assumed, and recorded as assumed.
+ *
+ * BPG's rates: `streams` names a folder of BPG files made by the user, SRC0505_q29.bpg being what
+ * `bpgenc -q 29` makes of SRC0505.png; without it the rates are unknown.
  */
 #include <errno.h>
 #include <limits.h>
@@ -28,39 +32,15 @@
 #include <strings.h>
 
 #include "datasets/csv.h"
-#include "datasets/dataset_internal.h"
 #include "datasets/files.h"
-#include "datasets/labels.h"
+#include "datasets/konjnd_internal.h"
 #include "host/checked.h"
-#include "host/image.h"
 
-#define RATINGS_FILE  "subjective_ratings.csv"
-#define JPEG_FILE_MAX ((size_t)64 << 20)
+#define RATINGS_FILE "subjective_ratings.csv"
 
-struct konjnd_row {
-    char *name;   /* "SRC0001" */
-    char *error;  /* what is wrong with the row, or NULL */
-    int *ratings; /* file-index units */
-    size_t count; /* of ratings */
-    int id;
-};
-
-/* Numbers of sources, in the order of the file. */
-struct numbers {
-    int *id;
-    size_t count, capacity;
-};
-
-struct konjnd {
-    char *root;
-    char *file; /* the CSV */
-    enum vj_label label;
-    enum vj_candidates candidates;
-    int qf_first, qf_last;
-    bool reversed; /* file index = 101 - QF */
-    struct konjnd_row *rows;
-    size_t count;
-    struct numbers bpg, other; /* rows that are no items */
+static const struct konjnd_half halves[] = {
+    {"jpeg", "JPEG", "jpeg", VJ_QF_MAX, VJ_QF_MAX},
+    {"bpg", "BPG", "bpg", 51, KONJND_BPG_LEVELS},
 };
 
 struct columns {
@@ -76,8 +56,9 @@ static void konjnd_close(void *state)
         free(k->rows[i].ratings);
     }
     free(k->rows);
-    free(k->bpg.id);
-    free(k->other.id);
+    free(k->other_half.id);
+    free(k->unknown.id);
+    free(k->streams);
     free(k->root);
     free(k->file);
     free(k);
@@ -85,8 +66,9 @@ static void konjnd_close(void *state)
 
 /* ---- the CSV ---- */
 
-/* Reads the JSON list "[34, 41, 29]" of whole numbers 1..100 into rating[0..VJ_SUBJECTS_MAX-1]. */
-static int parse_ratings(int *rating, size_t *count, const char *text, struct vj_error *err)
+/* Reads the JSON list "[34, 41, 29]" of whole numbers 1..most into rating[0..VJ_SUBJECTS_MAX-1]. */
+static int parse_ratings(int *rating, size_t *count, const char *text, int most,
+                         struct vj_error *err)
 {
     const char *p = text + strspn(text, " \t\r\n");
     if (*p != '[')
@@ -101,8 +83,8 @@ static int parse_ratings(int *rating, size_t *count, const char *text, struct vj
         snprintf(number, sizeof(number), "%.*s", (int)(length < 63 ? length : 63), p);
         if (!vj_parse_number(number, &value) || value != floor(value))
             return vj_fail(err, -EINVAL, "ratings: '%.40s' is not a whole number", number);
-        if (value < 1 || value > VJ_QF_MAX)
-            return vj_fail(err, -EINVAL, "ratings: %.40s outside 1..100", number);
+        if (value < 1 || value > most)
+            return vj_fail(err, -EINVAL, "ratings: %.40s outside 1..%d", number, most);
         if (*count == VJ_SUBJECTS_MAX)
             return vj_fail(err, -EINVAL, "ratings: more than %d", VJ_SUBJECTS_MAX);
         rating[(*count)++] = (int)value;
@@ -118,7 +100,7 @@ static int parse_ratings(int *rating, size_t *count, const char *text, struct vj
 }
 
 static int parse_row(struct konjnd_row *row, const struct vj_csv *csv, const struct columns *at,
-                     struct vj_error *err)
+                     int most, struct vj_error *err)
 {
     const char *image = vj_csv_field(csv, at->image);
     if (vj_csv_fields(csv) != vj_csv_columns(csv))
@@ -129,7 +111,7 @@ static int parse_row(struct konjnd_row *row, const struct vj_csv *csv, const str
         return vj_fail(err, -EINVAL, "image_id '%.40s' is not of the form SRC0001.png", image);
     int rating[VJ_SUBJECTS_MAX];
     size_t count = 0;
-    int rc = parse_ratings(rating, &count, vj_csv_field(csv, at->ratings), err);
+    int rc = parse_ratings(rating, &count, vj_csv_field(csv, at->ratings), most, err);
     if (rc)
         return rc;
     double said;
@@ -167,7 +149,7 @@ static int add_row(struct konjnd *k, size_t *room, const struct vj_csv *csv,
     struct konjnd_row *row = &k->rows[k->count++];
     memset(row, 0, sizeof(*row));
     struct vj_error cause = {0};
-    int rc = parse_row(row, csv, at, &cause);
+    int rc = parse_row(row, csv, at, k->half->files, &cause);
     if (rc == -ENOMEM)
         return vj_fail(err, rc, "%s: %s", k->file, cause.text);
     if (rc)
@@ -180,7 +162,7 @@ static int add_row(struct konjnd *k, size_t *room, const struct vj_csv *csv,
 /* ---- rows that are no items ---- */
 
 /* Keeps the number of the row's source; 0 where its name is none. */
-static int exclude_row(struct konjnd *k, struct numbers *list, const struct vj_csv *csv,
+static int exclude_row(struct konjnd *k, struct konjnd_numbers *list, const struct vj_csv *csv,
                        const struct columns *at, struct vj_error *err)
 {
     if (list->count == list->capacity) {
@@ -215,7 +197,8 @@ __attribute__((format(printf, 3, 4))) static void append(char *text, size_t size
 }
 
 /* "504 rows of type BPG: SRC0505-SRC1008" */
-static void describe_excluded(char *text, size_t size, const struct numbers *list, const char *type)
+static void describe_excluded(char *text, size_t size, const struct konjnd_numbers *list,
+                              const char *type)
 {
     size_t nameless = 0;
     const char *separator = ": ";
@@ -252,6 +235,15 @@ static int find_columns(struct columns *at, const struct vj_csv *csv, struct vj_
     return rc;
 }
 
+/* By the CSV's word or the option's, in capitals or not; NULL for any other one. */
+static const struct konjnd_half *find_half(const char *type)
+{
+    for (size_t i = 0; i < sizeof(halves) / sizeof(halves[0]); i++)
+        if (strcasecmp(type, halves[i].type) == 0)
+            return &halves[i];
+    return NULL;
+}
+
 static int read_rows(struct konjnd *k, struct vj_error *err)
 {
     struct vj_csv *csv;
@@ -265,16 +257,16 @@ static int read_rows(struct konjnd *k, struct vj_error *err)
         rc = vj_csv_next(csv, &more, err);
         if (rc || !more)
             break;
-        if (strcasecmp(vj_csv_field(csv, at.type), "JPEG") == 0)
+        const struct konjnd_half *half = find_half(vj_csv_field(csv, at.type));
+        if (half == k->half)
             rc = add_row(k, &room, csv, &at, err);
-        else if (strcasecmp(vj_csv_field(csv, at.type), "BPG") == 0)
-            rc = exclude_row(k, &k->bpg, csv, &at, err);
         else
-            rc = exclude_row(k, &k->other, csv, &at, err);
+            rc = exclude_row(k, half ? &k->other_half : &k->unknown, csv, &at, err);
     }
     vj_csv_close(csv);
     if (!rc && k->count == 0)
-        rc = vj_fail(err, -EINVAL, "%s: no row has the Compression type JPEG", k->file);
+        rc =
+            vj_fail(err, -EINVAL, "%s: no row has the Compression type %s", k->file, k->half->type);
     return rc;
 }
 
@@ -283,13 +275,14 @@ static int break_repeat(const struct konjnd *k, const struct konjnd_row *first,
                         struct konjnd_row *again, struct vj_error *err)
 {
     char *error, *name;
-    int rc = vj_text(&error, err, "%s: %s has two JPEG rows; the first one counts", k->file,
-                     first->name);
+    int rc = vj_text(&error, err, "%s: %s has two %s rows; the first one counts", k->file,
+                     first->name, k->half->type);
     if (rc)
         return rc;
     free(again->error);
     again->error = error;
-    rc = vj_text(&name, err, "%s (JPEG row %zu)", first->name, (size_t)(again - k->rows) + 1);
+    rc = vj_text(&name, err, "%s (%s row %zu)", first->name, k->half->type,
+                 (size_t)(again - k->rows) + 1);
     if (rc)
         return rc;
     free(again->name);
@@ -318,122 +311,22 @@ out:
     return rc;
 }
 
-/* ---- the axis ---- */
-
-static int candidate_path(const struct konjnd *k, const char *name, int index, char **path,
-                          struct vj_error *err)
-{
-    return vj_text(path, err, "%s/jpeg/%s_JPEG_%03d.jpg", k->root, name, index);
-}
-
-static int file_quality(const struct konjnd *k, const char *name, int index, int *qf,
-                        struct vj_error *err)
-{
-    char *path;
-    uint8_t *data = NULL;
-    size_t size;
-    int rc = candidate_path(k, name, index, &path, err);
-    if (!rc)
-        rc = vj_file_read(&data, &size, path, JPEG_FILE_MAX, err);
-    if (!rc)
-        rc = vj_jpeg_quality(qf, data, size, path, err);
-    free(data);
-    free(path);
-    return rc;
-}
-
-/* Whether both ends of the row's ladder are there. */
-static bool has_ends(const struct konjnd *k, const struct konjnd_row *row)
-{
-    bool there = row->id != 0;
-    for (int index = 1; index <= VJ_QF_MAX && there; index += VJ_QF_MAX - 1) {
-        char *path;
-        int64_t size;
-        there =
-            candidate_path(k, row->name, index, &path, NULL) == 0 && vj_file_size(path, &size) == 0;
-        free(path);
-    }
-    return there;
-}
-
-/* Up to three rows with both ends: first, middle, last. Returns how many. */
-static size_t choose_ladders(const struct konjnd *k, const struct konjnd_row *chosen[3])
-{
-    size_t found = 0, last = 0;
-    for (size_t i = 0; i < k->count && !found; i++)
-        if (has_ends(k, &k->rows[i])) {
-            chosen[found++] = &k->rows[i];
-            last = i;
-        }
-    if (!found)
-        return 0;
-    size_t first = last;
-    for (size_t i = k->count; i-- > first + 1 && found == 1;)
-        if (has_ends(k, &k->rows[i])) {
-            chosen[found++] = &k->rows[i];
-            last = i;
-        }
-    size_t middle = first + (last - first) / 2;
-    if (middle > first && has_ends(k, &k->rows[middle]))
-        chosen[found++] = &k->rows[middle];
-    return found;
-}
-
-/* Reads one ladder's direction: *reversed, and the QFs found at its ends. */
-static int ladder_direction(const struct konjnd *k, const struct konjnd_row *row, bool *reversed,
-                            int *low, int *high, struct vj_error *err)
-{
-    int rc = file_quality(k, row->name, 1, low, err);
-    if (!rc)
-        rc = file_quality(k, row->name, VJ_QF_MAX, high, err);
-    if (!rc && *low == *high)
-        rc = vj_fail(err, -EINVAL, "%s/jpeg: %s_JPEG_001 and _100 both have QF %d", k->root,
-                     row->name, *low);
-    if (rc)
-        return vj_fail_prefix(err, "cannot tell whether file index means QF or 101 - QF");
-    *reversed = *low > *high;
-    return 0;
-}
-
-static int orient_axis(struct konjnd *k, struct vj_dataset_info *info, struct vj_error *err)
-{
-    const struct konjnd_row *ladder[3];
-    size_t count = choose_ladders(k, ladder);
-    if (!count && k->candidates == VJ_CANDIDATES_FILES)
-        return vj_fail(err, -ENOENT,
-                       "%s/jpeg: no source has its files SRC..._JPEG_001.jpg and _100.jpg, needed "
-                       "to tell whether the index means QF or 101 - QF; restore the folder",
-                       k->root);
-    if (!count) {
-        snprintf(info->axis, sizeof(info->axis), "index = QF assumed: no JPEG files there to tell");
-        return 0;
-    }
-    int low = 0, high = 0;
-    for (size_t i = 0; i < count; i++) {
-        bool reversed = false;
-        int first = 0, last = 0;
-        int rc = ladder_direction(k, ladder[i], &reversed, &first, &last, err);
-        if (rc)
-            return rc;
-        if (i && reversed != k->reversed)
-            return vj_fail(err, -EINVAL,
-                           "%s/jpeg: the index means QF for one of %s and %s, and 101 - QF for the "
-                           "other; the files are mixed up",
-                           k->root, ladder[0]->name, ladder[i]->name);
-        if (!i) {
-            k->reversed = reversed;
-            low = first;
-            high = last;
-        }
-    }
-    snprintf(info->axis, sizeof(info->axis),
-             "index = %s by the quantisation tables of %zu ladder(s): %s_JPEG_001 has QF %d, _100 "
-             "has QF %d",
-             k->reversed ? "101 - QF" : "QF", count, ladder[0]->name, low, high);
-    return 0;
-}
-
 /* ---- the data set ---- */
+
+static int choose_half(struct konjnd *k, const struct vj_dataset_options *opt, struct vj_error *err)
+{
+    k->half = find_half(opt->codec);
+    k->qf_first = opt->qf_first;
+    k->qf_last = opt->qf_last;
+    if (!k->half)
+        return vj_fail(err, -EINVAL, "codec: '%s', but konjnd-1k has jpeg and bpg", opt->codec);
+    if (k->qf_last > k->half->levels)
+        return vj_fail(err, -EINVAL,
+                       "qf_last: %d, but the BPG half of konjnd-1k has levels 1..%d (52 - q; q 1 "
+                       "to 3 are one picture); set qf_last=%d",
+                       k->qf_last, k->half->levels, k->half->levels);
+    return vj_require_files(opt, k->candidates, err);
+}
 
 static int parse_options(struct konjnd *k, const struct vj_dataset_options *opt,
                          struct vj_error *err)
@@ -449,8 +342,10 @@ static int parse_options(struct konjnd *k, const struct vj_dataset_options *opt,
         rc = vj_require_first_jnd(opt, "konjnd-1k", err);
     if (k->candidates == VJ_CANDIDATES_UNSAID)
         k->candidates = VJ_CANDIDATES_FILES;
-    k->qf_first = opt->qf_first;
-    k->qf_last = opt->qf_last;
+    if (!rc)
+        rc = choose_half(k, opt, err);
+    if (!rc && opt->streams)
+        rc = vj_text(&k->streams, err, "%s", opt->streams);
     if (!rc)
         rc = vj_text(&k->root, err, "%s", opt->root);
     if (!rc)
@@ -470,13 +365,14 @@ static int check_tree(const struct konjnd *k, struct vj_error *err)
     free(folder);
     if (rc || k->candidates != VJ_CANDIDATES_FILES)
         return rc;
-    rc = vj_text(&folder, err, "%s/jpeg", k->root);
+    rc = vj_text(&folder, err, "%s/%s", k->root, k->half->folder);
     if (!rc && !vj_is_folder(folder))
-        rc = vj_fail(err, -ENOENT,
-                     "%s: no such folder; restore it, or set candidates=synthesize to encode the "
-                     "sources",
-                     folder);
+        rc = vj_fail(err, -ENOENT, "%s: no such folder; restore it%s", folder,
+                     k->half == halves ? ", or set candidates=synthesize to encode the sources"
+                                       : "");
     free(folder);
+    if (!rc && k->streams && !vj_is_folder(k->streams))
+        rc = vj_fail(err, -ENOENT, "streams: %s: no such folder", k->streams);
     return rc;
 }
 
@@ -494,15 +390,16 @@ static int konjnd_open(void **state, const struct vj_dataset_options *opt,
     if (!rc)
         rc = check_repeats(k, err);
     if (!rc)
-        rc = orient_axis(k, info, err);
+        rc = vj_konjnd_orient(k, info, err);
     if (rc) {
         konjnd_close(k);
         return rc;
     }
     vj_label_describe(info->label_definition, sizeof(info->label_definition), k->label, 1);
     vj_candidates_record(info, k->candidates);
-    describe_excluded(info->excluded, sizeof(info->excluded), &k->bpg, "type BPG");
-    describe_excluded(info->excluded, sizeof(info->excluded), &k->other, "no known type");
+    describe_excluded(info->excluded, sizeof(info->excluded), &k->other_half,
+                      k->half == halves ? "type BPG" : "type JPEG");
+    describe_excluded(info->excluded, sizeof(info->excluded), &k->unknown, "no known type");
     info->human_labels = k->label != VJ_LABEL_NONE;
     *state = k;
     return 0;
@@ -514,19 +411,13 @@ static size_t konjnd_count(const void *state)
     return k->count;
 }
 
-/* File index of a QF, and QF of a file index: the same reflection. */
-static int turn(const struct konjnd *k, int value)
-{
-    return k->reversed ? VJ_QF_MAX + 1 - value : value;
-}
-
 static void set_label(const struct konjnd *k, const struct konjnd_row *row, struct vj_item *item)
 {
     int answers[VJ_SUBJECTS_MAX];
     for (size_t i = 0; i < row->count; i++)
-        answers[i] = turn(k, row->ratings[i]);
+        answers[i] = vj_konjnd_level(k, row->ratings[i]);
     struct vj_label_value label = vj_label_from_answers(k->label, answers, row->count);
-    item->qf_true = label.qf;
+    item->qf_true = label.qf < k->half->levels ? label.qf : k->half->levels;
     item->qf_exact = label.exact;
     item->has_sur = true;
     vj_sur_from_answers(item->sur, answers, row->count);
@@ -537,6 +428,7 @@ static int konjnd_item(const void *state, size_t index, struct vj_item *item, st
     const struct konjnd *k = state;
     const struct konjnd_row *row = &k->rows[index];
     item->id = row->id ? row->id : (int)index + 1;
+    item->decoded = k->half != halves;
     int rc = vj_text(&item->name, err, "%s", row->name);
     if (rc)
         return rc;
@@ -548,14 +440,19 @@ static int konjnd_item(const void *state, size_t index, struct vj_item *item, st
     set_label(k, row, item);
     rc = vj_text(&item->source, err, "%s/source_image/%s.png", k->root, row->name);
     bool files = k->candidates == VJ_CANDIDATES_FILES;
-    for (int q = k->qf_first; files && q <= k->qf_last && !rc; q++)
-        rc = candidate_path(k, row->name, turn(k, q), &item->candidate[q], err);
+    for (int q = k->qf_first; files && q <= k->qf_last && !rc; q++) {
+        rc = vj_konjnd_candidate(k, row->name, vj_konjnd_index(k, q), &item->candidate[q], err);
+        if (!rc && k->streams)
+            rc = vj_text(&item->stream[q], err, "%s/%s_q%02d.bpg", k->streams, row->name,
+                         vj_konjnd_bpg_q(q));
+    }
     return rc ? rc : vj_item_check_files(item, files, k->qf_first, k->qf_last, err);
 }
 
 const struct vj_dataset_ops vj_dataset_konjnd_1k = {
     .name = "konjnd-1k",
-    .description = "KonJND-1k, JPEG half: 504 sources, JPEG QF 1..100, crowd ratings",
+    .description = "KonJND-1k: 504 sources with JPEG QF 1..100, or 504 with BPG levels 1..49 "
+                   "(codec=bpg); crowd ratings",
     .open = konjnd_open,
     .count = konjnd_count,
     .item = konjnd_item,

@@ -6,13 +6,17 @@
  *     image       source picture; the item is called by this text as written
  *     candidates  pattern of the candidate files with {qf} (7, 70, 100) or {qf:03d} (007, 070, 100;
  *                 any width 1..9), or empty: candidates are synthesised
- *     qf_true     picture-wise JND, 1..100, or empty; decimals are kept and rounded, halves upwards
- *     fold        1..1000, or empty; used with folds=manifest
- * Only `image` is required. Paths are relative to the CSV's folder unless they start with '/'.
- * Candidates are compared with the source picture. Either every row has a pattern or none has;
- * otherwise the option `candidates` decides (files: rows without one are broken; synthesize:
+ *     streams     with a codec other than JPEG: pattern of the compressed files, whose sizes are
+ * the rates, or empty: the rates are unknown qf_true     picture-wise JND, 1..100, or empty;
+ * decimals are kept and rounded, halves upwards fold        1..1000, or empty; used with
+ * folds=manifest Only `image` is required. Paths are relative to the CSV's folder unless they start
+ * with '/'. Candidates are compared with the source picture. Either every row has a pattern or none
+ * has; otherwise the option `candidates` decides (files: rows without one are broken; synthesize:
  * patterns are ignored; mixed: every row as it says). That a file was encoded at the QF its name
  * says is checked where it is decoded, from its quantisation tables.
+ *
+ * With a codec other than JPEG every row needs candidates: decoded pictures of any format that can
+ * be read, of which {qf} is the level, rising with quality.
  *
  * A bad row breaks its item and no other; a file that cannot be cut into rows does not open.
  */
@@ -35,6 +39,7 @@ struct manifest_row {
     char *image;   /* as written */
     char *name;    /* the same, made unique for a repeated image */
     char *pattern; /* as written, "" when there is none */
+    char *streams; /* the same of the compressed files; "" for JPEG */
     char *error;   /* what is wrong with the row, or NULL */
     size_t line;
     double qf_exact; /* NaN = unknown */
@@ -47,6 +52,7 @@ struct manifest {
     enum vj_candidates candidates;
     int qf_first, qf_last;
     bool labels;
+    bool decoded; /* a codec other than JPEG */
     struct manifest_row *rows;
     size_t count;
     size_t with_pattern, first_with, first_without; /* rows, and lines of the first of each kind */
@@ -54,7 +60,7 @@ struct manifest {
 };
 
 struct columns {
-    int image, candidates, qf_true, fold;
+    int image, candidates, streams, qf_true, fold;
 };
 
 static void manifest_close(void *state)
@@ -65,6 +71,7 @@ static void manifest_close(void *state)
         free(row->image);
         free(row->name);
         free(row->pattern);
+        free(row->streams);
         free(row->error);
     }
     free(m->rows);
@@ -73,13 +80,13 @@ static void manifest_close(void *state)
     free(m);
 }
 
-/* Path of the candidate at `qf`, in fresh memory. */
+/* Path of the file at `qf` by the pattern in column `what`, in fresh memory. */
 static int expand_pattern(char **out, const char *folder, const char *pattern, int qf,
-                          struct vj_error *err)
+                          const char *what, struct vj_error *err)
 {
     char text[PATH_MAX];
     *out = NULL;
-    int rc = vj_pattern_expand(text, sizeof(text), pattern, "qf", qf, "candidates", err);
+    int rc = vj_pattern_expand(text, sizeof(text), pattern, "qf", qf, what, err);
     return rc ? rc : vj_text(out, err, "%s%s", text[0] == '/' ? "" : folder, text);
 }
 
@@ -126,6 +133,8 @@ static int check_row(struct manifest_row *row, const struct vj_csv *csv, const s
     int rc = 0;
     if (*row->pattern && patterns_count)
         rc = vj_pattern_check(row->pattern, "qf", "candidates", err);
+    if (!rc && *row->streams)
+        rc = vj_pattern_check(row->streams, "qf", "streams", err);
     if (!rc)
         rc = parse_qf(&row->qf_exact, vj_csv_field(csv, at->qf_true), err);
     if (!rc)
@@ -158,6 +167,8 @@ static int add_row(struct manifest *m, size_t *room, const struct vj_csv *csv,
     int rc = vj_text(&row->image, err, "%s", vj_csv_field(csv, at->image));
     if (!rc)
         rc = vj_text(&row->pattern, err, "%s", vj_csv_field(csv, at->candidates));
+    if (!rc)
+        rc = vj_text(&row->streams, err, "%s", m->decoded ? vj_csv_field(csv, at->streams) : "");
     if (rc)
         return rc;
     struct vj_error cause = {0};
@@ -182,6 +193,8 @@ static int read_rows(struct manifest *m, struct vj_error *err)
     rc = vj_csv_column(csv, "image", true, &at.image, err);
     if (!rc)
         rc = vj_csv_column(csv, "candidates", false, &at.candidates, err);
+    if (!rc)
+        rc = vj_csv_column(csv, "streams", false, &at.streams, err);
     if (!rc)
         rc = vj_csv_column(csv, "qf_true", false, &at.qf_true, err);
     if (!rc)
@@ -257,6 +270,7 @@ static int parse_options(struct manifest *m, const struct vj_dataset_options *op
     int rc = vj_candidates_parse(&m->candidates, opt->candidates, true, err);
     if (!rc)
         rc = vj_require_first_jnd(opt, "manifest", err);
+    m->decoded = !vj_codec_is_jpeg(opt);
     m->qf_first = opt->qf_first;
     m->qf_last = opt->qf_last;
     if (!rc)
@@ -288,6 +302,8 @@ static int manifest_open(void **state, const struct vj_dataset_options *opt,
         rc = name_rows(m, err);
     if (!rc)
         rc = decide_candidates(m, err);
+    if (!rc)
+        rc = vj_require_files(opt, m->candidates, err);
     if (!rc && opt->folds && strcmp(opt->folds, "manifest") == 0 && !m->with_fold)
         rc = vj_fail(err, -EINVAL, "%s: folds=manifest, but no row has a fold", m->file);
     if (rc) {
@@ -313,12 +329,13 @@ static size_t manifest_count(const void *state)
 static int fill_candidates(const struct manifest *m, const struct manifest_row *row,
                            struct vj_item *item, struct vj_error *err)
 {
-    for (int q = m->qf_first; q <= m->qf_last; q++) {
-        int rc = expand_pattern(&item->candidate[q], m->folder, row->pattern, q, err);
-        if (rc)
-            return rc;
+    int rc = 0;
+    for (int q = m->qf_first; q <= m->qf_last && !rc; q++) {
+        rc = expand_pattern(&item->candidate[q], m->folder, row->pattern, q, "candidates", err);
+        if (!rc && *row->streams)
+            rc = expand_pattern(&item->stream[q], m->folder, row->streams, q, "streams", err);
     }
-    return 0;
+    return rc;
 }
 
 static int break_item(const struct manifest *m, const struct manifest_row *row,
@@ -328,10 +345,9 @@ static int break_item(const struct manifest *m, const struct manifest_row *row,
     if (text)
         vj_fail(&cause, -EINVAL, "%s", text);
     else
-        vj_fail(&cause, -EINVAL,
-                "%s:%zu: no candidates pattern, but candidates=files; add one, or set "
-                "candidates=synthesize or candidates=mixed",
-                m->file, row->line);
+        vj_fail(&cause, -EINVAL, "%s:%zu: no candidates pattern, but candidates=files; add one%s",
+                m->file, row->line,
+                m->decoded ? "" : ", or set candidates=synthesize or candidates=mixed");
     return vj_item_break(item, &cause, err);
 }
 
@@ -376,6 +392,7 @@ static int manifest_item(const void *state, size_t index, struct vj_item *item,
     const struct manifest_row *row = &m->rows[index];
     item->id = (int)index + 1;
     item->fold = row->fold;
+    item->decoded = m->decoded;
     if (m->labels && !isnan(row->qf_exact)) {
         item->qf_exact = row->qf_exact;
         item->qf_true = (int)floor(row->qf_exact + 0.5);

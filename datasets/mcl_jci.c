@@ -192,12 +192,15 @@ static int find_candidates(const struct mcl *mcl, struct vj_error *err)
 /* ---- opening ---- */
 
 static int parse_options(struct mcl *mcl, const struct vj_mcl_tree *tree,
-                         const struct vj_dataset_options *opt, struct vj_error *err)
+                         const struct vj_dataset_options *opt, const struct vj_dataset_info *info,
+                         struct vj_error *err)
 {
     int rc =
         vj_label_parse(&mcl->label, opt->labels ? opt->labels : tree->labels, VJ_LABEL_NONE, err);
     if (!rc)
         rc = vj_candidates_parse(&mcl->candidates, opt->candidates, false, err);
+    if (!rc)
+        rc = vj_require_jpeg(opt, info->dataset, err);
     if (rc)
         return rc;
     if (mcl->candidates == VJ_CANDIDATES_UNSAID)
@@ -229,7 +232,7 @@ int vj_mcl_open(void **state, const struct vj_mcl_tree *tree, const struct vj_da
     struct mcl *mcl = vj_calloc(1, sizeof(*mcl));
     if (!mcl)
         return vj_fail(err, -ENOMEM, "%s: out of memory", opt->root);
-    int rc = parse_options(mcl, tree, opt, err);
+    int rc = parse_options(mcl, tree, opt, info, err);
     if (!rc)
         rc = copy_ids(mcl, tree, err);
     if (!rc)

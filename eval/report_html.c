@@ -230,7 +230,7 @@ static void add_header(const struct vj_html *page)
         vj_text_add(out, ", %zu left out", r->left_outs);
     vj_text_add(out, " &middot; ");
     words(page, r->codec);
-    vj_text_add(out, ", QF %d to %d</p>\n", r->qf_first, r->qf_last);
+    vj_text_add(out, ", %s %d to %d</p>\n", vj_report_axis_word(r), r->qf_first, r->qf_last);
     if (vj_report_has_labels(r) && !r->human_labels)
         warning(page, "No person gave these labels: they come from a made-up observer, and figures "
                       "held against them say nothing about human vision.");

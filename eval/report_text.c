@@ -77,6 +77,11 @@ void vj_report_heading(struct vj_text *out, const char *title)
     vj_text_add(out, "\n%s\n\n", title);
 }
 
+const char *vj_report_axis_word(const struct vj_report *r)
+{
+    return !r->codec || strcmp(r->codec, "jpeg") == 0 ? "QF" : "level";
+}
+
 const char *vj_report_or_dash(const char *text)
 {
     return text && *text ? text : "-";
@@ -176,8 +181,9 @@ static void add_header(struct vj_text *out, const struct vj_report *r)
             out, "",
             "No person gave these labels: they come from a made-up observer, and figures held "
             "against them say nothing about human vision.");
-    snprintf(line, sizeof(line), "%s (%s), QF %d to %d", vj_report_or_dash(r->codec),
-             vj_report_or_dash(r->candidates), r->qf_first, r->qf_last);
+    snprintf(line, sizeof(line), "%s (%s), %s %d to %d%s", vj_report_or_dash(r->codec),
+             vj_report_or_dash(r->candidates), vj_report_axis_word(r), r->qf_first, r->qf_last,
+             strcmp(vj_report_axis_word(r), "QF") == 0 ? "" : "; QF below stands for the level");
     vj_report_field(out, "candidates", line);
     vj_report_field(out, "folds", vj_report_or_dash(r->folds));
     add_findings(out, r);

@@ -11,6 +11,9 @@
 /* "-" for what is absent or empty. */
 const char *vj_report_or_dash(const char *text);
 
+/* What a run's candidates are numbered by: "QF" of JPEG, "level" of any other codec. */
+const char *vj_report_axis_word(const struct vj_report *r);
+
 /* Images with an error. */
 size_t vj_report_count_failed(const struct vj_report *report);
 

@@ -253,7 +253,7 @@ int vj_cmd_predict(int argc, char **argv)
                 ? vj_fail(&err, -EINVAL, "--weights: '%s' is too long or has a comma", a.weights)
                 : vj_config_check_search(&a.config, &err);
     if (!r)
-        r = vj_predictors_open(&predictors, list, positive[a.config.positive_class], &err);
+        r = vj_predictors_open(&predictors, list, "jpeg", positive[a.config.positive_class], &err);
     if (!r && predictors.weights[0].origin == VJ_ORIGIN_RANDOM)
         fprintf(stderr, "vpjnd: %s holds random weights; its predictions mean nothing\n",
                 a.weights);

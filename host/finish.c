@@ -648,6 +648,14 @@ static void note_folds(struct work *w)
                     without, w->images->count);
 }
 
+static void note_codec(struct work *w, const struct vj_weights *weights)
+{
+    char then[16];
+    if (vj_other_codec(then, w->engine, weights))
+        vj_text_add(&w->note, "; OTHER CODEC than in training: %s here, %s then",
+                    w->engine->config.codec, then);
+}
+
 /* Not an error: who compares maps does it on purpose. */
 static void note_maps(struct work *w, const struct vj_weights *weights)
 {
@@ -672,6 +680,7 @@ static int predict_network(struct work *w, struct vj_error *err)
     int r = note_own_training(w, err);
     if (r)
         return r;
+    note_codec(w, weights);
     note_maps(w, weights);
     note_released_training(w, weights);
     if (w->predictor->positive_class == VJ_POSITIVE_AUTO)

@@ -87,6 +87,17 @@ int vj_count_seen(size_t *seen, struct vj_results *results, const struct vj_anal
     return r;
 }
 
+bool vj_other_codec(char then[16], const struct vj_engine *engine, const struct vj_weights *weights)
+{
+    struct vj_config config;
+    vj_config_defaults(&config, VJ_USE_TRAIN); /* files of earlier versions knew JPEG alone */
+    if (!weights->trained ||
+        vj_config_parse(&config, weights->trained->config, "trained_config", NULL))
+        return false;
+    snprintf(then, 16, "%s", config.codec);
+    return strcmp(config.codec, engine->config.codec) != 0;
+}
+
 /* sha256: of the model's weights, "" where it has none */
 static void describe_maps(char text[VJ_MAPS_TEXT], const struct vj_config *c,
                           const struct vj_jnd_model *model, size_t variant, const char *sha256)

@@ -6,6 +6,7 @@
 #ifndef VJ_HOST_FINISH_SEEN_H
 #define VJ_HOST_FINISH_SEEN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "host/analysis.h"
@@ -22,6 +23,10 @@
 int vj_count_seen(size_t *seen, struct vj_results *results, const struct vj_analysis *images,
                   const struct vj_engine *engine, const struct vj_predictor *p,
                   struct vj_error *err);
+
+/* Whether the weights were trained on candidates of another codec than the run's, and of which. */
+bool vj_other_codec(char then[16], const struct vj_engine *engine,
+                    const struct vj_weights *weights);
 
 enum { VJ_MAPS_TEXT = 256 };
 

@@ -98,6 +98,12 @@ int vj_image_write_bmp(const struct vj_image *img, const char *path, struct vj_e
 int vj_jpeg_quality(int *qf, const uint8_t *data, size_t size, const char *name,
                     struct vj_error *err);
 
+/*
+ * Width and height in pixels of a BPG picture, from its file's header; the picture is not decoded.
+ * Errors: -EBADMSG for another kind of file or a damaged header, what opening the file gives
+ */
+int vj_bpg_probe(size_t *width, size_t *height, const char *path, struct vj_error *err);
+
 enum vj_subsampling {
     VJ_SUBSAMPLING_444 = 444,
     VJ_SUBSAMPLING_420 = 420,

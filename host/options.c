@@ -55,6 +55,13 @@ const struct vj_option vj_options[] = {
            "files (the data set's own JPEGs), synthesize (exact model), of a manifest also mixed "
            "(by the "
            "row); empty = default"),
+    STRING(
+        codec, "jpeg", true, BOTH,
+        "of the candidates: jpeg; konjnd-1k also bpg; of a manifest's decoded pictures any name, "
+        "qf_first..qf_last being levels of quality then"),
+    STRING(streams, "", true, BOTH,
+           "konjnd-1k with codec = bpg: folder of the BPG files, SRC0505_q29.bpg, whose sizes are "
+           "the rates; empty = rates unknown"),
     STRING(folds, "none", true, BOTH, "none, surfeatnet10, random:K, manifest"),
     INT(jnd, "1", 1, 3, true, BOTH, "which JND is the target"),
     CHOICE(sur, "empirical", "empirical,normal,gev", true, EVAL,
@@ -633,6 +640,8 @@ int vj_config_dataset(struct vj_dataset **ds, const struct vj_config *c, int jnd
         .root = c->root,
         .labels = or_null(c->labels),
         .candidates = or_null(c->candidates),
+        .codec = c->codec,
+        .streams = or_null(c->streams),
         .folds = c->folds,
         .jnd = jnd,
         .qf_first = c->qf_first,

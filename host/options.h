@@ -30,6 +30,8 @@ struct vj_config {
     char root[VJ_OPTION_TEXT];
     char labels[16];
     char candidates[16];
+    char codec[16];
+    char streams[VJ_OPTION_TEXT];
     char folds[32];
     int jnd;
     int sur; /* enum vj_sur_model */

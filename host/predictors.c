@@ -31,19 +31,19 @@ static const struct kind {
     const char *name;
     enum vj_predictor_kind kind;
     enum argument argument;
-    double threshold; /* without an argument; NaN: fitted */
+    double threshold, bpg; /* without an argument, for candidates of JPEG and BPG; NaN: fitted */
 } kinds[] = {
-    {"constant", VJ_PREDICTOR_CONSTANT, ARGUMENT_NONE, 0},
-    /* means at the PJND over KonJND-1k's JPEG pictures, CID22 paper, table 4 */
-    {"psnr-threshold", VJ_PREDICTOR_PSNR, ARGUMENT_THRESHOLD, 36.70},
-    {"ms-ssim-threshold", VJ_PREDICTOR_MS_SSIM, ARGUMENT_THRESHOLD, 0.9922},
-    {"ssimulacra2-threshold", VJ_PREDICTOR_SSIMULACRA2, ARGUMENT_THRESHOLD, 63.10},
+    {"constant", VJ_PREDICTOR_CONSTANT, ARGUMENT_NONE, 0, 0},
+    /* means at the PJND over KonJND-1k's JPEG and BPG pictures, CID22 paper, table 4 */
+    {"psnr-threshold", VJ_PREDICTOR_PSNR, ARGUMENT_THRESHOLD, 36.70, 39.61},
+    {"ms-ssim-threshold", VJ_PREDICTOR_MS_SSIM, ARGUMENT_THRESHOLD, 0.9922, 0.9921},
+    {"ssimulacra2-threshold", VJ_PREDICTOR_SSIMULACRA2, ARGUMENT_THRESHOLD, 63.10, 65.38},
     /* no published figure */
-    {"ssim-threshold", VJ_PREDICTOR_SSIM, ARGUMENT_THRESHOLD, NAN},
-    {"compression-ratio", VJ_PREDICTOR_RATIO, ARGUMENT_QF, 0},
-    {"external", VJ_PREDICTOR_EXTERNAL, ARGUMENT_FILE, 0},
-    {"vpjnd", VJ_PREDICTOR_NETWORK, ARGUMENT_FILE, 0},
-    {"vpjnd-folds", VJ_PREDICTOR_FOLDS, ARGUMENT_PATTERN, 0},
+    {"ssim-threshold", VJ_PREDICTOR_SSIM, ARGUMENT_THRESHOLD, NAN, NAN},
+    {"compression-ratio", VJ_PREDICTOR_RATIO, ARGUMENT_QF, 0, 0},
+    {"external", VJ_PREDICTOR_EXTERNAL, ARGUMENT_FILE, 0, 0},
+    {"vpjnd", VJ_PREDICTOR_NETWORK, ARGUMENT_FILE, 0, 0},
+    {"vpjnd-folds", VJ_PREDICTOR_FOLDS, ARGUMENT_PATTERN, 0, 0},
 };
 enum { KIND_COUNT = sizeof(kinds) / sizeof(kinds[0]) };
 
@@ -413,7 +413,14 @@ static int parse_ratio(struct vj_predictor *p, const char *argument, struct vj_e
     return 0;
 }
 
-static int parse_one(struct vj_predictor *p, char *text, struct vj_error *err)
+static double default_threshold(const struct kind *kind, const char *codec)
+{
+    if (kind->argument != ARGUMENT_THRESHOLD || strcmp(codec, "jpeg") == 0)
+        return kind->threshold;
+    return strcmp(codec, "bpg") == 0 ? kind->bpg : NAN;
+}
+
+static int parse_one(struct vj_predictor *p, char *text, const char *codec, struct vj_error *err)
 {
     char *argument = strchr(text, ':');
     if (argument)
@@ -434,8 +441,8 @@ static int parse_one(struct vj_predictor *p, char *text, struct vj_error *err)
     if (!kind)
         return unknown_kind(text, err);
     p->kind = kind->kind;
-    p->threshold = kind->threshold;
-    p->fit = isnan(kind->threshold);
+    p->threshold = default_threshold(kind, codec);
+    p->fit = isnan(p->threshold);
     switch (kind->argument) {
     case ARGUMENT_NONE:
         return argument ? vj_fail(err, -EINVAL, "predictor %s takes no ':%s'", text, argument) : 0;
@@ -519,7 +526,7 @@ static int read_networks(struct vj_predictors *p, enum vj_positive_class positiv
     return check_patch_sizes(p, err);
 }
 
-int vj_predictors_open(struct vj_predictors *p, const char *list,
+int vj_predictors_open(struct vj_predictors *p, const char *list, const char *codec,
                        enum vj_positive_class positive_class, struct vj_error *err)
 {
     char *text = strdup(list);
@@ -536,7 +543,7 @@ int vj_predictors_open(struct vj_predictors *p, const char *list,
         else if (p->count == PREDICTORS_MAX)
             r = vj_fail(err, -E2BIG, "option predictors: more than %d entries", PREDICTORS_MAX);
         else
-            r = parse_one(&p->list[p->count++], one, err);
+            r = parse_one(&p->list[p->count++], one, codec, err);
         if (!r) {
             struct vj_predictor *mine = &p->list[p->count - 1];
             make_unique(p, p->count - 1);
@@ -795,7 +802,7 @@ int vj_predictors_add_constant(struct vj_predictors *p, struct vj_error *err)
                        "option predictors: %d entries and no constant, which every report needs; "
                        "leave one out",
                        PREDICTORS_MAX);
-    return parse_one(&p->list[p->count++], text, err);
+    return parse_one(&p->list[p->count++], text, "jpeg", err);
 }
 
 void vj_predictors_free(struct vj_predictors *p)

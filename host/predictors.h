@@ -75,10 +75,11 @@ struct vj_predictors {
 /*
  * Parses the list and reads the files it names, but for the weight files of folds: these follow
  * with vj_predictors_open_folds(), once the images are known.
- * positive_class: VJ_POSITIVE_AUTO = as each weight file says, else it wins over the file
+ * codec: of the candidates, "jpeg" or "bpg", which have thresholds that need not be named; or
+ * another positive_class: VJ_POSITIVE_AUTO = as each weight file says, else it wins over the file
  * p: zeroed by the caller; released with vj_predictors_free() whatever the outcome
  */
-int vj_predictors_open(struct vj_predictors *p, const char *list,
+int vj_predictors_open(struct vj_predictors *p, const char *list, const char *codec,
                        enum vj_positive_class positive_class, struct vj_error *err);
 void vj_predictors_free(struct vj_predictors *p);
 

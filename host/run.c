@@ -490,7 +490,8 @@ int vj_run_eval(const struct vj_run_options *options, struct vj_run_summary *sum
     if (!r)
         r = check_part(&run, &exists, err);
     if (!r)
-        r = vj_predictors_open(&run.predictors, run.config->predictors, positive, err);
+        r = vj_predictors_open(&run.predictors, run.config->predictors, run.config->codec, positive,
+                               err);
     if (!r)
         r = open_dataset(&run, err);
     if (!r)

@@ -97,8 +97,8 @@ static void add_candidates(struct columns *c, const struct vj_engine *engine)
 {
     const size_t dim[] = {(size_t)engine->levels};
     int quality = engine->plan.quality;
-    add(c, "/candidates/bytes", VJ_COLUMN_I64, 0, 1, dim, "size of the JPEG file; -1 unknown",
-        "byte");
+    add(c, "/candidates/bytes", VJ_COLUMN_I64, 0, 1, dim,
+        "size of the JPEG file, or of the other codec's stream; -1 unknown", "byte");
     if (quality & VJ_QUALITY_PSNR) {
         add(c, "/candidates/psnr_y", VJ_COLUMN_F64, 0, 1, dim,
             "PSNR of Y (BT.601 full range, not rounded) against the reference; infinite when equal",

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "datasets/files.h"
 #include "host/checked.h"
 #include "host/picture_digest.h"
 #include "host/progress.h"
@@ -45,7 +46,23 @@ static int check_size(const struct vj_image *img, const char *path,
     return 0;
 }
 
-static int load_candidates(struct vj_loaded *loaded, bool *any, struct vj_error *err)
+/* Bytes of the compressed file behind a decoded candidate. */
+static int stream_rate(int64_t *rate, const struct vj_loaded *loaded, const char *path, bool bpg,
+                       struct vj_error *err)
+{
+    size_t width = loaded->source.width, height = loaded->source.height;
+    int r = vj_file_size(path, rate);
+    if (r)
+        return vj_fail(err, r, "%s: %s", path, strerror(-r));
+    if (bpg)
+        r = vj_bpg_probe(&width, &height, path, err);
+    if (!r && (width != loaded->source.width || height != loaded->source.height))
+        r = vj_fail(err, -EINVAL, "%s is %zux%zu, but its source %s is %zux%zu", path, width,
+                    height, loaded->item.source, loaded->source.width, loaded->source.height);
+    return r;
+}
+
+static int load_candidates(struct vj_loaded *loaded, bool bpg, bool *any, struct vj_error *err)
 {
     *any = false;
     for (int qf = 0; qf <= VJ_LEVELS_MAX; qf++) {
@@ -54,6 +71,9 @@ static int load_candidates(struct vj_loaded *loaded, bool *any, struct vj_error 
         *any = true;
         struct vj_file_bytes *c = &loaded->candidate[qf];
         int r = vj_file_read(&c->data, &c->size, loaded->item.candidate[qf], 0, err);
+        c->rate = loaded->item.decoded ? -1 : (int64_t)c->size;
+        if (!r && loaded->item.stream[qf])
+            r = stream_rate(&c->rate, loaded, loaded->item.stream[qf], bpg, err);
         if (r)
             return r;
     }
@@ -87,7 +107,8 @@ int vj_load_anchor(struct vj_image *img, const char *path, int qf,
     return r;
 }
 
-static int load_pictures(struct vj_loaded *loaded, const struct vj_stream_options *o,
+/* bpg: the candidates' streams are BPG files */
+static int load_pictures(struct vj_loaded *loaded, const struct vj_stream_options *o, bool bpg,
                          struct vj_error *err)
 {
     const struct vj_item *item = &loaded->item;
@@ -97,7 +118,7 @@ static int load_pictures(struct vj_loaded *loaded, const struct vj_stream_option
     if (!r)
         r = check_size(&loaded->source, item->source, o, err);
     if (!r)
-        r = load_candidates(loaded, &files, err);
+        r = load_candidates(loaded, bpg, &files, err);
     if (!r && item->reference)
         r = vj_load_anchor(&loaded->reference, item->reference, item->anchor_qf, &o->image, err);
     if (r)
@@ -125,7 +146,8 @@ void vj_load_item(struct vj_loaded *loaded, const struct vj_dataset *ds,
         r = vj_fail(&loaded->error, loaded->item.status, "%s",
                     loaded->item.error ? loaded->item.error : "the item cannot be evaluated");
     if (!r)
-        r = load_pictures(loaded, options, &loaded->error);
+        r = load_pictures(loaded, options, strcmp(vj_dataset_info(ds)->codec, "bpg") == 0,
+                          &loaded->error);
     if (!r)
         r = vj_picture_digest(loaded->source_sha256, &loaded->source, &loaded->error);
     if (r && !loaded->error.code)
@@ -143,7 +165,7 @@ void vj_load_picture(struct vj_loaded *loaded, const char *path, int anchor_qf,
     loaded->item.qf_true = VJ_QF_UNKNOWN;
     loaded->item.fold = VJ_FOLD_NONE;
     int r = loaded->item.name && loaded->item.source
-                ? load_pictures(loaded, options, &loaded->error)
+                ? load_pictures(loaded, options, false, &loaded->error)
                 : vj_fail(&loaded->error, -ENOMEM, "out of memory");
     if (r && !loaded->error.code)
         loaded->error.code = r;
@@ -168,10 +190,10 @@ int vj_loaded_fetch(void *user, int qf, struct vj_image *img, int64_t *bytes, st
     if (!file->data)
         return vj_fail(err, -ENOENT, "%s: no candidate file at quality factor %d",
                        loaded->item.name, qf);
-    int r = check_quality(file, qf, path, err);
+    int r = loaded->item.decoded ? 0 : check_quality(file, qf, path, err);
     if (r)
         return r;
-    *bytes = (int64_t)file->size;
+    *bytes = file->rate;
     if (!img)
         return 0;
     r = vj_image_read_memory(img, file->data, file->size, path, NULL, err);

@@ -19,6 +19,7 @@
 struct vj_file_bytes {
     uint8_t *data; /* NULL: none */
     size_t size;
+    int64_t rate; /* bytes of the candidate: of a decoded picture those of its stream, -1 unknown */
 };
 
 /* One item in memory. In `files` mode all pictures are RGB; else grey sources stay grey. */
@@ -88,7 +89,8 @@ void vj_load_picture(struct vj_loaded *loaded, const char *path, int anchor_qf,
 
 /*
  * Decodes the candidate at `qf` of a loaded item: a vj_candidate_fetch whose user is the item. The
- * quality factor is read from the file's quantisation tables and must be the one its name claims.
+ * quality factor is read from a JPEG file's quantisation tables and must be the one its name
+ * claims; pictures that another codec left decoded are taken as they are.
  * img: NULL: only the size is wanted, and nothing else of the file is looked at
  */
 int vj_loaded_fetch(void *user, int qf, struct vj_image *img, int64_t *bytes, struct vj_error *err);

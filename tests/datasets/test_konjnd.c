@@ -471,6 +471,184 @@ static void real_ladders_have_index_equal_to_qf(void **state)
     vj_test_rmdir(root);
 }
 
+/* ---- the BPG half ---- */
+
+/* Two BPG sources among JPEG ones; ratings 10 20 40 as file indices. */
+#define BPG_RATINGS                                                                                \
+    HEADER "SRC0600.png,BPG,3,23.3,15.3,\"[10, 20, 40]\"\n"                                        \
+           "SRC0002.png,JPEG,1,25.0,0,[25]\n"                                                      \
+           "SRC0601.png,BPG,2,1.5,0.7,\"[1, 2]\"\n"
+
+/* Files stand for pictures: equal for q 1, 2, 3, else of their own. reversed: index = 52 - q */
+static char *make_bpg_tree(const char *ratings, bool reversed)
+{
+    char *root = vj_test_mkdir();
+    for (int id = 600; id <= 601; id++) {
+        char name[100], text[100];
+        for (int q = 1; q <= 51; q++) {
+            snprintf(name, sizeof(name), "bpg/SRC%04d_BPG_%03d.png", id, reversed ? 52 - q : q);
+            snprintf(text, sizeof(text), "%d at q %d", id, q < 3 ? 3 : q);
+            tree_write(root, name, text);
+            snprintf(name, sizeof(name), "streams/SRC%04d_q%02d.bpg", id, q);
+            tree_write(root, name, "stream");
+        }
+        snprintf(name, sizeof(name), "source_image/SRC%04d.png", id);
+        tree_write(root, name, "png");
+    }
+    tree_write(root, "subjective_ratings.csv", ratings);
+    return root;
+}
+
+static struct vj_dataset_options bpg_options(const char *root)
+{
+    return (struct vj_dataset_options){.root = root, .codec = "bpg", .qf_first = 1, .qf_last = 49};
+}
+
+static void bpg_rows_become_items_in_levels_of_quality(void **state)
+{
+    (void)state;
+    for (int reversed = 0; reversed < 2; reversed++) {
+        char *root = make_bpg_tree(BPG_RATINGS, reversed);
+        struct vj_dataset_options opt = bpg_options(root);
+        struct vj_dataset *ds = open_or_fail("konjnd-1k", &opt);
+        const struct vj_dataset_info *info = vj_dataset_info(ds);
+        assert_int_equal(vj_dataset_count(ds), 2);
+        assert_int_equal(count_broken(ds), 0);
+        assert_string_equal(info->codec, "bpg");
+        assert_string_equal(info->candidates, "files");
+        assert_string_equal(info->excluded, "1 row of type JPEG: SRC0002");
+        assert_string_equal(
+            info->axis,
+            reversed ? "level = 52 - q, q 1 to 3 are level 49; index = 52 - q by equal files of 2 "
+                       "ladder(s): SRC0600_BPG_049 to _051 are equal"
+                     : "level = 52 - q, q 1 to 3 are level 49; index = q by equal files of 2 "
+                       "ladder(s): SRC0600_BPG_001 to _003 are equal");
+
+        struct vj_item item;
+        get_item(ds, 0, &item);
+        assert_true(item.decoded);
+        assert_int_equal(item.anchor_qf, 0);
+        for (int level = 0; level <= VJ_LEVELS_MAX; level++) {
+            assert_true((item.candidate[level] != NULL) == (level >= 1 && level <= 49));
+            assert_null(item.stream[level]);
+        }
+        /* level 49 is q 3, level 20 q 32, level 1 q 51 */
+        static const int level[] = {49, 20, 1}, q[] = {3, 32, 51};
+        for (size_t i = 0; i < 3; i++) {
+            char name[100];
+            snprintf(name, sizeof(name), "bpg/SRC0600_BPG_%03d.png", reversed ? 52 - q[i] : q[i]);
+            assert_string_equal(item.candidate[level[i]], tree_path(root, name));
+        }
+        /* ratings 10 20 40: q 10 20 40 are levels 42 32 12, q 42 32 12 are 10 20 40 */
+        assert_true(fabs(item.qf_exact - (reversed ? 70 : 86) / 3.0) < 1e-12);
+        assert_int_equal(item.qf_true, reversed ? 23 : 29);
+        vj_item_free(&item);
+        get_item(ds, 1, &item); /* ratings 1 and 2: q 1 and 2, both level 49; q 51 and 50 */
+        assert_true(item.qf_exact == (reversed ? 1.5 : 49));
+        vj_item_free(&item);
+        vj_dataset_close(ds);
+        vj_test_rmdir(root);
+    }
+}
+
+static void bpg_streams_are_named_by_q(void **state)
+{
+    (void)state;
+    char *root = make_bpg_tree(BPG_RATINGS, true);
+    struct vj_dataset_options opt = bpg_options(root);
+    char *folder = strdup(tree_path(root, "streams"));
+    struct vj_dataset *ds = open_or_fail("konjnd-1k", &opt);
+    char without[65];
+    snprintf(without, sizeof(without), "%s", vj_dataset_info(ds)->fingerprint);
+    vj_dataset_close(ds);
+    opt.streams = folder;
+    ds = open_or_fail("konjnd-1k", &opt);
+    assert_string_not_equal(vj_dataset_info(ds)->fingerprint, without);
+    struct vj_item item;
+    get_item(ds, 0, &item);
+    assert_string_equal(item.stream[49], tree_path(root, "streams/SRC0600_q03.bpg"));
+    assert_string_equal(item.stream[1], tree_path(root, "streams/SRC0600_q51.bpg"));
+    vj_item_free(&item);
+    vj_dataset_close(ds);
+
+    tree_remove(root, "streams/SRC0601_q29.bpg");
+    ds = open_or_fail("konjnd-1k", &opt);
+    assert_int_equal(count_broken(ds), 1);
+    get_item(ds, 1, &item);
+    char expected[4300];
+    snprintf(expected, sizeof(expected),
+             "SRC0601: 1 of 49 compressed files are missing, the first for level 23: %s: No such "
+             "file or directory; restore them, or name none, which leaves the rates unknown",
+             tree_path(root, "streams/SRC0601_q29.bpg"));
+    assert_string_equal(item.error, expected);
+    vj_item_free(&item);
+    vj_dataset_close(ds);
+    free(folder);
+    vj_test_rmdir(root);
+}
+
+static void bpg_ladders_that_cannot_be_oriented_are_refused(void **state)
+{
+    (void)state;
+    char *root = make_bpg_tree(BPG_RATINGS, false);
+    struct vj_dataset_options opt = bpg_options(root);
+    tree_write(root, "bpg/SRC0600_BPG_002.png", "something else");
+    expect_refusal("konjnd-1k", &opt, -EINVAL, "none has");
+    for (int index = 1; index <= 3; index++) {
+        char name[100];
+        snprintf(name, sizeof(name), "bpg/SRC0600_BPG_%03d.png", index);
+        tree_write(root, name, "low");
+        snprintf(name, sizeof(name), "bpg/SRC0600_BPG_%03d.png", 52 - index);
+        tree_write(root, name, "high");
+    }
+    expect_refusal("konjnd-1k", &opt, -EINVAL, "both have");
+    for (int index = 1; index <= 3; index++) {
+        char name[100], text[8];
+        snprintf(name, sizeof(name), "bpg/SRC0600_BPG_%03d.png", index);
+        snprintf(text, sizeof(text), "%d", index);
+        tree_write(root, name, text);
+    }
+    expect_refusal("konjnd-1k", &opt, -EINVAL,
+                   "the index means q for one of SRC0600 and SRC0601, and 52 - q for the other");
+    tree_remove(root, "bpg/SRC0600_BPG_001.png");
+    tree_remove(root, "bpg/SRC0601_BPG_051.png");
+    expect_refusal("konjnd-1k", &opt, -ENOENT,
+                   "needed to tell whether the index means q or 52 - q");
+    vj_test_rmdir(root);
+}
+
+static void options_that_the_bpg_half_has_not_are_refused(void **state)
+{
+    (void)state;
+    char *root = make_bpg_tree(BPG_RATINGS, false);
+    struct vj_dataset_options opt = bpg_options(root);
+    opt.qf_last = 100;
+    expect_refusal("konjnd-1k", &opt, -EINVAL,
+                   "levels 1..49 (52 - q; q 1 to 3 are one picture); set "
+                   "qf_last=49");
+    opt = bpg_options(root);
+    opt.candidates = "synthesize";
+    expect_refusal("konjnd-1k", &opt, -EINVAL, "only JPEG candidates can be synthesised");
+    opt = bpg_options(root);
+    opt.codec = "vvc";
+    expect_refusal("konjnd-1k", &opt, -EINVAL, "codec: 'vvc', but konjnd-1k has jpeg and bpg");
+    opt.codec = "BPG";
+    expect_refusal("konjnd-1k", &opt, -EINVAL, "codec: 'BPG' must be 1 to 15 of a-z, 0-9 and '-'");
+    opt = bpg_options(root);
+    opt.streams = "nowhere";
+    expect_refusal("konjnd-1k", &opt, -ENOENT, "streams: nowhere: no such folder");
+    opt.codec = NULL;
+    expect_refusal("konjnd-1k", &opt, -EINVAL, "only konjnd-1k with codec=bpg has such a folder");
+    opt = bpg_options(root);
+    expect_refusal("folder", &opt, -EINVAL,
+                   "codec: 'bpg', but the data set 'folder' has JPEG candidates");
+    tree_write(root, "subjective_ratings.csv", HEADER "SRC0600.png,BPG,1,52,0,[52]\n");
+    struct vj_dataset *ds = open_or_fail("konjnd-1k", &opt);
+    expect_broken(ds, 0, "ratings: 52 outside 1..51");
+    vj_dataset_close(ds);
+    vj_test_rmdir(root);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -486,6 +664,10 @@ int main(void)
         cmocka_unit_test(a_missing_file_index_is_named_by_its_qf),
         cmocka_unit_test(trees_and_tables_that_are_no_konjnd_are_refused),
         cmocka_unit_test(real_ladders_have_index_equal_to_qf),
+        cmocka_unit_test(bpg_rows_become_items_in_levels_of_quality),
+        cmocka_unit_test(bpg_streams_are_named_by_q),
+        cmocka_unit_test(bpg_ladders_that_cannot_be_oriented_are_refused),
+        cmocka_unit_test(options_that_the_bpg_half_has_not_are_refused),
     };
     return cmocka_run_group_tests(tests, make_jpegs, free_jpegs);
 }

@@ -47,7 +47,7 @@ static void defaults_and_arguments_of_thresholds(void **state)
                                     "pixel-chou95@excess:12,pixel-chou95@noise:-2.5,"
                                     "pixel-chou95@noise:fit,compression-ratio,compression-ratio:7,"
                                     "ssim-threshold:0.95";
-    if (vj_predictors_open(&p, list, VJ_POSITIVE_AUTO, &err))
+    if (vj_predictors_open(&p, list, "jpeg", VJ_POSITIVE_AUTO, &err))
         fail_msg("%s", err.text);
     assert_int_equal(p.count, 13);
     assert_string_equal(p.list[1].name, "psnr-threshold");
@@ -71,7 +71,7 @@ static void defaults_and_arguments_of_thresholds(void **state)
     assert_true(p.list[12].fit);
     assert_int_equal(p.list[6].jnd_rule, VJ_JND_SHARE);
     vj_predictors_free(&p);
-    if (vj_predictors_open(&p, more, VJ_POSITIVE_AUTO, &err))
+    if (vj_predictors_open(&p, more, "jpeg", VJ_POSITIVE_AUTO, &err))
         fail_msg("%s", err.text);
     static const char *const names[] = {
         "pixel-epc17",         "pixel-epc17-2",       "pixel-epc17-paper@excess",
@@ -102,7 +102,7 @@ static void external_predictions_are_found_by_name_or_stem(void **state)
     char list[4200];
     snprintf(list, sizeof(list), "external:%s",
              put("theirs.csv", "image,qf_pred\nb,40\nphotos/a.png,30\n"));
-    if (vj_predictors_open(&p, list, VJ_POSITIVE_AUTO, &err))
+    if (vj_predictors_open(&p, list, "jpeg", VJ_POSITIVE_AUTO, &err))
         fail_msg("%s", err.text);
     assert_string_equal(p.list[0].name, "external-theirs");
     const struct vj_external *e = &p.list[0].external;
@@ -121,7 +121,7 @@ static void external_scores_are_kept_per_quality_factor(void **state)
     char list[4200];
     snprintf(list, sizeof(list), "external:%s",
              put("scores.csv", "qf,image,score\n1,a,0.9\n100,a,0.125\n"));
-    if (vj_predictors_open(&p, list, VJ_POSITIVE_AUTO, &err))
+    if (vj_predictors_open(&p, list, "jpeg", VJ_POSITIVE_AUTO, &err))
         fail_msg("%s", err.text);
     const struct vj_external_row *row = vj_external_find(&p.list[0].external, "a");
     assert_true(p.list[0].external.has_scores);
@@ -170,7 +170,7 @@ static void bad_lists_are_refused(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct vj_predictors p = {0};
         struct vj_error err = {0};
-        assert_true(vj_predictors_open(&p, cases[i].list, VJ_POSITIVE_AUTO, &err) < 0);
+        assert_true(vj_predictors_open(&p, cases[i].list, "jpeg", VJ_POSITIVE_AUTO, &err) < 0);
         vj_assert_contains(err.text, cases[i].text);
         vj_predictors_free(&p);
     }
@@ -204,7 +204,7 @@ static void bad_external_files_are_refused_with_their_line(void **state)
         struct vj_error err = {0};
         char list[4200];
         snprintf(list, sizeof(list), "external:%s", put("e.csv", cases[i].content));
-        assert_true(vj_predictors_open(&p, list, VJ_POSITIVE_AUTO, &err) < 0);
+        assert_true(vj_predictors_open(&p, list, "jpeg", VJ_POSITIVE_AUTO, &err) < 0);
         vj_assert_contains(err.text, cases[i].text);
         vj_predictors_free(&p);
     }
@@ -218,7 +218,7 @@ static void a_row_that_fits_two_images_is_refused(void **state)
     char list[4200];
     char *const one[] = {"a/x.png", "y.png"}, *const two[] = {"a/x.png", "y.png", "b/x.ppm"};
     snprintf(list, sizeof(list), "external:%s", put("e.csv", "image,qf_pred\nx,50\nz,20\n"));
-    if (vj_predictors_open(&p, list, VJ_POSITIVE_AUTO, &err) ||
+    if (vj_predictors_open(&p, list, "jpeg", VJ_POSITIVE_AUTO, &err) ||
         vj_external_check(&p.list[0], one, 2, &err))
         fail_msg("%s", err.text);
     assert_int_equal(vj_external_check(&p.list[0], two, 3, &err), -EINVAL);
@@ -244,11 +244,11 @@ static void networks_of_different_patch_sizes_are_not_mixed(void **state)
     }
     struct vj_predictors p = {0};
     snprintf(list, sizeof(list), "vpjnd:%s,vpjnd:%s", a, b);
-    assert_int_equal(vj_predictors_open(&p, list, VJ_POSITIVE_AUTO, &err), -EINVAL);
+    assert_int_equal(vj_predictors_open(&p, list, "jpeg", VJ_POSITIVE_AUTO, &err), -EINVAL);
     vj_assert_contains(err.text, "was made for patches of 32 pixels");
     vj_predictors_free(&p);
     snprintf(list, sizeof(list), "vpjnd:%s,vpjnd:%s", a, a);
-    if (vj_predictors_open(&p, list, VJ_POSITIVE_LOSSLESS, &err))
+    if (vj_predictors_open(&p, list, "jpeg", VJ_POSITIVE_LOSSLESS, &err))
         fail_msg("%s", err.text);
     assert_string_equal(p.list[0].name, "vpjnd-a");
     assert_string_equal(p.list[1].name, "vpjnd-a-2");
@@ -274,7 +274,7 @@ static void the_files_of_all_folds_have_one_name(void **state)
         struct vj_error err = {0};
         char list[128];
         snprintf(list, sizeof(list), "vpjnd-folds:%s", cases[i].pattern);
-        if (vj_predictors_open(&p, list, VJ_POSITIVE_AUTO, &err))
+        if (vj_predictors_open(&p, list, "jpeg", VJ_POSITIVE_AUTO, &err))
             fail_msg("%s", err.text);
         assert_string_equal(p.list[0].name, cases[i].name);
         assert_string_equal(p.list[0].path, cases[i].pattern);

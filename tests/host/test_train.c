@@ -356,8 +356,9 @@ static void a_run_with_other_maps_than_in_training_says_so(void **state)
     vj_results_close(results);
 
     /* A record that cannot be read costs no run. */
-    static const char *const records[] = {"no configuration", "jnd_model = \"other\";\n"};
-    for (size_t i = 0; i < 2; i++) {
+    static const char *const records[] = {"no configuration", "jnd_model = \"other\";\n",
+                                          "jnd_model = \"other\";\ncodec = \"bpg\";\n"};
+    for (size_t i = 0; i < 3; i++) {
         char path[4096];
         struct vj_weights w;
         struct vj_error err = {0};
@@ -369,6 +370,8 @@ static void a_run_with_other_maps_than_in_training_says_so(void **state)
         results = judge("unread", "1", "epc17", "");
         note = told(results, "vpjnd-unread", "note");
         assert_null(strstr(note, "OTHER MAPS"));
+        assert_int_equal(i == 2,
+                         strstr(note, "OTHER CODEC than in training: jpeg here, bpg then") != NULL);
         free(note);
         vj_results_close(results);
     }
