@@ -39,8 +39,8 @@
 #define RATINGS_FILE "subjective_ratings.csv"
 
 static const struct konjnd_half halves[] = {
-    {"jpeg", "JPEG", "jpeg", VJ_QF_MAX, VJ_QF_MAX},
-    {"bpg", "BPG", "bpg", 51, KONJND_BPG_LEVELS},
+    {"JPEG", "jpeg", VJ_QF_MAX, VJ_QF_MAX, false},
+    {"BPG", "bpg", 51, KONJND_BPG_LEVELS, true},
 };
 
 struct columns {
@@ -367,9 +367,9 @@ static int check_tree(const struct konjnd *k, struct vj_error *err)
         return rc;
     rc = vj_text(&folder, err, "%s/%s", k->root, k->half->folder);
     if (!rc && !vj_is_folder(folder))
-        rc = vj_fail(err, -ENOENT, "%s: no such folder; restore it%s", folder,
-                     k->half == halves ? ", or set candidates=synthesize to encode the sources"
-                                       : "");
+        rc =
+            vj_fail(err, -ENOENT, "%s: no such folder; restore it%s", folder,
+                    k->half->decoded ? "" : ", or set candidates=synthesize to encode the sources");
     free(folder);
     if (!rc && k->streams && !vj_is_folder(k->streams))
         rc = vj_fail(err, -ENOENT, "streams: %s: no such folder", k->streams);
@@ -398,7 +398,7 @@ static int konjnd_open(void **state, const struct vj_dataset_options *opt,
     vj_label_describe(info->label_definition, sizeof(info->label_definition), k->label, 1);
     vj_candidates_record(info, k->candidates);
     describe_excluded(info->excluded, sizeof(info->excluded), &k->other_half,
-                      k->half == halves ? "type BPG" : "type JPEG");
+                      k->half->decoded ? "type JPEG" : "type BPG");
     describe_excluded(info->excluded, sizeof(info->excluded), &k->unknown, "no known type");
     info->human_labels = k->label != VJ_LABEL_NONE;
     *state = k;
@@ -428,7 +428,7 @@ static int konjnd_item(const void *state, size_t index, struct vj_item *item, st
     const struct konjnd *k = state;
     const struct konjnd_row *row = &k->rows[index];
     item->id = row->id ? row->id : (int)index + 1;
-    item->decoded = k->half != halves;
+    item->decoded = k->half->decoded;
     int rc = vj_text(&item->name, err, "%s", row->name);
     if (rc)
         return rc;

@@ -24,16 +24,11 @@
 
 enum { BPG_Q_EQUAL = 3, LADDERS = 3 };
 
-static bool is_bpg(const struct konjnd *k)
-{
-    return k->half->levels == KONJND_BPG_LEVELS;
-}
-
 int vj_konjnd_candidate(const struct konjnd *k, const char *name, int index, char **path,
                         struct vj_error *err)
 {
     return vj_text(path, err, "%s/%s/%s_%s_%03d.%s", k->root, k->half->folder, name, k->half->type,
-                   index, is_bpg(k) ? "png" : "jpg");
+                   index, k->half->decoded ? "png" : "jpg");
 }
 
 static int turn(const struct konjnd *k, int index)
@@ -48,13 +43,13 @@ int vj_konjnd_bpg_q(int level)
 
 int vj_konjnd_index(const struct konjnd *k, int level)
 {
-    return turn(k, is_bpg(k) ? vj_konjnd_bpg_q(level) : level);
+    return turn(k, k->half->decoded ? vj_konjnd_bpg_q(level) : level);
 }
 
 int vj_konjnd_level(const struct konjnd *k, int index)
 {
     const int value = turn(k, index);
-    if (!is_bpg(k))
+    if (!k->half->decoded)
         return value;
     return KONJND_BPG_LEVELS + BPG_Q_EQUAL - (value < BPG_Q_EQUAL ? BPG_Q_EQUAL : value);
 }
@@ -156,7 +151,7 @@ static int bpg_direction(const struct konjnd *k, const char *name, bool *reverse
 /* Whether the files of both ends of the row's ladder are there. */
 static bool has_ends(const struct konjnd *k, const struct konjnd_row *row)
 {
-    const int last = k->half->files, near = is_bpg(k) ? BPG_Q_EQUAL : 1;
+    const int last = k->half->files, near = k->half->decoded ? BPG_Q_EQUAL : 1;
     bool there = row->id != 0;
     for (int index = 1; index <= last && there; index++) {
         char *path = NULL;
@@ -195,7 +190,7 @@ static size_t choose_ladders(const struct konjnd *k, const struct konjnd_row *ch
 
 static int no_ladder(const struct konjnd *k, struct vj_dataset_info *info, struct vj_error *err)
 {
-    if (is_bpg(k))
+    if (k->half->decoded)
         return vj_fail(err, -ENOENT,
                        "%s/bpg: no source has its files SRC..._BPG_001.png to _003 and _049 to "
                        "_051, needed to tell whether the index means q or 52 - q; restore the "
@@ -214,16 +209,17 @@ int vj_konjnd_orient(struct konjnd *k, struct vj_dataset_info *info, struct vj_e
 {
     const struct konjnd_row *ladder[LADDERS];
     const size_t count = choose_ladders(k, ladder);
-    const char *const plain = is_bpg(k) ? "q" : "QF", *const turned =
-                                                          is_bpg(k) ? "52 - q" : "101 - QF";
+    const bool bpg = k->half->decoded;
+    const char *const plain = bpg ? "q" : "QF";
+    const char *const turned = bpg ? "52 - q" : "101 - QF";
     char found[100] = "";
     if (!count)
         return no_ladder(k, info, err);
     for (size_t i = 0; i < count; i++) {
         bool reversed = false;
         char text[sizeof(found)];
-        int rc = is_bpg(k) ? bpg_direction(k, ladder[i]->name, &reversed, text, sizeof(text), err)
-                           : jpeg_direction(k, ladder[i]->name, &reversed, text, sizeof(text), err);
+        int rc = bpg ? bpg_direction(k, ladder[i]->name, &reversed, text, sizeof(text), err)
+                     : jpeg_direction(k, ladder[i]->name, &reversed, text, sizeof(text), err);
         if (rc)
             return rc;
         if (i && reversed != k->reversed)
@@ -237,7 +233,7 @@ int vj_konjnd_orient(struct konjnd *k, struct vj_dataset_info *info, struct vj_e
             memcpy(found, text, sizeof(found));
         }
     }
-    if (is_bpg(k))
+    if (bpg)
         snprintf(info->axis, sizeof(info->axis),
                  "level = 52 - q, q 1 to 3 are level 49; index = %s by equal files of %zu "
                  "ladder(s): %s",

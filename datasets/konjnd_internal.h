@@ -16,11 +16,11 @@ enum {
 
 /* One half of the data set, by the codec of its candidates. */
 struct konjnd_half {
-    const char *codec; /* as in the option */
-    const char *type;  /* as in the CSV */
+    const char *type; /* as in the CSV, and in small letters in the option `codec` */
     const char *folder;
-    int files;  /* candidates of a source, index 1..files */
-    int levels; /* of quality, 1..levels, 1 = worst */
+    int files;    /* candidates of a source, index 1..files */
+    int levels;   /* of quality, 1..levels, 1 = worst */
+    bool decoded; /* BPG: its candidates are PNGs */
 };
 
 struct konjnd_row {
