@@ -169,7 +169,8 @@ VJ_SIMD static void upsample_columns(const uint8_t *restrict nearer,
 /* in[-1] and in[count] are read. */
 VJ_SIMD static void upsample_row(const int16_t *restrict in, uint8_t *restrict out, size_t count)
 {
-    for (size_t j = 0; j < count; j++) {
+    const ptrdiff_t end = (ptrdiff_t)count; /* signed: there is a sample before the first */
+    for (ptrdiff_t j = 0; j < end; j++) {
         out[2 * j] = (uint8_t)vj_jpeg_upsample_even(in[j], in[j - 1]);
         out[2 * j + 1] = (uint8_t)vj_jpeg_upsample_odd(in[j], in[j + 1]);
     }
