@@ -190,9 +190,10 @@ static inline VJ_HD void vj_cuda_klt_pixel(const struct vj_cuda_klt_job *job,
         double sample = corner[(size_t)(j % VJ_KLT_SIDE) * (size_t)plane->width + j / VJ_KLT_SIDE];
         rebuilt += sample * job->projection[j * VJ_KLT_AREA + own];
     }
-    const float luma = plane->luma[(size_t)y * (size_t)plane->width + (size_t)x];
+    const uint8_t luma = plane->luma[(size_t)y * (size_t)plane->width + (size_t)x];
+    const float critical = (float)vj_klt_settle(luma, rebuilt);
     const float weight = job->dilated ? vj_cuda_klt_weight(job, width, height, y, x) : 1.0f;
-    job->map[pixel.at] = fabsf(luma - (float)rebuilt) * weight;
+    job->map[pixel.at] = fabsf((float)luma - critical) * weight;
 }
 
 #ifdef __cplusplus

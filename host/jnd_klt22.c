@@ -267,9 +267,10 @@ static double rebuild_row(const struct klt *t, size_t row)
         load_block(t, row, column, block);
         project(t->components.projection, block, rebuilt);
         for (size_t k = 0; k < AREA; k++) {
-            double off = block[k] - rebuilt[k];
+            double settled = vj_klt_settle(block[k], rebuilt[k]);
+            double off = block[k] - settled;
             error += off * off;
-            corner[k % SIDE * t->width + k / SIDE] = (float)rebuilt[k];
+            corner[k % SIDE * t->width + k / SIDE] = (float)settled;
         }
     }
     return error;

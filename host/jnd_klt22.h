@@ -7,10 +7,12 @@
 #ifndef VJ_HOST_JND_KLT22_H
 #define VJ_HOST_JND_KLT22_H
 
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "host/error.h"
+#include "host/hostdevice.h"
 
 enum {
     VJ_KLT_SIDE = 8,
@@ -32,6 +34,20 @@ struct vj_klt_components {
     double vector[VJ_KLT_AREA][VJ_KLT_AREA];     /* one per row */
     double projection[VJ_KLT_AREA][VJ_KLT_AREA]; /* on the first `count`; symmetric, bit for bit */
 };
+
+/*
+ * A rebuilt sample that misses the picture's own by less, in grey levels, is the picture's own.
+ * Where the components span all blocks nothing is missing, but doubles leave 1e-12 of it, and up to
+ * 1e-7 where a faint pattern is in one block of many; where luma is 0 that would stand in the map,
+ * and a map is often stretched to its largest value.
+ */
+#define VJ_KLT_NOTHING 1e-6
+
+/* What stands in the critical picture for a sample and what the projection makes of it. */
+static inline VJ_HD double vj_klt_settle(double sample, double rebuilt)
+{
+    return fabs(sample - rebuilt) < VJ_KLT_NOTHING ? sample : rebuilt;
+}
 
 /* -EINVAL when a picture has fewer than VJ_KLT_MIN_BLOCKS whole blocks. */
 int vj_klt_check(size_t width, size_t height, struct vj_error *err);

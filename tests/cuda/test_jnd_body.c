@@ -376,6 +376,25 @@ static void klt22_maps_equal_those_of_the_cpu_bit_for_bit(void **state)
     }
 }
 
+/* Few patterns on black, one of them in one block only: nothing is missing, to the last bit. */
+static void klt22_leaves_no_rounding_error_where_nothing_is_missing(void **state)
+{
+    (void)state;
+    enum { WIDTH = 128, HEIGHT = 192, FAINT = 100 * WIDTH + 21 };
+    struct jnd_picture p = jnd_picture(WIDTH, HEIGHT, NOISE);
+    for (size_t i = 0; i < (size_t)WIDTH * HEIGHT; i++) {
+        size_t x = i % WIDTH, y = i / WIDTH;
+        p.luma[i] = x >= 35 && x < 119 && y >= 45 && y < 189 ? 235 : 0;
+    }
+    p.luma[FAINT] = 1;
+    for (int raw = 0; raw < 2; raw++) {
+        emulate_klt(&p.plane, raw, p.map);
+        for (size_t i = 0; i < (size_t)WIDTH * HEIGHT; i++)
+            assert_true(p.map[i] == 0);
+    }
+    jnd_picture_free(&p);
+}
+
 static void maps_become_the_8_bit_samples_of_the_cpu(void **state)
 {
     (void)state;
@@ -510,6 +529,7 @@ int main(void)
         cmocka_unit_test(fep13_maps_equal_those_of_the_cpu_bit_for_bit),
         cmocka_unit_test(liu10_structures_and_maps_equal_those_of_the_cpu_bit_for_bit),
         cmocka_unit_test(klt22_maps_equal_those_of_the_cpu_bit_for_bit),
+        cmocka_unit_test(klt22_leaves_no_rounding_error_where_nothing_is_missing),
         cmocka_unit_test(maps_become_the_8_bit_samples_of_the_cpu),
         cmocka_unit_test(a_value_that_is_not_finite_is_reported_wherever_it_is),
         cmocka_unit_test(numbers_by_the_rules_equal_those_of_the_cpu_bit_for_bit),

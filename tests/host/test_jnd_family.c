@@ -439,6 +439,52 @@ static void klt22_rebuilds_a_picture_of_few_patterns_exactly(void **state)
     golden_forget_picture(&g);
 }
 
+/*
+ * Few patterns on black, where a map of float32 would show what doubles leave of a difference: a
+ * box across blocks, and with `faint` two patterns that stand in one block each.
+ */
+static void expect_nothing_missing(size_t width, size_t height, bool faint)
+{
+    const size_t pixels = width * height;
+    uint8_t *luma = take(pixels, 1), *scaled = take(pixels, 1);
+    float *map = take(pixels, sizeof(*map)), *critical = take(pixels, sizeof(*critical)), psnr;
+    float *stages[7] = {[3] = critical, [4] = &psnr};
+    assert_string_equal(vj_jnd_klt22.stages[3].name, "critical");
+    assert_string_equal(vj_jnd_klt22.stages[4].name, "psnr");
+    for (size_t i = 0; i < pixels; i++) {
+        size_t x = i % width, y = i / width;
+        bool box = x >= 35 && x < width - 9 && y >= 45 && y < height - 3;
+        luma[i] = box ? 235 : 0;
+    }
+    if (faint) {
+        luma[3 * width + 5] = 254;
+        luma[100 * width + 21] = 1;
+    }
+    run(&vj_jnd_klt22, 1, luma, width, height, 1, map, stages);
+    for (size_t i = 0; i < pixels; i++) {
+        assert_true(map[i] == 0);
+        assert_true(critical[i] == (float)luma[i]);
+    }
+    assert_true(isinf(psnr) && psnr > 0);
+    for (int scale = VJ_JND_MINMAX; scale <= VJ_JND_MAX; scale++) {
+        assert_int_equal(vj_jnd_to_u8(map, pixels, (enum vj_jnd_scale)scale, scaled, NULL), 0);
+        for (size_t i = 0; i < pixels; i++)
+            assert_int_equal(scaled[i], 0);
+    }
+    free(luma);
+    free(scaled);
+    free(map);
+    free(critical);
+}
+
+static void klt22_leaves_no_rounding_error_where_nothing_is_missing(void **state)
+{
+    (void)state;
+    expect_nothing_missing(128, 192, false);
+    expect_nothing_missing(128, 192, true);
+    expect_nothing_missing(1920, 1080, true);
+}
+
 /* --- second implementation -------------------------------------------------------------------- */
 
 static void procedural_pictures_match_the_second_implementation(void **state)
@@ -475,6 +521,7 @@ int main(void)
         cmocka_unit_test(eigenvalues_are_those_that_are_known_in_closed_form),
         cmocka_unit_test(klt22_refuses_fewer_than_65_blocks_with_their_number),
         cmocka_unit_test(klt22_rebuilds_a_picture_of_few_patterns_exactly),
+        cmocka_unit_test(klt22_leaves_no_rounding_error_where_nothing_is_missing),
         cmocka_unit_test(procedural_pictures_match_the_second_implementation),
         cmocka_unit_test(photographs_match_the_second_implementation),
     };
