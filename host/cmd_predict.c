@@ -175,6 +175,13 @@ static int print_pending(struct vj_engine *engine, const struct arguments *a,
     return r;
 }
 
+/* Messages on files begin with the path; those of the device know only the picture. */
+static void print_failure(const char *path, const char *error)
+{
+    bool named = strncmp(error, path, strlen(path)) == 0;
+    fprintf(stderr, "vpjnd: %s%s%s\n", named ? "" : path, named ? "" : ": ", error);
+}
+
 static int predict_all(struct vj_engine *engine, const struct arguments *a,
                        const struct vj_stream_options *read, size_t *failed, struct vj_error *err)
 {
@@ -196,7 +203,7 @@ static int predict_all(struct vj_engine *engine, const struct arguments *a,
         vj_engine_collect(engine, loaded.slot);
         vj_loaded_free(&loaded);
         if (row.status) {
-            fprintf(stderr, "vpjnd: %s: %s\n", a->image[i], row.error);
+            print_failure(a->image[i], row.error);
             ++*failed;
             continue;
         }

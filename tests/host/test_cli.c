@@ -186,6 +186,7 @@ static void command_lines_end_with_the_right_status_and_words(void **state)
         {"$V import absent -o x.h5", 2, "absent"},
         {"$V predict --weights w.h5 a.png b.png", 0, "random weights"},
         {"$V predict --weights w.h5 set/c.png a.png", 1, "set/c.png"},
+        {"$V predict --weights w.h5 nope.png", 1, "vpjnd: nope.png: cannot be opened"},
         {"$V predict --weights absent.h5 a.png", 2, "absent.h5"},
         {"$V predict a.png", 2, "no weights given"},
     };
