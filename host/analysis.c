@@ -29,7 +29,15 @@ static void *read_column(struct vj_results *results, const char *path, enum vj_c
     return data;
 }
 
-/* Checks that a column has the axes that the schema gives it. */
+/* "8 x 100": rows and the `rank` axes in `dim`. */
+static void describe_shape(char text[128], size_t rows, int rank, const size_t *dim)
+{
+    int used = snprintf(text, 128, "%zu", rows);
+    for (int i = 0; i < rank && i < VJ_COLUMN_RANK_MAX; i++)
+        used += snprintf(text + used, 128 - (size_t)used, " x %zu", dim[i]);
+}
+
+/* Checks that a column has the axes that the schema gives it: rank 0, or 1 of that many values. */
 static int check_shape(struct vj_results *results, const char *path, size_t rows, int rank,
                        size_t values, struct vj_error *err)
 {
@@ -38,11 +46,15 @@ static int check_shape(struct vj_results *results, const char *path, size_t rows
     int r = vj_results_shape(results, path, &n, &found, dim, &string_size, err);
     if (r)
         return r;
-    if (n != rows || found != rank || (rank > 0 && dim[0] != values))
-        return vj_fail(err, -EINVAL,
-                       "dataset %s has %zu rows and %d further axes, expected %zu and %d", path, n,
-                       found, rows, rank);
-    return 0;
+    if (n == rows && found == rank && (rank == 0 || dim[0] == values))
+        return 0;
+    char is[128], expected[128];
+    describe_shape(is, n, found, dim);
+    describe_shape(expected, rows, rank, &values);
+    return vj_fail(err, -EINVAL,
+                   "dataset %s is %s, the rest of the file says %s; the file was changed, take "
+                   "another copy or make it again",
+                   path, is, expected);
 }
 
 static int read_strings(struct vj_results *results, const char *path, size_t count, char ***out,

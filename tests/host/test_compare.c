@@ -456,6 +456,22 @@ static void an_unfinished_run_is_compared_on_what_it_has(void **state)
     vj_text_free(&t);
 }
 
+static void columns_that_do_not_fit_the_rest_of_a_file_are_named_with_both_sizes(void **state)
+{
+    (void)state;
+    struct vj_text t;
+    struct vj_error err = {0};
+    struct vj_results *results;
+    evaluate("bent.h5", "root=*/all.csv predictors=external:*/y.csv");
+    assert_int_equal(vj_results_open(&results, in_folder("bent.h5"), true, &err), 0);
+    assert_int_equal(vj_results_set_int(results, "/", "qf_last", 21, &err), 0);
+    vj_results_close(results);
+    assert_int_equal(compare(&t, &plain, &err, "one.h5", "bent.h5", NULL), -EINVAL);
+    vj_assert_contains(err.text, "bent.h5");
+    vj_assert_contains(err.text, " is 6 x 20, the rest of the file says 6 x 21; ");
+    vj_text_free(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -470,6 +486,7 @@ int main(void)
         cmocka_unit_test(answers_of_another_range_keep_their_quality_factors),
         cmocka_unit_test(files_are_called_by_their_stems_where_these_differ),
         cmocka_unit_test(an_unfinished_run_is_compared_on_what_it_has),
+        cmocka_unit_test(columns_that_do_not_fit_the_rest_of_a_file_are_named_with_both_sizes),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
