@@ -27,7 +27,7 @@ static const struct argp_option options[] = {
     {"weights", KEY_WEIGHTS, "FILE.h5", 0, "weight file of the network", 0},
     {"anchor", KEY_ANCHOR, "QF", 0,
      "compare candidates with the picture's own JPEG at this quality factor, as MCL-JCI does with "
-     "100, instead of with the picture itself",
+     "100, instead of with the picture itself; above qf_first",
      0},
     {"set", KEY_SET, "KEY=VALUE", 0,
      "set an option of `vpjnd eval --help`: search, lazy, patches, seed, jnd_model, ...", 0},
@@ -223,6 +223,17 @@ static int predict_all(struct vj_engine *engine, const struct arguments *a,
     return r;
 }
 
+/* The search goes from qf_first up to the anchor, which is invisible: one level is no answer. */
+static int check_anchor(const struct arguments *a, struct vj_error *err)
+{
+    if (a->anchor_qf == 0 || a->anchor_qf > a->config.qf_first)
+        return 0;
+    return vj_fail(err, -EINVAL,
+                   "--anchor %d is not above qf_first %d, so no quality factor is left to search; "
+                   "give a higher anchor or a lower qf_first",
+                   a->anchor_qf, a->config.qf_first);
+}
+
 static void largest(const struct arguments *a, size_t *width, size_t *height)
 {
     *width = *height = 1;
@@ -259,6 +270,8 @@ int vj_cmd_predict(int argc, char **argv)
     int r = strchr(a.weights, ',') || strlen(a.weights) + sizeof("vpjnd:") > sizeof(list)
                 ? vj_fail(&err, -EINVAL, "--weights: '%s' is too long or has a comma", a.weights)
                 : vj_config_check_search(&a.config, &err);
+    if (!r)
+        r = check_anchor(&a, &err);
     if (!r)
         r = vj_predictors_open(&predictors, list, "jpeg", positive[a.config.positive_class], &err);
     if (!r && predictors.weights[0].origin == VJ_ORIGIN_RANDOM)

@@ -187,6 +187,10 @@ static void command_lines_end_with_the_right_status_and_words(void **state)
         {"$V predict --weights w.h5 a.png b.png", 0, "random weights"},
         {"$V predict --weights w.h5 set/c.png a.png", 1, "set/c.png"},
         {"$V predict --weights w.h5 nope.png", 1, "vpjnd: nope.png: cannot be opened"},
+        {"$V predict --weights w.h5 --anchor 50 --set qf_first=60 --set qf_last=70 a.png", 2,
+         "--anchor 50 is not above qf_first 60, so no quality factor is left to search; give a"},
+        {"$V predict --weights w.h5 --anchor 1 a.png", 2, "not above qf_first 1"},
+        {"$V predict --weights w.h5 --anchor 2 a.png", 0, "a.png\t"},
         {"$V predict --weights absent.h5 a.png", 2, "absent.h5"},
         {"$V predict a.png", 2, "no weights given"},
     };
@@ -251,7 +255,7 @@ static void predictions_stand_one_per_line(void **state)
     vj_assert_contains(output, "\nb.png\t");
     /* Whatever the scores: nothing above the anchor is visible, and what is not asked is not used.
      */
-    for (int anchor = 1; anchor <= 99; anchor += 14)
+    for (int anchor = 2; anchor <= 99; anchor += 14)
         for (int positive = 0; positive < 2; positive++) {
             char line[200];
             snprintf(line, sizeof(line),
