@@ -98,31 +98,43 @@ static int plan_maps(struct vj_engine *engine, struct vj_error *err)
              : add_map(engine, model, variant, &plan->net_jnd, err);
 }
 
-static int plan_quality(struct vj_engine *engine, struct vj_error *err)
+/* Adds the metric of an entry of the option image_metrics, `n` bytes at p. */
+static int add_metric(const char *p, size_t n, int *which, bool *ssimulacra2, struct vj_error *err)
 {
     static const struct {
         const char *name;
         int flag;
     } names[] = {
         {"psnr", VJ_QUALITY_PSNR}, {"ssim", VJ_QUALITY_SSIM}, {"ms_ssim", VJ_QUALITY_MS_SSIM}};
+    for (int i = 0; i < 3; i++)
+        if (strlen(names[i].name) == n && strncmp(names[i].name, p, n) == 0) {
+            *which |= names[i].flag;
+            return 0;
+        }
+    if (n == strlen("ssimulacra2") && strncmp(p, "ssimulacra2", n) == 0) {
+        *ssimulacra2 = true;
+        return 0;
+    }
+    if (n == strlen("none") && strncmp(p, "none", n) == 0)
+        return vj_fail(err, -EINVAL, "option image_metrics: none stands alone, without a comma");
+    return vj_fail(err, -EINVAL,
+                   "option image_metrics: '%.*s' is not one of psnr, ssim, ms_ssim, ssimulacra2, "
+                   "none%s",
+                   (int)n, p, n == 0 ? "; leave out the comma before or after it" : "");
+}
+
+static int plan_quality(struct vj_engine *engine, struct vj_error *err)
+{
     const char *p = engine->config.image_metrics;
     int which = 0;
-    bool ssimulacra2 = false;
-    while (*p && strcmp(p, "none") != 0) {
+    bool ssimulacra2 = false, done = p[0] == '\0' || strcmp(p, "none") == 0;
+    while (!done) {
         size_t n = strcspn(p, ",");
-        int flag = 0;
-        bool costly = n == strlen("ssimulacra2") && strncmp(p, "ssimulacra2", n) == 0;
-        for (int i = 0; i < 3; i++)
-            if (strlen(names[i].name) == n && strncmp(names[i].name, p, n) == 0)
-                flag = names[i].flag;
-        if (!flag && !costly)
-            return vj_fail(err, -EINVAL,
-                           "option image_metrics: '%.*s' is not one of psnr, ssim, ms_ssim, "
-                           "ssimulacra2, none",
-                           (int)n, p);
-        which |= flag;
-        ssimulacra2 |= costly;
-        p += n + (p[n] == ',');
+        int r = add_metric(p, n, &which, &ssimulacra2, err);
+        if (r)
+            return r;
+        done = p[n] == '\0';
+        p += n + 1;
     }
     /* A threshold predictor needs its metric whether or not the user wants it reported. */
     for (size_t i = 0; i < engine->predictors->count; i++) {
