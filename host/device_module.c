@@ -76,11 +76,32 @@ static bool beside_program(char *path, size_t size, const char *name)
     return wanted > 0 && (size_t)wanted < size;
 }
 
+/*
+ * The driver before the module: cuBLASLt, which comes with the module, takes memory as it is loaded
+ * and crashes where an address-space limit leaves none, on machines that have no use for it.
+ */
+static int find_driver(struct vj_error *err)
+{
+    void *driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
+    if (!driver)
+        return vj_fail(err, -ENODEV,
+                       "no NVIDIA driver is installed, or it cannot be loaded (%.150s)", dlerror());
+    dlclose(driver);
+    return 0;
+}
+
+/* The module that the environment names, or NULL. */
+static const char *named_module(void)
+{
+    const char *given = getenv("VPJND_CUDA_MODULE");
+    return given && given[0] ? given : NULL;
+}
+
 static int find_module(char *path, size_t size, struct vj_error *err)
 {
     static const char *const places[] = {VJ_MODULE_FILE, "../lib/vpjnd/" VJ_MODULE_FILE};
-    const char *given = getenv("VPJND_CUDA_MODULE");
-    if (given && given[0]) {
+    const char *given = named_module();
+    if (given) {
         int n = snprintf(path, size, "%s", given);
         if (n > 0 && (size_t)n < size && access(path, F_OK) == 0)
             return 0;
@@ -131,6 +152,8 @@ int vj_device_module_load(const struct vj_device_module **module, char path[4096
     *module = NULL;
     path[0] = '\0';
     int r = find_module(path, 4096, err);
+    if (!r && !named_module()) /* one that is named may be an emulation, which needs no driver */
+        r = find_driver(err);
     if (r)
         return r;
     /* Never unloaded: CUDA's libraries keep threads and exit handlers of their own. */

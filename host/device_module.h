@@ -25,7 +25,8 @@ struct vj_device_selection {
 int vj_device_select(struct vj_device_selection *s, const char *selector, struct vj_error *err);
 
 /*
- * Finds, loads and checks the module.
+ * Finds, loads and checks the module. One that is not named by VPJND_CUDA_MODULE is loaded only
+ * where there is an NVIDIA driver.
  * path: filled as far as it was found
  * Every failure is -ENODEV with one line that says what is missing.
  */
