@@ -1,8 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "host/progress.h"
 
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "eval/text.h"
+
+/* Takes back what stands on a terminal's line. */
+static const char erase[] = "\r\033[K";
 
 double vj_seconds(void)
 {
@@ -11,10 +20,26 @@ double vj_seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* Whether lines can be rewritten: a terminal that says what it is, and is not "dumb". */
+static bool rewrites_lines(FILE *out)
+{
+    const char *term = getenv("TERM");
+    return isatty(fileno(out)) == 1 && term && term[0] && strcmp(term, "dumb") != 0;
+}
+
+/* Columns that a line may take without being wrapped: it could not be rewritten then. */
+static size_t usable_columns(FILE *out)
+{
+    struct winsize size;
+    if (ioctl(fileno(out), TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
+        return SIZE_MAX; /* does not say */
+    return size.ws_col - 1u;
+}
+
 void vj_progress_start(struct vj_progress *p, FILE *out, size_t total, size_t skipped)
 {
     *p = (struct vj_progress){.out = out, .total = total, .done = skipped, .skipped = skipped};
-    p->terminal = isatty(fileno(out)) == 1;
+    p->terminal = rewrites_lines(out);
     p->start = p->last = vj_seconds();
 }
 
@@ -35,12 +60,17 @@ static void print_line(struct vj_progress *p, double now)
     char left[32] = "?";
     if (rate > 0)
         format_time(left, sizeof(left), (double)(p->total - p->done) / rate);
-    fprintf(p->out, "%s%zu/%zu images  %.2f images/s  %s left", p->terminal ? "\r\033[K" : "",
-            p->done, p->total, rate, left);
+    char line[256], failed[64] = "";
     if (p->failed)
-        fprintf(p->out, "  %zu failed", p->failed);
-    if (!p->terminal)
-        fputc('\n', p->out);
+        snprintf(failed, sizeof(failed), "  %zu failed", p->failed);
+    snprintf(line, sizeof(line), "%zu/%zu images  %.2f images/s  %s left%s", p->done, p->total,
+             rate, left, failed);
+    if (p->terminal) {
+        size_t columns = usable_columns(p->out); /* the line is ASCII: a byte each */
+        if (columns < strlen(line))
+            line[columns] = '\0';
+    }
+    fprintf(p->out, "%s%s%s", p->terminal ? erase : "", line, p->terminal ? "" : "\n");
     fflush(p->out);
     p->last = now;
 }
@@ -56,8 +86,11 @@ void vj_progress_step(struct vj_progress *p, bool failed)
 
 void vj_progress_note(struct vj_progress *p, const char *text)
 {
-    fprintf(p->out, "%s%s\n", p->terminal ? "\r\033[K" : "", text);
+    struct vj_text plain = {0};
+    vj_text_plain(&plain, text);
+    fprintf(p->out, "%s%s\n", p->terminal ? erase : "", plain.data ? plain.data : "");
     fflush(p->out);
+    vj_text_free(&plain);
 }
 
 double vj_progress_finish(struct vj_progress *p)

@@ -3,13 +3,16 @@
 #include "tests/host/run_rig.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 
 #include "eval/rules.h"
 #include "host/jpeg_plan.h"
 #include "host/patch_place.h"
 #include "host/predictors.h"
+#include "host/progress.h"
 #include "host/resjnd.h"
 #include "host/schema.h"
 #include "host/ssimulacra2.h"
@@ -810,6 +813,52 @@ static void a_forgotten_part_is_not_overwritten_and_must_match_to_be_resumed(voi
     unlink(part);
 }
 
+/* What two pictures, one of them failed, print on a terminal of so many columns. */
+static void watch_progress(const char *term, unsigned short columns, char *text, size_t size)
+{
+    struct vj_progress progress;
+    const struct winsize window = {.ws_row = 24, .ws_col = columns};
+    int master = posix_openpt(O_RDWR | O_NOCTTY);
+    assert_true(master >= 0);
+    assert_int_equal(grantpt(master), 0);
+    assert_int_equal(unlockpt(master), 0);
+    FILE *out = fopen(ptsname(master), "w");
+    assert_non_null(out);
+    assert_int_equal(ioctl(fileno(out), TIOCSWINSZ, &window), 0);
+    assert_int_equal(term ? setenv("TERM", term, 1) : unsetenv("TERM"), 0);
+    vj_progress_start(&progress, out, 2, 0);
+    vj_progress_note(&progress, "a\033]0;x\ab.png: \xc3\xa4");
+    vj_progress_step(&progress, true);
+    vj_progress_step(&progress, false);
+    vj_progress_finish(&progress);
+    ssize_t n = read(master, text, size - 1);
+    assert_true(n > 0);
+    text[n] = '\0';
+    fclose(out);
+    close(master);
+}
+
+static void progress_suits_the_terminal_and_obeys_no_file_name(void **state)
+{
+    (void)state;
+    char text[4096];
+    static const char *const plain[] = {NULL, "", "dumb"};
+    watch_progress("xterm", 200, text, sizeof(text));
+    vj_assert_contains(text, "\r\033[Ka?]0;x?b.png: \xc3\xa4\r\n");
+    vj_assert_contains(text, "\r\033[K2/2 images  ");
+    vj_assert_contains(text, " left  1 failed\r\n");
+    watch_progress("xterm", 12, text, sizeof(text));
+    vj_assert_contains(text, "\r\033[K2/2 images \r\n"); /* 11 columns */
+    watch_progress("xterm", 0, text, sizeof(text));
+    vj_assert_contains(text, " left  1 failed\r\n");
+    for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++) {
+        watch_progress(plain[i], 12, text, sizeof(text));
+        assert_null(strchr(text, '\033'));
+        vj_assert_contains(text, "a?]0;x?b.png: \xc3\xa4\r\n2/2 images  ");
+        vj_assert_contains(text, " left  1 failed\r\n");
+    }
+}
+
 static void positions_are_uniform_and_reach_both_ends(void **state)
 {
     (void)state;
@@ -923,6 +972,7 @@ int main(void)
         cmocka_unit_test(the_weights_of_a_map_are_recorded_with_its_predictor),
         cmocka_unit_test(set_up_errors_name_what_is_wrong),
         cmocka_unit_test(a_forgotten_part_is_not_overwritten_and_must_match_to_be_resumed),
+        cmocka_unit_test(progress_suits_the_terminal_and_obeys_no_file_name),
         cmocka_unit_test(positions_are_uniform_and_reach_both_ends),
         cmocka_unit_test(even_positions_cover_the_picture_better_than_uniform_ones),
         cmocka_unit_test(even_positions_are_those_of_a_second_implementation),
