@@ -171,7 +171,7 @@ static int resolve_options(struct vj_image_options *out, const struct vj_image_o
 int vj_image_read_memory(struct vj_image *img, const uint8_t *data, size_t size, const char *name,
                          const struct vj_image_options *opt, struct vj_error *err)
 {
-    const struct vj_image_source src = {.data = data, .size = size, .name = name};
+    const struct vj_image_source src = {.data = data, .size = size, .length = size, .name = name};
     struct vj_image_options resolved;
     memset(img, 0, sizeof(*img));
     int rc = resolve_options(&resolved, opt, name, err);
@@ -195,41 +195,50 @@ int vj_image_read(struct vj_image *img, const char *path, const struct vj_image_
     return rc;
 }
 
-int vj_image_probe_memory(struct vj_image_info *info, const uint8_t *data, size_t size,
-                          const char *name, struct vj_error *err)
+static int probe_source(struct vj_image_info *info, const struct vj_image_source *src,
+                        struct vj_error *err)
 {
-    const struct vj_image_source src = {.data = data, .size = size, .name = name};
     int rc;
     memset(info, 0, sizeof(*info));
-    const struct decoder *decoder = find_decoder(&rc, &src, err);
+    const struct decoder *decoder = find_decoder(&rc, src, err);
     if (!decoder)
         return rc;
     info->format = decoder->format;
-    rc = decoder->info(info, &src, err);
+    rc = decoder->info(info, src, err);
     if (rc)
         memset(info, 0, sizeof(*info));
     return rc;
 }
 
+int vj_image_probe_memory(struct vj_image_info *info, const uint8_t *data, size_t size,
+                          const char *name, struct vj_error *err)
+{
+    const struct vj_image_source src = {
+        .data = data, .size = size, .length = SIZE_MAX, .name = name};
+    return probe_source(info, &src, err);
+}
+
 int vj_image_probe(struct vj_image_info *info, const char *path, struct vj_error *err)
 {
     uint8_t *data;
-    size_t size;
-    bool whole;
+    size_t size, length;
     memset(info, 0, sizeof(*info));
-    int rc = vj_file_read_head(&data, &size, &whole, path, PROBE_BYTES, err);
+    int rc = vj_file_read_head(&data, &size, &length, path, PROBE_BYTES, err);
     if (rc)
         return rc;
-    rc = vj_image_probe_memory(info, data, size, path, err);
+    const struct vj_image_source head = {
+        .data = data, .size = size, .length = length, .name = path};
+    rc = probe_source(info, &head, err);
     free(data);
-    if (rc != -EBADMSG || whole)
+    if (rc != -EBADMSG || size == length)
         return rc;
 
     /* Perhaps only cut off by the limit. */
     rc = vj_file_read(&data, &size, path, 0, err);
     if (rc)
         return rc;
-    rc = vj_image_probe_memory(info, data, size, path, err);
+    const struct vj_image_source file = {.data = data, .size = size, .length = size, .name = path};
+    rc = probe_source(info, &file, err);
     free(data);
     return rc;
 }

@@ -70,7 +70,10 @@ int vj_image_read(struct vj_image *img, const char *path, const struct vj_image_
 int vj_image_read_memory(struct vj_image *img, const uint8_t *data, size_t size, const char *name,
                          const struct vj_image_options *opt, struct vj_error *err);
 
-/* Reads the header only. */
+/*
+ * Reads the header only. -EBADMSG also when the file is too short for the uncompressed samples
+ * (BMP, PPM, PGM) that the header announces: a header that cannot be true.
+ */
 int vj_image_probe(struct vj_image_info *info, const char *path, struct vj_error *err);
 
 /* Allocates an uninitialised picture (overflow-checked). */

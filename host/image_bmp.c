@@ -278,7 +278,7 @@ static int check_extent(const struct bitmap *b, const struct vj_image_source *sr
     size_t bytes, end;
     if (!vj_size_mul(row_stride(b), b->height, &bytes) || !vj_size_add(b->pixels_at, bytes, &end))
         end = SIZE_MAX;
-    return end > src->size ? fail_cut(src, "the picture", end, err) : 0;
+    return end > src->length ? fail_cut(src, "the picture", end, err) : 0;
 }
 
 static int decode_palette_row(uint8_t *out, const uint8_t *in, const struct bitmap *b,
@@ -371,6 +371,8 @@ int vj_image_info_bmp(struct vj_image_info *info, const struct vj_image_source *
 {
     struct bitmap b;
     int rc = read_header(&b, src, err);
+    if (!rc)
+        rc = check_extent(&b, src, err);
     if (rc)
         return rc;
     info->width = b.width;

@@ -140,19 +140,17 @@ int vj_file_read(uint8_t **data, size_t *size, const char *path, size_t max_byte
     return rc;
 }
 
-int vj_file_read_head(uint8_t **data, size_t *size, bool *whole, const char *path, size_t limit,
+int vj_file_read_head(uint8_t **data, size_t *size, size_t *length, const char *path, size_t limit,
                       struct vj_error *err)
 {
     int fd;
-    size_t length = 0;
     *data = NULL;
-    *size = 0;
-    int rc = open_regular(&fd, &length, path, err);
+    *size = *length = 0;
+    int rc = open_regular(&fd, length, path, err);
     if (rc)
         return rc;
-    *whole = length <= limit;
-    if (*whole)
-        rc = vj_file_read_fd(data, size, fd, length, path, err);
+    if (*length <= limit)
+        rc = vj_file_read_fd(data, size, fd, *length, path, err);
     else
         rc = read_new(data, limit, size, fd, path, err);
     close(fd);

@@ -15,13 +15,15 @@
 struct vj_image_source {
     const uint8_t *data;
     size_t size;
+    size_t length;    /* bytes of the whole file: size, or more, or SIZE_MAX where unknown */
     const char *name; /* what errors call it */
 };
 
 /*
  * One decoder per format. They get resolved options: never NULL, max_pixels > 0, a valid alpha
  * mode. read: `img` is zeroed on entry; on failure it is freed and zeroed again info: fills
- * everything but info->format; refuses what read would refuse for its kind of samples
+ * everything but info->format; refuses what read would refuse for its kind of samples, and
+ * uncompressed samples that do not fit into src->length (-EBADMSG)
  */
 typedef int vj_image_read_fn(struct vj_image *img, const struct vj_image_source *src,
                              const struct vj_image_options *opt, struct vj_error *err);
@@ -64,8 +66,8 @@ const char *vj_errno_text(int code, char *buffer, size_t size);
 int vj_file_read_fd(uint8_t **data, size_t *size, int fd, size_t expected, const char *path,
                     struct vj_error *err);
 
-/* Reads the first `limit` bytes at most; *whole tells whether that was all of the file. */
-int vj_file_read_head(uint8_t **data, size_t *size, bool *whole, const char *path, size_t limit,
+/* Reads the first `limit` bytes at most of a file that has *length. */
+int vj_file_read_head(uint8_t **data, size_t *size, size_t *length, const char *path, size_t limit,
                       struct vj_error *err);
 
 /*

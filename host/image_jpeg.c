@@ -380,7 +380,7 @@ static int find_quality(void *object)
 int vj_jpeg_quality(int *qf, const uint8_t *data, size_t size, const char *name,
                     struct vj_error *err)
 {
-    const struct vj_image_source src = {.data = data, .size = size, .name = name};
+    const struct vj_image_source src = {.data = data, .size = size, .length = size, .name = name};
     struct reader r;
     *qf = 0;
     if (size == 0)

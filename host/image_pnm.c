@@ -149,12 +149,18 @@ static int read_text_samples(struct pnm *p, uint8_t *out, size_t samples, struct
     return 0;
 }
 
-/* Numbers may not touch: text needs two bytes a sample, the last one but one. */
-static int check_extent(struct pnm *p, size_t samples, struct vj_error *err)
+/*
+ * Whether the file is long enough; p->at is at the first sample.
+ * samples: out, their number
+ */
+static int check_extent(const struct pnm *p, size_t *samples, struct vj_error *err)
 {
-    size_t left = p->src->size - p->at;
-    bool enough = p->text ? left / 2 + left % 2 >= samples : left >= samples;
-    return enough ? 0 : fail_cut(p, samples, err);
+    if (!vj_size_mul(p->width * p->height, (size_t)p->channels, samples))
+        *samples = SIZE_MAX;
+    /* Numbers may not touch: text needs two bytes a sample, the last one but one. */
+    size_t left = p->src->length - p->at;
+    bool enough = p->text ? left / 2 + left % 2 >= *samples : left >= *samples;
+    return enough ? 0 : fail_cut(p, *samples, err);
 }
 
 /* One white space character, or a comment and its line end, parts the header from the samples. */
@@ -186,9 +192,7 @@ int vj_image_read_pnm(struct vj_image *img, const struct vj_image_source *src,
     if (rc)
         return rc;
     size_t samples;
-    if (!vj_size_mul(p.width * p.height, (size_t)p.channels, &samples))
-        samples = SIZE_MAX;
-    rc = check_extent(&p, samples, err);
+    rc = check_extent(&p, &samples, err);
     if (rc)
         return rc;
     rc = vj_image_alloc(img, p.width, p.height, p.channels, err);
@@ -213,7 +217,12 @@ int vj_image_info_pnm(struct vj_image_info *info, const struct vj_image_source *
                       struct vj_error *err)
 {
     struct pnm p;
+    size_t samples;
     int rc = read_header(&p, src, err);
+    if (!rc)
+        rc = skip_separator(&p, err);
+    if (!rc)
+        rc = check_extent(&p, &samples, err);
     if (rc)
         return rc;
     info->width = p.width;

@@ -263,6 +263,55 @@ static void check_bad(size_t i, const char *folder)
     free(path);
 }
 
+/* A probe looks at the size of the file, not at its pixels, also where it reads a part only. */
+static void a_header_that_the_file_is_too_short_for_is_not_believed(void **state)
+{
+    (void)state;
+    enum { ACROSS = 600, DOWN = 50, SAMPLES = ACROSS * DOWN * 3 }; /* 90 kB */
+    static const struct {
+        const char *name, *header;
+        size_t samples, least;
+    } cases[] = {
+        {"a.ppm", "P6 600 50\n255\n", SAMPLES, SAMPLES},
+        {"a.pgm", "P5\n#\n600 50\n255 ", SAMPLES / 3, SAMPLES / 3},
+        {"t.ppm", "P3 600 50 255\n", 2 * SAMPLES, 2 * SAMPLES - 1},
+    };
+    char *folder = vj_test_mkdir();
+    struct vj_image_info info;
+    struct vj_error err = {0};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char *path = join(folder, cases[i].name);
+        size_t head = strlen(cases[i].header);
+        uint8_t *data = malloc(head + cases[i].samples);
+        assert_non_null(data);
+        memcpy(data, cases[i].header, head);
+        memset(data + head, ' ', cases[i].samples);
+        save(path, data, head + cases[i].least);
+        if (vj_image_probe(&info, path, &err) != 0)
+            fail_msg("%s", err.text);
+        assert_int_equal(info.width, ACROSS);
+        save(path, data, head + cases[i].least - 1);
+        assert_int_equal(vj_image_probe(&info, path, &err), -EBADMSG);
+        vj_assert_contains(err.text, "it is cut short, copy it again");
+        assert_zeroed(&info, sizeof(info));
+        assert_int_equal(vj_image_probe_memory(&info, data, head + 1, "start", &err), 0);
+        free(data);
+        free(path);
+    }
+    struct vj_image img;
+    char *path = join(folder, "a.bmp");
+    assert_int_equal(vj_image_alloc(&img, ACROSS, DOWN, 3, &err), 0);
+    memset(img.data, 7, SAMPLES);
+    assert_int_equal(vj_image_write_bmp(&img, path, &err), 0);
+    assert_int_equal(vj_image_probe(&info, path, &err), 0);
+    assert_int_equal(truncate(path, 54 + SAMPLES - 1), 0);
+    assert_int_equal(vj_image_probe(&info, path, &err), -EBADMSG);
+    vj_assert_contains(err.text, "the picture ends at byte 90054, the file at 90053; it is cut");
+    vj_image_free(&img);
+    free(path);
+    vj_test_rmdir(folder);
+}
+
 static void every_bad_file_is_refused_with_its_own_text(void **state)
 {
     (void)state;
@@ -973,6 +1022,7 @@ int main(void)
         cmocka_unit_test(unknown_extensions_and_any_case_are_accepted),
         cmocka_unit_test(every_way_to_write_a_pgm_header_is_read),
         cmocka_unit_test(every_bad_file_is_refused_with_its_own_text),
+        cmocka_unit_test(a_header_that_the_file_is_too_short_for_is_not_believed),
         cmocka_unit_test(what_is_no_regular_file_is_refused),
         cmocka_unit_test(a_cut_at_any_byte_is_noticed),
         cmocka_unit_test(any_damaged_byte_of_a_png_is_noticed),
