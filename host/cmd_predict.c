@@ -234,19 +234,26 @@ static int check_anchor(const struct arguments *a, struct vj_error *err)
                    a->anchor_qf, a->config.qf_first);
 }
 
-static void largest(const struct arguments *a, size_t *width, size_t *height)
+/* What to plan for, and whose sides these are; 1x1 of the first picture when none can be read. */
+static void largest(const struct arguments *a, size_t *width, size_t *height, const char **widest,
+                    const char **tallest)
 {
     *width = *height = 1;
+    *widest = *tallest = a->image[0];
     for (size_t i = 0; i < a->count; i++) {
         struct vj_image_info info;
         size_t pixels, most = a->config.max_pixels;
         if (vj_image_probe(&info, a->image[i], NULL) ||
             !vj_size_mul(info.width, info.height, &pixels) || (most > 0 && pixels > most))
             continue; /* reported when its turn comes */
-        if (info.width > *width)
+        if (info.width > *width) {
             *width = info.width;
-        if (info.height > *height)
+            *widest = a->image[i];
+        }
+        if (info.height > *height) {
             *height = info.height;
+            *tallest = a->image[i];
+        }
     }
 }
 
@@ -264,9 +271,10 @@ int vj_cmd_predict(int argc, char **argv)
     struct vj_predictors predictors = {0};
     struct vj_engine engine = {0};
     char list[VJ_OPTION_TEXT];
+    const char *widest, *tallest;
     size_t width, height, failed = 0;
     snprintf(list, sizeof(list), "vpjnd:%s", a.weights);
-    largest(&a, &width, &height);
+    largest(&a, &width, &height, &widest, &tallest);
     int r = strchr(a.weights, ',') || strlen(a.weights) + sizeof("vpjnd:") > sizeof(list)
                 ? vj_fail(&err, -EINVAL, "--weights: '%s' is too long or has a comma", a.weights)
                 : vj_config_check_search(&a.config, &err);
@@ -277,8 +285,11 @@ int vj_cmd_predict(int argc, char **argv)
     if (!r && predictors.weights[0].origin == VJ_ORIGIN_RANDOM)
         fprintf(stderr, "vpjnd: %s holds random weights; its predictions mean nothing\n",
                 a.weights);
-    if (!r)
+    if (!r) {
         r = vj_engine_open(&engine, &a.config, &predictors, width, height, &err);
+        if (r)
+            vj_engine_name_largest(width, height, widest, tallest, &err);
+    }
     if (!r && engine.device_note[0])
         fprintf(stderr, "vpjnd: %s\n", engine.device_note);
     if (!r) {

@@ -50,18 +50,22 @@ static int add_sur(struct vj_image_list *list, size_t row, const struct vj_item 
     return 0;
 }
 
-/* Pictures that will be refused for their size ask for no memory. */
-static void add_size(struct vj_image_list *list, const char *source, size_t max_pixels)
+/* Pictures that will be refused for their size ask for no memory. row: the picture's */
+static void add_size(struct vj_image_list *list, size_t row, const char *source, size_t max_pixels)
 {
     struct vj_image_info info;
     size_t pixels;
     if (vj_image_probe(&info, source, NULL) || !vj_size_mul(info.width, info.height, &pixels) ||
         (max_pixels > 0 && pixels > max_pixels))
         return;
-    if (info.width > list->max_width)
+    if (info.width > list->max_width) {
         list->max_width = info.width;
-    if (info.height > list->max_height)
+        list->widest = row;
+    }
+    if (info.height > list->max_height) {
         list->max_height = info.height;
+        list->tallest = row;
+    }
 }
 
 static int add_item(struct vj_image_list *list, size_t index, const struct vj_item *item,
@@ -78,7 +82,7 @@ static int add_item(struct vj_image_list *list, size_t index, const struct vj_it
     list->qf_exact[row] = item->qf_exact;
     list->anchor_qf[row] = item->anchor_qf;
     if (item->status == 0)
-        add_size(list, item->source, max_pixels);
+        add_size(list, row, item->source, max_pixels);
     return item->has_sur ? add_sur(list, row, item, capacity, err) : 0;
 }
 

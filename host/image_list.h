@@ -20,6 +20,7 @@ struct vj_image_list {
     int32_t *other_fold, *other_qf_true; /* [others] of items left out by ids or limit */
     size_t others;
     size_t max_width, max_height; /* of those whose header could be read, max_pixels at most */
+    size_t widest, tallest;       /* the first images that have them; 0 when none could be read */
 };
 
 /*

@@ -186,6 +186,8 @@ static void command_lines_end_with_the_right_status_and_words(void **state)
         {"$V import absent -o x.h5", 2, "absent"},
         {"$V predict --weights w.h5 a.png b.png", 0, "random weights"},
         {"$V predict --weights w.h5 set/c.png a.png", 1, "set/c.png"},
+        {"$V predict --weights w.h5 --set max_memory=1M a.png b.png", 2,
+         "or raise it; the largest picture is a.png: scale it or leave it out"},
         {"$V predict --weights w.h5 nope.png", 1, "vpjnd: nope.png: cannot be opened"},
         {"$V predict --weights w.h5 --anchor 50 --set qf_first=60 --set qf_last=70 a.png", 2,
          "--anchor 50 is not above qf_first 60, so no quality factor is left to search; give a"},

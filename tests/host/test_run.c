@@ -408,6 +408,54 @@ static void a_header_that_lies_about_its_size_harms_nobody_else(void **state)
     vj_assert_contains(error + VJ_SCHEMA_ERROR_SIZE, "60000");
 }
 
+static void a_header_that_the_file_is_too_short_for_ends_no_run(void **state)
+{
+    (void)state;
+    char path[4096], out[4096], pair[4200];
+    int32_t status[2];
+    struct vj_run_summary summary;
+    struct vj_error err = {0};
+    struct vj_results *r;
+    write_text(in_folder(path, "long.ppm"), "P6 100000000 1 255"); /* 18 bytes */
+    write_text(in_folder(path, "long.csv"), "image,candidates\np0.png,\nlong.ppm,\n");
+    snprintf(pair, sizeof(pair), "root=%s", path);
+    const char *pairs[] = {pair, "qf_last=3", NULL};
+    if (run("long.h5", out, pairs, &summary, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(vj_results_open(&r, out, false, &err), 0);
+    read_rows(r, "/images/status", VJ_COLUMN_I32, 0, 2, status);
+    vj_results_close(r);
+    assert_int_equal(status[0], VJ_STATUS_OK);
+    assert_int_equal(status[1], VJ_STATUS_FAILED);
+}
+
+static void pictures_that_are_too_large_together_are_named(void **state)
+{
+    (void)state;
+    char path[4096], out[4096], pair[4200];
+    struct vj_run_summary summary;
+    struct vj_error err = {0};
+    write_picture(in_folder(path, "wide.png"), 0, 1, 30000, 64);
+    write_picture(in_folder(path, "tall.png"), 0, 1, 64, 30000);
+    write_text(in_folder(path, "large.csv"), "image,candidates\np0.png,\nwide.png,\ntall.png,\n");
+    snprintf(pair, sizeof(pair), "root=%s", path);
+    const char *pairs[] = {pair, NULL};
+    assert_int_equal(run("large.h5", out, pairs, &summary, &err), -EINVAL);
+    vj_assert_contains(err.text, "30000x30000 is more than the 268435456 pixels supported");
+    vj_assert_contains(err.text, "; the width is that of wide.png, the height that of tall.png");
+
+    write_picture(in_folder(path, "wide.png"), 0, 1, 65501, 64);
+    write_text(in_folder(path, "large.csv"), "image,candidates\np0.png,\nwide.png,\n");
+    assert_int_equal(run("large.h5", out, pairs, &summary, &err), -EINVAL);
+    vj_assert_contains(err.text, "JPEG takes 1 to 65500 each way; the largest picture is wide.png");
+    const char *tight[] = {"max_memory=1M", NULL};
+    assert_int_equal(run("large.h5", out, tight, &summary, &err), -ENOMEM);
+    vj_assert_contains(err.text, "or raise it; the largest picture is p0.png");
+    const char *other[] = {pair, "image_metrics=vmaf", NULL};
+    assert_int_equal(run("large.h5", out, other, &summary, &err), -EINVAL);
+    assert_null(strstr(err.text, "wide.png"));
+}
+
 static void the_constant_stands_in_every_run_with_labels(void **state)
 {
     (void)state;
@@ -958,6 +1006,8 @@ int main(void)
         cmocka_unit_test(independent_map_patches_change_scores_but_not_positions),
         cmocka_unit_test(broken_images_are_recorded_and_the_rest_is_evaluated),
         cmocka_unit_test(a_header_that_lies_about_its_size_harms_nobody_else),
+        cmocka_unit_test(a_header_that_the_file_is_too_short_for_ends_no_run),
+        cmocka_unit_test(pictures_that_are_too_large_together_are_named),
         cmocka_unit_test(the_constant_stands_in_every_run_with_labels),
         cmocka_unit_test(images_without_a_fold_train_but_are_tested_by_nobody),
         cmocka_unit_test(ladder_files_are_checked_by_their_tables),
