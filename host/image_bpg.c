@@ -56,9 +56,8 @@ static int read_header(size_t *width, size_t *height, const uint8_t *data, size_
 int vj_bpg_probe(size_t *width, size_t *height, const char *path, struct vj_error *err)
 {
     uint8_t *data = NULL;
-    size_t size;
-    bool whole;
-    int r = vj_file_read_head(&data, &size, &whole, path, HEAD, err);
+    size_t size, length;
+    int r = vj_file_read_head(&data, &size, &length, path, HEAD, err);
     if (!r)
         r = read_header(width, height, data, size, path, err);
     free(data);
