@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "host/run.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -262,6 +263,39 @@ static void note_failure(struct vj_progress *progress, const struct run *run,
     vj_progress_note(progress, line);
 }
 
+/* Nothing there, nothing that can be read, or the empty folder that stays of a disk's mount. */
+static bool is_gone(const char *root)
+{
+    DIR *folder = opendir(root);
+    if (!folder)
+        return errno != ENOTDIR || access(root, R_OK) != 0;
+    int entries = 0;
+    while (entries <= 2 && readdir(folder))
+        entries++;
+    closedir(folder);
+    return entries <= 2; /* . and .. */
+}
+
+/*
+ * A failure of the machine says nothing of the picture: the run stops, with its rows for --resume,
+ * where it would publish that every picture from here on is broken. An error of a single file is
+ * that picture's while the rest of the data set is there: it would stop every --resume.
+ */
+static int check_machine(const struct run *run, const struct vj_row *row, struct vj_error *err)
+{
+    const int code = row->status;
+    const char *root = run->config->root;
+    const bool exhausted = code == -ENOMEM || code == -EMFILE || code == -ENFILE;
+    const bool gone = code && !exhausted && is_gone(root);
+    if (!gone && !exhausted)
+        return 0;
+    return vj_fail(err, code,
+                   "image %s could not be evaluated, not by its own fault%s%s: %s; the run stops "
+                   "and keeps %s: when this is mended, go on with --resume",
+                   run->images.name[row->index], gone ? ", as the data set is gone from " : "",
+                   gone ? root : "", row->error, run->part);
+}
+
 /* Pictures that the device works on, oldest first. */
 struct in_flight {
     struct vj_loaded **loaded; /* [slots] */
@@ -289,6 +323,9 @@ static int collect_oldest(struct run *run, struct in_flight *flight, struct vj_s
     memmove(flight->loaded, flight->loaded + 1, --flight->count * sizeof(*flight->loaded));
     vj_engine_collect(&run->engine, slot);
     vj_stream_release(stream, loaded);
+    int r = check_machine(run, row, err);
+    if (r)
+        return r;
     if (row->status) {
         run->summary->failed++;
         note_failure(progress, run, row);

@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <pthread.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "eval/rules.h"
@@ -382,6 +384,153 @@ static void broken_images_are_recorded_and_the_rest_is_evaluated(void **state)
     assert_string_equal(error, "");
     assert_int_equal(qf[1], VJ_EVAL_UNKNOWN);
     assert_true(qf[0] > 0);
+}
+
+/* ---- failures of the machine ---- */
+
+static bool take_set_away(void)
+{
+    char from[4096], to[4096];
+    return rename(in_folder(from, "set"), in_folder(to, "away")) == 0;
+}
+
+static bool bring_set_back(void)
+{
+    char from[4096], to[4096];
+    return rename(in_folder(from, "away"), in_folder(to, "set")) == 0;
+}
+
+/* As a disk that was mounted there. */
+static bool unmount_set(void)
+{
+    char path[4096];
+    return take_set_away() && mkdir(in_folder(path, "set"), 0777) == 0;
+}
+
+static bool mount_set(void)
+{
+    char path[4096];
+    return rmdir(in_folder(path, "set")) == 0 && bring_set_back();
+}
+
+static struct rlimit open_files;
+
+static bool allow_no_more_files(void)
+{
+    const struct rlimit none = {.rlim_cur = 0, .rlim_max = open_files.rlim_max};
+    return setrlimit(RLIMIT_NOFILE, &none) == 0;
+}
+
+static bool allow_files(void)
+{
+    return setrlimit(RLIMIT_NOFILE, &open_files) == 0;
+}
+
+struct disturbance {
+    bool (*begin)(void), (*end)(void);
+    int code;
+    const char *text;
+    bool begun;
+    int standard_error; /* read end of the run's */
+    char part[4200];
+};
+
+/*
+ * Disturbs a run once its .part is there. The run cannot have come far by then: its standard error
+ * is a full pipe, where it waits with the note on its first picture until this reads.
+ */
+static void *disturb(void *arg)
+{
+    struct disturbance *d = arg;
+    char text[4096];
+    for (int i = 0; i < 60000 && access(d->part, F_OK) != 0; i++)
+        usleep(1000);
+    d->begun = d->begin();
+    while (read(d->standard_error, text, sizeof(text)) > 0)
+        continue;
+    return NULL;
+}
+
+static void run_disturbed(struct disturbance *d, const char *const *pairs)
+{
+    char out[4096];
+    int ends[2], saved = dup(STDERR_FILENO);
+    pthread_t thread;
+    struct vj_run_summary summary;
+    struct vj_error err = {0};
+    snprintf(d->part, sizeof(d->part), "%s.part", in_folder(out, "disturbed.h5"));
+    assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
+    while (write(ends[1], " ", 1) == 1)
+        continue;
+    assert_int_equal(fcntl(ends[0], F_SETFL, 0), 0);
+    assert_int_equal(fcntl(ends[1], F_SETFL, 0), 0);
+    d->standard_error = ends[0];
+    assert_int_equal(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
+    close(ends[1]);
+    assert_int_equal(pthread_create(&thread, NULL, disturb, d), 0);
+    int r = run("disturbed.h5", out, pairs, &summary, &err);
+    bool ended = d->end();
+    dup2(saved, STDERR_FILENO); /* the pipe's last end to write to is closed */
+    pthread_join(thread, NULL);
+    close(ends[0]);
+    close(saved);
+    assert_true(d->begun);
+    assert_true(ended);
+    assert_int_equal(r, d->code);
+    vj_assert_contains(err.text, "could not be evaluated, not by its own fault");
+    vj_assert_contains(err.text, d->text);
+    vj_assert_contains(err.text, "disturbed.h5.part: when this is mended, go on with --resume");
+    assert_int_equal(access(out, F_OK), -1);
+}
+
+static void a_failure_of_the_machine_stops_the_run_for_a_resume(void **state)
+{
+    (void)state;
+    enum { COUNT = 5 };
+    static const int32_t expected[COUNT] = {VJ_STATUS_FAILED};
+    struct disturbance cases[] = {
+        {.begin = take_set_away,
+         .end = bring_set_back,
+         .code = -ENOENT,
+         .text = ", as the data set is gone from "},
+        {.begin = unmount_set,
+         .end = mount_set,
+         .code = -ENOENT,
+         .text = ", as the data set is gone from "},
+        {.begin = allow_no_more_files,
+         .end = allow_files,
+         .code = -EMFILE,
+         .text = "Too many open files"},
+    };
+    char path[4096], out[4096], pair[4200];
+    struct vj_run_summary summary;
+    struct vj_error err = {0};
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &open_files), 0);
+    assert_int_equal(mkdir(in_folder(path, "set"), 0777), 0);
+    write_text(in_folder(path, "set/a.png"), "torn");
+    for (int i = 1; i < COUNT; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "set/p%d.png", i);
+        write_picture(in_folder(path, name), i, 3, WIDTH, HEIGHT);
+    }
+    snprintf(pair, sizeof(pair), "root=%s", in_folder(path, "set"));
+    const char *pairs[] = {"dataset=folder",   pair, "qf_last=3", "slots=1", "device=cpu",
+                           "decode_threads=1", NULL};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        int32_t status[COUNT];
+        char predictors[4200];
+        struct vj_results *r;
+        run_disturbed(&cases[i], pairs);
+        snprintf(predictors, sizeof(predictors), "constant,vpjnd:%s", weights);
+        if (run_as("disturbed.h5", out, predictors, pairs, true, &summary, &err))
+            fail_msg("%s", err.text);
+        assert_int_equal(summary.failed, 1);
+        assert_int_equal(vj_results_open(&r, out, false, &err), 0);
+        read_rows(r, "/images/status", VJ_COLUMN_I32, 0, COUNT, status);
+        vj_results_close(r);
+        assert_memory_equal(status, expected, sizeof(status));
+        assert_int_equal(unlink(out), 0);
+    }
 }
 
 static void a_header_that_lies_about_its_size_harms_nobody_else(void **state)
@@ -1005,6 +1154,7 @@ int main(void)
         cmocka_unit_test(kept_patches_give_the_score_back),
         cmocka_unit_test(independent_map_patches_change_scores_but_not_positions),
         cmocka_unit_test(broken_images_are_recorded_and_the_rest_is_evaluated),
+        cmocka_unit_test(a_failure_of_the_machine_stops_the_run_for_a_resume),
         cmocka_unit_test(a_header_that_lies_about_its_size_harms_nobody_else),
         cmocka_unit_test(a_header_that_the_file_is_too_short_for_ends_no_run),
         cmocka_unit_test(pictures_that_are_too_large_together_are_named),
