@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: MIT */
+/* Whole runs in trouble: broken pictures, a machine that fails, options and files that cannot be.
+ */
+#include "tests/host/run_rig.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "host/progress.h"
+#include "host/schema.h"
+#include "tests/host/small_network.h"
+
+static char weights[4096];
+
+/* A folder with two pictures, all.csv with their labels and folds, and small random weights. */
+static int set_up(void **state)
+{
+    (void)state;
+    static const int32_t labels[] = {20, 30};
+    const struct vj_net_shape shape = {
+        .variant = VJ_VARIANT_FIGURE, .patch_size = 32, .patches = 3, .channels = {16, 16, 16, 16}};
+    folder = vj_test_mkdir();
+    write_labelled_pictures(2, labels);
+    write_network(in_folder(weights, "w.h5"), &shape, 7, VJ_POSITIVE_AUTO, VJ_ORIGIN_RANDOM);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    vj_test_rmdir(folder);
+    return 0;
+}
+
+static int run(const char *output, char path[4096], const char *const *pairs,
+               struct vj_run_summary *summary, struct vj_error *err)
+{
+    char predictors[4200];
+    snprintf(predictors, sizeof(predictors), "constant,vpjnd:%s", weights);
+    return run_as(output, path, predictors, pairs, false, summary, err);
+}
+
+static void broken_images_are_recorded_and_the_rest_is_evaluated(void **state)
+{
+    (void)state;
+    char path[4096], out[4096], pair[4200], error[5 * VJ_SCHEMA_ERROR_SIZE];
+    int32_t status[5], qf[5];
+    struct vj_run_summary summary;
+    struct vj_error err = {0};
+    struct vj_results *r;
+    write_text(in_folder(path, "torn.png"), "\x89PNG\r\n\x1a\n and nothing more");
+    write_picture(in_folder(path, "small.png"), 9, 3, 31, 40);
+    write_text(in_folder(path, "some.csv"), "image,candidates,qf_true,fold\n"
+                                            "p0.png,,30,1\ntorn.png,,40,1\nsmall.png,,50,2\n"
+                                            "absent.png,,60,2\np1.png,,20,2\n");
+    snprintf(pair, sizeof(pair), "root=%s", path);
+    const char *pairs[] = {pair, NULL};
+    if (run("some.h5", out, pairs, &summary, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(summary.images, 5);
+    assert_int_equal(summary.failed, 3);
+    assert_int_equal(vj_results_open(&r, out, false, &err), 0);
+    read_rows(r, "/images/status", VJ_COLUMN_I32, 0, 5, status);
+    read_rows(r, "/images/error", VJ_COLUMN_STRING, 0, 5, error);
+    read_rows(r, "/predictors/constant/qf_pred", VJ_COLUMN_I32, 0, 5, qf);
+    vj_results_close(r);
+    static const int32_t expected[] = {0, 1, 1, 1, 0};
+    assert_memory_equal(status, expected, sizeof(status));
+    vj_assert_contains(error + 1 * VJ_SCHEMA_ERROR_SIZE, "torn.png");
+    vj_assert_contains(error + 2 * VJ_SCHEMA_ERROR_SIZE, "at least 32 pixels (the patch size)");
+    vj_assert_contains(error + 3 * VJ_SCHEMA_ERROR_SIZE, "absent.png");
+    assert_string_equal(error, "");
+    assert_int_equal(qf[1], VJ_EVAL_UNKNOWN);
+    assert_true(qf[0] > 0);
+}
+
+/* ---- failures of the machine ---- */
+
+static bool take_set_away(void)
+{
+    char from[4096], to[4096];
+    return rename(in_folder(from, "set"), in_folder(to, "away")) == 0;
+}
+
+static bool bring_set_back(void)
+{
+    char from[4096], to[4096];
+    return rename(in_folder(from, "away"), in_folder(to, "set")) == 0;
+}
+
+/* As a disk that was mounted there. */
+static bool unmount_set(void)
+{
+    char path[4096];
+    return take_set_away() && mkdir(in_folder(path, "set"), 0777) == 0;
+}
+
+static bool mount_set(void)
+{
+    char path[4096];
+    return rmdir(in_folder(path, "set")) == 0 && bring_set_back();
+}
+
+static struct rlimit open_files;
+
+static bool allow_no_more_files(void)
+{
+    const struct rlimit none = {.rlim_cur = 0, .rlim_max = open_files.rlim_max};
+    return setrlimit(RLIMIT_NOFILE, &none) == 0;
+}
+
+static bool allow_files(void)
+{
+    return setrlimit(RLIMIT_NOFILE, &open_files) == 0;
+}
+
+struct disturbance {
+    bool (*begin)(void), (*end)(void);
+    int code;
+    const char *text;
+    bool begun;
+    int standard_error; /* read end of the run's */
+    char part[4200];
+};
+
+/*
+ * Disturbs a run once its .part is there. The run cannot have come far by then: its standard error
+ * is a full pipe, where it waits with the note on its first picture until this reads.
+ */
+static void *disturb(void *arg)
+{
+    struct disturbance *d = arg;
+    char text[4096];
+    for (int i = 0; i < 60000 && access(d->part, F_OK) != 0; i++)
+        usleep(1000);
+    d->begun = d->begin();
+    while (read(d->standard_error, text, sizeof(text)) > 0)
+        continue;
+    return NULL;
+}
+
+static void run_disturbed(struct disturbance *d, const char *const *pairs)
+{
+    char out[4096];
+    int ends[2], saved = dup(STDERR_FILENO);
+    pthread_t thread;
+    struct vj_run_summary summary;
+    struct vj_error err = {0};
+    snprintf(d->part, sizeof(d->part), "%s.part", in_folder(out, "disturbed.h5"));
+    assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
+    while (write(ends[1], " ", 1) == 1)
+        continue;
+    assert_int_equal(fcntl(ends[0], F_SETFL, 0), 0);
+    assert_int_equal(fcntl(ends[1], F_SETFL, 0), 0);
+    d->standard_error = ends[0];
+    assert_int_equal(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
+    close(ends[1]);
+    assert_int_equal(pthread_create(&thread, NULL, disturb, d), 0);
+    int r = run("disturbed.h5", out, pairs, &summary, &err);
+    bool ended = d->end();
+    dup2(saved, STDERR_FILENO); /* the pipe's last end to write to is closed */
+    pthread_join(thread, NULL);
+    close(ends[0]);
+    close(saved);
+    assert_true(d->begun);
+    assert_true(ended);
+    assert_int_equal(r, d->code);
+    vj_assert_contains(err.text, "could not be evaluated, not by its own fault");
+    vj_assert_contains(err.text, d->text);
+    vj_assert_contains(err.text, "disturbed.h5.part: when this is mended, go on with --resume");
+    assert_int_equal(access(out, F_OK), -1);
+}
+
+static void a_failure_of_the_machine_stops_the_run_for_a_resume(void **state)
+{
+    (void)state;
+    enum { COUNT = 5 };
+    static const int32_t expected[COUNT] = {VJ_STATUS_FAILED};
+    struct disturbance cases[] = {
+        {.begin = take_set_away,
+         .end = bring_set_back,
+         .code = -ENOENT,
+         .text = ", as the data set is gone from "},
+        {.begin = unmount_set,
+         .end = mount_set,
+         .code = -ENOENT,
+         .text = ", as the data set is gone from "},
+        {.begin = allow_no_more_files,
+         .end = allow_files,
+         .code = -EMFILE,
+         .text = "Too many open files"},
+    };
+    char path[4096], out[4096], pair[4200];
+    struct vj_run_summary summary;
+    struct vj_error err = {0};
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &open_files), 0);
+    assert_int_equal(mkdir(in_folder(path, "set"), 0777), 0);
+    write_text(in_folder(path, "set/a.png"), "torn");
+    for (int i = 1; i < COUNT; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "set/p%d.png", i);
+        write_picture(in_folder(path, name), i, 3, WIDTH, HEIGHT);
+    }
+    snprintf(pair, sizeof(pair), "root=%s", in_folder(path, "set"));
+    const char *pairs[] = {"dataset=folder",   pair, "qf_last=3", "slots=1", "device=cpu",
+                           "decode_threads=1", NULL};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        int32_t status[COUNT];
+        char predictors[4200];
+        struct vj_results *r;
+        run_disturbed(&cases[i], pairs);
+        snprintf(predictors, sizeof(predictors), "constant,vpjnd:%s", weights);
+        if (run_as("disturbed.h5", out, predictors, pairs, true, &summary, &err))
+            fail_msg("%s", err.text);
+        assert_int_equal(summary.failed, 1);
+        assert_int_equal(vj_results_open(&r, out, false, &err), 0);
+        read_rows(r, "/images/status", VJ_COLUMN_I32, 0, COUNT, status);
+        vj_results_close(r);
+        assert_memory_equal(status, expected, sizeof(status));
+        assert_int_equal(unlink(out), 0);
+    }
+}
+
+static void a_header_that_lies_about_its_size_harms_nobody_else(void **state)
+{
+    (void)state;
+    char path[4096], out[4096], pair[4200], error[2 * VJ_SCHEMA_ERROR_SIZE];
+    int32_t status[2];
+    struct vj_run_summary summary;
+    struct vj_error err = {0};
+    struct vj_results *r;
+    write_text(in_folder(path, "huge.ppm"), "P6\n60000 60000\n255\nabc");
+    write_text(in_folder(path, "huge.csv"), "image,candidates\np0.png,\nhuge.ppm,\n");
+    snprintf(pair, sizeof(pair), "root=%s", path);
+    const char *pairs[] = {pair, "qf_last=3", "max_memory=2G", NULL};
+    if (run("huge.h5", out, pairs, &summary, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(vj_results_open(&r, out, false, &err), 0);
+    read_rows(r, "/images/status", VJ_COLUMN_I32, 0, 2, status);
+    read_rows(r, "/images/error", VJ_COLUMN_STRING, 0, 2, error);
+    vj_results_close(r);
+    assert_int_equal(status[0], VJ_STATUS_OK);
+    assert_int_equal(status[1], VJ_STATUS_FAILED);
+    vj_assert_contains(error + VJ_SCHEMA_ERROR_SIZE, "huge.ppm");
+    vj_assert_contains(error + VJ_SCHEMA_ERROR_SIZE, "60000");
+}
+
+static void a_header_that_the_file_is_too_short_for_ends_no_run(void **state)
+{
+    (void)state;
+    char path[4096], out[4096], pair[4200];
+    int32_t status[2];
+    struct vj_run_summary summary;
+    struct vj_error err = {0};
+    struct vj_results *r;
+    write_text(in_folder(path, "long.ppm"), "P6 100000000 1 255"); /* 18 bytes */
+    write_text(in_folder(path, "long.csv"), "image,candidates\np0.png,\nlong.ppm,\n");
+    snprintf(pair, sizeof(pair), "root=%s", path);
+    const char *pairs[] = {pair, "qf_last=3", NULL};
+    if (run("long.h5", out, pairs, &summary, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(vj_results_open(&r, out, false, &err), 0);
+    read_rows(r, "/images/status", VJ_COLUMN_I32, 0, 2, status);
+    vj_results_close(r);
+    assert_int_equal(status[0], VJ_STATUS_OK);
+    assert_int_equal(status[1], VJ_STATUS_FAILED);
+}
+
+static void pictures_that_are_too_large_together_are_named(void **state)
+{
+    (void)state;
+    char path[4096], out[4096], pair[4200];
+    struct vj_run_summary summary;
+    struct vj_error err = {0};
+    write_picture(in_folder(path, "wide.png"), 0, 1, 30000, 64);
+    write_picture(in_folder(path, "tall.png"), 0, 1, 64, 30000);
+    write_text(in_folder(path, "large.csv"), "image,candidates\np0.png,\nwide.png,\ntall.png,\n");
+    snprintf(pair, sizeof(pair), "root=%s", path);
+    const char *pairs[] = {pair, NULL};
+    assert_int_equal(run("large.h5", out, pairs, &summary, &err), -EINVAL);
+    vj_assert_contains(err.text, "30000x30000 is more than the 268435456 pixels supported");
+    vj_assert_contains(err.text, "; the width is that of wide.png, the height that of tall.png");
+
+    write_picture(in_folder(path, "wide.png"), 0, 1, 65501, 64);
+    write_text(in_folder(path, "large.csv"), "image,candidates\np0.png,\nwide.png,\n");
+    assert_int_equal(run("large.h5", out, pairs, &summary, &err), -EINVAL);
+    vj_assert_contains(err.text, "JPEG takes 1 to 65500 each way; the largest picture is wide.png");
+    const char *tight[] = {"max_memory=1M", NULL};
+    assert_int_equal(run("large.h5", out, tight, &summary, &err), -ENOMEM);
+    vj_assert_contains(err.text, "or raise it; the largest picture is p0.png");
+    const char *other[] = {pair, "image_metrics=vmaf", NULL};
+    assert_int_equal(run("large.h5", out, other, &summary, &err), -EINVAL);
+    assert_null(strstr(err.text, "wide.png"));
+}
+
+static void set_up_errors_name_what_is_wrong(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *pair, *text;
+    } cases[] = {
+        {"dataset=mcl-jcl", "mcl-jcl"},
+        {"root=/nonexistent/list.csv", "/nonexistent/list.csv"},
+        {"device=tpu", "device 'tpu' is not auto, cpu, cuda or cuda:N"},
+        {"device=cuda:x", "device 'cuda:x' is not auto, cpu, cuda or cuda:N"},
+        {"device=cpu:3", "device cpu:3: there is one CPU device"},
+        {"max_memory=1M", "max_memory allows 1 MiB"},
+        {"image_metrics=psnr,vmaf", "option image_metrics: 'vmaf' is not one of"},
+        {"image_metrics=ssimulacra", "option image_metrics: 'ssimulacra' is not one of"},
+        {"image_metrics=none,psnr", "option image_metrics: none stands alone, without a comma"},
+        {"image_metrics=psnr,none", "option image_metrics: none stands alone, without a comma"},
+        {"image_metrics=psnr,", "option image_metrics: '' is not one of psnr, ssim, ms_ssim"},
+        {"image_metrics=,psnr", "leave out the comma before or after it"},
+        {"ssimulacra2_mode=fast", "option ssimulacra2_mode: 'fast' is not one of exact,parity"},
+        {"jnd_model=eye", "option jnd_model"},
+        {"jnd_variant=sketch", "option jnd_variant"},
+        {"jnd_model=resjnd24", "vpjnd import FILE.pth"},
+        {"folds=surfeatnet10", "surfeatnet10"},
+        {"predictors=oracle", "unknown predictor 'oracle'"},
+        {"labels=vmaf", "labels"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char out[4096];
+        struct vj_run_summary summary;
+        struct vj_error err = {0};
+        const char *pairs[] = {cases[i].pair, NULL};
+        assert_true(run("none.h5", out, pairs, &summary, &err) < 0);
+        vj_assert_contains(err.text, cases[i].text);
+        assert_int_equal(access(out, F_OK), -1);
+    }
+}
+
+static void a_forgotten_part_is_not_overwritten_and_must_match_to_be_resumed(void **state)
+{
+    (void)state;
+    char out[4096], part[4200], csv[4096];
+    struct vj_run_summary summary;
+    struct vj_error err = {0};
+    struct vj_config config;
+    const char *none[] = {NULL};
+    in_folder(out, "forgotten.h5");
+    snprintf(part, sizeof(part), "%s.part", out);
+    write_text(part, "hours of work");
+    assert_int_equal(run("forgotten.h5", out, none, &summary, &err), -EEXIST);
+    vj_assert_contains(err.text, "Add --resume to go on with it");
+
+    vj_config_defaults(&config, VJ_USE_EVAL);
+    vj_config_set(&config, "dataset", "manifest", NULL);
+    vj_config_set(&config, "root", in_folder(csv, "all.csv"), NULL);
+    const struct vj_run_options resume = {
+        .config = &config, .output = out, .resume = true, .command_line = "test"};
+    assert_int_equal(vj_run_eval(&resume, &summary, &err), -EINVAL);
+    vj_assert_contains(err.text, "forgotten.h5.part is not a readable HDF5 file");
+    unlink(part);
+}
+
+/* What two pictures, one of them failed, print on a terminal of so many columns. */
+static void watch_progress(const char *term, unsigned short columns, char *text, size_t size)
+{
+    struct vj_progress progress;
+    const struct winsize window = {.ws_row = 24, .ws_col = columns};
+    int master = posix_openpt(O_RDWR | O_NOCTTY);
+    assert_true(master >= 0);
+    assert_int_equal(grantpt(master), 0);
+    assert_int_equal(unlockpt(master), 0);
+    FILE *out = fopen(ptsname(master), "w");
+    assert_non_null(out);
+    assert_int_equal(ioctl(fileno(out), TIOCSWINSZ, &window), 0);
+    assert_int_equal(term ? setenv("TERM", term, 1) : unsetenv("TERM"), 0);
+    vj_progress_start(&progress, out, 2, 0);
+    vj_progress_note(&progress, "a\033]0;x\ab.png: \xc3\xa4");
+    vj_progress_step(&progress, true);
+    vj_progress_step(&progress, false);
+    vj_progress_finish(&progress);
+    ssize_t n = read(master, text, size - 1);
+    assert_true(n > 0);
+    text[n] = '\0';
+    fclose(out);
+    close(master);
+}
+
+static void progress_suits_the_terminal_and_obeys_no_file_name(void **state)
+{
+    (void)state;
+    char text[4096];
+    static const char *const plain[] = {NULL, "", "dumb"};
+    watch_progress("xterm", 200, text, sizeof(text));
+    vj_assert_contains(text, "\r\033[Ka?]0;x?b.png: \xc3\xa4\r\n");
+    vj_assert_contains(text, "\r\033[K2/2 images  ");
+    vj_assert_contains(text, " left  1 failed\r\n");
+    watch_progress("xterm", 12, text, sizeof(text));
+    vj_assert_contains(text, "\r\033[K2/2 images \r\n"); /* 11 columns */
+    watch_progress("xterm", 0, text, sizeof(text));
+    vj_assert_contains(text, " left  1 failed\r\n");
+    for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++) {
+        watch_progress(plain[i], 12, text, sizeof(text));
+        assert_null(strchr(text, '\033'));
+        vj_assert_contains(text, "a?]0;x?b.png: \xc3\xa4\r\n2/2 images  ");
+        vj_assert_contains(text, " left  1 failed\r\n");
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(broken_images_are_recorded_and_the_rest_is_evaluated),
+        cmocka_unit_test(a_failure_of_the_machine_stops_the_run_for_a_resume),
+        cmocka_unit_test(a_header_that_lies_about_its_size_harms_nobody_else),
+        cmocka_unit_test(a_header_that_the_file_is_too_short_for_ends_no_run),
+        cmocka_unit_test(pictures_that_are_too_large_together_are_named),
+        cmocka_unit_test(set_up_errors_name_what_is_wrong),
+        cmocka_unit_test(a_forgotten_part_is_not_overwritten_and_must_match_to_be_resumed),
+        cmocka_unit_test(progress_suits_the_terminal_and_obeys_no_file_name),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
