@@ -90,8 +90,6 @@ static void list_cuda(FILE *out)
     struct vj_error err = {0};
     char path[4096];
     if (vj_device_module_load(&module, path, &err)) {
-        if (path[0])
-            fprintf(out, "cuda    found       %s\n", path);
         fprintf(out, "cuda    %s  %s\n", path[0] ? "not usable" : "not built ", err.text);
         return;
     }

@@ -84,8 +84,7 @@ static int find_driver(struct vj_error *err)
 {
     void *driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
     if (!driver)
-        return vj_fail(err, -ENODEV,
-                       "no NVIDIA driver is installed, or it cannot be loaded (%.150s)", dlerror());
+        return vj_fail(err, -ENODEV, "no NVIDIA driver is installed (%.150s)", dlerror());
     dlclose(driver);
     return 0;
 }
@@ -146,25 +145,27 @@ static int check_module(void *handle, const char *path, const struct vj_device_m
     return 0;
 }
 
+static int load_module(const struct vj_device_module **module, const char *path,
+                       struct vj_error *err)
+{
+    /* Never unloaded: CUDA's libraries keep threads and exit handlers of their own. */
+    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+    if (!handle)
+        return vj_fail(err, -ENODEV, "cannot load the CUDA module: %s", dlerror());
+    int r = check_module(handle, path, module, err);
+    if (r)
+        *module = NULL;
+    dlclose(handle);
+    return r;
+}
+
 int vj_device_module_load(const struct vj_device_module **module, char path[4096],
                           struct vj_error *err)
 {
     *module = NULL;
     path[0] = '\0';
     int r = find_module(path, 4096, err);
-    if (!r && !named_module()) /* one that is named may be an emulation, which needs no driver */
-        r = find_driver(err);
-    if (r)
-        return r;
-    /* Never unloaded: CUDA's libraries keep threads and exit handlers of their own. */
-    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-    if (!handle)
-        return vj_fail(err, -ENODEV, "cannot load the CUDA module: %s", dlerror());
-    r = check_module(handle, path, module, err);
-    if (r)
-        *module = NULL;
-    dlclose(handle);
-    return r;
+    return r ? r : load_module(module, path, err);
 }
 
 int vj_device_module_gpus(struct vj_device_selection *s, const struct vj_device_module **module,
@@ -172,7 +173,12 @@ int vj_device_module_gpus(struct vj_device_selection *s, const struct vj_device_
 {
     char path[4096];
     int gpus;
-    int r = vj_device_module_load(module, path, err);
+    *module = NULL;
+    int r = find_module(path, sizeof(path), err);
+    if (!r && !named_module()) /* one that is named may be an emulation, which needs no driver */
+        r = find_driver(err);
+    if (!r)
+        r = load_module(module, path, err);
     if (!r)
         r = (*module)->count(&gpus, err);
     if (r)

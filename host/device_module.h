@@ -25,8 +25,7 @@ struct vj_device_selection {
 int vj_device_select(struct vj_device_selection *s, const char *selector, struct vj_error *err);
 
 /*
- * Finds, loads and checks the module. One that is not named by VPJND_CUDA_MODULE is loaded only
- * where there is an NVIDIA driver.
+ * Finds, loads and checks the module.
  * path: filled as far as it was found
  * Every failure is -ENODEV with one line that says what is missing.
  */
@@ -34,7 +33,8 @@ int vj_device_module_load(const struct vj_device_module **module, char path[4096
                           struct vj_error *err);
 
 /*
- * The same, and probes the GPUs of the selection, `all` replaced by their list.
+ * The same, and probes the GPUs of the selection, `all` replaced by their list. A module that is not
+ * named by VPJND_CUDA_MODULE is loaded only where there is an NVIDIA driver.
  * -ENODEV (no module, no such GPU), or what the probe of a GPU says.
  */
 int vj_device_module_gpus(struct vj_device_selection *s, const struct vj_device_module **module,

@@ -114,12 +114,12 @@ static void put_module_beside_program(char path[4096])
 }
 
 /* Not even one that works: the real one's libraries may take the program down as they load. */
-static void a_module_beside_the_program_is_loaded_only_where_there_is_a_driver(void **state)
+static void a_module_beside_the_program_is_used_only_where_there_is_a_driver(void **state)
 {
     (void)state;
     struct vj_device device;
     struct vj_error err;
-    char path[4096], found[4200], note[256], *text;
+    char path[4096], note[256], *text;
     void *driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
     unsetenv("VPJND_CUDA_MODULE");
     put_module_beside_program(path);
@@ -128,17 +128,14 @@ static void a_module_beside_the_program_is_loaded_only_where_there_is_a_driver(v
     unlink(path);
     assert_int_equal(r, 0);
     assert_int_equal(listed, 0);
+    vj_assert_contains(text, "cuda    compiled    nothing; "); /* the list looks into it */
     if (driver) {
         assert_string_equal(device.ops->name, "fake");
-        vj_assert_contains(text, "cuda    compiled    nothing; ");
         dlclose(driver);
     } else {
         assert_ptr_equal(device.ops, &vj_device_cpu);
         vj_assert_contains(note, "device auto: using the CPU, no NVIDIA driver is installed");
         vj_assert_contains(note, "libcuda.so.1");
-        snprintf(found, sizeof(found), "cuda    found       %s\n", path);
-        vj_assert_contains(text, found);
-        vj_assert_contains(text, "cuda    not usable  no NVIDIA driver is installed");
     }
     vj_device_close(&device);
     free(text);
@@ -471,7 +468,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_module_is_said_and_the_cpu_is_used),
         cmocka_unit_test(without_the_variable_the_module_is_looked_for_beside_the_program),
-        cmocka_unit_test(a_module_beside_the_program_is_loaded_only_where_there_is_a_driver),
+        cmocka_unit_test(a_module_beside_the_program_is_used_only_where_there_is_a_driver),
         cmocka_unit_test(what_is_not_a_module_is_refused),
         cmocka_unit_test(a_module_without_a_gpu_gives_its_reason),
         cmocka_unit_test(a_gpu_that_fails_its_probe_is_not_used),
