@@ -10,6 +10,7 @@
 #include "host/checked.h"
 #include "host/commands.h"
 #include "host/engine.h"
+#include "host/image_list.h"
 #include "host/options.h"
 #include "host/stream.h"
 
@@ -288,7 +289,7 @@ int vj_cmd_predict(int argc, char **argv)
     if (!r) {
         r = vj_engine_open(&engine, &a.config, &predictors, width, height, &err);
         if (r)
-            vj_engine_name_largest(width, height, widest, tallest, &err);
+            vj_name_largest(width, height, widest, tallest, &err);
     }
     if (!r && engine.device_note[0])
         fprintf(stderr, "vpjnd: %s\n", engine.device_note);

@@ -347,7 +347,7 @@ static int make_set(const struct vj_synth_set *set, int threads, struct vj_error
     run.jnd = vj_calloc(run.count, sizeof(*run.jnd));
     if (!run.jnd)
         return vj_fail(err, -ENOMEM, "out of memory");
-    run.show = isatty(STDERR_FILENO) == 1;
+    run.show = vj_line_can_change(stderr);
     if (run.show)
         vj_progress_start(&run.progress, stderr, run.count, 0);
     make_pictures(&run);

@@ -3,10 +3,10 @@
 #include <argp.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "host/commands.h"
 #include "host/options.h"
+#include "host/progress.h"
 #include "host/train.h"
 
 struct arguments {
@@ -114,10 +114,11 @@ int vj_cmd_train(int argc, char **argv)
         .config = &a.config, .output = a.output, .resume = a.resume, .quiet = a.quiet};
     int r = vj_train_run(&run, &summary, &err);
     if (r) {
-        fprintf(stderr, "%svpjnd: %s\n", isatty(STDERR_FILENO) && !a.quiet ? "\n" : "", err.text);
+        fprintf(stderr, "%svpjnd: %s\n", vj_line_can_change(stderr) && !a.quiet ? "\n" : "",
+                err.text);
         return VJ_EXIT_USAGE;
     }
-    if (isatty(STDERR_FILENO) && !a.quiet)
+    if (vj_line_can_change(stderr) && !a.quiet)
         fputc('\n', stderr);
     print_summary(a.output, &summary);
     return VJ_EXIT_OK;

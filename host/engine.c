@@ -283,24 +283,6 @@ int vj_engine_open(struct vj_engine *engine, const struct vj_config *config,
     return r;
 }
 
-int vj_engine_name_largest(size_t width, size_t height, const char *widest, const char *tallest,
-                           struct vj_error *err)
-{
-    char tight[64], spaced[64];
-    struct vj_error old = *err;
-    snprintf(tight, sizeof(tight), "%zux%zu", width, height);
-    snprintf(spaced, sizeof(spaced), "%zu x %zu", width, height);
-    if (!strstr(old.text, tight) && !strstr(old.text, spaced))
-        return old.code;
-    if (strcmp(widest, tallest) == 0)
-        return vj_fail(err, old.code, "%s; the largest picture is %s: scale it or leave it out",
-                       old.text, widest);
-    return vj_fail(err, old.code,
-                   "%s; the width is that of %s, the height that of %s: scale one of them or leave "
-                   "it out",
-                   old.text, widest, tallest);
-}
-
 void vj_engine_close(struct vj_engine *engine)
 {
     vj_device_close(&engine->device);

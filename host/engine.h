@@ -97,16 +97,6 @@ int vj_engine_open(struct vj_engine *engine, const struct vj_config *config,
                    struct vj_error *err);
 void vj_engine_close(struct vj_engine *engine);
 
-/*
- * Adds to the text of an error of vj_engine_open() which pictures set the size that it planned for,
- * where the text is about that size. Returns err->code.
- * width, height:   as given to vj_engine_open()
- * widest, tallest: names of pictures that have them, perhaps the same
- * err:             not NULL
- */
-int vj_engine_name_largest(size_t width, size_t height, const char *widest, const char *tallest,
-                           struct vj_error *err);
-
 /* Threads in force for a `threads` option: as given, or one per core. */
 int vj_engine_threads(int threads);
 

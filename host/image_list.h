@@ -33,4 +33,14 @@ int vj_image_list_read(struct vj_image_list *list, const struct vj_dataset *ds, 
                        int limit, size_t max_pixels, struct vj_error *err);
 void vj_image_list_free(struct vj_image_list *list);
 
+/*
+ * Adds to the text of an error of vj_engine_open() which pictures set the size that it planned for,
+ * where the text is about that size. Returns err->code.
+ * width, height:   as given to vj_engine_open()
+ * widest, tallest: names of pictures that have them, perhaps the same
+ * err:             not NULL
+ */
+int vj_name_largest(size_t width, size_t height, const char *widest, const char *tallest,
+                    struct vj_error *err);
+
 #endif

@@ -20,8 +20,7 @@ double vj_seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* Whether lines can be rewritten: a terminal that says what it is, and is not "dumb". */
-static bool rewrites_lines(FILE *out)
+bool vj_line_can_change(FILE *out)
 {
     const char *term = getenv("TERM");
     return isatty(fileno(out)) == 1 && term && term[0] && strcmp(term, "dumb") != 0;
@@ -36,10 +35,30 @@ static size_t usable_columns(FILE *out)
     return size.ws_col - 1u;
 }
 
+void vj_line_show(FILE *out, const char *text)
+{
+    if (!vj_line_can_change(out)) {
+        fprintf(out, "%s\n", text);
+    } else {
+        const size_t length = strlen(text), columns = usable_columns(out);
+        fprintf(out, "%s%.*s", erase, (int)(columns < length ? columns : length), text);
+    }
+    fflush(out);
+}
+
+void vj_line_keep(FILE *out, const char *text)
+{
+    struct vj_text plain = {0};
+    vj_text_plain(&plain, text);
+    fprintf(out, "%s%s\n", vj_line_can_change(out) ? erase : "", plain.data ? plain.data : "");
+    fflush(out);
+    vj_text_free(&plain);
+}
+
 void vj_progress_start(struct vj_progress *p, FILE *out, size_t total, size_t skipped)
 {
     *p = (struct vj_progress){.out = out, .total = total, .done = skipped, .skipped = skipped};
-    p->terminal = rewrites_lines(out);
+    p->terminal = vj_line_can_change(out);
     p->start = p->last = vj_seconds();
 }
 
@@ -65,13 +84,7 @@ static void print_line(struct vj_progress *p, double now)
         snprintf(failed, sizeof(failed), "  %zu failed", p->failed);
     snprintf(line, sizeof(line), "%zu/%zu images  %.2f images/s  %s left%s", p->done, p->total,
              rate, left, failed);
-    if (p->terminal) {
-        size_t columns = usable_columns(p->out); /* the line is ASCII: a byte each */
-        if (columns < strlen(line))
-            line[columns] = '\0';
-    }
-    fprintf(p->out, "%s%s%s", p->terminal ? erase : "", line, p->terminal ? "" : "\n");
-    fflush(p->out);
+    vj_line_show(p->out, line);
     p->last = now;
 }
 
@@ -86,11 +99,7 @@ void vj_progress_step(struct vj_progress *p, bool failed)
 
 void vj_progress_note(struct vj_progress *p, const char *text)
 {
-    struct vj_text plain = {0};
-    vj_text_plain(&plain, text);
-    fprintf(p->out, "%s%s\n", p->terminal ? erase : "", plain.data ? plain.data : "");
-    fflush(p->out);
-    vj_text_free(&plain);
+    vj_line_keep(p->out, text);
 }
 
 double vj_progress_finish(struct vj_progress *p)

@@ -17,16 +17,28 @@ struct vj_progress {
     double start, last;                  /* seconds, monotonic */
 };
 
+/* Whether lines can be rewritten: a terminal that says what it is, and is not "dumb". */
+bool vj_line_can_change(FILE *out);
+
+/*
+ * Prints a line in place of the one shown before, cut to the columns there are, and leaves it open;
+ * where lines cannot be rewritten, a line of its own. text: ASCII without control characters
+ */
+void vj_line_show(FILE *out, const char *text);
+
+/*
+ * A line that stays, in place of the one shown before. Control characters, which names of files may
+ * hold, are printed as "?".
+ */
+void vj_line_keep(FILE *out, const char *text);
+
 /* total: items of the run; skipped: items that need no work. */
 void vj_progress_start(struct vj_progress *p, FILE *out, size_t total, size_t skipped);
 
 /* One item is done; prints at most ten times a second on a terminal, else every ten seconds. */
 void vj_progress_step(struct vj_progress *p, bool failed);
 
-/*
- * A line that stays, e.g. a failure; the progress line moves below it. Control characters, which
- * names of files may hold, are printed as "?".
- */
+/* A line that stays, e.g. a failure, by vj_line_keep(); the progress line moves below it. */
 void vj_progress_note(struct vj_progress *p, const char *text);
 
 /* Ends the line. Returns seconds since the start. */

@@ -502,7 +502,7 @@ static int open_engine(struct run *run, struct vj_error *err)
     size_t height = run->images.max_height ? run->images.max_height : 1;
     int r = vj_engine_open(&run->engine, run->config, &run->predictors, width, height, err);
     if (r)
-        return vj_engine_name_largest(width, height, run->images.name[run->images.widest],
+        return vj_name_largest(width, height, run->images.name[run->images.widest],
                                       run->images.name[run->images.tallest], err);
     if (run->engine.device_note[0])
         fprintf(stderr, "vpjnd: %s\n", run->engine.device_note);

@@ -320,7 +320,7 @@ static int write_checkpoint(struct run *run, struct vj_error *err)
 static void note(const struct run *run, const char *text)
 {
     if (!run->options->quiet)
-        fprintf(stderr, "%s%s\n", isatty(STDERR_FILENO) ? "\r\033[K" : "", text);
+        vj_line_keep(stderr, text);
 }
 
 static int validate(struct run *run, struct vj_error *err)
@@ -395,22 +395,21 @@ static void recent(const struct vj_train_log *log, char *text, size_t size)
 static void show_progress(struct run *run, size_t pairs)
 {
     const struct vj_train_progress *p = &run->progress;
-    const bool terminal = isatty(STDERR_FILENO);
     const double now = vj_seconds();
-    if (run->options->quiet || now - run->last_line < (terminal ? 0.5 : 20.0))
+    if (run->options->quiet || now - run->last_line < (vj_line_can_change(stderr) ? 0.5 : 20.0))
         return;
     const double steps = (double)(p->step - run->first_step), seconds = now - run->start;
     const long left = (long)((double)(run->config->steps - p->step) * seconds / steps);
-    char curve[64], mad[64] = "";
+    char line[256], curve[64], mad[64] = "";
     recent(&run->log, curve, sizeof(curve));
     if (p->best_step > 0)
         snprintf(mad, sizeof(mad), "  MAD %.2f (best %.2f)", run->log.mad[run->log.validations - 1],
                  p->best_mad);
-    fprintf(stderr, "%sstep %lld/%d%s%s  %.1f pairs/s  %ld:%02ld:%02ld left%s",
-            terminal ? "\r\033[K" : "", (long long)p->step, run->config->steps, curve, mad,
-            steps * (double)pairs / (seconds - run->validation_seconds), left / 3600,
-            left / 60 % 60, left % 60, terminal ? "" : "\n");
-    fflush(stderr);
+    snprintf(line, sizeof(line), "step %lld/%d%s%s  %.1f pairs/s  %ld:%02ld:%02ld left",
+             (long long)p->step, run->config->steps, curve, mad,
+             steps * (double)pairs / (seconds - run->validation_seconds), left / 3600,
+             left / 60 % 60, left % 60);
+    vj_line_show(stderr, line);
     run->last_line = now;
 }
 

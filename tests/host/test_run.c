@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Whole runs, from a folder of pictures to the columns of a results file. */
-#include "tests/host/run_rig.h"
+#include "tests/host/run_network.h"
 
 #include <errno.h>
 #include <math.h>
@@ -13,54 +13,14 @@
 #include "host/ssimulacra2.h"
 #include "host/stream.h"
 
-enum { PICTURES = 5, PATCHES = 3 };
+enum { PICTURES = 5 };
 
-static char weights[4096];
-
-/* A folder with pictures, a manifest of them with labels and folds, and small random weights. */
 static int set_up(void **state)
 {
     (void)state;
-    char path[4096], csv[4096];
-    struct vj_error err = {0};
-    struct vj_weights w = {0};
-    struct vj_net_shape shape = {.variant = VJ_VARIANT_FIGURE,
-                                 .patch_size = 32,
-                                 .patches = PATCHES,
-                                 .channels = {16, 16, 16, 16}};
-    folder = vj_test_mkdir();
-    strcpy(csv, "image,candidates,qf_true,fold\n");
-    for (int i = 0; i < PICTURES; i++) {
-        char name[32];
-        snprintf(name, sizeof(name), "p%d.png", i);
-        write_picture(in_folder(path, name), i, i == 2 ? 1 : 3, WIDTH, HEIGHT);
-        snprintf(csv + strlen(csv), 64, "%s,,%d,%d\n", name, 20 + 10 * i, i % 2 + 1);
-    }
-    write_text(in_folder(path, "all.csv"), csv);
-    if (vj_weights_init(&w, &shape, 7, &err))
-        fail_msg("%s", err.text);
-    /* Patch weights must not all be cut off by their relu, and the class is left open. */
-    vj_weights_find(&w, "weightings/block2/biases")->data[0] = 1.0f;
-    w.positive_class = VJ_POSITIVE_AUTO;
-    if (vj_weights_write(&w, in_folder(weights, "w.h5"), &err))
-        fail_msg("%s", err.text);
-    vj_weights_free(&w);
+    static const int32_t labels[PICTURES] = {20, 30, 40, 50, 60};
+    set_up_network(PICTURES, labels);
     return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    vj_test_rmdir(folder);
-    return 0;
-}
-
-static int run(const char *output, char path[4096], const char *const *pairs,
-               struct vj_run_summary *summary, struct vj_error *err)
-{
-    char predictors[4200];
-    snprintf(predictors, sizeof(predictors), "constant,vpjnd:%s", weights);
-    return run_as(output, path, predictors, pairs, false, summary, err);
 }
 
 /* A JPEG in the folder; its size in bytes. */

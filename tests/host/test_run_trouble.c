@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Whole runs in trouble: broken pictures, a machine that fails, options and files that cannot be.
  */
-#include "tests/host/run_rig.h"
+#include "tests/host/run_network.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,36 +12,13 @@
 
 #include "host/progress.h"
 #include "host/schema.h"
-#include "tests/host/small_network.h"
 
-static char weights[4096];
-
-/* A folder with two pictures, all.csv with their labels and folds, and small random weights. */
 static int set_up(void **state)
 {
     (void)state;
     static const int32_t labels[] = {20, 30};
-    const struct vj_net_shape shape = {
-        .variant = VJ_VARIANT_FIGURE, .patch_size = 32, .patches = 3, .channels = {16, 16, 16, 16}};
-    folder = vj_test_mkdir();
-    write_labelled_pictures(2, labels);
-    write_network(in_folder(weights, "w.h5"), &shape, 7, VJ_POSITIVE_AUTO, VJ_ORIGIN_RANDOM);
+    set_up_network(2, labels);
     return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    vj_test_rmdir(folder);
-    return 0;
-}
-
-static int run(const char *output, char path[4096], const char *const *pairs,
-               struct vj_run_summary *summary, struct vj_error *err)
-{
-    char predictors[4200];
-    snprintf(predictors, sizeof(predictors), "constant,vpjnd:%s", weights);
-    return run_as(output, path, predictors, pairs, false, summary, err);
 }
 
 static void broken_images_are_recorded_and_the_rest_is_evaluated(void **state)
