@@ -7,11 +7,12 @@
  *     candidates  pattern of the candidate files with {qf} (7, 70, 100) or {qf:03d} (007, 070, 100;
  *                 any width 1..9), or empty: candidates are synthesised
  *     streams     with a codec other than JPEG: pattern of the compressed files, whose sizes are
- * the rates, or empty: the rates are unknown qf_true     picture-wise JND, 1..100, or empty;
- * decimals are kept and rounded, halves upwards fold        1..1000, or empty; used with
- * folds=manifest Only `image` is required. Paths are relative to the CSV's folder unless they start
- * with '/'. Candidates are compared with the source picture. Either every row has a pattern or none
- * has; otherwise the option `candidates` decides (files: rows without one are broken; synthesize:
+ *                 the rates, or empty: the rates are unknown
+ *     qf_true     picture-wise JND, 1..100, or empty; decimals are kept and rounded, halves upwards
+ *     fold        1..1000, or empty; used with folds=manifest
+ * Only `image` is required. Paths are relative to the CSV's folder unless they start with '/'.
+ * Candidates are compared with the source picture. Either every row has a pattern or none has;
+ * otherwise the option `candidates` decides (files: rows without one are broken; synthesize:
  * patterns are ignored; mixed: every row as it says). That a file was encoded at the QF its name
  * says is checked where it is decoded, from its quantisation tables.
  *
