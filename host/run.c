@@ -283,10 +283,14 @@ static bool is_gone(const char *root)
  */
 static int check_machine(const struct run *run, const struct vj_row *row, struct vj_error *err)
 {
+    static const int of_files[] = {-ENOENT,   -EIO,       -ESTALE,   -ENODEV,
+                                   -ENOTCONN, -EHOSTDOWN, -ETIMEDOUT};
     const int code = row->status;
     const char *root = run->config->root;
     const bool exhausted = code == -ENOMEM || code == -EMFILE || code == -ENFILE;
-    const bool gone = code && !exhausted && is_gone(root);
+    bool gone = false;
+    for (size_t i = 0; i < sizeof(of_files) / sizeof(of_files[0]); i++)
+        gone = gone || (code == of_files[i] && is_gone(root));
     if (!gone && !exhausted)
         return 0;
     return vj_fail(err, code,
@@ -503,7 +507,7 @@ static int open_engine(struct run *run, struct vj_error *err)
     int r = vj_engine_open(&run->engine, run->config, &run->predictors, width, height, err);
     if (r)
         return vj_name_largest(width, height, run->images.name[run->images.widest],
-                                      run->images.name[run->images.tallest], err);
+                               run->images.name[run->images.tallest], err);
     if (run->engine.device_note[0])
         fprintf(stderr, "vpjnd: %s\n", run->engine.device_note);
     vj_predictors_drop_tensors(&run->predictors);

@@ -353,9 +353,15 @@ static void watch_progress(const char *term, unsigned short columns, char *text,
     vj_progress_step(&progress, true);
     vj_progress_step(&progress, false);
     vj_progress_finish(&progress);
-    ssize_t n = read(master, text, size - 1);
-    assert_true(n > 0);
-    text[n] = '\0';
+    fputs("END\n", out);
+    fflush(out);
+    size_t used = 0;
+    do { /* a terminal hands over what has come so far */
+        ssize_t n = read(master, text + used, size - 1 - used);
+        assert_true(n > 0);
+        used += (size_t)n;
+        text[used] = '\0';
+    } while (!strstr(text, "END"));
     fclose(out);
     close(master);
 }
