@@ -22,7 +22,6 @@ struct vj_csv {
     size_t pos;
     size_t line;       /* line of pos */
     size_t line_start; /* offset of that line's first byte */
-    size_t rows;       /* read after the header */
     struct row header;
     struct row row;
 };
@@ -218,7 +217,7 @@ int vj_csv_open_memory(struct vj_csv **csv, const uint8_t *data, size_t size, co
 {
     *csv = NULL;
     if (size > VJ_CSV_MAX_BYTES)
-        return vj_fail(err, -E2BIG, "%s: %zu bytes; at most %d are read", name, size,
+        return vj_fail(err, -E2BIG, "%s: %zu bytes; at most %zu are read", name, size,
                        VJ_CSV_MAX_BYTES);
     char *text = malloc(size + 1);
     if (!text)
@@ -273,13 +272,7 @@ int vj_csv_column(const struct vj_csv *csv, const char *name, bool required, int
 int vj_csv_next(struct vj_csv *csv, bool *more, struct vj_error *err)
 {
     csv->row.count = 0;
-    int rc = read_filled_row(csv, &csv->row, more, err);
-    if (rc || !*more)
-        return rc;
-    if (csv->rows++ == VJ_CSV_MAX_ROWS)
-        return vj_fail(err, -E2BIG, "%s:%zu: more than %d rows", csv->name, csv->row.line,
-                       VJ_CSV_MAX_ROWS);
-    return 0;
+    return read_filled_row(csv, &csv->row, more, err);
 }
 
 size_t vj_csv_fields(const struct vj_csv *csv)

@@ -16,11 +16,12 @@
 #include "host/error.h"
 
 enum {
-    VJ_CSV_MAX_BYTES = 64 << 20,  /* of a file */
-    VJ_CSV_MAX_FIELD = 1 << 20,   /* bytes of a field as written */
-    VJ_CSV_MAX_FIELDS = 1024,     /* of a row */
-    VJ_CSV_MAX_ROWS = 1000 * 1000 /* after the header */
+    VJ_CSV_MAX_FIELD = 1 << 20, /* bytes of a field as written */
+    VJ_CSV_MAX_FIELDS = 1024    /* of a row */
 };
+
+/* Bytes of a file, which therefore has fewer than INT_MAX rows after its header. */
+#define VJ_CSV_MAX_BYTES ((size_t)UINT32_MAX)
 
 struct vj_csv;
 

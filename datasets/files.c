@@ -3,6 +3,8 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,8 +12,6 @@
 #include <sys/stat.h>
 
 #include "host/checked.h"
-
-#define NAMES_MAX ((size_t)1000 * 1000)
 
 int vj_text(char **out, struct vj_error *err, const char *format, ...)
 {
@@ -90,34 +90,58 @@ static int compare_names(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static int names_add(struct vj_names *names, size_t *room, const char *name)
+/* A list of names that grows. */
+struct growing {
+    struct vj_names names;
+    size_t room;
+};
+
+/* Adds "folder/name", or "name" where the folder is "". */
+static int add_name(struct growing *list, const char *folder, const char *name)
 {
-    if (names->count == NAMES_MAX)
+    struct vj_names *names = &list->names;
+    if (names->count == INT_MAX)
         return -E2BIG;
-    if (names->count == *room) {
-        size_t wanted = *room ? *room * 2 : 64;
+    if (names->count == list->room) {
+        size_t wanted = list->room ? list->room * 2 : 64;
         char **grown = reallocarray(names->name, wanted, sizeof(*grown));
         if (!grown)
             return -ENOMEM;
         names->name = grown;
-        *room = wanted;
+        list->room = wanted;
     }
-    names->name[names->count] = strdup(name);
-    if (!names->name[names->count])
-        return -ENOMEM;
-    names->count++;
-    return 0;
+    char *path = NULL;
+    int rc = vj_text(&path, NULL, "%s%s%s", folder, *folder ? "/" : "", name);
+    if (!rc)
+        names->name[names->count++] = path;
+    return rc;
 }
 
-int vj_names_list(struct vj_names *names, const char *folder, bool (*keep)(const char *name),
-                  struct vj_error *err)
+enum kind { KIND_OTHER, KIND_FILE, KIND_FOLDER };
+
+/* A link is what it leads to, but never a folder. Most file systems say without being asked. */
+static enum kind entry_kind(DIR *dir, const struct dirent *entry)
 {
-    memset(names, 0, sizeof(*names));
-    DIR *dir = opendir(folder);
-    if (!dir)
-        return vj_fail(err, -errno, "%s: cannot be listed: %s", folder, strerror(errno));
-    size_t room = 0;
-    int rc = 0;
+    struct stat st;
+    unsigned char type = entry->d_type;
+    if (type == DT_UNKNOWN && fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+        type = IFTODT(st.st_mode);
+    if (type == DT_LNK && fstatat(dirfd(dir), entry->d_name, &st, 0) == 0 && S_ISREG(st.st_mode))
+        type = DT_REG;
+    return type == DT_REG ? KIND_FILE : type == DT_DIR ? KIND_FOLDER : KIND_OTHER;
+}
+
+/* Adds the names in root/folder to `files`; with `folders`, only those of files, and there those of
+ * folders. folder: "" for the root itself */
+static int list_folder(struct growing *files, struct growing *folders, const char *root,
+                       const char *folder, bool (*keep)(const char *name), struct vj_error *err)
+{
+    char *path;
+    int rc = vj_text(&path, err, "%s%s%s", root, *folder ? "/" : "", folder);
+    if (rc)
+        return rc;
+    DIR *dir = opendir(path);
+    rc = dir ? 0 : -errno;
     while (!rc) {
         errno = 0;
         const struct dirent *entry = readdir(dir);
@@ -125,17 +149,50 @@ int vj_names_list(struct vj_names *names, const char *folder, bool (*keep)(const
             rc = -errno;
             break;
         }
-        if (entry->d_name[0] != '.' && (!keep || keep(entry->d_name)))
-            rc = names_add(names, &room, entry->d_name);
+        const char *name = entry->d_name;
+        if (name[0] == '.')
+            continue;
+        enum kind kind = folders ? entry_kind(dir, entry) : KIND_FILE;
+        if (kind == KIND_FOLDER)
+            rc = add_name(folders, folder, name);
+        else if (kind == KIND_FILE && (!keep || keep(name)))
+            rc = add_name(files, folder, name);
     }
-    closedir(dir);
-    if (rc) {
-        vj_names_free(names);
-        return vj_fail(err, rc, "%s: cannot be listed: %s", folder, strerror(-rc));
-    }
-    if (names->count)
-        qsort(names->name, names->count, sizeof(*names->name), compare_names);
-    return 0;
+    if (dir)
+        closedir(dir);
+    if (rc)
+        vj_fail(err, rc, "%s: cannot be listed: %s", path, strerror(-rc));
+    free(path);
+    return rc;
+}
+
+/* Hands the names over, sorted, or none after a failure. */
+static int finish_list(struct vj_names *names, struct growing *list, int rc)
+{
+    if (rc)
+        vj_names_free(&list->names);
+    else if (list->names.count)
+        qsort(list->names.name, list->names.count, sizeof(*list->names.name), compare_names);
+    *names = list->names;
+    return rc;
+}
+
+int vj_names_list(struct vj_names *names, const char *folder, bool (*keep)(const char *name),
+                  struct vj_error *err)
+{
+    struct growing list = {0};
+    return finish_list(names, &list, list_folder(&list, NULL, folder, "", keep, err));
+}
+
+int vj_names_tree(struct vj_names *names, const char *folder, bool (*keep)(const char *name),
+                  struct vj_error *err)
+{
+    struct growing files = {0}, folders = {0};
+    int rc = list_folder(&files, &folders, folder, "", keep, err);
+    for (size_t i = 0; !rc && i < folders.names.count; i++)
+        rc = list_folder(&files, &folders, folder, folders.names.name[i], keep, err);
+    vj_names_free(&folders.names);
+    return finish_list(names, &files, rc);
 }
 
 void vj_names_free(struct vj_names *names)

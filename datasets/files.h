@@ -40,9 +40,18 @@ struct vj_names {
 /*
  * Lists a folder without names that start with a dot.
  * keep: NULL, or which names to take (called with the bare name)
- * Errors: -errno of opendir, -E2BIG beyond a million names, -ENOMEM. names is empty on failure.
+ * Errors: -errno of opendir, -E2BIG beyond INT_MAX names, -ENOMEM. names is empty on failure.
  */
 int vj_names_list(struct vj_names *names, const char *folder, bool (*keep)(const char *name),
+                  struct vj_error *err);
+
+/*
+ * Lists the files of a folder and of all its sub-folders by their paths below it, "sub/a.png".
+ * Names that start with a dot are passed over, links to files are files, and links to folders are
+ * not followed; `folder` itself may be one.
+ * keep, errors: as above; a sub-folder that cannot be listed is an error, too
+ */
+int vj_names_tree(struct vj_names *names, const char *folder, bool (*keep)(const char *name),
                   struct vj_error *err);
 
 void vj_names_free(struct vj_names *names);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `folder`: every picture of one folder, without labels: prediction only.
+ * `folder`: every picture of a folder and its sub-folders, without labels: prediction only.
  *
- * Pictures are the files *.jpg, *.jpeg, *.png, *.bmp, *.ppm and *.pgm (in any case), sorted by
- * name, bytewise. Hidden files, other files and sub-folders are passed over. Candidates are always
- * synthesised from the picture, and compared with it.
+ * Pictures are the files *.jpg, *.jpeg, *.png, *.bmp, *.ppm and *.pgm (in any case), named by their
+ * paths below the folder and sorted by these, bytewise. Other files, hidden files and folders, and
+ * links to folders are passed over. Candidates are always synthesised from the picture, and
+ * compared with it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -61,27 +62,6 @@ static int check_options(const struct vj_dataset_options *opt, struct vj_error *
     return rc;
 }
 
-/* Drops names that are no regular files (folders called x.png, pipes, dangling links). */
-static int keep_files(struct folder *folder, struct vj_error *err)
-{
-    struct vj_names *names = &folder->names;
-    size_t kept = 0;
-    int rc = 0;
-    for (size_t i = 0; i < names->count; i++) {
-        char *path = NULL;
-        int64_t size;
-        if (!rc)
-            rc = vj_text(&path, err, "%s/%s", folder->root, names->name[i]);
-        if (!rc && vj_file_size(path, &size) == 0)
-            names->name[kept++] = names->name[i];
-        else
-            free(names->name[i]);
-        free(path);
-    }
-    names->count = kept;
-    return rc;
-}
-
 static int folder_open(void **state, const struct vj_dataset_options *opt,
                        struct vj_dataset_info *info, struct vj_error *err)
 {
@@ -93,13 +73,11 @@ static int folder_open(void **state, const struct vj_dataset_options *opt,
         return vj_fail(err, -ENOMEM, "%s: out of memory", opt->root);
     rc = vj_text(&folder->root, err, "%s", opt->root);
     if (!rc)
-        rc = vj_names_list(&folder->names, opt->root, is_picture, err);
-    if (!rc)
-        rc = keep_files(folder, err);
+        rc = vj_names_tree(&folder->names, opt->root, is_picture, err);
     if (!rc && folder->names.count == 0)
         rc = vj_fail(err, -ENOENT,
-                     "%s: holds no picture (jpg, jpeg, png, bmp, ppm, pgm); sub-folders are not "
-                     "searched",
+                     "%s: no picture (jpg, jpeg, png, bmp, ppm, pgm) in it or its sub-folders; "
+                     "links to folders are not followed",
                      opt->root);
     if (rc) {
         folder_close(folder);
@@ -132,7 +110,7 @@ static int folder_item(const void *state, size_t index, struct vj_item *item, st
 
 const struct vj_dataset_ops vj_dataset_folder = {
     .name = "folder",
-    .description = "the pictures of one folder, no labels: prediction only",
+    .description = "the pictures of a folder and its sub-folders, no labels: prediction only",
     .open = folder_open,
     .count = folder_count,
     .item = folder_item,

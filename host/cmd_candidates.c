@@ -17,8 +17,7 @@
 
 struct arguments {
     const char *image, *folder;
-    int qf[VJ_QF_MAX];
-    size_t count;
+    struct vj_ranges qf;
     enum vj_subsampling sampling;
     struct vj_image_options read;
 };
@@ -38,7 +37,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     struct arguments *a = state->input;
     switch (key) {
     case KEY_QF:
-        if (!vj_ranges_parse(arg, 1, VJ_QF_MAX, a->qf, &a->count))
+        vj_ranges_free(&a->qf);
+        if (vj_ranges_parse(&a->qf, arg, 1, VJ_QF_MAX))
             argp_error(state,
                        "--qf: '%s' is not a list of different quality factors 1..100 such as "
                        "1,35,90-100",
@@ -70,7 +70,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case ARGP_KEY_END:
         if (!a->image)
             argp_error(state, "no picture given");
-        if (!a->count)
+        if (!a->qf.count)
             argp_error(state, "say which candidates: --qf 1,35,100");
         if (!a->folder)
             argp_error(state, "say where to write them: -o DIR");
@@ -106,30 +106,37 @@ static char *base_name(const char *path)
     return name;
 }
 
+/* out: room for the picture's candidates */
+static int write_candidate(const struct arguments *a, int qf, struct vj_image *out,
+                           struct vj_jpeg_plan *plan, struct vj_jpeg_scratch *scratch,
+                           const char *name, struct vj_error *err)
+{
+    int64_t bytes;
+    char path[4096];
+    int n = snprintf(path, sizeof(path), "%s/%s_%03d.png", a->folder, name, qf);
+    if (n < 0 || (size_t)n >= sizeof(path))
+        return vj_fail(err, -ENAMETOOLONG, "output path below %s is too long", a->folder);
+    int r = vj_jpeg_plan_decode(plan, qf, out->data, scratch, err);
+    if (!r)
+        r = vj_jpeg_plan_size(plan, qf, VJ_JPEG_CODING_STANDARD, &bytes, scratch, err);
+    if (r)
+        vj_fail_prefix(err, "%s: candidate at quality factor %d", a->image, qf);
+    else
+        r = vj_image_write_png(out, path, err);
+    if (!r)
+        printf("%d\t%" PRId64 "\n", qf, bytes);
+    return r;
+}
+
 static int write_candidates(const struct arguments *a, const struct vj_image *img,
                             struct vj_jpeg_plan *plan, struct vj_jpeg_scratch *scratch,
                             const char *name, struct vj_error *err)
 {
     struct vj_image out = {0};
     int r = vj_image_alloc(&out, img->width, img->height, img->channels, err);
-    for (size_t i = 0; !r && i < a->count; i++) {
-        int64_t bytes;
-        char path[4096];
-        int n = snprintf(path, sizeof(path), "%s/%s_%03d.png", a->folder, name, a->qf[i]);
-        if (n < 0 || (size_t)n >= sizeof(path)) {
-            r = vj_fail(err, -ENAMETOOLONG, "output path below %s is too long", a->folder);
-            break;
-        }
-        r = vj_jpeg_plan_decode(plan, a->qf[i], out.data, scratch, err);
-        if (!r)
-            r = vj_jpeg_plan_size(plan, a->qf[i], VJ_JPEG_CODING_STANDARD, &bytes, scratch, err);
-        if (r)
-            vj_fail_prefix(err, "%s: candidate at quality factor %d", a->image, a->qf[i]);
-        else
-            r = vj_image_write_png(&out, path, err);
-        if (!r)
-            printf("%d\t%" PRId64 "\n", a->qf[i], bytes);
-    }
+    for (int qf = 1; !r && qf <= VJ_QF_MAX; qf++)
+        if (vj_ranges_has(&a->qf, qf))
+            r = write_candidate(a, qf, &out, plan, scratch, name, err);
     vj_image_free(&out);
     return r;
 }
@@ -170,5 +177,6 @@ out:
     vj_jpeg_plan_free(plan);
     vj_image_free(&img);
     free(name);
+    vj_ranges_free(&a.qf);
     return r ? status : VJ_EXIT_OK;
 }

@@ -2,6 +2,7 @@
 #include "host/finish_seen.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,14 +12,13 @@
 #include "host/ranges.h"
 #include "host/schema.h"
 
-enum { ID_MAX = 1000000, DIGITS = VJ_SHA256_HEX - 1 };
+enum { DIGITS = VJ_SHA256_HEX - 1 };
 
-/* What the run knows of its images, and room for one weight file's numbers. */
+/* What the run knows of its images. */
 struct images {
     const struct vj_analysis *list;
     char *fingerprint;
     char *digest; /* [count][DIGITS], empty where the picture could not be read */
-    int *id;      /* [ID_MAX + 1] */
 };
 
 static int load(struct images *m, struct vj_results *results, struct vj_error *err)
@@ -36,32 +36,29 @@ static int load(struct images *m, struct vj_results *results, struct vj_error *e
     if (r)
         return r;
     m->digest = vj_calloc(rows, DIGITS);
-    m->id = vj_calloc(ID_MAX + 1, sizeof(*m->id));
-    if (!m->digest || !m->id)
+    if (!m->digest)
         return vj_fail(err, -ENOMEM, "out of memory");
     return vj_results_read(results, VJ_SCHEMA_SOURCE_SHA256, VJ_COLUMN_STRING, 0, rows, m->digest,
                            err);
 }
 
 /* Numbers of the items that made weights, when they are numbers of this run's data set. */
-static size_t list_ids(const struct images *m, const struct vj_trained *trained,
-                       const char *dataset)
+static int list_ids(struct vj_ranges *ids, const struct images *m, const struct vj_trained *trained,
+                    const char *dataset, struct vj_error *err)
 {
-    size_t count = 0;
-    bool ours = vj_trained_with(trained, dataset, m->fingerprint) &&
-                vj_ranges_parse(trained->ids, 0, ID_MAX, m->id, &count);
-    return ours ? count : 0;
+    *ids = (struct vj_ranges){0};
+    if (vj_trained_with(trained, dataset, m->fingerprint) &&
+        vj_ranges_parse(ids, trained->ids, 0, INT_MAX) == -ENOMEM)
+        return vj_fail(err, -ENOMEM, "out of memory");
+    return 0;
 }
 
 static bool is_seen(const struct images *m, size_t image, const struct vj_trained *trained,
-                    size_t ids)
+                    const struct vj_ranges *ids)
 {
     char digest[VJ_SHA256_HEX] = "";
     memcpy(digest, m->digest + image * DIGITS, DIGITS);
-    bool seen = vj_seen_has(&trained->seen, digest);
-    for (size_t k = 0; !seen && k < ids; k++)
-        seen = m->list->id[image] == m->id[k];
-    return seen;
+    return vj_seen_has(&trained->seen, digest) || vj_ranges_has(ids, m->list->id[image]);
 }
 
 int vj_count_seen(size_t *seen, struct vj_results *results, const struct vj_analysis *images,
@@ -76,14 +73,15 @@ int vj_count_seen(size_t *seen, struct vj_results *results, const struct vj_anal
         const struct vj_trained *trained = engine->predictors->weights[p->network + n].trained;
         if (!trained)
             continue;
-        size_t ids = list_ids(&m, trained, engine->config.dataset);
-        for (size_t i = 0; i < images->count; i++)
+        struct vj_ranges ids;
+        r = list_ids(&ids, &m, trained, engine->config.dataset, err);
+        for (size_t i = 0; !r && i < images->count; i++)
             if (vj_predictor_network(p, images->fold[i]) == p->network + n)
-                *seen += is_seen(&m, i, trained, ids);
+                *seen += is_seen(&m, i, trained, &ids);
+        vj_ranges_free(&ids);
     }
     free(m.fingerprint);
     free(m.digest);
-    free(m.id);
     return r;
 }
 

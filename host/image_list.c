@@ -2,6 +2,7 @@
 #include "host/image_list.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,30 +12,16 @@
 #include "host/image.h"
 #include "host/ranges.h"
 
-enum { ID_MAX = 1000000 };
-
-/* Numbers of the items wanted, as listed; *ids NULL when all are. */
-static int parse_ids(const char *text, int **ids, size_t *count, struct vj_error *err)
+/* Numbers of the items wanted; none listed when all are. */
+static int parse_ids(struct vj_ranges *ids, const char *text, struct vj_error *err)
 {
-    *ids = NULL;
-    *count = 0;
-    if (!text[0])
-        return 0;
-    *ids = vj_calloc(ID_MAX, sizeof(**ids));
-    if (!*ids)
-        return vj_fail(err, -ENOMEM, "out of memory");
-    if (!vj_ranges_parse(text, 1, ID_MAX, *ids, count))
-        return vj_fail(err, -EINVAL, "option ids: '%s' is not a list of numbers such as 5-8,10",
-                       text);
-    return 0;
-}
-
-static bool wanted(const int *ids, size_t count, int id)
-{
-    for (size_t i = 0; i < count; i++)
-        if (ids[i] == id)
-            return true;
-    return ids == NULL;
+    *ids = (struct vj_ranges){0};
+    int r = text[0] ? vj_ranges_parse(ids, text, 1, INT_MAX) : 0;
+    if (r == -ENOMEM)
+        return vj_fail(err, r, "out of memory");
+    return r ? vj_fail(err, r, "option ids: '%s' is not a list of different numbers such as 5-8,10",
+                       text)
+             : 0;
 }
 
 static int add_sur(struct vj_image_list *list, size_t row, const struct vj_item *item,
@@ -90,10 +77,10 @@ static int add_item(struct vj_image_list *list, size_t index, const struct vj_it
 int vj_image_list_read(struct vj_image_list *list, const struct vj_dataset *ds, const char *ids,
                        int limit, size_t max_pixels, struct vj_error *err)
 {
-    size_t capacity = vj_dataset_count(ds), id_count;
-    int *id;
+    size_t capacity = vj_dataset_count(ds);
+    struct vj_ranges wanted;
     *list = (struct vj_image_list){0};
-    int r = parse_ids(ids, &id, &id_count, err);
+    int r = parse_ids(&wanted, ids, err);
     list->item = vj_calloc(capacity, sizeof(*list->item));
     list->name = vj_calloc(capacity, sizeof(*list->name));
     list->id = vj_calloc(capacity, sizeof(*list->id));
@@ -110,7 +97,7 @@ int vj_image_list_read(struct vj_image_list *list, const struct vj_dataset *ds, 
         struct vj_item item = {0};
         const bool room = limit == 0 || list->count < (size_t)limit;
         r = vj_dataset_item(ds, i, &item, err);
-        if (!r && room && wanted(id, id_count, item.id)) {
+        if (!r && room && (!ids[0] || vj_ranges_has(&wanted, item.id))) {
             r = add_item(list, i, &item, capacity, max_pixels, err);
         } else if (!r) {
             list->other_fold[list->others] = item.fold;
@@ -118,7 +105,7 @@ int vj_image_list_read(struct vj_image_list *list, const struct vj_dataset *ds, 
         }
         vj_item_free(&item);
     }
-    free(id);
+    vj_ranges_free(&wanted);
     if (r)
         vj_image_list_free(list);
     return r;

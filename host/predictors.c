@@ -19,7 +19,7 @@
 #include "host/net_form.h"
 #include "host/ranges.h"
 
-enum { PREDICTORS_MAX = 64, ID_MAX = 1000000 };
+enum { PREDICTORS_MAX = 64 };
 
 enum argument { ARGUMENT_NONE, ARGUMENT_THRESHOLD, ARGUMENT_QF, ARGUMENT_FILE, ARGUMENT_PATTERN };
 
@@ -681,23 +681,20 @@ static int check_alike(const struct vj_weights *a, const char *a_path, const str
 static int check_unseen(const struct vj_trained *trained, const char *path, int fold,
                         const struct vj_fold_images *images, struct vj_error *err)
 {
-    size_t count;
-    int *seen = vj_calloc(ID_MAX, sizeof(*seen));
-    if (!seen)
-        return vj_fail(err, -ENOMEM, "out of memory");
-    int r = 0;
-    if (!vj_ranges_parse(trained->ids, 1, ID_MAX, seen, &count))
-        r = vj_fail(err, -EINVAL, "%s: trained_ids '%.80s' is not a list of different numbers",
-                    path, trained->ids);
+    struct vj_ranges seen;
+    int r = vj_ranges_parse(&seen, trained->ids, 1, INT_MAX);
+    if (r == -ENOMEM)
+        return vj_fail(err, r, "out of memory");
+    if (r)
+        return vj_fail(err, r, "%s: trained_ids '%.80s' is not a list of different numbers", path,
+                       trained->ids);
     for (size_t i = 0; !r && i < images->count; i++)
-        for (size_t k = 0; !r && images->fold[i] == fold && k < count; k++)
-            if (images->id[i] == seen[k])
-                r = vj_fail(err, -EINVAL,
-                            "%s was trained with item %d of %s, which lies in fold %d, whose "
-                            "images it is to score; give the options folds and seed of its "
-                            "training",
-                            path, images->id[i], images->dataset, fold);
-    free(seen);
+        if (images->fold[i] == fold && vj_ranges_has(&seen, images->id[i]))
+            r = vj_fail(err, -EINVAL,
+                        "%s was trained with item %d of %s, which lies in fold %d, whose images "
+                        "it is to score; give the options folds and seed of its training",
+                        path, images->id[i], images->dataset, fold);
+    vj_ranges_free(&seen);
     return r;
 }
 

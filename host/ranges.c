@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "host/checked.h"
+
 static bool next_number(const char **text, int min, int max, int *number)
 {
     char *end;
@@ -16,35 +18,75 @@ static bool next_number(const char **text, int min, int max, int *number)
     return true;
 }
 
-/* Once per range, not once per number: a range may hold a million. */
-static bool any_within(const int *list, size_t count, int first, int last)
+static bool next_range(const char **text, int min, int max, struct vj_range *range)
 {
-    for (size_t i = 0; i < count; i++)
-        if (list[i] >= first && list[i] <= last)
-            return true;
-    return false;
+    if (!next_number(text, min, max, &range->first))
+        return false;
+    range->last = range->first;
+    if (**text != '-')
+        return true;
+    (*text)++;
+    return next_number(text, min, max, &range->last) && range->last >= range->first;
 }
 
-bool vj_ranges_parse(const char *text, int min, int max, int *list, size_t *count)
+static int compare_firsts(const void *a, const void *b)
 {
-    *count = 0;
-    for (;;) {
-        int first, last;
-        if (!next_number(&text, min, max, &first))
+    const struct vj_range *x = a, *y = b;
+    return (x->first > y->first) - (x->first < y->first);
+}
+
+static bool sort_apart(struct vj_ranges *ranges)
+{
+    qsort(ranges->range, ranges->count, sizeof(*ranges->range), compare_firsts);
+    for (size_t i = 1; i < ranges->count; i++)
+        if (ranges->range[i].first <= ranges->range[i - 1].last)
             return false;
-        last = first;
-        if (*text == '-') {
-            text++;
-            if (!next_number(&text, min, max, &last) || last < first)
-                return false;
-        }
-        if (any_within(list, *count, first, last))
-            return false;
-        for (int n = first; n <= last; n++)
-            list[(*count)++] = n;
+    return true;
+}
+
+static bool fill(struct vj_ranges *ranges, const char *text, int min, int max)
+{
+    while (next_range(&text, min, max, &ranges->range[ranges->count])) {
+        ranges->count++;
         if (*text == '\0')
-            return true;
+            return sort_apart(ranges);
         if (*text++ != ',')
             return false;
     }
+    return false;
+}
+
+int vj_ranges_parse(struct vj_ranges *ranges, const char *text, int min, int max)
+{
+    size_t room = 1;
+    for (const char *c = text; *c; c++)
+        room += *c == ',';
+    *ranges = (struct vj_ranges){.range = vj_calloc(room, sizeof(*ranges->range))};
+    if (!ranges->range)
+        return -ENOMEM;
+    if (fill(ranges, text, min, max))
+        return 0;
+    vj_ranges_free(ranges);
+    return -EINVAL;
+}
+
+bool vj_ranges_has(const struct vj_ranges *ranges, int number)
+{
+    size_t low = 0, high = ranges->count; /* the range sought, if any, lies in [low, high) */
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (number < ranges->range[middle].first)
+            high = middle;
+        else if (number > ranges->range[middle].last)
+            low = middle + 1;
+        else
+            return true;
+    }
+    return false;
+}
+
+void vj_ranges_free(struct vj_ranges *ranges)
+{
+    free(ranges->range);
+    *ranges = (struct vj_ranges){0};
 }

@@ -1,15 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-/* Lists of whole numbers as people write them: "1,35,90-100". */
+/* Sets of whole numbers as people write them: "1,35,90-100". */
 #ifndef VJ_HOST_RANGES_H
 #define VJ_HOST_RANGES_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
+struct vj_range {
+    int first, last; /* first <= last */
+};
+
+struct vj_ranges {
+    struct vj_range *range; /* ascending, none meets another; owned */
+    size_t count;
+};
+
 /*
- * list: filled in the order given, at most max - min + 1 numbers, which is the room it must have
- * Returns false unless every number lies in min..max, no number comes twice, and ranges ascend.
+ * ranges: what the text lists, in whatever order; nothing on failure
+ * Errors: -EINVAL unless every number lies in min..max, no number comes twice and each range
+ * ascends; -ENOMEM.
  */
-bool vj_ranges_parse(const char *text, int min, int max, int *list, size_t *count);
+int vj_ranges_parse(struct vj_ranges *ranges, const char *text, int min, int max);
+
+bool vj_ranges_has(const struct vj_ranges *ranges, int number);
+
+void vj_ranges_free(struct vj_ranges *ranges);
 
 #endif

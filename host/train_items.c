@@ -2,6 +2,7 @@
 #include "host/train_items.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,31 +12,17 @@
 #include "host/ranges.h"
 #include "host/weights.h"
 
-enum { ID_MAX = 1000000 };
-
-/* Numbers of a list option as flags by number; "" leaves *flag NULL. */
-static int parse_list(bool **flag, const char *text, const char *option, struct vj_error *err)
+/* Numbers of a list option; "" lists none. */
+static int parse_list(struct vj_ranges *ranges, const char *text, const char *option,
+                      struct vj_error *err)
 {
-    *flag = NULL;
-    if (!text[0])
-        return 0;
-    int *list = vj_calloc(ID_MAX + 1, sizeof(*list));
-    size_t count = 0;
-    *flag = vj_calloc(ID_MAX + 1, sizeof(**flag));
-    int r = list && *flag ? 0 : vj_fail(err, -ENOMEM, "out of memory");
-    if (!r && !vj_ranges_parse(text, 0, ID_MAX, list, &count))
-        r = vj_fail(err, -EINVAL,
-                    "option %s: '%s' is not a list of different item numbers such as 5-8,10",
-                    option, text);
-    for (size_t i = 0; i < count && !r; i++)
-        (*flag)[list[i]] = true;
-    free(list);
-    return r;
-}
-
-static bool listed(const bool *flag, int id)
-{
-    return flag && id >= 0 && id <= ID_MAX && flag[id];
+    int r = text[0] ? vj_ranges_parse(ranges, text, 0, INT_MAX) : 0;
+    if (r == -ENOMEM)
+        return vj_fail(err, r, "out of memory");
+    return r ? vj_fail(err, r,
+                       "option %s: '%s' is not a list of different item numbers such as 5-8,10",
+                       option, text)
+             : 0;
 }
 
 static int compare_ints(const void *a, const void *b)
@@ -103,7 +90,7 @@ int vj_train_items_select(struct vj_train_items *items, const struct vj_config *
                           const struct vj_dataset *ds, struct vj_error *err)
 {
     const size_t count = vj_dataset_count(ds);
-    bool *ids = NULL, *valid_ids = NULL;
+    struct vj_ranges ids = {0}, valid_ids = {0};
     int folds = 0, *id = vj_calloc(count, sizeof(*id));
     size_t used = 0;
     items->train = vj_calloc(count, sizeof(*items->train));
@@ -123,9 +110,10 @@ int vj_train_items_select(struct vj_train_items *items, const struct vj_config *
         r = vj_dataset_item(ds, i, &item, err);
         const bool good = !r && item.status == 0 && item.qf_true != VJ_QF_UNKNOWN;
         const bool valid = good && (c->fold > 0 ? item.fold == valid_fold && item.fold != c->fold
-                                                : listed(valid_ids, item.id));
+                                                : vj_ranges_has(&valid_ids, item.id));
         const bool train =
-            good && !valid && (c->fold > 0 ? item.fold != c->fold : !ids || listed(ids, item.id));
+            good && !valid &&
+            (c->fold > 0 ? item.fold != c->fold : !c->ids[0] || vj_ranges_has(&ids, item.id));
         if (valid)
             items->valid[items->valid_count++] = i;
         if (train)
@@ -139,14 +127,14 @@ int vj_train_items_select(struct vj_train_items *items, const struct vj_config *
                     "data set %s at %s has no picture with a label to train with (options ids, "
                     "fold, labels)",
                     c->dataset, c->root);
-    if (!r && valid_ids && items->valid_count == 0)
+    if (!r && c->valid_ids[0] && items->valid_count == 0)
         r = vj_fail(err, -ENODATA, "option valid_ids = %s names no picture with a label",
                     c->valid_ids);
     if (!r)
         r = describe_ids(&items->ids, id, used, err);
     free(id);
-    free(ids);
-    free(valid_ids);
+    vj_ranges_free(&ids);
+    vj_ranges_free(&valid_ids);
     return r;
 }
 

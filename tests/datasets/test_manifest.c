@@ -337,19 +337,25 @@ static void files_that_are_no_manifest_are_refused(void **state)
 
 /* ---- folder ---- */
 
-static void pictures_of_a_folder_are_listed_by_name(void **state)
+static void pictures_of_a_folder_and_its_sub_folders_are_listed_by_path(void **state)
 {
     (void)state;
-    static const char *const files[] = {"b.PNG", "B.jpg",     "a b.jpeg",  "z.bmp",
-                                        "c.ppm", "[1].pgm",   ".h.png",    "note.txt",
-                                        "png",   "x.png.bak", "sub/d.png", "y.tiff"};
-    static const char *const listed[] = {"B.jpg", "[1].pgm", "a b.jpeg", "b.PNG", "c.ppm", "z.bmp"};
+    static const char *const files[] = {
+        "b.PNG",   "B.jpg",    "a b.jpeg",  "z.bmp",         "c.ppm",          "[1].pgm",
+        ".h.png",  "note.txt", "png",       "x.png.bak",     "y.tiff",         "sub/d.png",
+        "c/c.png", "c-.png",   "sub/a.txt", "sub/e/f/a.pgm", "sub/.hid/x.png", "e.png/z.png"};
+    static const char *const listed[] = {"B.jpg",  "[1].pgm",   "a b.jpeg",      "b.PNG",
+                                         "c-.png", "c.ppm",     "c/c.png",       "e.png/z.png",
+                                         "l.png",  "sub/d.png", "sub/e/f/a.pgm", "z.bmp"};
+    enum { LISTED = sizeof(listed) / sizeof(listed[0]) };
     char *root = vj_test_mkdir();
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
         tree_write(root, files[i], "x");
     tree_write(root, "folder.png/e.txt", "a folder with the name of a picture");
     assert_int_equal(symlink("/nowhere/at/all", tree_path(root, "gone.png")), 0);
     assert_int_equal(mkfifo(tree_path(root, "pipe.png"), 0600), 0);
+    assert_int_equal(symlink("sub/d.png", tree_path(root, "l.png")), 0);
+    assert_int_equal(symlink("..", tree_path(root, "sub/loop")), 0);
 
     const struct vj_dataset_options opt = {.root = root};
     struct vj_dataset *ds = open_or_fail("folder", &opt);
@@ -358,8 +364,8 @@ static void pictures_of_a_folder_are_listed_by_name(void **state)
     assert_string_equal(info->candidates, "synthesize");
     assert_false(info->human_labels);
     assert_int_equal(info->anchor_qf, 0);
-    assert_int_equal(vj_dataset_count(ds), 6);
-    for (size_t i = 0; i < 6; i++) {
+    assert_int_equal(vj_dataset_count(ds), LISTED);
+    for (size_t i = 0; i < LISTED; i++) {
         struct vj_item item;
         get_item(ds, i, &item);
         assert_string_equal(item.name, listed[i]);
@@ -371,7 +377,7 @@ static void pictures_of_a_folder_are_listed_by_name(void **state)
         vj_item_free(&item);
     }
     tree_remove(root, "z.bmp"); /* after opening */
-    expect_broken(ds, 5, "z.bmp: no source picture ");
+    expect_broken(ds, LISTED - 1, "z.bmp: no source picture ");
     vj_dataset_close(ds);
     vj_test_rmdir(root);
 }
@@ -381,9 +387,11 @@ static void folders_without_pictures_are_refused(void **state)
     (void)state;
     char *root = vj_test_mkdir();
     struct vj_dataset_options opt = {.root = root};
-    expect_refusal("folder", &opt, -ENOENT, "holds no picture (jpg, jpeg, png, bmp, ppm, pgm)");
+    expect_refusal("folder", &opt, -ENOENT,
+                   ": no picture (jpg, jpeg, png, bmp, ppm, pgm) in it or its sub-folders");
     tree_write(root, "sub/a.png", "x");
-    expect_refusal("folder", &opt, -ENOENT, "sub-folders are not searched");
+    struct vj_dataset *ds = open_or_fail("folder", &opt);
+    vj_dataset_close(ds);
     opt.root = "/nowhere";
     expect_refusal("folder", &opt, -ENOENT, "/nowhere: cannot be listed");
     opt.root = tree_path(root, "sub/a.png");
@@ -423,7 +431,7 @@ int main(void)
         cmocka_unit_test(padded_numbers_of_any_width_find_their_files),
         cmocka_unit_test(a_path_too_long_breaks_its_item),
         cmocka_unit_test(files_that_are_no_manifest_are_refused),
-        cmocka_unit_test(pictures_of_a_folder_are_listed_by_name),
+        cmocka_unit_test(pictures_of_a_folder_and_its_sub_folders_are_listed_by_path),
         cmocka_unit_test(folders_without_pictures_are_refused),
         cmocka_unit_test(a_folder_has_neither_labels_nor_candidates),
     };
