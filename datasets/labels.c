@@ -53,13 +53,17 @@ void vj_label_describe(char *text, size_t size, enum vj_label label, int jnd)
     case VJ_LABEL_SUR75:
         snprintf(text, size,
                  "%s: smallest QF at which at least %d %% of the subjects see no difference "
-                 "(subject JND %d < QF)",
-                 vj_label_name(label), label == VJ_LABEL_SUR50 ? 50 : 75, jnd);
+                 "(subject JND %d < QF%s)",
+                 vj_label_name(label), label == VJ_LABEL_SUR50 ? 50 : 75, jnd,
+                 jnd > 1 ? ", or without one" : "");
         break;
     case VJ_LABEL_MEDIAN:
     case VJ_LABEL_MEAN:
-        snprintf(text, size, "%s: %s of the subjects' JND %d, to the nearest QF, halves upwards",
-                 vj_label_name(label), vj_label_name(label), jnd);
+        snprintf(text, size, "%s: %s of the subjects' JND %d%s, to the nearest QF, halves upwards",
+                 vj_label_name(label), vj_label_name(label), jnd,
+                 jnd == 1                   ? ""
+                 : label == VJ_LABEL_MEDIAN ? " (below QF 1 for those without one)"
+                                            : " (of those who have one)");
         break;
     }
 }

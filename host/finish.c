@@ -13,7 +13,9 @@
 #include "host/analysis.h"
 #include "host/checked.h"
 #include "host/finish_seen.h"
+#include "host/quality_math.h"
 #include "host/schema.h"
+#include "host/ssimulacra2_math.h"
 
 /* One predictor on its way from scores to predictions. */
 struct work {
@@ -226,10 +228,16 @@ static int write_fits(struct work *w, const struct vj_rule_fits *fits, struct vj
     return r;
 }
 
-/* A predictor that names a quality factor alone answers as its step does. */
+/*
+ * A predictor that names a quality factor alone answers as its step does. It stays at or below the
+ * anchor, as searches do.
+ */
 static void answer_as_step(struct work *w)
 {
     int levels = w->engine->levels;
+    for (size_t i = 0; w->images->anchor && i < w->images->count; i++)
+        if (vj_above_anchor(w->images->anchor[i], w->qf_pred[i]))
+            w->qf_pred[i] = w->images->anchor[i];
     for (size_t i = 0; i < w->images->count; i++)
         for (int k = 0; k < levels; k++)
             w->lossy[i * (size_t)levels + (size_t)k] =
@@ -364,13 +372,27 @@ static int sweep_tolerances(struct work *w, const struct vj_rule_table *table, e
                                  NULL, err);
 }
 
-/* Whether an image of the run is tested in a fold: what is fitted predicts no others. */
-static bool any_tested(const struct work *w)
+/* Metrics are not defined for pictures that are too small. */
+static void note_unanswered(struct work *w)
 {
-    for (size_t i = 0; has_folds(w) && i < w->images->count; i++)
-        if (w->images->fold[i] != VJ_FOLD_NONE)
-            return true;
-    return false;
+    static const struct {
+        enum vj_predictor_kind kind;
+        const char *metric;
+        int side;
+    } limits[] = {
+        {VJ_PREDICTOR_SSIM, "SSIM", VJ_SSIM_TAPS},
+        {VJ_PREDICTOR_MS_SSIM, "MS-SSIM", VJ_MS_SSIM_MIN_SIDE},
+        {VJ_PREDICTOR_SSIMULACRA2, "SSIMULACRA2", VJ_SSIMULACRA2_MIN_SIDE},
+    };
+    size_t evaluated = 0, unanswered = 0;
+    for (size_t i = 0; i < w->images->count; i++) {
+        evaluated += w->images->status[i] == VJ_STATUS_OK;
+        unanswered += w->images->status[i] == VJ_STATUS_OK && w->qf_pred[i] == VJ_EVAL_UNKNOWN;
+    }
+    for (size_t k = 0; unanswered && k < sizeof(limits) / sizeof(limits[0]); k++)
+        if (limits[k].kind == w->predictor->kind)
+            vj_text_add(&w->note, "; NO ANSWER for %zu of %zu images: %s needs sides of %d pixels",
+                        unanswered, evaluated, limits[k].metric, limits[k].side);
 }
 
 static int predict_threshold(struct work *w, enum vj_rule rule, struct vj_error *err)
@@ -383,15 +405,9 @@ static int predict_threshold(struct work *w, enum vj_rule rule, struct vj_error 
         vj_text_add(&w->note, "threshold %.6g, given", w->predictor->threshold);
         int r = vj_threshold_apply(&table, rule, w->predictor->threshold, search, w->lossy,
                                    w->qf_pred, err);
+        if (!r)
+            note_unanswered(w);
         return r ? r : sweep_tolerances(w, &table, rule, &none, err);
-    }
-    if (!any_tested(w)) {
-        vj_text_add(&w->note,
-                    "not evaluated: its threshold is to be fitted and %s (set folds=, or give a "
-                    "number as in %s:NUMBER)",
-                    has_folds(w) ? "no image has a test fold" : "the run has no folds",
-                    w->predictor->kind_name);
-        return 0;
     }
     struct vj_rule_fits fits = {0};
     int r = vj_threshold_cross_fit(&fits, &table, rule, search, w->lossy, w->qf_pred, err);
@@ -400,6 +416,7 @@ static int predict_threshold(struct work *w, enum vj_rule rule, struct vj_error 
     if (r)
         return r;
     note_fits(w, "threshold fitted outside the fold:", &fits);
+    note_unanswered(w);
     r = write_fits(w, &fits, err);
     if (!r)
         r = sweep_tolerances(w, &table, rule, &fits, err);
@@ -533,9 +550,15 @@ static int predict_measured(struct work *w, struct vj_error *err)
 static int predict_external(struct work *w, struct vj_error *err)
 {
     const struct vj_external *external = &w->predictor->external;
-    size_t absent = 0;
+    const struct vj_config *config = &w->engine->config;
+    size_t absent = 0, incomplete = 0;
     for (size_t i = 0; i < w->images->count; i++) {
         const struct vj_external_row *row = vj_external_find(external, w->images->name[i]);
+        const int anchor = w->images->anchor ? w->images->anchor[i] : 0;
+        bool complete = true;
+        for (int q = config->qf_first; row && row->score && q <= config->qf_last; q++)
+            complete = complete && (vj_above_anchor(anchor, q) || !isnan(row->score[q]));
+        incomplete += !complete;
         absent += row == NULL;
         if (row && !external->has_scores)
             w->qf_pred[i] = row->qf;
@@ -545,9 +568,17 @@ static int predict_external(struct work *w, struct vj_error *err)
                     w->images->count);
     vj_text_add(&w->note, external->has_scores ? "scores as given" : "quality factors as given");
     if (!external->has_scores) {
+        if (external->rounded)
+            vj_text_add(&w->note, ", %zu of them rounded to whole ones", external->rounded);
         answer_as_step(w);
         return 0;
     }
+    if (incomplete)
+        vj_text_add(&w->note,
+                    "; SCORES MISSING for %zu images at some of the quality factors %d to %d: none "
+                    "of these is predicted whose search asks for one, and pairs are counted from "
+                    "the predictions",
+                    incomplete, config->qf_first, config->qf_last);
     return predict_probabilities(w, err);
 }
 

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "datasets/csv.h"
 #include "datasets/dataset.h"
 #include "datasets/folds.h"
 #include "datasets/pattern.h"
@@ -50,14 +49,6 @@ enum { KIND_COUNT = sizeof(kinds) / sizeof(kinds[0]) };
 static const char pixel_prefix[] = "pixel-";
 static const char fold_key[] = "fold"; /* in patterns: {fold} */
 
-/* ---- external results ---- */
-
-static int compare_rows(const void *a, const void *b)
-{
-    return strcmp(((const struct vj_external_row *)a)->image,
-                  ((const struct vj_external_row *)b)->image);
-}
-
 static bool parse_qf(const char *text, int *qf)
 {
     char *end;
@@ -68,192 +59,6 @@ static bool parse_qf(const char *text, int *qf)
     *qf = (int)n;
     return true;
 }
-
-static struct vj_external_row *row_of(struct vj_external *e, const char *image, size_t *capacity)
-{
-    /* Scores of one image usually stand together: look at the last row first. */
-    if (e->count > 0 && strcmp(e->row[e->count - 1].image, image) == 0)
-        return &e->row[e->count - 1];
-    if (e->count == *capacity) {
-        size_t more = *capacity ? 2 * *capacity : 64;
-        struct vj_external_row *grown = realloc(e->row, more * sizeof(*grown));
-        if (!grown)
-            return NULL;
-        e->row = grown;
-        *capacity = more;
-    }
-    struct vj_external_row *row = &e->row[e->count];
-    *row = (struct vj_external_row){.qf = VJ_QF_UNKNOWN, .image = strdup(image)};
-    if (!row->image)
-        return NULL;
-    e->count++;
-    return row;
-}
-
-static int read_prediction(struct vj_external_row *row, const struct vj_csv *csv, int column,
-                           struct vj_error *err)
-{
-    const char *text = vj_csv_field(csv, column);
-    if (row->qf != VJ_QF_UNKNOWN)
-        return vj_fail(err, -EINVAL, "%s:%zu: a second prediction for image '%s'", vj_csv_name(csv),
-                       vj_csv_line(csv), row->image);
-    if (!parse_qf(text, &row->qf))
-        return vj_fail(err, -EINVAL, "%s:%zu: qf_pred '%s' is not a whole number from 1 to %d",
-                       vj_csv_name(csv), vj_csv_line(csv), text, VJ_QF_MAX);
-    return 0;
-}
-
-static int read_score(struct vj_external_row *row, const struct vj_csv *csv, int qf_column,
-                      int score_column, struct vj_error *err)
-{
-    int qf;
-    const char *qf_text = vj_csv_field(csv, qf_column);
-    const char *text = vj_csv_field(csv, score_column);
-    char *end;
-    double score = strtod(text, &end);
-    if (!parse_qf(qf_text, &qf))
-        return vj_fail(err, -EINVAL, "%s:%zu: qf '%s' is not a whole number from 1 to %d",
-                       vj_csv_name(csv), vj_csv_line(csv), qf_text, VJ_QF_MAX);
-    if (end == text || *end || !(score >= 0 && score <= 1))
-        return vj_fail(
-            err, -EINVAL,
-            "%s:%zu: score '%s' is not a probability from 0 to 1 (that the difference is "
-            "visible)",
-            vj_csv_name(csv), vj_csv_line(csv), text);
-    if (!row->score) {
-        row->score = malloc((VJ_QF_MAX + 1) * sizeof(float));
-        if (!row->score)
-            return vj_fail(err, -ENOMEM, "out of memory");
-        for (int q = 0; q <= VJ_QF_MAX; q++)
-            row->score[q] = NAN;
-    }
-    if (!isnan(row->score[qf]))
-        return vj_fail(err, -EINVAL, "%s:%zu: a second score for image '%s' at quality factor %d",
-                       vj_csv_name(csv), vj_csv_line(csv), row->image, qf);
-    row->score[qf] = (float)score;
-    return 0;
-}
-
-static int hash_file(char hex[VJ_SHA256_HEX], const char *path, struct vj_error *err)
-{
-    uint8_t *data;
-    size_t size;
-    struct vj_sha256 digest;
-    int r = vj_file_read(&data, &size, path, 0, err);
-    if (r)
-        return r;
-    r = vj_sha256_begin(&digest, err);
-    if (!r) {
-        r = vj_sha256_add(&digest, data, size, err);
-        if (r)
-            vj_sha256_cancel(&digest);
-        else
-            r = vj_sha256_end(&digest, hex, err);
-    }
-    free(data);
-    return r;
-}
-
-static int read_external(struct vj_external *e, const char *path, struct vj_error *err)
-{
-    struct vj_csv *csv;
-    int image, prediction, qf = -1, score = -1;
-    size_t capacity = 0;
-    int r = vj_csv_open(&csv, path, err);
-    if (r)
-        return r;
-    r = hash_file(e->sha256, path, err);
-    if (!r)
-        r = vj_csv_column(csv, "image", true, &image, err);
-    if (!r)
-        r = vj_csv_column(csv, "qf_pred", false, &prediction, err);
-    if (!r && prediction < 0) {
-        e->has_scores = true;
-        r = vj_csv_column(csv, "qf", false, &qf, err);
-        if (!r)
-            r = vj_csv_column(csv, "score", false, &score, err);
-        if (!r && (qf < 0 || score < 0))
-            r = vj_fail(err, -EINVAL, "%s: its header has neither image,qf_pred nor image,qf,score",
-                        path);
-    }
-    bool more = true;
-    while (!r && !(r = vj_csv_next(csv, &more, err)) && more) {
-        if (vj_csv_fields(csv) != vj_csv_columns(csv)) {
-            r = vj_fail(err, -EINVAL,
-                        "%s:%zu: %zu fields where the first line names %zu columns; numbers have a "
-                        "decimal point",
-                        path, vj_csv_line(csv), vj_csv_fields(csv), vj_csv_columns(csv));
-            break;
-        }
-        struct vj_external_row *row = row_of(e, vj_csv_field(csv, image), &capacity);
-        if (!row)
-            r = vj_fail(err, -ENOMEM, "out of memory");
-        else if (prediction >= 0)
-            r = read_prediction(row, csv, prediction, err);
-        else
-            r = read_score(row, csv, qf, score, err);
-    }
-    vj_csv_close(csv);
-    if (r)
-        return r;
-    if (e->count == 0)
-        return vj_fail(err, -EINVAL, "%s has no rows", path);
-    qsort(e->row, e->count, sizeof(*e->row), compare_rows);
-    for (size_t i = 1; i < e->count; i++)
-        if (strcmp(e->row[i - 1].image, e->row[i].image) == 0)
-            return vj_fail(
-                err, -EINVAL,
-                "%s: rows of image '%s' stand in more than one place; keep them together "
-                "and name each image once",
-                path, e->row[i].image);
-    return 0;
-}
-
-static const struct vj_external_row *find_exact(const struct vj_external *external,
-                                                const char *image)
-{
-    struct vj_external_row key = {.image = (char *)image};
-    return external->count
-               ? bsearch(&key, external->row, external->count, sizeof(key), compare_rows)
-               : NULL;
-}
-
-const struct vj_external_row *vj_external_find(const struct vj_external *external,
-                                               const char *image)
-{
-    const struct vj_external_row *row = find_exact(external, image);
-    if (row)
-        return row;
-    const char *slash = strrchr(image, '/');
-    char stem[1024];
-    snprintf(stem, sizeof(stem), "%s", slash ? slash + 1 : image);
-    char *dot = strrchr(stem, '.');
-    if (dot && dot != stem)
-        *dot = '\0';
-    return find_exact(external, stem);
-}
-
-int vj_external_check(const struct vj_predictor *p, char *const *image, size_t count,
-                      struct vj_error *err)
-{
-    const struct vj_external *external = &p->external;
-    const char **taken = vj_calloc(external->count, sizeof(*taken)); /* by which image */
-    int r = taken ? 0 : vj_fail(err, -ENOMEM, "out of memory");
-    for (size_t i = 0; !r && i < count; i++) {
-        const struct vj_external_row *row = vj_external_find(external, image[i]);
-        const char **by = row ? &taken[row - external->row] : NULL;
-        if (by && *by)
-            r = vj_fail(err, -EINVAL,
-                        "%s: image '%s' can be %s or %s of the data set; write their names in full",
-                        p->path, row->image, *by, image[i]);
-        if (by)
-            *by = image[i];
-    }
-    free(taken);
-    return r;
-}
-
-/* ---- the list ---- */
 
 /* "a/b/weights.h5" -> "weights", with what HDF5 or a table could stumble over replaced. */
 static void file_stem(const char *path, char *stem, size_t size)
@@ -363,7 +168,7 @@ static int parse_file(struct vj_predictor *p, const char *path, struct vj_error 
         return r;
     file_stem(path, stem, sizeof(stem));
     snprintf(p->name, sizeof(p->name), "%s-%s", p->kind_name, stem);
-    return p->kind == VJ_PREDICTOR_EXTERNAL ? read_external(&p->external, path, err) : 0;
+    return p->kind == VJ_PREDICTOR_EXTERNAL ? vj_external_read(&p->external, path, err) : 0;
 }
 
 /*
@@ -805,12 +610,7 @@ int vj_predictors_add_constant(struct vj_predictors *p, struct vj_error *err)
 void vj_predictors_free(struct vj_predictors *p)
 {
     for (size_t i = 0; i < p->count; i++) {
-        struct vj_external *e = &p->list[i].external;
-        for (size_t j = 0; j < e->count; j++) {
-            free(e->row[j].image);
-            free(e->row[j].score);
-        }
-        free(e->row);
+        vj_external_free(&p->list[i].external);
         free(p->list[i].fold);
     }
     if (p->weights)

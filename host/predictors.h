@@ -13,9 +13,9 @@
 
 #include "eval/rules.h"
 #include "host/error.h"
+#include "host/external.h"
 #include "host/jnd_map.h"
 #include "host/jnd_rules.h"
-#include "host/sha256.h"
 #include "host/weights.h"
 
 enum vj_predictor_kind {
@@ -29,20 +29,6 @@ enum vj_predictor_kind {
     VJ_PREDICTOR_EXTERNAL, /* someone else's results, from a CSV file */
     VJ_PREDICTOR_NETWORK,  /* VP-JNDnet */
     VJ_PREDICTOR_FOLDS,    /* the same cross-validated: one weight file for each test fold */
-};
-
-/* One image's results of an external predictor. */
-struct vj_external_row {
-    char *image;  /* owned */
-    int qf;       /* predicted quality factor, or VJ_QF_UNKNOWN when scores are given */
-    float *score; /* [101], index = quality factor, NaN where absent; NULL when qf is given */
-};
-
-struct vj_external {
-    struct vj_external_row *row; /* sorted by image */
-    size_t count;
-    bool has_scores;
-    char sha256[VJ_SHA256_HEX]; /* of the file */
 };
 
 struct vj_predictor {
@@ -129,17 +115,5 @@ size_t vj_predictor_network(const struct vj_predictor *p, int fold);
  * report of labelled images, asked for or not.
  */
 int vj_predictors_add_constant(struct vj_predictors *p, struct vj_error *err);
-
-/* The external predictor's row for an image, by name or by the name without folder and extension.
- */
-const struct vj_external_row *vj_external_find(const struct vj_external *external,
-                                               const char *image);
-
-/*
- * Refuses an external predictor of which one image's rows fit several images of the data set.
- * image: [count] names. Errors: -EINVAL, -ENOMEM
- */
-int vj_external_check(const struct vj_predictor *p, char *const *image, size_t count,
-                      struct vj_error *err);
 
 #endif

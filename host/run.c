@@ -460,42 +460,60 @@ static int good_names(const struct run *run, char **name, size_t *count, struct 
 
 static int check_external(const struct run *run, struct vj_error *err)
 {
+    bool any = false;
+    for (size_t i = 0; i < run->predictors.count; i++)
+        any = any || run->predictors.list[i].kind == VJ_PREDICTOR_EXTERNAL;
+    if (!any)
+        return 0;
     size_t count = 0;
     char **name = vj_calloc(run->images.count, sizeof(*name));
     int r = name ? good_names(run, name, &count, err) : vj_fail(err, -ENOMEM, "out of memory");
-    for (size_t i = 0; !r && i < run->predictors.count; i++)
-        if (run->predictors.list[i].kind == VJ_PREDICTOR_EXTERNAL)
-            r = vj_external_check(&run->predictors.list[i], name, count, err);
+    for (size_t i = 0; !r && i < run->predictors.count; i++) {
+        const struct vj_predictor *p = &run->predictors.list[i];
+        if (p->kind == VJ_PREDICTOR_EXTERNAL)
+            r = vj_external_check(&p->external, p->path, name, count, err);
+    }
     free(name);
     return r;
 }
 
-/*
- * A line is fitted or there is none: what lacks the folds for it is refused now, not after hours of
- * work.
- */
-static int check_ratios(const struct run *run, struct vj_error *err)
+/* Refuses what the run's labels and folds do not allow now, not after hours of work. */
+static int check_fits(const struct run *run, struct vj_error *err)
 {
-    bool folds = false;
-    for (size_t i = 0; strcmp(run->config->folds, "none") != 0 && i < run->images.count; i++)
-        folds = folds || run->images.fold[i] != VJ_FOLD_NONE;
+    bool folds = false, labels = false, constants_alone = true;
+    for (size_t i = 0; i < run->images.count; i++) {
+        labels = labels || run->images.qf_true[i] != VJ_QF_UNKNOWN;
+        folds = folds ||
+                (strcmp(run->config->folds, "none") != 0 && run->images.fold[i] != VJ_FOLD_NONE);
+    }
     for (size_t i = 0; i < run->predictors.count; i++) {
         const struct vj_predictor *p = &run->predictors.list[i];
-        if (p->kind != VJ_PREDICTOR_RATIO)
+        constants_alone = constants_alone && p->kind == VJ_PREDICTOR_CONSTANT;
+        if (p->kind != VJ_PREDICTOR_RATIO && !p->fit)
             continue;
+        if (!labels)
+            return vj_fail(err, -EINVAL,
+                           "predictor %s is fitted to labels, and no image of this run has one; "
+                           "leave it out%s",
+                           p->kind_name, p->fit ? " or give it a threshold" : "");
         if (!folds)
             return vj_fail(err, -EINVAL,
                            "predictor %s is fitted on the images outside each fold, and no image "
                            "has a test fold; set option folds, e.g. to surfeatnet10, random:K or "
                            "manifest, or leave it out",
                            p->kind_name);
-        if (p->ratio_qf < run->config->qf_first || p->ratio_qf > run->config->qf_last)
+        if (p->kind == VJ_PREDICTOR_RATIO &&
+            (p->ratio_qf < run->config->qf_first || p->ratio_qf > run->config->qf_last))
             return vj_fail(err, -EINVAL,
                            "predictor %s takes the ratio at quality factor %d, outside the run's "
                            "qf_first %d to qf_last %d; name another one as in %s:QF",
                            p->kind_name, p->ratio_qf, run->config->qf_first, run->config->qf_last,
                            p->kind_name);
     }
+    if (!labels && constants_alone)
+        return vj_fail(err, -EINVAL,
+                       "no image of this run has a label, which the constant is the median of; "
+                       "name other predictors, e.g. predictors=vpjnd:W.h5");
     return 0;
 }
 
@@ -541,7 +559,7 @@ int vj_run_eval(const struct vj_run_options *options, struct vj_run_summary *sum
     if (!r)
         r = add_constant(&run, err);
     if (!r)
-        r = check_ratios(&run, err);
+        r = check_fits(&run, err);
     if (!r)
         r = check_external(&run, err);
     if (!r)

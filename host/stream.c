@@ -159,7 +159,8 @@ void vj_load_picture(struct vj_loaded *loaded, const char *path, int anchor_qf,
                      const struct vj_stream_options *options)
 {
     double start = vj_seconds();
-    loaded->item.name = strdup(path);
+    const char *slash = strrchr(path, '/');
+    loaded->item.name = strdup(slash ? slash + 1 : path);
     loaded->item.source = strdup(path);
     loaded->item.anchor_qf = anchor_qf;
     loaded->item.qf_true = VJ_QF_UNKNOWN;

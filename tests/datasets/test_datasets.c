@@ -305,7 +305,7 @@ static void each_definition_gives_its_own_label(void **state)
         {"sqf", 2, 15, 15, "sqf: JND 2 of"},
         {"sur50", 1, 26, 26, "sur50: smallest QF at which at least 50 % of the subjects see no"},
         {"sur75", 1, 34, 34, "sur75: smallest QF at which at least 75 % of the subjects see no"},
-        {"sur75", 2, 29, 29, "(subject JND 2 < QF)"},
+        {"sur75", 2, 29, 29, "(subject JND 2 < QF, or without one)"},
         {"median", 1, 26, 25.5, "median: median of the subjects' JND 1, to the nearest QF"},
         {"mean", 1, 26, 25.5, "mean: mean of the subjects' JND 1, to the nearest QF, halves up"},
         {"mean", 2, 21, 20.5, "mean: mean of the subjects' JND 2"},

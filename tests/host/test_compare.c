@@ -244,7 +244,7 @@ static void runs_that_are_not_comparable_are_refused_with_what_differs(void **st
          "folds\n  one: manifest\n  other: none\n"},
         {"root=*/all.csv sampling=444 predictors=external:*/y.csv",
          "they differ in option sampling.", "option sampling\n  one: \"420\"\n  other: \"444\"\n"},
-        {"dataset=folder root=* folds=none predictors=constant",
+        {"dataset=folder root=* folds=none predictors=psnr-threshold",
          "they differ in dataset, dataset_fingerprint, label_definition, human_labels, folds,",
          "dataset\n  one: manifest\n  other: folder\n"},
     };

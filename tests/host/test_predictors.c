@@ -188,9 +188,12 @@ static void bad_external_files_are_refused_with_their_line(void **state)
         {"image,qf_pred\n", "e.csv has no rows"},
         {"picture,qf_pred\na,3\n", "image"},
         {"image,prediction\na,3\n", "has neither image,qf_pred nor image,qf,score"},
-        {"image,qf_pred\na,0\n", "e.csv:2: qf_pred '0' is not a whole number from 1 to 100"},
+        {"image,qf_pred\na,0\n", "e.csv:2: qf_pred '0' is not a number from 1 to 100"},
         {"image,qf_pred\na,101\n", "e.csv:2: qf_pred '101'"},
-        {"image,qf_pred\na,37.5\n", "e.csv:2: qf_pred '37.5'"},
+        {"image,qf_pred\na,100.2\n", "e.csv:2: qf_pred '100.2'"},
+        {"image,qf_pred\na,nan\n", "e.csv:2: qf_pred 'nan'"},
+        {"image,qf_pred\na,37 \n", "e.csv:2: qf_pred '37 '"},
+        {"image,qf,score\na,7.5,0.5\n", "e.csv:2: qf '7.5' is not a whole number"},
         {"image,qf_pred\na,3\na,4\n", "e.csv:3: a second prediction for image 'a'"},
         {"image,qf_pred\na,3\nb,3\na,4\n", "rows of image 'a' stand in more than one place"},
         {"image,qf,score\na,1,1.5\n", "e.csv:2: score '1.5' is not a probability"},
@@ -210,20 +213,73 @@ static void bad_external_files_are_refused_with_their_line(void **state)
     }
 }
 
-static void a_row_that_fits_two_images_is_refused(void **state)
+static void read_external(struct vj_external *external, const char *content)
+{
+    struct vj_error err = {0};
+    *external = (struct vj_external){0};
+    if (vj_external_read(external, put("e.csv", content), &err))
+        fail_msg("%s", err.text);
+}
+
+static void external_rows_are_found_by_name_or_by_stem(void **state)
 {
     (void)state;
-    struct vj_predictors p = {0};
-    struct vj_error err = {0};
-    char list[4200];
-    char *const one[] = {"a/x.png", "y.png"}, *const two[] = {"a/x.png", "y.png", "b/x.ppm"};
-    snprintf(list, sizeof(list), "external:%s", put("e.csv", "image,qf_pred\nx,50\nz,20\n"));
-    if (vj_predictors_open(&p, list, "jpeg", VJ_POSITIVE_AUTO, &err) ||
-        vj_external_check(&p.list[0], one, 2, &err))
-        fail_msg("%s", err.text);
-    assert_int_equal(vj_external_check(&p.list[0], two, 3, &err), -EINVAL);
-    vj_assert_contains(err.text, "e.csv: image 'x' can be a/x.png or b/x.ppm of the data set");
-    vj_predictors_free(&p);
+    struct vj_external e;
+    read_external(&e,
+                  "image,qf_pred\nx.bmp,50.4\nout/y,20.5\nz.png,1\nz.ppm,2\n/r/w.tar.gz,3\nv,4\n");
+    static const struct {
+        const char *image;
+        int qf; /* 0: no row */
+    } cases[] = {
+        {"x.bmp", 50}, {"a/x.png", 50}, {"x", 50},    {"y.png", 21}, {"y", 21},    {"y.", 21},
+        {"z.png", 1},  {"z.ppm", 2},    {"z.bmp", 0}, {"z", 0},      {"w.tar", 0}, {"w.tar.x", 3},
+        {"v.jpg", 4},  {"vv", 0},       {"", 0},      {"w", 0},      {"X", 0},     {"b/v", 4},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct vj_external_row *row = vj_external_find(&e, cases[i].image);
+        if ((row ? row->qf : 0) != cases[i].qf)
+            fail_msg("'%s': %d", cases[i].image, row ? row->qf : 0);
+    }
+    assert_int_equal(e.rounded, 2);
+    vj_external_free(&e);
+}
+
+static void external_rows_that_fit_no_image_or_several_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *content;
+        char *image[3];
+        size_t count;
+        const char *text; /* NULL: taken */
+    } cases[] = {
+        {"image,qf_pred\nx,50\nz,20\n", {"a/x.png", "y.png"}, 2, NULL},
+        {"image,qf_pred\nx,50\nz,20\n",
+         {"a/x.png", "y.png", "b/x.ppm"},
+         3,
+         "p.csv: image 'x' can be a/x.png or b/x.ppm of the data set"},
+        {"image,qf_pred\na/x.png,50\nb/x.png,20\n", {"a/x.png", "b/x.png"}, 2, NULL},
+        {"image,qf_pred\na/x.png,50\nb/x.png,20\n",
+         {"x.png"},
+         1,
+         "p.csv: images 'a/x.png' and 'b/x.png' can both be x.png of the data set"},
+        {"image,qf_pred\nSRC01,50\nSRC02,20\n",
+         {"ImageJND_SRC01", "ImageJND_SRC02"},
+         2,
+         "p.csv: none of its 2 images is one of this run's 2; its first one is 'SRC01', the run's "
+         "'ImageJND_SRC01'"},
+        {"image,qf_pred\nx,50\n", {NULL}, 0, NULL},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct vj_external e;
+        struct vj_error err = {0};
+        read_external(&e, cases[i].content);
+        int r = vj_external_check(&e, "p.csv", cases[i].image, cases[i].count, &err);
+        assert_int_equal(r, cases[i].text ? -EINVAL : 0);
+        if (cases[i].text)
+            vj_assert_contains(err.text, cases[i].text);
+        vj_external_free(&e);
+    }
 }
 
 static void networks_of_different_patch_sizes_are_not_mixed(void **state)
@@ -291,7 +347,8 @@ int main(void)
         cmocka_unit_test(external_scores_are_kept_per_quality_factor),
         cmocka_unit_test(bad_lists_are_refused),
         cmocka_unit_test(bad_external_files_are_refused_with_their_line),
-        cmocka_unit_test(a_row_that_fits_two_images_is_refused),
+        cmocka_unit_test(external_rows_are_found_by_name_or_by_stem),
+        cmocka_unit_test(external_rows_that_fit_no_image_or_several_are_refused),
         cmocka_unit_test(networks_of_different_patch_sizes_are_not_mixed),
         cmocka_unit_test(the_files_of_all_folds_have_one_name),
     };

@@ -469,20 +469,53 @@ static void pairs_of_predictors_that_only_name_a_quality_factor_come_from_its_st
     vj_results_close(r);
 }
 
-/* The rows without a fold are evaluated; nothing can be fitted for them, and the run says so. */
-static void a_threshold_to_be_fitted_for_nobody_costs_no_run(void **state)
+static void what_lacks_labels_or_folds_is_refused_before_the_run(void **state)
 {
     (void)state;
-    char path[4096], pair[4200];
+    char some[4200], none[4200], path[4096];
     write_text(in_folder(path, "some.csv"), "image,candidates,qf_true,fold\np0.png,,20,1\n"
                                             "p1.png,,30,2\np3.png,,50,\np4.png,,60,\n");
-    snprintf(pair, sizeof(pair), "root=%s", path);
-    const char *pairs[] = {
-        pair, "folds=manifest", "ids=3-4", "predictors=psnr-threshold:fit", "qf_last=20", NULL};
-    struct vj_results *r = run_and_open("nobody.h5", pairs);
-    char *note = text_of(r, "/predictors/psnr-threshold", "note");
-    vj_assert_contains(note, "not evaluated: its threshold is to be fitted and no image has a test "
-                             "fold");
+    snprintf(some, sizeof(some), "root=%s", path);
+    write_text(in_folder(path, "none.csv"), "image,fold\np0.png,1\np1.png,2\n");
+    snprintf(none, sizeof(none), "root=%s", path);
+    const struct {
+        const char *predictors, *pairs[4], *text;
+    } cases[] = {
+        {"psnr-threshold:fit",
+         {some, "folds=manifest", "ids=3-4", NULL},
+         "predictor psnr-threshold is fitted on the images outside each fold, and no image has"},
+        {"ssim-threshold", {some, NULL}, "no image has a test fold; set option folds"},
+        {"pixel-chou95:fit", {some, "folds=none", NULL}, "predictor pixel-chou95 is fitted on"},
+        {"psnr-threshold:fit",
+         {none, "folds=manifest", NULL},
+         "predictor psnr-threshold is fitted to labels, and no image of this run has one; leave "
+         "it out or give it a threshold"},
+        {"constant", {none, NULL}, "no image of this run has a label, which the constant is"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct vj_run_summary summary;
+        struct vj_error err = {0};
+        assert_int_equal(
+            run_as("nobody.h5", path, cases[i].predictors, cases[i].pairs, false, &summary, &err),
+            -EINVAL);
+        vj_assert_contains(err.text, cases[i].text);
+        assert_int_equal(access(path, F_OK), -1);
+    }
+}
+
+static void pictures_too_small_for_a_metric_are_counted(void **state)
+{
+    (void)state;
+    const char *pairs[] = {"qf_last=9", "predictors=ms-ssim-threshold,psnr-threshold", NULL};
+    struct vj_results *r = run_and_open("small.h5", pairs);
+    char expected[128], *note = text_of(r, "/predictors/ms-ssim-threshold", "note");
+    snprintf(expected, sizeof(expected),
+             "NO ANSWER for %d of %d images: MS-SSIM needs sides of 176 pixels", PICTURES,
+             PICTURES);
+    vj_assert_contains(note, expected);
+    free(note);
+    note = text_of(r, "/predictors/psnr-threshold", "note");
+    assert_null(strstr(note, "NO ANSWER"));
     free(note);
     vj_results_close(r);
 }
@@ -752,7 +785,8 @@ int main(void)
         cmocka_unit_test(files_and_synthesised_candidates_agree),
         cmocka_unit_test(external_results_stand_beside_ours),
         cmocka_unit_test(pairs_of_predictors_that_only_name_a_quality_factor_come_from_its_step),
-        cmocka_unit_test(a_threshold_to_be_fitted_for_nobody_costs_no_run),
+        cmocka_unit_test(what_lacks_labels_or_folds_is_refused_before_the_run),
+        cmocka_unit_test(pictures_too_small_for_a_metric_are_counted),
         cmocka_unit_test(the_constant_learns_from_what_limit_leaves_out),
         cmocka_unit_test(the_compression_ratio_of_a_grey_picture_is_that_of_its_samples),
         cmocka_unit_test(an_anchor_of_another_quality_is_refused),

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/external.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "datasets/csv.h"
+#include "datasets/dataset.h"
+#include "host/checked.h"
+#include "host/image.h"
+
+/* A name without folder and suffix. */
+struct vj_external_stem {
+    const char *text; /* within the name, `length` bytes */
+    size_t length;
+    size_t row;
+};
+
+static struct vj_external_stem stem_of(const char *name, size_t row)
+{
+    const char *slash = strrchr(name, '/');
+    const char *text = slash ? slash + 1 : name;
+    const char *dot = strrchr(text, '.');
+    return (struct vj_external_stem){
+        .text = text,
+        .length = dot && dot != text ? (size_t)(dot - text) : strlen(text),
+        .row = row,
+    };
+}
+
+static int compare_stems(const void *a, const void *b)
+{
+    const struct vj_external_stem *x = a, *y = b;
+    int order = memcmp(x->text, y->text, x->length < y->length ? x->length : y->length);
+    return order ? order : (x->length > y->length) - (x->length < y->length);
+}
+
+static int compare_rows(const void *a, const void *b)
+{
+    return strcmp(((const struct vj_external_row *)a)->image,
+                  ((const struct vj_external_row *)b)->image);
+}
+
+static struct vj_external_row *row_of(struct vj_external *e, const char *image, size_t *capacity)
+{
+    /* Scores of one image usually stand together: look at the last row first. */
+    if (e->count > 0 && strcmp(e->row[e->count - 1].image, image) == 0)
+        return &e->row[e->count - 1];
+    if (e->count == *capacity) {
+        size_t more = *capacity ? 2 * *capacity : 64;
+        struct vj_external_row *grown = reallocarray(e->row, more, sizeof(*grown));
+        if (!grown)
+            return NULL;
+        e->row = grown;
+        *capacity = more;
+    }
+    struct vj_external_row *row = &e->row[e->count];
+    *row = (struct vj_external_row){.qf = VJ_QF_UNKNOWN, .image = strdup(image)};
+    if (!row->image)
+        return NULL;
+    e->count++;
+    return row;
+}
+
+/* A number that fills the text. */
+static bool parse_number(const char *text, double *number)
+{
+    char *end;
+    *number = strtod(text, &end);
+    return end != text && *end == '\0';
+}
+
+static int read_prediction(struct vj_external *e, struct vj_external_row *row,
+                           const struct vj_csv *csv, int column, struct vj_error *err)
+{
+    const char *text = vj_csv_field(csv, column);
+    double qf;
+    if (row->qf != VJ_QF_UNKNOWN)
+        return vj_fail(err, -EINVAL, "%s:%zu: a second prediction for image '%s'", vj_csv_name(csv),
+                       vj_csv_line(csv), row->image);
+    if (!parse_number(text, &qf) || !(qf >= 1 && qf <= VJ_QF_MAX))
+        return vj_fail(err, -EINVAL, "%s:%zu: qf_pred '%s' is not a number from 1 to %d",
+                       vj_csv_name(csv), vj_csv_line(csv), text, VJ_QF_MAX);
+    row->qf = (int)floor(qf + 0.5);
+    e->rounded += row->qf != qf;
+    return 0;
+}
+
+static int read_score(struct vj_external_row *row, const struct vj_csv *csv, int qf_column,
+                      int score_column, struct vj_error *err)
+{
+    double number, score;
+    const char *qf_text = vj_csv_field(csv, qf_column);
+    const char *text = vj_csv_field(csv, score_column);
+    if (!parse_number(qf_text, &number) || !(number >= 1 && number <= VJ_QF_MAX) ||
+        number != floor(number))
+        return vj_fail(err, -EINVAL, "%s:%zu: qf '%s' is not a whole number from 1 to %d",
+                       vj_csv_name(csv), vj_csv_line(csv), qf_text, VJ_QF_MAX);
+    if (!parse_number(text, &score) || !(score >= 0 && score <= 1))
+        return vj_fail(
+            err, -EINVAL,
+            "%s:%zu: score '%s' is not a probability from 0 to 1 (that the difference is "
+            "visible)",
+            vj_csv_name(csv), vj_csv_line(csv), text);
+    if (!row->score) {
+        row->score = malloc((VJ_QF_MAX + 1) * sizeof(float));
+        if (!row->score)
+            return vj_fail(err, -ENOMEM, "out of memory");
+        for (int q = 0; q <= VJ_QF_MAX; q++)
+            row->score[q] = NAN;
+    }
+    int qf = (int)number;
+    if (!isnan(row->score[qf]))
+        return vj_fail(err, -EINVAL, "%s:%zu: a second score for image '%s' at quality factor %d",
+                       vj_csv_name(csv), vj_csv_line(csv), row->image, qf);
+    row->score[qf] = (float)score;
+    return 0;
+}
+
+static int hash_file(char hex[VJ_SHA256_HEX], const char *path, struct vj_error *err)
+{
+    uint8_t *data;
+    size_t size;
+    struct vj_sha256 digest;
+    int r = vj_file_read(&data, &size, path, VJ_CSV_MAX_BYTES, err);
+    if (r)
+        return r;
+    r = vj_sha256_begin(&digest, err);
+    if (!r) {
+        r = vj_sha256_add(&digest, data, size, err);
+        if (r)
+            vj_sha256_cancel(&digest);
+        else
+            r = vj_sha256_end(&digest, hex, err);
+    }
+    free(data);
+    return r;
+}
+
+static int read_rows(struct vj_external *e, struct vj_csv *csv, struct vj_error *err)
+{
+    int image, prediction, qf = -1, score = -1;
+    size_t capacity = 0;
+    int r = vj_csv_column(csv, "image", true, &image, err);
+    if (!r)
+        r = vj_csv_column(csv, "qf_pred", false, &prediction, err);
+    if (!r && prediction < 0) {
+        e->has_scores = true;
+        r = vj_csv_column(csv, "qf", false, &qf, err);
+        if (!r)
+            r = vj_csv_column(csv, "score", false, &score, err);
+        if (!r && (qf < 0 || score < 0))
+            r = vj_fail(err, -EINVAL, "%s: its header has neither image,qf_pred nor image,qf,score",
+                        vj_csv_name(csv));
+    }
+    bool more = true;
+    while (!r && !(r = vj_csv_next(csv, &more, err)) && more) {
+        if (vj_csv_fields(csv) != vj_csv_columns(csv))
+            return vj_fail(err, -EINVAL,
+                           "%s:%zu: %zu fields where the first line names %zu columns; numbers "
+                           "have a decimal point",
+                           vj_csv_name(csv), vj_csv_line(csv), vj_csv_fields(csv),
+                           vj_csv_columns(csv));
+        struct vj_external_row *row = row_of(e, vj_csv_field(csv, image), &capacity);
+        if (!row)
+            r = vj_fail(err, -ENOMEM, "out of memory");
+        else if (prediction >= 0)
+            r = read_prediction(e, row, csv, prediction, err);
+        else
+            r = read_score(row, csv, qf, score, err);
+    }
+    return r;
+}
+
+static int sort_rows(struct vj_external *e, const char *path, struct vj_error *err)
+{
+    if (e->count == 0)
+        return vj_fail(err, -EINVAL, "%s has no rows", path);
+    qsort(e->row, e->count, sizeof(*e->row), compare_rows);
+    for (size_t i = 1; i < e->count; i++)
+        if (strcmp(e->row[i - 1].image, e->row[i].image) == 0)
+            return vj_fail(
+                err, -EINVAL,
+                "%s: rows of image '%s' stand in more than one place; keep them together "
+                "and name each image once",
+                path, e->row[i].image);
+    e->stem = vj_calloc(e->count, sizeof(*e->stem));
+    if (!e->stem)
+        return vj_fail(err, -ENOMEM, "%s: out of memory", path);
+    for (size_t i = 0; i < e->count; i++)
+        e->stem[i] = stem_of(e->row[i].image, i);
+    qsort(e->stem, e->count, sizeof(*e->stem), compare_stems);
+    return 0;
+}
+
+int vj_external_read(struct vj_external *external, const char *path, struct vj_error *err)
+{
+    struct vj_csv *csv;
+    int r = vj_csv_open(&csv, path, err);
+    if (r)
+        return r;
+    r = hash_file(external->sha256, path, err);
+    if (!r)
+        r = read_rows(external, csv, err);
+    vj_csv_close(csv);
+    return r ? r : sort_rows(external, path, err);
+}
+
+static const struct vj_external_row *find_exact(const struct vj_external *external,
+                                                const char *image)
+{
+    struct vj_external_row key = {.image = (char *)image};
+    return bsearch(&key, external->row, external->count, sizeof(key), compare_rows);
+}
+
+/* Any row of the image's stem. *other: another one, or NULL */
+static const struct vj_external_row *find_stem(const struct vj_external *external,
+                                               const char *image,
+                                               const struct vj_external_row **other)
+{
+    const struct vj_external_stem key = stem_of(image, 0), *first = external->stem;
+    const struct vj_external_stem *last = first + external->count - 1;
+    const struct vj_external_stem *stem =
+        bsearch(&key, first, external->count, sizeof(key), compare_stems);
+    *other = NULL;
+    if (!stem)
+        return NULL;
+    if (stem > first && compare_stems(stem - 1, stem) == 0)
+        *other = &external->row[stem[-1].row];
+    else if (stem < last && compare_stems(stem, stem + 1) == 0)
+        *other = &external->row[stem[1].row];
+    return &external->row[stem->row];
+}
+
+const struct vj_external_row *vj_external_find(const struct vj_external *external,
+                                               const char *image)
+{
+    const struct vj_external_row *other, *row = find_exact(external, image);
+    if (row)
+        return row;
+    row = find_stem(external, image, &other);
+    return other ? NULL : row;
+}
+
+/* taken: [rows], the image that has each row; `image` takes its own */
+static int take_row(const char **taken, const struct vj_external *external, const char *path,
+                    const char *image, struct vj_error *err)
+{
+    const struct vj_external_row *other = NULL, *row = find_exact(external, image);
+    if (!row)
+        row = find_stem(external, image, &other);
+    if (other)
+        return vj_fail(err, -EINVAL,
+                       "%s: images '%s' and '%s' can both be %s of the data set; write its name "
+                       "in full",
+                       path, row < other ? row->image : other->image,
+                       row < other ? other->image : row->image, image);
+    if (!row)
+        return 0;
+    const char **by = &taken[row - external->row];
+    if (*by)
+        return vj_fail(err, -EINVAL,
+                       "%s: image '%s' can be %s or %s of the data set; write their names in full",
+                       path, row->image, *by, image);
+    *by = image;
+    return 1;
+}
+
+int vj_external_check(const struct vj_external *external, const char *path, char *const *image,
+                      size_t count, struct vj_error *err)
+{
+    const char **taken = vj_calloc(external->count, sizeof(*taken));
+    size_t found = 0;
+    int r = taken ? 0 : vj_fail(err, -ENOMEM, "out of memory");
+    for (size_t i = 0; r >= 0 && i < count; i++) {
+        r = take_row(taken, external, path, image[i], err);
+        found += r > 0;
+    }
+    free(taken);
+    if (r >= 0 && count && found == 0)
+        return vj_fail(err, -EINVAL,
+                       "%s: none of its %zu images is one of this run's %zu; its first one is "
+                       "'%s', the run's '%s'",
+                       path, external->count, count, external->row[0].image, image[0]);
+    return r < 0 ? r : 0;
+}
+
+void vj_external_free(struct vj_external *external)
+{
+    for (size_t i = 0; i < external->count; i++) {
+        free(external->row[i].image);
+        free(external->row[i].score);
+    }
+    free(external->row);
+    free(external->stem);
+    *external = (struct vj_external){0};
+}
