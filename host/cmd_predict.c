@@ -110,8 +110,8 @@ static const struct argp argp = {
     .doc =
         "Prints one line per picture: path, predicted PW-JND (the largest quality factor whose "
         "difference is visible), the smallest invisible quality factor, the JPEG's size in bytes "
-        "there, and what that saves against the highest one, separated by tabs. Only what the "
-        "search asks for is scored.",
+        "there, and what that saves against the highest one, separated by tabs; - where even the "
+        "highest is visible. Only what the search asks for is scored.",
 };
 
 /* Scores and sizes of the pictures whose lines are not printed yet. */
@@ -142,7 +142,11 @@ static int print_line(const struct vj_engine *engine, const char *path, int anch
         return r;
     int first = engine->config.qf_first;
     int lossless = found.level + 1; /* level; one above the last when nothing is lossless */
-    printf("%s\t%d\t%d", path, vj_search_qf(found.level, first), first + lossless);
+    printf("%s\t%d\t", path, vj_search_qf(found.level, first));
+    if (lossless < engine->levels)
+        printf("%d", first + lossless);
+    else
+        putchar('-');
     if (lossless < engine->levels && bytes[lossless] > 0 && bytes[engine->levels - 1] > 0)
         printf("\t%" PRId64 "\t%.4f", bytes[lossless],
                1 - (double)bytes[lossless] / (double)bytes[engine->levels - 1]);
@@ -258,6 +262,15 @@ static void largest(const struct arguments *a, size_t *width, size_t *height, co
     }
 }
 
+static void warn_of_weights(const struct vj_weights *w, const char *path)
+{
+    if (w->origin == VJ_ORIGIN_RANDOM)
+        fprintf(stderr, "vpjnd: %s holds random weights; its predictions mean nothing\n", path);
+    if (w->trained && strcmp(w->trained->dataset, "synthetic") == 0)
+        fprintf(stderr, "vpjnd: %s was trained on a synthetic observer's labels, not people's\n",
+                path);
+}
+
 int vj_cmd_predict(int argc, char **argv)
 {
     struct arguments a = {0};
@@ -283,9 +296,8 @@ int vj_cmd_predict(int argc, char **argv)
         r = check_anchor(&a, &err);
     if (!r)
         r = vj_predictors_open(&predictors, list, "jpeg", positive[a.config.positive_class], &err);
-    if (!r && predictors.weights[0].origin == VJ_ORIGIN_RANDOM)
-        fprintf(stderr, "vpjnd: %s holds random weights; its predictions mean nothing\n",
-                a.weights);
+    if (!r)
+        warn_of_weights(&predictors.weights[0], a.weights);
     if (!r) {
         r = vj_engine_open(&engine, &a.config, &predictors, width, height, &err);
         if (r)

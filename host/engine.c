@@ -14,6 +14,7 @@
 #include "host/patch_place.h"
 #include "host/progress.h"
 #include "host/rng.h"
+#include "host/trained_config.h"
 
 const char *const vj_stage_names[VJ_STAGE_COUNT] = {"read",      "source",     "jnd",
                                                     "reference", "candidates", "network"};
@@ -152,6 +153,21 @@ static int plan_quality(struct vj_engine *engine, struct vj_error *err)
     return 0;
 }
 
+/* All networks see the same patches. */
+static int take_positions(struct vj_engine *engine, struct vj_error *err)
+{
+    const struct vj_predictors *p = engine->predictors;
+    if (engine->config.positions != VJ_POSITIONS_AUTO)
+        return 0;
+    engine->config.positions = vj_trained_positions(&p->weights[0]);
+    for (size_t i = 1; i < p->networks; i++)
+        if (vj_trained_positions(&p->weights[i]) != engine->config.positions)
+            return vj_fail(err, -EINVAL,
+                           "option positions: some of these networks were trained with positions "
+                           "= uniform, others with even; say which to take");
+    return 0;
+}
+
 static int plan_networks(struct vj_engine *engine, struct vj_error *err)
 {
     struct vj_device_plan *plan = &engine->plan;
@@ -168,6 +184,9 @@ static int plan_networks(struct vj_engine *engine, struct vj_error *err)
     plan->patch_size = p->weights[0].shape.patch_size;
     plan->patches = engine->config.patches ? engine->config.patches : p->weights[0].shape.patches;
     plan->draws = engine->config.draws;
+    int r = take_positions(engine, err);
+    if (r)
+        return r;
     size_t level = (size_t)plan->draws * (size_t)plan->patches * (size_t)plan->patch_size *
                    (size_t)plan->patch_size * 3;
     size_t levels = kept_patches_limit / level;
@@ -488,7 +507,8 @@ static int place_patches(struct vj_passage *t, struct vj_error *err)
     const struct vj_device_plan *plan = &engine->plan;
     const struct vj_image *source = &t->loaded->source;
     const char *name = t->loaded->item.name;
-    bool even = engine->config.positions == 1, independent = engine->config.jnd_patches == 1;
+    bool even = engine->config.positions == VJ_POSITIONS_EVEN,
+         independent = engine->config.jnd_patches == 1;
     size_t positions = (size_t)plan->draws * (size_t)plan->patches;
     int32_t(*own)[2] = independent ? vj_calloc(positions, sizeof(*own)) : NULL;
     if (independent && !own)

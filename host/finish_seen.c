@@ -11,6 +11,7 @@
 #include "host/net_form.h"
 #include "host/ranges.h"
 #include "host/schema.h"
+#include "host/trained_config.h"
 
 enum { DIGITS = VJ_SHA256_HEX - 1 };
 
@@ -87,10 +88,8 @@ int vj_count_seen(size_t *seen, struct vj_results *results, const struct vj_anal
 
 bool vj_other_codec(char then[16], const struct vj_engine *engine, const struct vj_weights *weights)
 {
-    struct vj_config config;
-    vj_config_defaults(&config, VJ_USE_TRAIN); /* files of earlier versions knew JPEG alone */
-    if (!weights->trained ||
-        vj_config_parse(&config, weights->trained->config, "trained_config", NULL))
+    struct vj_config config; /* files of earlier versions knew JPEG alone, the default */
+    if (!vj_trained_config(&config, weights))
         return false;
     snprintf(then, 16, "%s", config.codec);
     return strcmp(config.codec, engine->config.codec) != 0;
@@ -108,13 +107,9 @@ static void describe_maps(char text[VJ_MAPS_TEXT], const struct vj_config *c,
 void vj_compare_maps(char here[VJ_MAPS_TEXT], char then[VJ_MAPS_TEXT],
                      const struct vj_engine *engine, const struct vj_weights *weights)
 {
-    const struct vj_trained *trained = weights->trained;
-    *here = *then = '\0';
-    if (!trained || !vj_net_form(weights->shape.variant)->jnd)
-        return;
     struct vj_config config;
-    vj_config_defaults(&config, VJ_USE_TRAIN);
-    if (vj_config_parse(&config, trained->config, "trained_config", NULL))
+    *here = *then = '\0';
+    if (!vj_net_form(weights->shape.variant)->jnd || !vj_trained_config(&config, weights))
         return;
     size_t variant;
     const struct vj_jnd_model *model = vj_jnd_find(config.jnd_model, NULL);
@@ -124,5 +119,5 @@ void vj_compare_maps(char here[VJ_MAPS_TEXT], char then[VJ_MAPS_TEXT],
     const struct vj_jnd_choice *map = &engine->plan.jnd[engine->plan.net_jnd];
     const char *digest = map->model->weights_sha256;
     describe_maps(here, &engine->config, map->model, map->variant, digest ? digest : "");
-    describe_maps(then, &config, model, variant, trained->jnd_weights_sha256);
+    describe_maps(then, &config, model, variant, weights->trained->jnd_weights_sha256);
 }

@@ -80,8 +80,7 @@ const struct vj_option vj_options[] = {
     STRING(predictors, "constant", true, EVAL,
            "list of constant, psnr-threshold[:DB|fit], ssim-threshold[:X|fit], "
            "ms-ssim-threshold[:X|fit], ssimulacra2-threshold[:X|fit], "
-           "pixel-MODEL[-VARIANT][@share|@excess|@noise]"
-           "[:TOLERANCE|fit], "
+           "pixel-MODEL[-VARIANT][@RULE][:TOLERANCE|fit] (RULE: share, excess or noise), "
            "compression-ratio[:QF], external:FILE.csv, vpjnd:W.h5, "
            "vpjnd-folds:W-{fold}.h5 (file N scores the images of test fold N); "
            "constant is added where there are labels"),
@@ -111,8 +110,9 @@ const struct vj_option vj_options[] = {
     STRING(jnd_weights, "", true, BOTH,
            "weight file of pixel-JND model resjnd24, wherever the run uses it; `vpjnd import`"),
     CHOICE(jnd_scale, "minmax", "minmax,max,none", true, BOTH, "how the map becomes 8-bit"),
-    CHOICE(positions, "uniform", "uniform,even", true, BOTH,
-           "of patches: drawn independently, or covering the picture evenly from a random start"),
+    CHOICE(positions, "auto", "uniform,even,auto", true, BOTH,
+           "of patches: drawn independently, or covering the picture evenly from a random start; "
+           "auto = as the weights were trained, else uniform"),
     CHOICE(jnd_patches, "aligned", "aligned,independent", true, BOTH,
            "positions of the map's patches: those of the picture's, or their own"),
     CHOICE(positive_class, "file", "file,lossy,lossless", true, EVAL,

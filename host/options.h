@@ -22,6 +22,9 @@ enum vj_config_use {
     VJ_USE_TRAIN = 2,
 };
 
+/* Option `positions`. */
+enum { VJ_POSITIONS_UNIFORM, VJ_POSITIONS_EVEN, VJ_POSITIONS_AUTO };
+
 /* The configuration of one run; field meanings and ranges stand in the table of options.c. */
 struct vj_config {
     enum vj_config_use use;
@@ -56,7 +59,7 @@ struct vj_config {
     char jnd_variant[32];
     char jnd_weights[1024];
     int jnd_scale;
-    int positions; /* 0 uniform, 1 even */
+    int positions; /* VJ_POSITIONS_* */
     int jnd_patches;
     int positive_class;
     /* what is measured and kept */

@@ -21,11 +21,13 @@
 #include "host/train_seen.h"
 #include "host/train_state.h"
 #include "host/train_validate.h"
+#include "host/trained_config.h"
 #include "host/trainer.h"
 
 struct run {
     const struct vj_train_options *options;
-    const struct vj_config *config;
+    const struct vj_config *config; /* `own` */
+    struct vj_config own;           /* with `positions` as they are taken */
     struct vj_train_summary *summary;
     char state_path[4096], log_path[4096];
     char *config_text;     /* what must be the same when the run is resumed */
@@ -96,6 +98,24 @@ static int open_dataset(struct run *run, struct vj_error *err)
     return r;
 }
 
+/* What the options say of the network holds for fresh weights; they may not say otherwise here. */
+static int check_start(const struct vj_config *c, const struct vj_net_shape *s,
+                       struct vj_error *err)
+{
+    struct vj_config defaults;
+    vj_config_defaults(&defaults, VJ_USE_TRAIN);
+    if (c->variant != defaults.variant && c->variant != (int)s->variant)
+        return vj_fail(err, -EINVAL, "it is a network of variant %s; leave option variant out",
+                       vj_variant_name(s->variant));
+    if (c->non_local != defaults.non_local && c->non_local != (int)s->non_local)
+        return vj_fail(err, -EINVAL, "it was made with another non_local; leave that option out");
+    if (c->patch_size != 0 && c->patch_size != s->patch_size)
+        return vj_fail(err, -EINVAL,
+                       "it is a network for patches of %d pixels; leave option patch_size out",
+                       s->patch_size);
+    return 0;
+}
+
 static int open_weights(struct run *run, struct vj_error *err)
 {
     const struct vj_config *c = run->config;
@@ -104,8 +124,14 @@ static int open_weights(struct run *run, struct vj_error *err)
         if (!r && run->initial.positive_class == VJ_POSITIVE_AUTO)
             run->initial.positive_class = VJ_POSITIVE_LOSSY;
         memcpy(run->start_sha256, run->initial.sha256, sizeof(run->start_sha256));
-        return r ? vj_fail_prefix(err, "option start") : 0;
+        if (!r)
+            r = check_start(c, &run->initial.shape, err);
+        if (run->own.positions == VJ_POSITIONS_AUTO)
+            run->own.positions = vj_trained_positions(&run->initial);
+        return r ? vj_fail_prefix(err, "option start = %s", c->start) : 0;
     }
+    if (run->own.positions == VJ_POSITIONS_AUTO)
+        run->own.positions = VJ_POSITIONS_UNIFORM;
     struct vj_net_shape shape = vj_net_shape_default((enum vj_variant)c->variant);
     shape.non_local = (enum vj_non_local)c->non_local;
     if (c->patch_size > 0)
@@ -484,7 +510,8 @@ static void summarise(struct run *run)
 int vj_train_run(const struct vj_train_options *options, struct vj_train_summary *summary,
                  struct vj_error *err)
 {
-    struct run run = {.options = options, .config = options->config, .summary = summary};
+    struct run run = {.options = options, .own = *options->config, .summary = summary};
+    run.config = &run.own;
     *summary = (struct vj_train_summary){0};
     int r = open_run(&run, err);
     run.first_step = run.progress.step;

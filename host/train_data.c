@@ -197,7 +197,7 @@ static void draw_patches(struct vj_train_data *t, size_t k)
     const struct vj_config *c = &t->config;
     const struct reference *ref = &t->reference[k];
     const struct vj_train_picture *picture = &t->list.picture[ref->picture];
-    const unsigned flags = vj_pair_flags(c->jnd_patches == 1, c->flip, c->positions == 1);
+    const unsigned flags = vj_pair_flags(c->jnd_patches == 1, c->flip, c->positions == VJ_POSITIONS_EVEN);
     for (size_t p = 0; p < t->patches; p++) {
         size_t at = k * t->patches + p;
         t->place[at] = vj_pair_place(c->seed, ref->element, p, picture->width, picture->height,

@@ -79,6 +79,11 @@ static int check_fold(const struct vj_config *c, int folds, struct vj_error *err
                        "option fold = %d decides what trains and validates; leave ids and "
                        "valid_ids empty",
                        c->fold);
+    if (c->fold > 0 && folds == 2)
+        return vj_fail(err, -EINVAL,
+                       "option fold = %d: of two folds one is left for testing and the other one "
+                       "validates, so that none trains; use three folds or more",
+                       c->fold);
     if (c->fold > folds)
         return vj_fail(err, -EINVAL,
                        "option fold = %d: data set %s has %d folds here (option folds = %s)",

@@ -382,10 +382,11 @@ int vj_train_state_write(const char *path, const struct vj_trainer *trainer,
     return r;
 }
 
-/* The first line of a configuration, or words where it has come to its end. */
+/* The first line of a configuration without its ';', or words where it has come to its end. */
 static void first_line(char line[VJ_ERROR_TEXT / 3], const char *text)
 {
-    const int size = (int)strcspn(text, "\n");
+    int size = (int)strcspn(text, "\n");
+    size -= size > 0 && text[size - 1] == ';';
     snprintf(line, VJ_ERROR_TEXT / 3, "%.*s", size, text);
     if (size == 0)
         strcpy(line, "nothing more");

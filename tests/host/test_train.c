@@ -8,8 +8,10 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "host/engine.h"
 #include "host/h5.h"
 #include "host/image.h"
+#include "host/predictors.h"
 #include "host/progress.h"
 #include "host/resjnd.h"
 #include "host/results.h"
@@ -17,6 +19,7 @@
 #include "host/train.h"
 #include "host/train_items.h"
 #include "host/train_state.h"
+#include "host/trained_config.h"
 #include "host/weights.h"
 
 enum { PICTURES = 6, WIDTH = 56, HEIGHT = 48, STEPS = 24 };
@@ -534,6 +537,78 @@ static void a_state_that_says_less_is_refused_in_words(void **state)
                                  "start_sha256 = ");
 }
 
+static void start_weights_decide_what_the_network_is(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *pair, *text;
+    } cases[] = {
+        {"variant=released", "start.h5: it is a network of variant figure; leave option variant"},
+        {"patch_size=32", "start.h5: it is a network for patches of 16 pixels; leave option"},
+        {"non_local=transpose", "start.h5: it was made with another non_local"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct vj_train_summary s;
+        struct vj_error err = {0};
+        const char *const pairs[] = {cases[i].pair, "steps=1", NULL};
+        assert_int_equal(train("other.h5", false, pairs, &s, &err), -EINVAL);
+        vj_assert_contains(err.text, cases[i].text);
+    }
+}
+
+static void read_weights(struct vj_weights *w, const char *name)
+{
+    char path[4096];
+    struct vj_error err = {0};
+    if (vj_weights_read(w, in_folder(path, name), &err))
+        fail_msg("%s", err.text);
+}
+
+/* Even positions are inherited by fine-tuning and by whoever judges the weights. */
+static void patches_lie_as_in_training_unless_said_otherwise(void **state)
+{
+    (void)state;
+    char path[4096], start[4200];
+    struct vj_train_summary s;
+    struct vj_weights w;
+    read_weights(&w, "start.h5");
+    assert_int_equal(vj_trained_positions(&w), VJ_POSITIONS_UNIFORM);
+    vj_weights_free(&w);
+    must_train("even.h5", false, (const char *const[]){"positions=even", "steps=1", NULL}, &s);
+    read_weights(&w, "even.h5");
+    assert_int_equal(vj_trained_positions(&w), VJ_POSITIONS_EVEN);
+    vj_weights_free(&w);
+    snprintf(start, sizeof(start), "start=%s", in_folder(path, "even.h5"));
+    must_train("even-2.h5", false, (const char *const[]){start, "steps=1", NULL}, &s);
+    read_weights(&w, "even-2.h5");
+    vj_assert_contains(w.trained->config, "positions = \"even\"");
+    vj_weights_free(&w);
+
+    struct vj_error err = {0};
+    struct vj_config config;
+    struct vj_engine engine;
+    struct vj_predictors p = {0};
+    char list[12600], uniform[4096];
+    snprintf(list, sizeof(list), "vpjnd:%s,vpjnd:%s", path, in_folder(uniform, "start.h5"));
+    vj_config_defaults(&config, VJ_USE_EVAL);
+    vj_config_set(&config, "device", "cpu", NULL);
+    assert_int_equal(vj_predictors_open(&p, list, "jpeg", VJ_POSITIVE_AUTO, &err), 0);
+    assert_int_equal(vj_engine_open(&engine, &config, &p, WIDTH, HEIGHT, &err), -EINVAL);
+    vj_assert_contains(err.text, "option positions: some of these networks were trained with");
+    p.networks = p.count = 1;
+    if (vj_engine_open(&engine, &config, &p, WIDTH, HEIGHT, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(engine.config.positions, VJ_POSITIONS_EVEN);
+    vj_engine_close(&engine);
+    config.positions = VJ_POSITIONS_UNIFORM;
+    if (vj_engine_open(&engine, &config, &p, WIDTH, HEIGHT, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(engine.config.positions, VJ_POSITIONS_UNIFORM);
+    vj_engine_close(&engine);
+    p.networks = p.count = 2;
+    vj_predictors_free(&p);
+}
+
 static void training_stops_for_want_of_progress(void **state)
 {
     (void)state;
@@ -616,6 +691,8 @@ int main(void)
         cmocka_unit_test(the_record_names_no_folder_of_this_machine),
         cmocka_unit_test(maps_of_resjnd24_train_and_judge_and_belong_to_the_run),
         cmocka_unit_test(other_start_weights_under_the_same_name_are_refused),
+        cmocka_unit_test(start_weights_decide_what_the_network_is),
+        cmocka_unit_test(patches_lie_as_in_training_unless_said_otherwise),
         cmocka_unit_test(training_stops_for_want_of_progress),
         cmocka_unit_test(a_state_that_says_less_is_refused_in_words),
         cmocka_unit_test(what_cannot_be_resumed_is_refused_by_name),
