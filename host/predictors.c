@@ -225,11 +225,10 @@ static double default_threshold(const struct kind *kind, const char *codec)
     return strcmp(codec, "bpg") == 0 ? kind->bpg : NAN;
 }
 
-static int parse_one(struct vj_predictor *p, char *text, const char *codec, struct vj_error *err)
+/* text: what stands before the ':'; argument: what stands behind it, or NULL */
+static int parse_one(struct vj_predictor *p, const char *text, const char *argument,
+                     const char *codec, struct vj_error *err)
 {
-    char *argument = strchr(text, ':');
-    if (argument)
-        *argument++ = '\0';
     if (strlen(text) >= sizeof(p->kind_name))
         return unknown_kind(text, err);
     strcpy(p->kind_name, text);
@@ -267,19 +266,31 @@ static int parse_one(struct vj_predictor *p, char *text, const char *codec, stru
     return pattern ? parse_pattern(p, argument, err) : parse_file(p, argument, err);
 }
 
-/* A name used twice gets "-2", a third time "-3". */
-static void make_unique(struct vj_predictors *p, size_t index)
+static bool has_name(const struct vj_predictors *p, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(p->list[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/*
+ * A name used before becomes "NAME:ARGUMENT" where that tells rules apart; whatever is still not
+ * unique gets "-2", then "-3".
+ */
+static void make_unique(struct vj_predictors *p, size_t index, const char *argument)
 {
     struct vj_predictor *mine = &p->list[index];
     char base[sizeof(mine->name)];
     strcpy(base, mine->name);
-    int number = 1;
-    for (size_t i = 0; i < index; i++) {
-        if (strcmp(p->list[i].name, mine->name) != 0)
-            continue;
-        snprintf(mine->name, sizeof(mine->name), "%.110s-%d", base, ++number);
-        i = (size_t)-1; /* look again from the start under the new name */
+    const bool file = mine->kind == VJ_PREDICTOR_EXTERNAL || mine->kind == VJ_PREDICTOR_NETWORK ||
+                      mine->kind == VJ_PREDICTOR_FOLDS;
+    if (has_name(p, index, mine->name) && argument && !file) {
+        snprintf(mine->name, sizeof(mine->name), "%.60s:%.40s", base, argument);
+        strcpy(base, mine->name);
     }
+    for (int number = 2; has_name(p, index, mine->name); number++)
+        snprintf(mine->name, sizeof(mine->name), "%.110s-%d", base, number);
 }
 
 /* 0 for the weight files of folds until these are known. */
@@ -343,15 +354,18 @@ int vj_predictors_open(struct vj_predictors *p, const char *list, const char *co
         one += strspn(one, " ");
         for (size_t n = strlen(one); n > 0 && one[n - 1] == ' '; n--)
             one[n - 1] = '\0';
+        char *argument = strchr(one, ':');
+        if (argument)
+            *argument++ = '\0';
         if (!*one)
             r = vj_fail(err, -EINVAL, "option predictors: an empty entry in '%s'", list);
         else if (p->count == PREDICTORS_MAX)
             r = vj_fail(err, -E2BIG, "option predictors: more than %d entries", PREDICTORS_MAX);
         else
-            r = parse_one(&p->list[p->count++], one, codec, err);
+            r = parse_one(&p->list[p->count++], one, argument, codec, err);
         if (!r) {
             struct vj_predictor *mine = &p->list[p->count - 1];
-            make_unique(p, p->count - 1);
+            make_unique(p, p->count - 1, argument);
             if (mine->kind == VJ_PREDICTOR_NETWORK)
                 mine->network = p->networks++;
         }
@@ -595,7 +609,6 @@ void vj_predictors_drop_tensors(struct vj_predictors *p)
 
 int vj_predictors_add_constant(struct vj_predictors *p, struct vj_error *err)
 {
-    char text[] = "constant";
     for (size_t i = 0; i < p->count; i++)
         if (p->list[i].kind == VJ_PREDICTOR_CONSTANT)
             return 0;
@@ -604,7 +617,7 @@ int vj_predictors_add_constant(struct vj_predictors *p, struct vj_error *err)
                        "option predictors: %d entries and no constant, which every report needs; "
                        "leave one out",
                        PREDICTORS_MAX);
-    return parse_one(&p->list[p->count++], text, "jpeg", err);
+    return parse_one(&p->list[p->count++], "constant", NULL, "jpeg", err);
 }
 
 void vj_predictors_free(struct vj_predictors *p)

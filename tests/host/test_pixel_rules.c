@@ -377,7 +377,7 @@ static void the_compression_ratio_is_that_of_the_files_and_its_line_that_of_the_
     static const struct {
         const char *name;
         int qf;
-    } cases[] = {{"compression-ratio", 50}, {"compression-ratio-2", 7}};
+    } cases[] = {{"compression-ratio", 50}, {"compression-ratio:7", 7}};
     struct vj_results *r = open_run("ratio.h5", "compression-ratio,compression-ratio:7", pairs);
     read_rows(r, "/candidates/bytes", VJ_COLUMN_I64, 0, PICTURES, bytes);
     for (int c = 0; c < 2; c++) {

@@ -53,7 +53,7 @@ static void defaults_and_arguments_of_thresholds(void **state)
     assert_string_equal(p.list[1].name, "psnr-threshold");
     assert_float_equal(p.list[1].threshold, 36.70, 0);
     assert_false(p.list[1].fit);
-    assert_string_equal(p.list[2].name, "psnr-threshold-2");
+    assert_string_equal(p.list[2].name, "psnr-threshold:fit");
     assert_true(p.list[2].fit);
     assert_true(p.list[3].fit); /* SSIM has no published figure */
     assert_float_equal(p.list[4].threshold, 0.9922, 0);
@@ -67,16 +67,16 @@ static void defaults_and_arguments_of_thresholds(void **state)
     assert_float_equal(p.list[10].threshold, 63.10, 0);
     assert_false(p.list[10].fit);
     assert_float_equal(p.list[11].threshold, -12.5, 0);
-    assert_string_equal(p.list[12].name, "ssimulacra2-threshold-3");
+    assert_string_equal(p.list[12].name, "ssimulacra2-threshold:fit");
     assert_true(p.list[12].fit);
     assert_int_equal(p.list[6].jnd_rule, VJ_JND_SHARE);
     vj_predictors_free(&p);
     if (vj_predictors_open(&p, more, "jpeg", VJ_POSITIVE_AUTO, &err))
         fail_msg("%s", err.text);
     static const char *const names[] = {
-        "pixel-epc17",         "pixel-epc17-2",       "pixel-epc17-paper@excess",
-        "pixel-chou95@excess", "pixel-chou95@noise",  "pixel-chou95@noise-2",
-        "compression-ratio",   "compression-ratio-2", "ssim-threshold"};
+        "pixel-epc17",         "pixel-epc17:0.5", "pixel-epc17-paper@excess",
+        "pixel-chou95@excess", "pixel-chou95@noise",    "pixel-chou95@noise:fit",
+        "compression-ratio",   "compression-ratio:7",   "ssim-threshold"};
     static const int rules[] = {0, 0, VJ_JND_EXCESS, VJ_JND_EXCESS, VJ_JND_NOISE, VJ_JND_NOISE};
     assert_int_equal(p.count, 9);
     for (size_t i = 0; i < p.count; i++) {

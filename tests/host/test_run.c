@@ -634,8 +634,8 @@ static void ssimulacra2_is_a_column_and_a_predictor_when_asked_for(void **state)
                       lossy);
             read_rows(r, "/predictors/ssimulacra2-threshold/score", VJ_COLUMN_F32, 0, PICTURES,
                       copy);
-            read_rows(r, "/predictors/ssimulacra2-threshold-2/qf_pred", VJ_COLUMN_I32, 0, PICTURES,
-                      fitted);
+            read_rows(r, "/predictors/ssimulacra2-threshold:fit/qf_pred", VJ_COLUMN_I32, 0,
+                      PICTURES, fitted);
             for (int k = 0; k < PICTURES; k++)
                 assert_in_range(fitted[k], 1, 100);
         }
