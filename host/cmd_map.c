@@ -278,6 +278,21 @@ static void release(struct work *w)
     vj_image_free(&w->img);
 }
 
+static void print_range(const struct arguments *a, const struct work *w)
+{
+    const size_t pixels = w->img.width * w->img.height;
+    float low = w->map[0], high = w->map[0];
+    double sum = 0;
+    for (size_t i = 0; i < pixels; i++) {
+        low = w->map[i] < low ? w->map[i] : low;
+        high = w->map[i] > high ? w->map[i] : high;
+        sum += w->map[i];
+    }
+    printf("%s (%s): %zux%zu, JND %.2f to %.2f grey levels, mean %.2f\n", a->model->name,
+           a->model->variants[a->variant], w->img.width, w->img.height, (double)low, (double)high,
+           sum / (double)pixels);
+}
+
 /* --- writing ---------------------------------------------------------------------------------- */
 
 static int write_png(const struct arguments *a, const struct work *w, struct vj_error *err)
@@ -440,6 +455,8 @@ int vj_cmd_map(int argc, char **argv)
         status = VJ_EXIT_USAGE;
         r = a.output == OUTPUT_PNG ? write_png(&a, &w, &err) : write_hdf5(&a, &w, &err);
     }
+    if (!r)
+        print_range(&a, &w);
     if (r)
         fprintf(stderr, "vpjnd: %s\n", err.text);
     release(&w);

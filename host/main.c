@@ -67,6 +67,7 @@ static void open_standard_streams(void)
 
 int main(int argc, char **argv)
 {
+    char help[] = "--help";
     open_standard_streams();
     signal(SIGXFSZ, SIG_IGN); /* a file that grew too large is an error like a full disk */
     argp_err_exit_status = VJ_EXIT_USAGE;
@@ -74,12 +75,16 @@ int main(int argc, char **argv)
         usage(stderr);
         return VJ_EXIT_USAGE;
     }
+    if (argc == 3 && strcmp(argv[1], "help") == 0) {
+        argv[1] = argv[2];
+        argv[2] = help;
+    }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
         strcmp(argv[1], "help") == 0) {
         usage(stdout);
         return VJ_EXIT_OK;
     }
-    if (strcmp(argv[1], "--version") == 0) {
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
         printf("vpjnd %s\n", VJ_VERSION);
         return VJ_EXIT_OK;
     }
