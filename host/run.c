@@ -254,6 +254,34 @@ static int list_todo(struct run *run, struct vj_error *err)
     return r;
 }
 
+/*
+ * Whether --resume finds the output itself finished: scripts that repeat a command until it
+ * succeeds must not begin a sweep of days again.
+ */
+static int check_done(struct run *run, bool *done, struct vj_error *err)
+{
+    const struct vj_run_facts facts = {.command_line = run->options->command_line,
+                                       .dataset = vj_dataset_info(run->dataset)};
+    const char *output = run->options->output;
+    struct stat st;
+    *done = run->options->resume && access(run->part, F_OK) != 0 && stat(output, &st) == 0 &&
+            st.st_size > 0;
+    if (!*done)
+        return 0;
+    int r = vj_results_open(&run->results, output, false, err);
+    if (!r)
+        r = vj_schema_match(run->results, &run->engine, &run->images, &facts, err);
+    if (!r)
+        r = list_todo(run, err);
+    if (r)
+        return vj_fail_prefix(err,
+                              "%s is finished, and not the run that is to be resumed (without "
+                              "--resume it is replaced)",
+                              output);
+    fprintf(stderr, "vpjnd: %s is complete; there is nothing to resume\n", output);
+    return 0;
+}
+
 static void note_failure(struct vj_progress *progress, const struct run *run,
                          const struct vj_row *row)
 {
@@ -539,7 +567,7 @@ int vj_run_eval(const struct vj_run_options *options, struct vj_run_summary *sum
                                                        VJ_POSITIVE_LOSSLESS};
     enum vj_positive_class positive = positives[options->config->positive_class];
     struct run run = {.options = options, .config = options->config, .summary = summary};
-    bool exists;
+    bool exists, done = false;
     *summary = (struct vj_run_summary){0};
     int n = snprintf(run.part, sizeof(run.part), "%s.part", options->output);
     int r = n < 0 || (size_t)n >= sizeof(run.part)
@@ -565,12 +593,14 @@ int vj_run_eval(const struct vj_run_options *options, struct vj_run_summary *sum
     if (!r)
         r = open_engine(&run, err);
     if (!r)
+        r = check_done(&run, &done, err);
+    if (!r && !done)
         r = open_results(&run, err);
-    if (!r)
+    if (!r && !done)
         r = list_todo(&run, err);
-    if (!r)
+    if (!r && !done)
         r = evaluate(&run, err);
-    if (!r)
+    if (!r && !done)
         r = finish(&run, err);
     vj_results_close(run.results);
     vj_engine_close(&run.engine);

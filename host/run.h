@@ -11,8 +11,9 @@
 
 struct vj_run_options {
     const struct vj_config *config;
-    const char *output;       /* results file; OUTPUT.part while the run goes on */
-    bool resume;              /* go on with OUTPUT.part where there is one */
+    const char *output; /* results file; OUTPUT.part while the run goes on */
+    bool
+        resume; /* go on with OUTPUT.part where there is one, leave a finished OUTPUT of this run */
     const char *command_line; /* recorded */
 };
 
@@ -25,9 +26,9 @@ struct vj_run_summary {
  * Runs it. Failed images do not fail the run: they are counted, named on standard error, and
  * recorded. A failure of the machine does: no memory or file handles, or a data set that is not
  * there any more; OUTPUT.part stays. Where `device = auto` did not take the GPU, why is said there
- * too. An existing results file OUTPUT is replaced when the run is complete, any other file is
- * refused; an existing OUTPUT.part without `resume` is an error, so that hours of work are not lost
- * to a forgotten flag.
+ * too. An existing results file OUTPUT is replaced when the run is complete (with `resume` it must
+ * be this run's and stays), any other file is refused; an existing OUTPUT.part without `resume` is
+ * an error, so that hours of work are not lost to a forgotten flag.
  */
 int vj_run_eval(const struct vj_run_options *options, struct vj_run_summary *summary,
                 struct vj_error *err);

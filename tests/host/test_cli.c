@@ -444,6 +444,20 @@ static void a_resumed_run_must_be_the_same_run(void **state)
                            output, sizeof(output)),
                      2);
     vj_assert_contains(output, "dataset_fingerprint");
+
+    /* Of a finished run nothing is done again, and no other run takes its place unasked. */
+    assert_int_equal(shell("sha256sum s.h5 > sum; $V eval -q --config run.cfg --set qf_last=12 "
+                           "--resume -o s.h5; s=$?; sha256sum -c sum; exit $s",
+                           output, sizeof(output)),
+                     0);
+    vj_assert_contains(output, "s.h5 is complete; there is nothing to resume");
+    vj_assert_contains(output, "s.h5: OK");
+    assert_int_equal(shell("$V eval -q --config run.cfg --set qf_last=15 --resume -o s.h5; s=$?; "
+                           "sha256sum -c sum; exit $s",
+                           output, sizeof(output)),
+                     2);
+    vj_assert_contains(output, "s.h5 is finished, and not the run that is to be resumed");
+    vj_assert_contains(output, "s.h5: OK");
 }
 
 static void outputs_that_cannot_be_or_would_destroy_are_refused_at_once(void **state)
