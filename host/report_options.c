@@ -44,24 +44,33 @@ static bool is_csv(enum vj_report_form form)
            form == VJ_REPORT_FORM_SWEEP_CSV;
 }
 
+/* Printing one of two forms that were asked for would leave the other out without a word. */
+static void set_form(struct argp_state *state, struct vj_report_options *o,
+                     enum vj_report_form form)
+{
+    if (o->form != VJ_REPORT_FORM_TEXT && o->form != form)
+        argp_error(state, "one form at a time: --csv, --images-csv, --sweep-csv, --json or --html");
+    o->form = form;
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct vj_report_options *o = state->input;
     switch (key) {
     case KEY_CSV:
-        o->form = VJ_REPORT_FORM_CSV;
+        set_form(state, o, VJ_REPORT_FORM_CSV);
         return 0;
     case KEY_IMAGES_CSV:
-        o->form = VJ_REPORT_FORM_IMAGES_CSV;
+        set_form(state, o, VJ_REPORT_FORM_IMAGES_CSV);
         return 0;
     case KEY_SWEEP_CSV:
-        o->form = VJ_REPORT_FORM_SWEEP_CSV;
+        set_form(state, o, VJ_REPORT_FORM_SWEEP_CSV);
         return 0;
     case KEY_JSON:
-        o->form = VJ_REPORT_FORM_JSON;
+        set_form(state, o, VJ_REPORT_FORM_JSON);
         return 0;
     case KEY_HTML:
-        o->form = VJ_REPORT_FORM_HTML;
+        set_form(state, o, VJ_REPORT_FORM_HTML);
         return 0;
     case KEY_METRICS:
         o->sections |= VJ_REPORT_METRICS;
