@@ -19,7 +19,9 @@ enum { KEY_FORCE = 256, KEY_AGAINST };
 
 static const struct argp_option options[] = {
     {"against", KEY_AGAINST, "PREDICTOR", 0,
-     "compare all predictors with this one, named as in the table; default: every pair", 0},
+     "compare all predictors with this one, named as in the table; a name of several files will do "
+     "where all of them predict the same; default: every pair",
+     0},
     {"force", KEY_FORCE, NULL, 0,
      "compare even where the runs differ in data set, labels, codec, quality factors or images", 0},
     {0},

@@ -291,10 +291,12 @@ static int compare_numbers(struct vj_differences *d, const struct vj_image_index
 
 /* ---- options ---- */
 
-/* Options that an attribute says better, or that cannot change a figure. */
+/* Options that an attribute says better (what "" stands for, too), or that cannot change a figure.
+ */
 static bool is_shown_elsewhere(const struct vj_option *o)
 {
-    static const char *const names[] = {"dataset", "folds", "qf_first", "qf_last", "seed"};
+    static const char *const names[] = {"dataset", "labels",   "candidates", "codec",
+                                        "folds",   "qf_first", "qf_last",    "seed"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (strcmp(o->key, names[i]) == 0)
             return true;
@@ -368,14 +370,6 @@ static const struct {
 };
 enum { PREDICTOR_ATTRIBUTES = sizeof(predictor_attributes) / sizeof(predictor_attributes[0]) };
 
-static bool has_predictor(const struct vj_analysis *a, const char *name)
-{
-    for (size_t i = 0; i < a->predictors; i++)
-        if (strcmp(a->predictor[i].name, name) == 0)
-            return true;
-    return false;
-}
-
 static int compare_predictor(struct vj_differences *d, const struct vj_report_source *source,
                              const char *name, struct vj_error *err)
 {
@@ -388,7 +382,7 @@ static int compare_predictor(struct vj_differences *d, const struct vj_report_so
         if (!value)
             return -ENOMEM;
         for (size_t k = 0; !r && k < d->runs; k++)
-            if (has_predictor(&source[k].analysis, name))
+            if (vj_predictor_named(&source[k].analysis, name))
                 r = attribute_text(&value[k], source[k].results, group,
                                    predictor_attributes[i].name, predictor_attributes[i].kind, err);
         snprintf(field, sizeof(field), "%.150s: %s", name, predictor_attributes[i].name);
@@ -409,7 +403,7 @@ static int compare_predictors(struct vj_differences *d, const struct vj_report_s
         for (size_t i = 0; !r && i < a->predictors; i++) {
             bool done = false;
             for (size_t e = 0; !done && e < k; e++)
-                done = has_predictor(&source[e].analysis, a->predictor[i].name);
+                done = vj_predictor_named(&source[e].analysis, a->predictor[i].name) != NULL;
             if (!done)
                 r = compare_predictor(d, source, a->predictor[i].name, err);
         }

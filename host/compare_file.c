@@ -24,6 +24,7 @@ struct comparison {
     struct vj_matching matching;
     struct vj_analysis merged; /* the common images, all predictors */
     size_t *run_of;            /* [merged.predictors] */
+    const char *shared;        /* predictor that stands once for its like in every run, or NULL */
     struct vj_report_tables tables;
 };
 
@@ -154,14 +155,64 @@ static int merge_truth(struct comparison *c, struct vj_error *err)
 
 /* ---- predictors ---- */
 
+/* Do two runs' predictors say the same of every common image? */
+static bool same_predictions(const struct comparison *c, size_t run,
+                             const struct vj_analysed_predictor *p, size_t other,
+                             const struct vj_analysed_predictor *q)
+{
+    const struct vj_analysis *a = &c->source[run].analysis, *b = &c->source[other].analysis;
+    const size_t levels = (size_t)a->levels;
+    if (a->levels != b->levels || a->qf_first != b->qf_first)
+        return false;
+    for (size_t i = 0; i < c->matching.images; i++) {
+        const size_t x = row_in(c, run, i), y = row_in(c, other, i);
+        if (p->qf_pred[x] != q->qf_pred[y] ||
+            memcmp(p->lossy + x * levels, q->lossy + y * levels, levels) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* The name of the predictor to compare with, if it is one in several runs that all say the same. */
+static const char *find_shared(const struct comparison *c)
+{
+    const struct vj_analysed_predictor *first = NULL;
+    const char *name = c->options->against;
+    size_t first_run = 0, count = 0;
+    for (size_t k = 0; name && k < c->runs; k++) {
+        const struct vj_analysed_predictor *p = vj_predictor_named(&c->source[k].analysis, name);
+        if (!p)
+            continue;
+        if (p->random_weights || (first && !same_predictions(c, first_run, first, k, p)))
+            return NULL;
+        if (!first) {
+            first = p;
+            first_run = k;
+        }
+        count++;
+    }
+    return count > 1 ? name : NULL;
+}
+
 static bool in_another_run(const struct comparison *c, size_t run, const char *name)
 {
-    for (size_t k = 0; k < c->runs; k++) {
-        const struct vj_analysis *a = &c->source[k].analysis;
-        for (size_t i = 0; k != run && i < a->predictors; i++)
-            if (strcmp(a->predictor[i].name, name) == 0)
-                return true;
-    }
+    for (size_t k = 0; k < c->runs; k++)
+        if (k != run && vj_predictor_named(&c->source[k].analysis, name))
+            return true;
+    return false;
+}
+
+static bool is_shared(const struct comparison *c, const char *name)
+{
+    return c->shared && strcmp(name, c->shared) == 0;
+}
+
+/* Is it in the table already, as that of an earlier run? */
+static bool is_repeated(const struct comparison *c, size_t run, const char *name)
+{
+    for (size_t k = 0; k < run; k++)
+        if (is_shared(c, name) && vj_predictor_named(&c->source[k].analysis, name))
+            return true;
     return false;
 }
 
@@ -214,7 +265,7 @@ static int merge_predictor(struct comparison *c, size_t run,
     to->random_weights = from->random_weights;
     to->kind = strdup(from->kind);
     to->note = from->note ? strdup(from->note) : NULL;
-    int n = in_another_run(c, run, from->name)
+    int n = in_another_run(c, run, from->name) && !is_shared(c, from->name)
                 ? asprintf(&to->name, "%s/%s", c->run[run].name, from->name)
                 : asprintf(&to->name, "%s", from->name);
     if (n < 0)
@@ -242,7 +293,8 @@ static int merge_predictors(struct comparison *c, struct vj_error *err)
     for (size_t k = 0; !r && k < c->runs; k++) {
         const struct vj_analysis *a = &c->source[k].analysis;
         for (size_t i = 0; !r && i < a->predictors; i++)
-            r = merge_predictor(c, k, &a->predictor[i], err);
+            if (!is_repeated(c, k, a->predictor[i].name))
+                r = merge_predictor(c, k, &a->predictor[i], err);
     }
     return r;
 }
@@ -312,6 +364,7 @@ static int write_comparison(struct vj_text *out, struct comparison *c, struct vj
     struct vj_report report;
     int against;
     int r = merge_truth(c, err);
+    c->shared = find_shared(c);
     if (!r)
         r = merge_predictors(c, err);
     if (!r)

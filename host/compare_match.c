@@ -52,6 +52,15 @@ ssize_t vj_image_index_find(const struct vj_image_index *index, const char *name
     return -1;
 }
 
+const struct vj_analysed_predictor *vj_predictor_named(const struct vj_analysis *a,
+                                                       const char *name)
+{
+    for (size_t i = 0; i < a->predictors; i++)
+        if (strcmp(a->predictor[i].name, name) == 0)
+            return &a->predictor[i];
+    return NULL;
+}
+
 /* Why an image of a run cannot be in the comparison; the caller frees the text. NULL: it can. */
 static int reason_against(char **reason, const struct vj_image_index *index, const char *name,
                           const char *run, struct vj_error *err)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The images that several results files have in common, found by name. */
+/* The images and predictors that several results files have in common, found by name. */
 #ifndef VJ_HOST_COMPARE_MATCH_H
 #define VJ_HOST_COMPARE_MATCH_H
 
@@ -22,6 +22,10 @@ void vj_image_index_free(struct vj_image_index *index);
 
 /* Row of an image, or -1. */
 ssize_t vj_image_index_find(const struct vj_image_index *index, const char *name);
+
+/* A run's predictor of that name, or NULL. */
+const struct vj_analysed_predictor *vj_predictor_named(const struct vj_analysis *analysis,
+                                                       const char *name);
 
 /* Released by vj_matching_free(). */
 struct vj_matching {

@@ -192,10 +192,20 @@ static void one_predictor_can_be_the_measure_of_all(void **state)
     assert_null(strstr(t.data, "two/constant - one/constant"));
     assert_compared(t.data, "not corrected for their number (3)");
     vj_text_free(&t);
+    /* Both files' constants say the same: the name is enough, and they are one row. */
     options.against = "constant";
-    assert_int_equal(compare(&t, &options, &err, "one.h5", "two.h5", NULL), -EINVAL);
+    assert_int_equal(compare(&t, &options, &err, "one.h5", "two.h5", NULL), 0);
+    assert_compared(t.data, "\nconstant    ");
+    assert_compared(t.data, "\nexternal-x - constant");
+    assert_compared(t.data, "\nexternal-y - constant");
+    assert_null(strstr(t.data, "/constant"));
+    vj_text_free(&t);
+    /* Of two that differ only their full names tell which is meant. */
+    evaluate("three.h5", "root=*/all.csv folds=none predictors=constant");
+    options.force = true;
+    assert_int_equal(compare(&t, &options, &err, "one.h5", "three.h5", NULL), -EINVAL);
     vj_assert_contains(err.text, "no predictor 'constant' to compare with; there are one/constant, "
-                                 "external-x, two/constant, external-y");
+                                 "external-x, three/constant");
     vj_text_free(&t);
 }
 
@@ -337,6 +347,11 @@ static void equal_runs_differ_in_nothing(void **state)
     struct vj_text t;
     struct vj_error err = {0};
     evaluate("two.h5", "root=*/all.csv predictors=constant,external:*/x.csv");
+    assert_int_equal(compare(&t, &plain, &err, "one.h5", "two.h5", NULL), 0);
+    assert_null(strstr(t.data, "the results files differ in"));
+    vj_text_free(&t);
+    /* What the data set makes of an empty option counts, not how the option is spelt. */
+    evaluate("two.h5", "root=*/all.csv candidates=synthesize predictors=constant,external:*/x.csv");
     assert_int_equal(compare(&t, &plain, &err, "one.h5", "two.h5", NULL), 0);
     assert_null(strstr(t.data, "the results files differ in"));
     assert_compared(t.data, "two/external-x - one/external-x");
