@@ -27,12 +27,23 @@ struct vj_report_row {
     size_t sweep_count;
     const struct vj_sweep_point *tolerance; /* [tolerance_count] over tolerances, NULL = none */
     size_t tolerance_count;
+    /* Pictures of its results file that made the weights which judge them: no test. 0 = none known.
+     */
+    size_t seen, seen_of;
+    bool seen_if_released; /* so far only if the weights are the released checkpoint */
 };
 
 /* Two predictors of `row`, compared. */
 struct vj_report_comparison {
     size_t a, b; /* indices into row[] */
     struct vj_comparison result;
+};
+
+/* Where a results file comes from: one of its attributes. */
+struct vj_report_fact {
+    const char *name;  /* of the attribute */
+    const char *label; /* the same for people */
+    const char *value; /* may have several lines */
 };
 
 /* One of several results files whose predictors stand in one report. */
@@ -44,6 +55,8 @@ struct vj_report_run {
     uint64_t seed;
     bool complete;
     size_t images; /* in the file */
+    const struct vj_report_fact *fact;
+    size_t facts;
 };
 
 /* A field in which the runs are not all alike. */
@@ -93,14 +106,17 @@ struct vj_report {
     size_t pending; /* images that an unfinished run has not evaluated yet */
     const char *results_file;
     const char *program_version;
+    const struct vj_report_fact *fact; /* of one file; of several each has its own */
+    size_t facts;
     bool complete;     /* false: the run was cut short and the report says so */
     double confidence; /* of the intervals, e.g. 0.95 */
     size_t resamples;  /* bootstrap resamples, 0 = no intervals */
 
-    size_t images;                  /* all images of the run */
-    const char *const *image_name;  /* [images] */
-    const int32_t *image_fold;      /* [images] -1 none; NULL = none */
-    const int32_t *qf_true;         /* [images] -1 unknown; NULL = no labels */
+    size_t images;                 /* all images of the run */
+    const char *const *image_name; /* [images] */
+    const int32_t *image_fold;     /* [images] -1 none; NULL = none */
+    const int32_t *qf_true;        /* [images] -1 unknown; NULL = no labels */
+    const uint32_t *bytes; /* [images][qf_last - qf_first + 1] 0 unknown; NULL = none known */
     const char *const *image_error; /* [images] NULL = the image is fine; NULL array = all are */
 
     const struct vj_report_row *row;
@@ -123,19 +139,23 @@ struct vj_report {
     const char *published_file;
     const struct vj_report_published *published;
     size_t publisheds;
+
+    size_t columns; /* of the text report's lines, 0 = VJ_REPORT_COLUMNS */
 };
 
 /* Sections of the text report beside header, accuracy table, throughput and failures. */
 enum vj_report_sections {
     VJ_REPORT_METRICS = 1 << 0, /* every metric of every predictor with its interval */
     VJ_REPORT_FOLDS = 1 << 1,   /* MAD per fold */
-    VJ_REPORT_SWEEP = 1 << 2,   /* rate-damage curves */
+    VJ_REPORT_SWEEP = 1 << 2,   /* rate-damage curves, every fifth safety offset */
     VJ_REPORT_IMAGES = 1 << 3,  /* per image: PW-JND / smallest lossless QF of every predictor */
 };
 
-enum {
-    VJ_REPORT_COLUMNS = 100, /* longest line of the text report, long words of the caller aside */
-};
+/*
+ * Longest line of the text report, long words of the caller aside: where the caller gives none, and
+ * of sentences in any case.
+ */
+enum { VJ_REPORT_COLUMNS = 100 };
 
 /*
  * -EINVAL when a comparison names a predictor that is not there or has random weights; the
@@ -162,14 +182,18 @@ void vj_report_differences(struct vj_text *out, const struct vj_report *report);
  * Appends a CSV table (RFC 4180, CRLF), one line per predictor, fold and metric present:
  * predictor,fold,metric,value,ci_low,ci_high,n,units; fold is empty for pooled values, the
  * interval's fields are empty where there is none. Predictors with random weights have one line,
- * images_per_second. Two predictors that were compared follow as "a - b": mad_difference,
+ * images_per_second. Of weights that are known to have been made from images of the run there is
+ * seen_images (seen_images_if_released where that depends on which weights they are) with n images
+ * in its file. Two predictors that were compared follow as "a - b": mad_difference,
  * pair_accuracy_difference, wilcoxon_p, mcnemar_p, nearer_a, nearer_b, tied.
  */
 int vj_report_csv(struct vj_text *out, const struct vj_report *report, struct vj_error *err);
 
 /*
- * Appends a CSV table of predictions, one line per predictor and image:
- * predictor,image,fold,qf_true,qf_pred,smallest_lossless_qf,error; unknown fields are empty.
+ * Appends a CSV table of predictions, one line per predictor and image: predictor, image, fold,
+ * qf_true, qf_pred, smallest_lossless_qf, failure (why the image was not evaluated), qf_error
+ * (predicted - true), bytes of the candidate at the smallest lossless QF, saving (what it saves
+ * against the highest QF, a share); unknown fields are empty.
  */
 int vj_report_images_csv(struct vj_text *out, const struct vj_report *report, struct vj_error *err);
 
@@ -190,8 +214,9 @@ int vj_report_json(struct vj_text *out, const struct vj_report *report, struct v
 
 /*
  * Appends a web page with everything in *report: one file with its style and its charts (SVG) in
- * it, no script, nothing to load. Predictors are sorted by MAD and the first six have colours. Of
- * the pictures it lists the 200 with the largest mean error; its size does not grow with the images
+ * it, no script, nothing to load. Predictors are sorted by MAD and the first six, and the first six
+ * rules with several tolerances, have a colour of their own. Of the pictures it lists the 200 with
+ * the largest mean error, without labels the first 200; its size does not grow with the images
  * beyond that. Errors: as vj_report_check(), -ENOMEM.
  */
 int vj_report_html(struct vj_text *out, const struct vj_report *report, struct vj_error *err);

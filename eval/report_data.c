@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "eval/report.h"
+#include "eval/report_text.h"
 
 int vj_report_check(const struct vj_report *report, struct vj_error *err)
 {
@@ -104,6 +105,19 @@ static void csv_comparison(struct vj_text *out, const struct vj_report *report,
     }
 }
 
+static const char *seen_name(const struct vj_report_row *row)
+{
+    return row->seen_if_released ? "seen_images_if_released" : "seen_images";
+}
+
+static void csv_seen(struct vj_text *out, const struct vj_report_row *row)
+{
+    if (!row->seen)
+        return;
+    vj_text_csv(out, or_empty(row->name));
+    vj_text_add(out, ",,%s,%zu,,,%zu,\r\n", seen_name(row), row->seen, row->seen_of);
+}
+
 int vj_report_csv(struct vj_text *out, const struct vj_report *report, struct vj_error *err)
 {
     int rc = vj_report_check(report, err);
@@ -117,6 +131,8 @@ int vj_report_csv(struct vj_text *out, const struct vj_report *report, struct vj
             csv_metrics(out, or_empty(row->name), &metrics->pooled);
         for (size_t k = 0; metrics && k < metrics->folds; k++)
             csv_metrics(out, or_empty(row->name), &metrics->fold[k]);
+        if (metrics)
+            csv_seen(out, row);
         if (!measured(row->images_per_second))
             continue;
         vj_text_csv(out, or_empty(row->name));
@@ -143,11 +159,6 @@ static int32_t entry(const int32_t *array, size_t image)
     return array ? array[image] : VJ_EVAL_UNKNOWN;
 }
 
-static bool has_lossless(const struct vj_report *report, int32_t qf_pred)
-{
-    return qf_pred >= 0 && qf_pred < report->qf_last;
-}
-
 static const char *error_of(const struct vj_report *report, size_t image)
 {
     return report->image_error ? report->image_error[image] : NULL;
@@ -158,22 +169,32 @@ static void csv_image(struct vj_text *out, const struct vj_report *report,
 {
     int32_t fold = entry(report->image_fold, image);
     int32_t qf_true = entry(report->qf_true, image);
-    int32_t qf_pred = row->qf_pred[image];
+    int32_t qf_pred = row->qf_pred[image], lossless = vj_report_lossless(report, qf_pred);
+    uint32_t bytes;
+    double saving;
     vj_text_csv(out, or_empty(row->name));
     vj_text_add(out, ",");
     vj_text_csv(out, or_empty(report->image_name[image]));
     csv_known(out, fold, fold >= 0);
     csv_known(out, qf_true, qf_true >= 0);
     csv_known(out, qf_pred, qf_pred >= 0);
-    csv_known(out, qf_pred + 1, has_lossless(report, qf_pred));
+    csv_known(out, lossless, lossless >= 0);
     vj_text_add(out, ",");
     vj_text_csv(out, or_empty(error_of(report, image)));
+    csv_known(out, qf_pred - qf_true, qf_true >= 0 && qf_pred >= 0);
+    if (vj_report_size(&bytes, &saving, report, image, lossless)) {
+        vj_text_add(out, ",%" PRIu32 ",", bytes);
+        vj_text_number(out, saving);
+    } else {
+        vj_text_add(out, ",,");
+    }
     vj_text_add(out, "\r\n");
 }
 
 int vj_report_images_csv(struct vj_text *out, const struct vj_report *report, struct vj_error *err)
 {
-    vj_text_add(out, "predictor,image,fold,qf_true,qf_pred,smallest_lossless_qf,error\r\n");
+    vj_text_add(out, "predictor,image,fold,qf_true,qf_pred,smallest_lossless_qf,failure,qf_error,"
+                     "bytes,saving\r\n");
     for (size_t i = 0; i < report->rows; i++) {
         const struct vj_report_row *row = &report->row[i];
         for (size_t k = 0; row->qf_pred && !row->random_weights && k < report->images; k++)
@@ -371,6 +392,12 @@ static void json_row(struct json *j, const struct vj_report_row *row)
     json_bool(j, "random_weights", row->random_weights);
     if (measured(row->images_per_second))
         json_number(j, "images_per_second", row->images_per_second);
+    if (metrics && row->seen) {
+        json_open(j, "not_a_test", '{');
+        json_integer(j, seen_name(row), row->seen);
+        json_integer(j, "images", row->seen_of);
+        json_close(j, '}');
+    }
     if (metrics) {
         json_integer(j, "images", metrics->pooled.images);
         json_string(j, "pairs", vj_pair_source_name(metrics->pairs));
@@ -429,14 +456,29 @@ static void json_image(struct json *j, const struct vj_report *report, size_t im
     for (size_t i = 0; i < report->rows; i++) {
         const struct vj_report_row *row = &report->row[i];
         int32_t qf_pred = row->random_weights ? VJ_EVAL_UNKNOWN : entry(row->qf_pred, image);
+        int32_t lossless = vj_report_lossless(report, qf_pred);
+        uint32_t bytes;
+        double saving;
         if (qf_pred < 0)
             continue;
         json_open(j, or_empty(row->name), '{');
         json_known(j, "qf_pred", qf_pred, true);
-        json_known(j, "smallest_lossless_qf", qf_pred + 1, has_lossless(report, qf_pred));
+        json_known(j, "smallest_lossless_qf", lossless, lossless >= 0);
+        if (vj_report_size(&bytes, &saving, report, image, lossless)) {
+            json_integer(j, "bytes", bytes);
+            json_number(j, "saving", saving);
+        }
         json_close(j, '}');
     }
     json_close(j, '}');
+    json_close(j, '}');
+}
+
+static void json_provenance(struct json *j, const struct vj_report_fact *fact, size_t facts)
+{
+    json_open(j, "provenance", '{');
+    for (size_t i = 0; i < facts; i++)
+        json_string(j, fact[i].name, fact[i].value);
     json_close(j, '}');
 }
 
@@ -464,6 +506,7 @@ static void json_facts(struct json *j, const struct vj_report *report)
         json_bool(j, "complete", report->complete);
         if (report->pending)
             json_integer(j, "pending", report->pending);
+        json_provenance(j, report->fact, report->facts);
     }
     if (!report->resamples)
         return;
@@ -488,6 +531,7 @@ static void json_runs(struct json *j, const struct vj_report *report)
         json_integer(j, "seed", run->seed);
         json_bool(j, "complete", run->complete);
         json_integer(j, "images", run->images);
+        json_provenance(j, run->fact, run->facts);
         json_close(j, '}');
     }
     json_close(j, ']');

@@ -69,7 +69,7 @@ static void add_figures(struct vj_text *out, const struct vj_report *r)
         vj_table_cell(&table, "[%zu]", remark_of(r, i));
     }
     if (shown)
-        vj_table_print(out, &table, 0, VJ_REPORT_COLUMNS);
+        vj_table_print(out, &table, 0, vj_report_columns(r));
     else
         out->failed |= table.pool.failed;
     vj_table_free(&table);
@@ -130,7 +130,7 @@ static void add_curves(struct vj_text *out, const struct vj_report *r)
     }
     if (shown) {
         vj_report_heading(out, "Rate-damage curves of others");
-        vj_table_print(out, &table, 0, VJ_REPORT_COLUMNS);
+        vj_table_print(out, &table, 0, vj_report_columns(r));
     }
     out->failed |= table.pool.failed;
     vj_table_free(&table);
@@ -148,7 +148,7 @@ static void add_remarks(struct vj_text *out, const struct vj_report *r)
         vj_text_add(&line, "[%zu] %s. Labels: %s.%s%s%s", ++number, vj_report_or_dash(p->source),
                     *p->labels ? p->labels : "not stated", *p->note ? " Note: " : "", p->note,
                     *p->note ? "." : "");
-        vj_text_wrap(out, line.data ? line.data : "", 0, 4, VJ_REPORT_COLUMNS);
+        vj_text_wrap(out, line.data ? line.data : "", 0, 4, vj_report_sentence_columns(r));
         out->failed |= line.failed;
         vj_text_free(&line);
     }
@@ -162,14 +162,14 @@ void vj_report_published(struct vj_text *out, const struct vj_report *report)
     vj_report_heading(out, "FIGURES OF OTHERS, as published, not measured here");
     if (report->publisheds) {
         vj_text_add(&line,
-                    "From %s. Their labels, images and folds are their authors' and may differ "
+                    "From %s. Their labels, pictures and folds are their authors' and may differ "
                     "from those of this report.",
                     report->published_file);
     } else {
         vj_text_add(&line, "%s has none of data set %s; --published=all shows those of all.",
                     report->published_file, vj_report_or_dash(report->dataset));
     }
-    vj_report_paragraph(out, line.data ? line.data : "", 0);
+    vj_report_paragraph(out, report, line.data ? line.data : "");
     out->failed |= line.failed;
     vj_text_free(&line);
     if (!report->publisheds)

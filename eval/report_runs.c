@@ -7,14 +7,15 @@
 #include "eval/report_text.h"
 
 /* "name: text", wrapped. */
-static void named(struct vj_text *out, const char *name, const char *text, size_t indent)
+static void named(struct vj_text *out, const struct vj_report *report, const char *name,
+                  const char *text, size_t indent)
 {
     vj_text_fill(out, ' ', indent);
     vj_text_plain(out, vj_report_or_dash(name));
     vj_text_add(out, ": ");
     vj_text_wrap(out, vj_report_or_dash(text),
                  indent + vj_text_columns(vj_report_or_dash(name)) + 2, indent + 4,
-                 VJ_REPORT_COLUMNS);
+                 vj_report_sentence_columns(report));
 }
 
 void vj_report_runs(struct vj_text *out, const struct vj_report *report)
@@ -25,13 +26,13 @@ void vj_report_runs(struct vj_text *out, const struct vj_report *report)
     for (size_t i = 0; i < report->runs; i++) {
         const struct vj_report_run *run = &report->run[i];
         struct vj_text line = {0};
-        vj_text_add(&line, "%s (%zu images, seed %" PRIu64 ", vpjnd %s, %s)%s",
+        vj_text_add(&line, "%s (%zu pictures, seed %" PRIu64 ", vpjnd %s, %s)%s",
                     vj_report_or_dash(run->path), run->images, run->seed,
                     vj_report_or_dash(run->program_version), vj_report_or_dash(run->device),
                     run->complete ? ""
                                   : "; INCOMPLETE: the run was cut short, finish it with "
                                     "--resume");
-        named(out, run->name, line.data, 0);
+        named(out, report, run->name, line.data, 0);
         out->failed |= line.failed;
         vj_text_free(&line);
     }
@@ -53,8 +54,13 @@ static void list_differences(struct vj_text *out, const struct vj_report *report
             continue;
         vj_text_plain(out, vj_report_or_dash(d->field));
         vj_text_add(out, "\n");
-        for (size_t k = 0; k < report->runs; k++)
-            named(out, report->run[k].name, d->value[k], 2);
+        for (size_t k = 0; k < report->runs; k++) {
+            struct vj_text value = {0};
+            vj_report_short_digests(&value, vj_report_or_dash(d->value[k]));
+            named(out, report, report->run[k].name, value.data, 2);
+            out->failed |= value.failed;
+            vj_text_free(&value);
+        }
     }
 }
 
@@ -65,11 +71,10 @@ void vj_report_differences(struct vj_text *out, const struct vj_report *report)
         vj_report_heading(out, "NOT COMPARABLE: the results files differ in");
         list_differences(out, report, true);
         vj_text_add(out, "\n");
-        vj_report_paragraph(out,
+        vj_report_paragraph(out, report,
                             "Figures that rest on these do not mean the same in every file. Where "
                             "they are compared all the same (--force), labels, sizes and qualities "
-                            "are those of the first file.",
-                            0);
+                            "are those of the first file.");
     }
     if (report->differences > barriers) {
         vj_report_heading(out, "What else the results files differ in");
@@ -81,7 +86,7 @@ void vj_report_left_outs(struct vj_text *out, const struct vj_report *report)
 {
     if (!report->left_outs)
         return;
-    vj_text_add(out, "\nLeft out of every figure (%zu images)\n\n", report->left_outs);
+    vj_text_add(out, "\nLeft out of every figure (%zu pictures)\n\n", report->left_outs);
     for (size_t i = 0; i < report->left_outs; i++)
-        named(out, report->left_out[i].name, report->left_out[i].reason, 0);
+        named(out, report, report->left_out[i].name, report->left_out[i].reason, 0);
 }

@@ -2,6 +2,7 @@
 /* The report for people. */
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 
 enum {
     LABEL_WIDTH = 14, /* of the header's field names */
+    OFFSET_STEP = 5,  /* between the safety offsets shown */
 };
 
 static const struct vj_metric_value absent;
@@ -66,10 +68,21 @@ static void cells(struct vj_table *table, const char *const *text, size_t count)
 }
 
 /* Prints and releases. */
-static void finish(struct vj_text *out, struct vj_table *table)
+static void finish(struct vj_text *out, const struct vj_report *r, struct vj_table *table)
 {
-    vj_table_print(out, table, 0, VJ_REPORT_COLUMNS);
+    vj_table_print(out, table, 0, vj_report_columns(r));
     vj_table_free(table);
+}
+
+size_t vj_report_columns(const struct vj_report *r)
+{
+    return r->columns ? r->columns : VJ_REPORT_COLUMNS;
+}
+
+size_t vj_report_sentence_columns(const struct vj_report *r)
+{
+    const size_t columns = vj_report_columns(r);
+    return columns < VJ_REPORT_COLUMNS ? columns : VJ_REPORT_COLUMNS;
 }
 
 void vj_report_heading(struct vj_text *out, const char *title)
@@ -88,27 +101,28 @@ const char *vj_report_or_dash(const char *text)
 }
 
 /* A heading that ends in the caller's name for something. */
-static void titled(struct vj_text *out, const char *title, const char *name)
+static void titled(struct vj_text *out, const struct vj_report *r, const char *title,
+                   const char *name)
 {
     struct vj_text line = {0};
     vj_text_add(&line, "%s %s", title, vj_report_or_dash(name));
     vj_text_add(out, "\n");
-    vj_text_wrap(out, line.data ? line.data : title, 0, 4, VJ_REPORT_COLUMNS);
+    vj_text_wrap(out, line.data ? line.data : title, 0, 4, vj_report_sentence_columns(r));
     vj_text_add(out, "\n");
     out->failed |= line.failed;
     vj_text_free(&line);
 }
 
-void vj_report_field(struct vj_text *out, const char *label, const char *value)
+void vj_report_field(struct vj_text *out, const struct vj_report *r, const char *label,
+                     const char *value)
 {
     vj_text_left(out, label, LABEL_WIDTH);
-    vj_text_wrap(out, value, LABEL_WIDTH, LABEL_WIDTH, VJ_REPORT_COLUMNS);
+    vj_text_wrap(out, value, LABEL_WIDTH, LABEL_WIDTH, vj_report_sentence_columns(r));
 }
 
-void vj_report_paragraph(struct vj_text *out, const char *text, size_t indent)
+void vj_report_paragraph(struct vj_text *out, const struct vj_report *r, const char *text)
 {
-    vj_text_fill(out, ' ', indent);
-    vj_text_wrap(out, text, indent, indent, VJ_REPORT_COLUMNS);
+    vj_text_wrap(out, text, 0, 0, vj_report_sentence_columns(r));
 }
 
 size_t vj_report_count_failed(const struct vj_report *r)
@@ -128,14 +142,72 @@ bool vj_report_has_labels(const struct vj_report *r)
     return false;
 }
 
+void vj_report_labelled(struct vj_text *out, const struct vj_report *r)
+{
+    size_t fine = 0, labelled = 0;
+    for (size_t i = 0; r->qf_true && i < r->images; i++) {
+        const bool ok = !r->image_error || !r->image_error[i];
+        fine += ok;
+        labelled += ok && r->qf_true[i] >= 0;
+    }
+    if (labelled && labelled < fine)
+        vj_text_add(out, " (%zu pictures, %zu labelled)", fine, labelled);
+}
+
+struct vj_metric_value vj_report_mean_prediction(const struct vj_report *r,
+                                                 const struct vj_report_row *row)
+{
+    struct vj_metric_value mean = {0};
+    for (size_t i = 0; row->qf_pred && i < r->images; i++) {
+        if (row->qf_pred[i] < 0)
+            continue;
+        mean.value += row->qf_pred[i];
+        mean.n++;
+    }
+    mean.present = mean.n > 0;
+    if (mean.present)
+        mean.value /= (double)mean.n;
+    return mean;
+}
+
+int32_t vj_report_lossless(const struct vj_report *r, int32_t qf_pred)
+{
+    return qf_pred >= 0 && qf_pred < r->qf_last ? qf_pred + 1 : VJ_EVAL_UNKNOWN;
+}
+
+bool vj_report_size(uint32_t *bytes, double *saving, const struct vj_report *r, size_t image,
+                    int32_t qf)
+{
+    if (!r->bytes || qf < r->qf_first || qf > r->qf_last)
+        return false;
+    const size_t levels = (size_t)(r->qf_last - r->qf_first) + 1;
+    const uint32_t *size = r->bytes + image * levels, most = size[levels - 1];
+    *bytes = size[qf - r->qf_first];
+    *saving = most ? 1 - *bytes / (double)most : 0;
+    return most > 0 && *bytes > 0;
+}
+
+void vj_report_short_digests(struct vj_text *out, const char *text)
+{
+    enum { DIGITS = 64, SHOWN = 8 };
+    while (*text) {
+        size_t other = strcspn(text, "0123456789abcdef");
+        vj_text_add(out, "%.*s", (int)other, text);
+        text += other;
+        size_t digits = strspn(text, "0123456789abcdef");
+        vj_text_add(out, "%.*s", (int)(digits == DIGITS ? SHOWN : digits), text);
+        text += digits;
+    }
+}
+
 /* What says of a single run where its figures come from; of several, each says it for itself. */
 static void add_origin(struct vj_text *out, const struct vj_report *r)
 {
     char line[32];
     snprintf(line, sizeof(line), "%" PRIu64, r->seed);
-    vj_report_field(out, "seed", line);
-    vj_report_field(out, "device", vj_report_or_dash(r->device));
-    vj_report_field(out, "results", vj_report_or_dash(r->results_file));
+    vj_report_field(out, r, "seed", line);
+    vj_report_field(out, r, "device", vj_report_or_dash(r->device));
+    vj_report_field(out, r, "results", vj_report_or_dash(r->results_file));
 }
 
 /* What the data set's loader found: shown where there is something to say. */
@@ -143,60 +215,69 @@ static void add_findings(struct vj_text *out, const struct vj_report *r)
 {
     enum { SHOWN = 300 };
     if (r->axis && *r->axis)
-        vj_report_field(out, "axis", r->axis);
+        vj_report_field(out, r, "axis", r->axis);
     if (!r->excluded || !*r->excluded)
         return;
     char line[SHOWN + 80];
     snprintf(line, sizeof(line), "%.*s%s", SHOWN, r->excluded,
              strlen(r->excluded) > SHOWN ? "... (all in the attribute dataset_excluded)" : "");
-    vj_report_field(out, "not used", line);
+    vj_report_field(out, r, "not used", line);
+}
+
+/* How many pictures there are, of which kinds. */
+static void add_counts(struct vj_text *out, const struct vj_report *r)
+{
+    struct vj_text line = {0};
+    const size_t failed = vj_report_count_failed(r);
+    if (r->runs) {
+        vj_text_add(&line, "%zu in every run with a label, %zu left out", r->images, r->left_outs);
+    } else {
+        vj_text_add(&line, "%zu: %zu ok, %zu failed", r->images, r->images - failed - r->pending,
+                    failed);
+        if (r->pending)
+            vj_text_add(&line, ", %zu not evaluated yet", r->pending);
+        vj_report_labelled(&line, r);
+    }
+    vj_report_field(out, r, "pictures", line.data ? line.data : "");
+    out->failed |= line.failed;
+    vj_text_free(&line);
 }
 
 static void add_header(struct vj_text *out, const struct vj_report *r)
 {
     char line[512];
-    size_t failed = vj_report_count_failed(r);
     snprintf(line, sizeof(line), "%s, vpjnd %s",
              r->runs ? "Comparison of picture-wise JND evaluations" : "Picture-wise JND evaluation",
              vj_report_or_dash(r->program_version));
-    vj_report_paragraph(out, line, 0);
+    vj_report_paragraph(out, r, line);
     vj_text_fill(out, '=', vj_text_columns(line));
     vj_text_add(out, "\n\n");
-    vj_report_field(out, "data set", vj_report_or_dash(r->dataset));
-    if (r->runs)
-        snprintf(line, sizeof(line), "%zu in every run with a label, %zu left out", r->images,
-                 r->left_outs);
-    else if (r->pending)
-        snprintf(line, sizeof(line), "%zu: %zu ok, %zu failed, %zu not evaluated yet", r->images,
-                 r->images - failed - r->pending, failed, r->pending);
-    else
-        snprintf(line, sizeof(line), "%zu: %zu ok, %zu failed", r->images, r->images - failed,
-                 failed);
-    vj_report_field(out, "images", line);
-    vj_report_field(out, "labels",
+    vj_report_field(out, r, "data set", vj_report_or_dash(r->dataset));
+    add_counts(out, r);
+    vj_report_field(out, r, "labels",
                     vj_report_has_labels(r) ? vj_report_or_dash(r->label_definition)
                                             : "none: predictions only");
     if (vj_report_has_labels(r) && !r->human_labels)
         vj_report_field(
-            out, "",
+            out, r, "",
             "No person gave these labels: they come from a made-up observer, and figures held "
             "against them say nothing about human vision.");
     snprintf(line, sizeof(line), "%s (%s), %s %d to %d%s", vj_report_or_dash(r->codec),
              vj_report_or_dash(r->candidates), vj_report_axis_word(r), r->qf_first, r->qf_last,
              strcmp(vj_report_axis_word(r), "QF") == 0 ? "" : "; QF below stands for the level");
-    vj_report_field(out, "candidates", line);
-    vj_report_field(out, "folds", vj_report_or_dash(r->folds));
+    vj_report_field(out, r, "candidates", line);
+    vj_report_field(out, r, "folds", vj_report_or_dash(r->folds));
     add_findings(out, r);
     if (!r->runs)
         add_origin(out, r);
     if (r->resamples) {
-        snprintf(line, sizeof(line), "%g %%, percentile bootstrap over images, %zu resamples",
+        snprintf(line, sizeof(line), "%g %%, percentile bootstrap over pictures, %zu resamples",
                  100 * r->confidence, r->resamples);
-        vj_report_field(out, "intervals", line);
+        vj_report_field(out, r, "intervals", line);
     }
     if (!r->complete && !r->runs)
         vj_report_field(
-            out, "INCOMPLETE",
+            out, r, "INCOMPLETE",
             "The run was cut short: predictions and figures are made when it is finished with "
             "--resume.");
 }
@@ -210,64 +291,226 @@ static bool any_random(const struct vj_report *r, bool random)
     return false;
 }
 
+/* ---- tables that give up columns where the line is short ---- */
+
+enum { FITTED_COLUMNS_MAX = 16 };
+
+/*
+ * Fills a table; step 0 has everything, every further one less.
+ * column: [FITTED_COLUMNS_MAX] for the description of its columns
+ */
+typedef void (*fill_table)(struct vj_table *table, struct vj_table_column *column,
+                           const struct vj_report *r, int step);
+
+/* Length of the line under a printed table's head: its width. No width fits one in several parts.
+ */
+static size_t printed_width(const struct vj_text *text)
+{
+    size_t width = 0;
+    for (const char *line = text->data; line && *line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        size_t rule = strspn(line, "-");
+        if (rule && line[rule] == '\n')
+            width = width ? SIZE_MAX : rule;
+    }
+    return width;
+}
+
+/* Prints step `step` of a table into lines of `columns`; returns its width. */
+static size_t print_step(struct vj_text *out, const struct vj_report *r, fill_table fill, int step,
+                         size_t columns)
+{
+    struct vj_table_column column[FITTED_COLUMNS_MAX];
+    struct vj_table table;
+    struct vj_text text = {0};
+    fill(&table, column, r, step);
+    vj_table_print(&text, &table, 0, columns);
+    vj_table_free(&table);
+    const size_t width = printed_width(&text);
+    vj_text_add(out, "%s", text.data ? text.data : "");
+    out->failed |= text.failed;
+    vj_text_free(&text);
+    return width;
+}
+
+/* The first step, `steps` where there is none, that fits; as it would be in lines of `columns`. */
+static int first_fitting(struct vj_text *out, const struct vj_report *r, fill_table fill, int steps,
+                         size_t columns)
+{
+    for (int step = 0; step < steps; step++) {
+        struct vj_text trial = {0};
+        const size_t width = print_step(&trial, r, fill, step, columns);
+        out->failed |= trial.failed;
+        vj_text_free(&trial);
+        if (width <= vj_report_columns(r))
+            return step;
+    }
+    return steps;
+}
+
+/*
+ * Prints the fullest step that fits, and returns it.
+ * one_line: rather give up columns than print the first cell of each row on a line of its own
+ */
+static int print_fitting(struct vj_text *out, const struct vj_report *r, fill_table fill, int steps,
+                         bool one_line)
+{
+    const size_t endless = SIZE_MAX / 2, columns = vj_report_columns(r);
+    int step = one_line ? first_fitting(out, r, fill, steps, endless) : steps;
+    if (step == steps)
+        step = first_fitting(out, r, fill, steps, columns);
+    if (step == steps)
+        step = steps - 1;
+    print_step(out, r, fill, step, columns);
+    return step;
+}
+
+/* ---- accuracy ---- */
+
 /* "7.82 [6.10, 9.86]", so that the best-known figure never stands without its uncertainty. */
-static void mad_cell(struct vj_table *table, const struct vj_metric_value *v)
+static void mad_cell(struct vj_table *table, const struct vj_metric_value *v, int decimals)
 {
     if (v->present && v->has_interval)
-        vj_table_cell(table, "%.2f [%.2f, %.2f]", v->value, v->ci_low, v->ci_high);
+        vj_table_cell(table, "%.2f [%.*f, %.*f]", v->value, decimals, v->ci_low, decimals,
+                      v->ci_high);
     else
         number_cell(table, v, false, "", 2);
 }
 
-static void accuracy_row(struct vj_table *table, const struct vj_report_row *row)
+/* Columns of the table of accuracy between MAD and n. */
+static const struct {
+    const char *above, *head;
+    enum vj_metric metric;
+    bool percent;
+    const char *sign;
+    int decimals, gap;
+    int gone; /* the step that has it no more */
+} accuracy_columns[] = {
+    {"", "median", VJ_METRIC_MEDIAN_ABS, false, "", 1, 1, 1},
+    {"", "RMSE", VJ_METRIC_RMSE, false, "", 2, 1, 3},
+    {"", "bias", VJ_METRIC_BIAS, false, "+", 2, 1, INT_MAX},
+    {"pair", "acc.", VJ_METRIC_PAIR_ACCURACY, true, "", 1, 2, INT_MAX},
+    {"lossy", "prec.", VJ_METRIC_PRECISION_LOSSY, true, "", 1, 1, 6},
+    {"lossless", "prec.", VJ_METRIC_PRECISION_LOSSLESS, true, "", 1, 1, 4},
+    {"", "dQF", VJ_METRIC_DQF, false, "", 2, 1, INT_MAX},
+    {"", "saved", VJ_METRIC_SAVING_MEAN, true, "", 1, 1, INT_MAX},
+    {"saved", "at JND", VJ_METRIC_SAVING_AT_TRUTH, true, "", 1, 1, 5},
+    {"past", "JND", VJ_METRIC_PAST_JND_SHARE, true, "", 1, 1, 7},
+};
+enum {
+    ACCURACY_COLUMNS = sizeof(accuracy_columns) / sizeof(accuracy_columns[0]),
+    ACCURACY_STEPS = 8, /* of which the third shortens the interval */
+    SHORT_INTERVAL = 2,
+};
+
+/* Behind the name of a predictor of which a line below says that its figures are no test. */
+static const char *mark_of(const struct vj_report_row *row)
+{
+    return row->seen ? "*" : "";
+}
+
+static void name_cell(struct vj_table *table, const struct vj_report_row *row)
+{
+    vj_table_cell(table, "%s%s", vj_report_or_dash(row->name), mark_of(row));
+}
+
+static void accuracy_row(struct vj_table *table, const struct vj_report_row *row, int step)
 {
     const struct vj_metrics *m = pooled_of(row);
-    vj_table_cell(table, "%s", vj_report_or_dash(row->name));
-    mad_cell(table, value_of(m, VJ_METRIC_MAD));
-    number_cell(table, value_of(m, VJ_METRIC_RMSE), false, "", 2);
-    number_cell(table, value_of(m, VJ_METRIC_BIAS), false, "+", 2);
-    number_cell(table, value_of(m, VJ_METRIC_PAIR_ACCURACY), true, "", 1);
-    number_cell(table, value_of(m, VJ_METRIC_PRECISION_LOSSY), true, "", 1);
-    number_cell(table, value_of(m, VJ_METRIC_PRECISION_LOSSLESS), true, "", 1);
-    number_cell(table, value_of(m, VJ_METRIC_DQF), false, "", 2);
-    number_cell(table, value_of(m, VJ_METRIC_SAVING_MEAN), true, "", 1);
-    number_cell(table, value_of(m, VJ_METRIC_SAVING_AT_TRUTH), true, "", 1);
-    number_cell(table, value_of(m, VJ_METRIC_PAST_JND_SHARE), true, "", 1);
+    name_cell(table, row);
+    mad_cell(table, value_of(m, VJ_METRIC_MAD), step < SHORT_INTERVAL ? 2 : 1);
+    for (int i = 0; i < ACCURACY_COLUMNS; i++)
+        if (step < accuracy_columns[i].gone)
+            number_cell(table, value_of(m, accuracy_columns[i].metric), accuracy_columns[i].percent,
+                        accuracy_columns[i].sign, accuracy_columns[i].decimals);
     vj_table_cell(table, "%zu", m ? m->images : (size_t)0);
 }
 
-static void add_accuracy(struct vj_text *out, const struct vj_report *r)
+static void fill_accuracy(struct vj_table *table, struct vj_table_column *column,
+                          const struct vj_report *r, int step)
 {
-    static const struct vj_table_column column[] = {
-        {0, true}, {2, true}, {1, false}, {1, false}, {2, false}, {1, false},
-    };
-    char mad[32] = "MAD";
-    const char *const header[] = {
-        "",          "",    "",      "",       "pair", "lossy",
-        "lossless",  "",    "",      "saved",  "past", "", /* second row */
-        "predictor", mad,   "RMSE",  "bias",   "acc.", "prec.",
-        "prec.",     "dQF", "saved", "at JND", "JND",  "n",
-    };
-    struct vj_table table = {VJ_TABLE_DESCRIPTION(column), .columns = 12, .fixed = 1,
-                             .own_line = true, .header_rows = 2};
+    size_t columns = 0;
+    column[columns++] = (struct vj_table_column){0, true};
+    column[columns++] = (struct vj_table_column){2, true};
+    for (int i = 0; i < ACCURACY_COLUMNS; i++)
+        if (step < accuracy_columns[i].gone)
+            column[columns++] = (struct vj_table_column){accuracy_columns[i].gap, false};
+    column[columns++] = (struct vj_table_column){1, false};
+    *table = (struct vj_table){.column = column,
+                               .described = columns,
+                               .columns = columns,
+                               .fixed = 1,
+                               .own_line = true,
+                               .header_rows = 2};
+    vj_table_cell(table, "%s", "");
+    vj_table_cell(table, "%s", "");
+    for (int i = 0; i < ACCURACY_COLUMNS; i++)
+        if (step < accuracy_columns[i].gone)
+            vj_table_cell(table, "%s", accuracy_columns[i].above);
+    vj_table_cell(table, "%s", "");
+    vj_table_cell(table, "predictor");
     if (r->resamples)
-        snprintf(mad, sizeof(mad), "MAD [%g %%]", 100 * r->confidence);
-    vj_report_heading(out, "Accuracy");
-    cells(&table, header, sizeof(header) / sizeof(header[0]));
-    for (size_t i = 0; i < r->rows; i++) {
+        vj_table_cell(table, "MAD [%g %%]", 100 * r->confidence);
+    else
+        vj_table_cell(table, "MAD");
+    for (int i = 0; i < ACCURACY_COLUMNS; i++)
+        if (step < accuracy_columns[i].gone)
+            vj_table_cell(table, "%s", accuracy_columns[i].head);
+    vj_table_cell(table, "n");
+    for (size_t i = 0; i < r->rows; i++)
         if (!r->row[i].random_weights)
-            accuracy_row(&table, &r->row[i]);
+            accuracy_row(table, &r->row[i], step);
+}
+
+/* What the short line had no room for; the median, which rarely has any, is not missed. */
+static void add_gone(struct vj_text *out, const struct vj_report *r, int step)
+{
+    struct vj_text line = {0};
+    for (int i = 0; i < ACCURACY_COLUMNS; i++)
+        if (accuracy_columns[i].gone > 1 && step >= accuracy_columns[i].gone)
+            vj_text_add(&line, "%s%s%s%s", line.size ? ", " : "No room for ",
+                        accuracy_columns[i].above, *accuracy_columns[i].above ? " " : "",
+                        accuracy_columns[i].head);
+    if (line.size) {
+        vj_text_add(&line, ": --metrics has them.");
+        vj_report_paragraph(out, r, line.data ? line.data : "");
     }
-    finish(out, &table);
-    vj_text_add(out, "\n");
-    vj_report_paragraph(
-        out,
-        "MAD, RMSE, bias (predicted - true) and dQF (mean of max(0, true - predicted)) in QF; "
-        "the rest in per cent. pair acc.: right decisions on pairs with the highest QF; prec.: "
-        "share of the pairs called lossy (lossless) that are. saved: mean saving of bytes "
-        "against the highest QF; past JND: share of images with a predicted QF below the true "
-        "one. n: images evaluated.",
-        0);
+    out->failed |= line.failed;
+    vj_text_free(&line);
+}
+
+void vj_report_not_a_test(struct vj_text *out, const struct vj_report_row *row)
+{
+    if (row->seen_if_released)
+        vj_text_add(out,
+                    "NOT A TEST if these are the released weights: %zu of %zu pictures are among "
+                    "those that trained them.",
+                    row->seen, row->seen_of);
+    else
+        vj_text_add(out,
+                    "NOT A TEST: %zu of %zu pictures trained or validated the weights that judge "
+                    "them.",
+                    row->seen, row->seen_of);
+}
+
+/* Under the table, for the rows with an asterisk. */
+static void add_not_tests(struct vj_text *out, const struct vj_report *r)
+{
+    for (size_t i = 0; i < r->rows; i++) {
+        struct vj_text line = {0};
+        if (!r->row[i].seen || r->row[i].random_weights)
+            continue;
+        vj_text_add(&line, "* %s: ", vj_report_or_dash(r->row[i].name));
+        vj_report_not_a_test(&line, &r->row[i]);
+        vj_text_wrap(out, line.data ? line.data : "", 0, 2, vj_report_sentence_columns(r));
+        out->failed |= line.failed;
+        vj_text_free(&line);
+    }
+}
+
+/* What each predictor says of itself. */
+static void add_notes(struct vj_text *out, const struct vj_report *r)
+{
     for (size_t i = 0; i < r->rows; i++) {
         const struct vj_report_row *row = &r->row[i];
         if (!row->note || row->random_weights)
@@ -275,8 +518,64 @@ static void add_accuracy(struct vj_text *out, const struct vj_report *r)
         vj_text_plain(out, vj_report_or_dash(row->name));
         vj_text_add(out, ": ");
         vj_text_wrap(out, row->note, vj_text_columns(vj_report_or_dash(row->name)) + 2, 2,
-                     VJ_REPORT_COLUMNS);
+                     vj_report_sentence_columns(r));
     }
+}
+
+static void add_accuracy(struct vj_text *out, const struct vj_report *r)
+{
+    struct vj_text line = {0};
+    vj_report_heading(out, "Accuracy");
+    int step = print_fitting(out, r, fill_accuracy, ACCURACY_STEPS, true);
+    add_not_tests(out, r);
+    vj_text_add(out, "\n");
+    vj_text_add(
+        &line,
+        "MAD, %sRMSE, bias (predicted - true) and dQF (mean of max(0, true - predicted)) in "
+        "QF; the rest in per cent. pair acc.: right decisions on pairs with the highest "
+        "QF; lossy (lossless) prec.: share of the pairs called lossy (lossless) that really "
+        "are. saved: mean saving of bytes against the highest QF; past JND: share of "
+        "pictures with a predicted QF below the true one. n: pictures evaluated",
+        step < accuracy_columns[0].gone ? "median, " : "");
+    vj_report_labelled(&line, r);
+    vj_text_add(&line, ".");
+    vj_report_paragraph(out, r, line.data ? line.data : "");
+    out->failed |= line.failed;
+    vj_text_free(&line);
+    add_gone(out, r, step);
+    add_notes(out, r);
+}
+
+/* ---- what is there without labels ---- */
+
+static void add_predictions(struct vj_text *out, const struct vj_report *r)
+{
+    static const struct vj_table_column column[] = {{0, true}, {2, false}};
+    struct vj_table table = {VJ_TABLE_DESCRIPTION(column), .columns = 4, .fixed = 1,
+                             .header_rows = 1};
+    const char *const header[] = {"predictor", "n", "mean QF", "saved, %"};
+    vj_report_heading(out, "Predictions");
+    cells(&table, header, 4);
+    for (size_t i = 0; i < r->rows; i++) {
+        const struct vj_report_row *row = &r->row[i];
+        if (row->random_weights)
+            continue;
+        const struct vj_metric_value mean = vj_report_mean_prediction(r, row);
+        name_cell(&table, row);
+        vj_table_cell(&table, "%zu", mean.n);
+        number_cell(&table, &mean, false, "", 1);
+        number_cell(&table, value_of(pooled_of(row), VJ_METRIC_SAVING_MEAN), true, "", 1);
+    }
+    finish(out, r, &table);
+    add_not_tests(out, r);
+    vj_text_add(out, "\n");
+    vj_report_paragraph(out, r,
+                        "No picture has a label, so there is no accuracy. mean QF: of the "
+                        "predicted PW-JNDs, the largest quality factors whose "
+                        "damage is visible. saved: mean saving of bytes there against the highest "
+                        "QF. n: pictures evaluated. --images lists the prediction of every "
+                        "picture, --images-csv also its bytes and saving.");
+    add_notes(out, r);
 }
 
 static void add_throughput(struct vj_text *out, const struct vj_report *r, bool random)
@@ -300,12 +599,13 @@ static void add_throughput(struct vj_text *out, const struct vj_report *r, bool 
     }
     if (any) {
         vj_report_heading(out, random ? "Throughput only (random weights)" : "Throughput");
-        vj_table_print(out, &table, 0, VJ_REPORT_COLUMNS);
+        vj_table_print(out, &table, 0, vj_report_columns(r));
     }
     vj_table_free(&table);
 }
 
-static void add_metrics_of(struct vj_text *out, const struct vj_report_row *row)
+static void add_metrics_of(struct vj_text *out, const struct vj_report *r,
+                           const struct vj_report_row *row)
 {
     static const struct vj_table_column column[] = {
         {0, true}, {2, false}, {1, true}, {2, true}, {2, false}};
@@ -325,7 +625,7 @@ static void add_metrics_of(struct vj_text *out, const struct vj_report_row *row)
         interval_cell(&table, v, info->is_share, decimals);
         count_cell(&table, v);
     }
-    finish(out, &table);
+    finish(out, r, &table);
 }
 
 static void add_metrics(struct vj_text *out, const struct vj_report *r)
@@ -334,8 +634,8 @@ static void add_metrics(struct vj_text *out, const struct vj_report *r)
         const struct vj_report_row *row = &r->row[i];
         if (!pooled_of(row))
             continue;
-        titled(out, "All metrics of", row->name);
-        add_metrics_of(out, row);
+        titled(out, r, "All metrics of", row->name);
+        add_metrics_of(out, r, row);
         vj_text_add(out, "\nPairs: %s.\n",
                     row->metrics->pairs == VJ_PAIRS_FROM_ANSWERS ? "the answers at every QF"
                                                                  : "the step at the predicted QF");
@@ -390,14 +690,14 @@ static void add_folds(struct vj_text *out, const struct vj_report *r)
         vj_table_cell(&table, "%zu", folds->fold[k].images);
         for (size_t i = 0; i < r->rows; i++) {
             if (pooled_of(&r->row[i]))
-                mad_cell(&table, mad_in_fold(&r->row[i], folds->fold[k].fold));
+                mad_cell(&table, mad_in_fold(&r->row[i], folds->fold[k].fold), 2);
         }
     }
-    finish(out, &table);
+    finish(out, r, &table);
 }
 
-static void add_sweep_of(struct vj_text *out, const struct vj_sweep_point *point, size_t count,
-                         bool tolerances)
+static void add_sweep_of(struct vj_text *out, const struct vj_report *r,
+                         const struct vj_sweep_point *point, size_t count, bool tolerances)
 {
     static const struct vj_table_column column[] = {{0, false}, {3, false}, {2, false}};
     const char *const header[] = {
@@ -410,6 +710,8 @@ static void add_sweep_of(struct vj_text *out, const struct vj_sweep_point *point
     cells(&table, header, 14);
     for (size_t k = 0; k < count; k++) {
         const struct vj_sweep_point *p = &point[k];
+        if (!tolerances && p->offset % OFFSET_STEP != 0)
+            continue;
         if (tolerances)
             vj_table_cell(&table, "%.4g", p->tolerance);
         else
@@ -421,7 +723,7 @@ static void add_sweep_of(struct vj_text *out, const struct vj_sweep_point *point
         number_cell(&table, &p->dpsnr_y, false, "", 3);
         number_cell(&table, &p->dms_ssim, false, "", 5);
     }
-    finish(out, &table);
+    finish(out, r, &table);
 }
 
 static void add_sweeps(struct vj_text *out, const struct vj_report *r)
@@ -430,12 +732,15 @@ static void add_sweeps(struct vj_text *out, const struct vj_report *r)
         const struct vj_report_row *row = &r->row[i];
         if (!row->sweep_count || row->random_weights)
             continue;
-        titled(out, "Rate and damage with an offset added to every prediction of", row->name);
-        add_sweep_of(out, row->sweep, row->sweep_count, false);
+        titled(out, r,
+               "Rate and damage with an offset (every fifth one, --sweep-csv has all) added to "
+               "every prediction of",
+               row->name);
+        add_sweep_of(out, r, row->sweep, row->sweep_count, false);
         if (!row->tolerance_count)
             continue;
-        titled(out, "Rate and damage with other tolerances of", row->name);
-        add_sweep_of(out, row->tolerance, row->tolerance_count, true);
+        titled(out, r, "Rate and damage with other tolerances of", row->name);
+        add_sweep_of(out, r, row->tolerance, row->tolerance_count, true);
     }
 }
 
@@ -449,10 +754,10 @@ static void prediction_cell(struct vj_table *table, const struct vj_report *r, i
 {
     if (qf < 0)
         vj_table_cell(table, "-");
-    else if (qf >= r->qf_last)
+    else if (vj_report_lossless(r, qf) < 0)
         vj_table_cell(table, "%d |   -", (int)qf);
     else
-        vj_table_cell(table, "%d | %3d", (int)qf, (int)qf + 1);
+        vj_table_cell(table, "%d | %3d", (int)qf, (int)vj_report_lossless(r, qf));
 }
 
 static void image_row(struct vj_table *table, const struct vj_report *r, size_t image)
@@ -478,7 +783,7 @@ static void add_images(struct vj_text *out, const struct vj_report *r)
     struct vj_table table = {VJ_TABLE_DESCRIPTION(column), .columns = 3, .fixed = 3,
                              .header_rows = 1};
     vj_report_heading(out, "Predictions: PW-JND | lowest lossless QF");
-    vj_table_cell(&table, "image");
+    vj_table_cell(&table, "picture");
     vj_table_cell(&table, "fold");
     vj_table_cell(&table, "true");
     for (size_t i = 0; i < r->rows; i++) {
@@ -489,18 +794,19 @@ static void add_images(struct vj_text *out, const struct vj_report *r)
     }
     for (size_t i = 0; i < r->images; i++)
         image_row(&table, r, i);
-    finish(out, &table);
+    finish(out, r, &table);
 }
 
-static void difference_cell(struct vj_table *table, const struct vj_metric_value *v, double scale)
+static void difference_cell(struct vj_table *table, const struct vj_metric_value *v, double scale,
+                            int decimals)
 {
     if (!v->present)
         vj_table_cell(table, "-");
     else if (v->has_interval)
-        vj_table_cell(table, "%+.2f [%+.2f, %+.2f]", scale * v->value, scale * v->ci_low,
-                      scale * v->ci_high);
+        vj_table_cell(table, "%+.*f [%+.*f, %+.*f]", decimals, scale * v->value, decimals,
+                      scale * v->ci_low, decimals, scale * v->ci_high);
     else
-        vj_table_cell(table, "%+.2f", scale * v->value);
+        vj_table_cell(table, "%+.*f", decimals, scale * v->value);
 }
 
 static void p_cell(struct vj_table *table, double p, enum vj_test_method method)
@@ -513,47 +819,61 @@ static void p_cell(struct vj_table *table, double p, enum vj_test_method method)
         vj_table_cell(table, "%.4f", p);
 }
 
-static void add_comparisons(struct vj_text *out, const struct vj_report *r)
+enum { COMPARISON_COLUMNS = 8, COMPARISON_STEPS = 3 };
+
+/* Step 1 has intervals with one decimal, step 2 also stands closer. */
+static void fill_comparisons(struct vj_table *table, struct vj_table_column *column,
+                             const struct vj_report *r, int step)
 {
-    static const struct vj_table_column column[] = {{0, true}, {2, false}};
-    static const char *const header[] = {
+    static const char *const header[2 * COMPARISON_COLUMNS] = {
         "",           "MAD,", "pair acc.,", "Wilcoxon", "McNemar", "nearer",    "",     "",
         "predictors", "QF",   "points",     "p",        "p",       "1st : 2nd", "tied", "n",
     };
-    struct vj_table table = {VJ_TABLE_DESCRIPTION(column), .columns = 8, .fixed = 1,
-                             .own_line = true, .header_rows = 2};
+    const int decimals = step < 1 ? 2 : 1, gap = step < 2 ? 2 : 1;
+    column[0] = (struct vj_table_column){0, true};
+    column[1] = (struct vj_table_column){gap, false};
+    *table = (struct vj_table){.column = column,
+                               .described = 2,
+                               .columns = COMPARISON_COLUMNS,
+                               .fixed = 1,
+                               .own_line = true,
+                               .header_rows = 2};
+    cells(table, header, 2 * COMPARISON_COLUMNS);
+    for (size_t i = 0; i < r->comparisons; i++) {
+        const struct vj_report_comparison *c = &r->comparison[i];
+        const struct vj_report_row *a = &r->row[c->a], *b = &r->row[c->b];
+        vj_table_cell(table, "%s%s - %s%s", vj_report_or_dash(a->name), mark_of(a),
+                      vj_report_or_dash(b->name), mark_of(b));
+        difference_cell(table, &c->result.mad, 1, decimals);
+        difference_cell(table, &c->result.pair_accuracy, 100, decimals);
+        p_cell(table, c->result.wilcoxon.p, c->result.wilcoxon.method);
+        p_cell(table, c->result.mcnemar.p, c->result.mcnemar.method);
+        vj_table_cell(table, "%zu : %zu", c->result.nearer_a, c->result.nearer_b);
+        vj_table_cell(table, "%zu", c->result.tied);
+        vj_table_cell(table, "%zu", c->result.images);
+    }
+}
+
+static void add_comparisons(struct vj_text *out, const struct vj_report *r)
+{
     if (!r->comparisons)
         return;
     vj_report_heading(out, "Differences");
-    cells(&table, header, 16);
-    for (size_t i = 0; i < r->comparisons; i++) {
-        const struct vj_report_comparison *c = &r->comparison[i];
-        vj_table_cell(&table, "%s - %s", vj_report_or_dash(r->row[c->a].name),
-                      vj_report_or_dash(r->row[c->b].name));
-        difference_cell(&table, &c->result.mad, 1);
-        difference_cell(&table, &c->result.pair_accuracy, 100);
-        p_cell(&table, c->result.wilcoxon.p, c->result.wilcoxon.method);
-        p_cell(&table, c->result.mcnemar.p, c->result.mcnemar.method);
-        vj_table_cell(&table, "%zu : %zu", c->result.nearer_a, c->result.nearer_b);
-        vj_table_cell(&table, "%zu", c->result.tied);
-        vj_table_cell(&table, "%zu", c->result.images);
-    }
-    finish(out, &table);
+    print_fitting(out, r, fill_comparisons, COMPARISON_STEPS, false);
     vj_text_add(out, "\n");
     vj_report_paragraph(
-        out,
-        "Of the first less the second predictor. nearer: images where the first (the second) is "
-        "strictly nearer to the truth. "
-        "Wilcoxon: signed-rank test of |error| per image. McNemar: exact test of pair "
-        "decisions; the pairs of one image are not independent, so its p is far too small: "
-        "trust the interval of the pair accuracy, which resamples whole images.",
-        0);
+        out, r,
+        "Each row: first predictor minus second. nearer: pictures where the first (the second) is "
+        "strictly nearer to the truth. Wilcoxon: signed-rank test of |error| per picture. McNemar: "
+        "exact test of pair decisions; the pairs of one picture are not independent, so its "
+        "p-value is far too small: trust the interval of the pair accuracy, which resamples whole "
+        "pictures.");
     if (r->comparisons > 1) {
         char line[128];
         snprintf(line, sizeof(line),
-                 "The p are those of single tests, not corrected for their number (%zu).",
+                 "The p-values are those of single tests, not corrected for their number (%zu).",
                  r->comparisons);
-        vj_report_paragraph(out, line, 0);
+        vj_report_paragraph(out, r, line);
     }
 }
 
@@ -562,7 +882,7 @@ static void add_failures(struct vj_text *out, const struct vj_report *r)
     size_t failed = vj_report_count_failed(r);
     if (!failed)
         return;
-    vj_text_add(out, "\nFailures (%zu of %zu images)\n\n", failed, r->images);
+    vj_text_add(out, "\nFailures (%zu of %zu pictures)\n\n", failed, r->images);
     for (size_t i = 0; i < r->images; i++) {
         if (!r->image_error[i])
             continue;
@@ -570,7 +890,7 @@ static void add_failures(struct vj_text *out, const struct vj_report *r)
         vj_text_plain(out, name);
         vj_text_add(out, ": ");
         vj_text_wrap(out, vj_report_or_dash(r->image_error[i]), vj_text_columns(name) + 2, 4,
-                     VJ_REPORT_COLUMNS);
+                     vj_report_sentence_columns(r));
     }
 }
 
@@ -583,8 +903,10 @@ int vj_report_text(struct vj_text *out, const struct vj_report *report, unsigned
     add_header(out, report);
     vj_report_runs(out, report);
     vj_report_differences(out, report);
-    if (any_random(report, false))
+    if (any_random(report, false) && vj_report_has_labels(report))
         add_accuracy(out, report);
+    else if (any_random(report, false))
+        add_predictions(out, report);
     add_comparisons(out, report);
     if (sections & VJ_REPORT_METRICS)
         add_metrics(out, report);

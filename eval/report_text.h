@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Inside eval/: pieces that the parts of the text report share, the first ones with the page. */
+/* Inside eval/: pieces that the parts of the text report share, the first ones with other forms. */
 #ifndef VJ_EVAL_REPORT_TEXT_H
 #define VJ_EVAL_REPORT_TEXT_H
 
@@ -20,14 +20,41 @@ size_t vj_report_count_failed(const struct vj_report *report);
 /* Is the truth of any image known? */
 bool vj_report_has_labels(const struct vj_report *report);
 
+/* " (5 pictures, 4 labelled)" where some of those without an error are not. */
+void vj_report_labelled(struct vj_text *out, const struct vj_report *report);
+
+/* A sentence on a predictor whose `seen` is not 0, as plain text. */
+void vj_report_not_a_test(struct vj_text *out, const struct vj_report_row *row);
+
+/* Mean predicted quality factor of the images that have one. */
+struct vj_metric_value vj_report_mean_prediction(const struct vj_report *report,
+                                                 const struct vj_report_row *row);
+
+/* The smallest quality factor without visible damage, -1 where there is none. */
+int32_t vj_report_lossless(const struct vj_report *report, int32_t qf_pred);
+
+/* Size of an image's candidate and the share that it saves against the highest quality factor;
+ * false where one of the sizes is not known. */
+bool vj_report_size(uint32_t *bytes, double *saving, const struct vj_report *report, size_t image,
+                    int32_t qf);
+
+/* Appends text with every SHA-256 in it cut to its first 8 digits: enough to tell them apart. */
+void vj_report_short_digests(struct vj_text *out, const char *text);
+
+/* Columns of the report's lines: of tables, and of sentences, which long lines make hard to read.
+ */
+size_t vj_report_columns(const struct vj_report *report);
+size_t vj_report_sentence_columns(const struct vj_report *report);
+
 /* A section's title with its blank lines. */
 void vj_report_heading(struct vj_text *out, const char *title);
 
 /* "label         value", the value wrapped beside the label. */
-void vj_report_field(struct vj_text *out, const char *label, const char *value);
+void vj_report_field(struct vj_text *out, const struct vj_report *report, const char *label,
+                     const char *value);
 
-/* Wrapped text, `indent` spaces in. */
-void vj_report_paragraph(struct vj_text *out, const char *text, size_t indent);
+/* Wrapped text. */
+void vj_report_paragraph(struct vj_text *out, const struct vj_report *report, const char *text);
 
 /* Sections of a comparison: its results files, and the images in no figure (report_runs.c). */
 void vj_report_runs(struct vj_text *out, const struct vj_report *report);

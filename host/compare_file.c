@@ -97,6 +97,8 @@ static int open_runs(struct comparison *c, struct vj_error *err)
         c->run[k].seed = (uint64_t)s->seed;
         c->run[k].complete = s->complete != 0;
         c->run[k].images = s->analysis.count;
+        c->run[k].fact = s->provenance;
+        c->run[k].facts = s->provenances;
         r = vj_image_index_make(&c->index[k], &s->analysis, err);
     }
     return r;
@@ -327,6 +329,8 @@ static void fill_report(const struct comparison *c, struct vj_report *report)
 {
     vj_report_fill(report, &c->source[0], &c->merged, &c->tables);
     report->program_version = VJ_VERSION;
+    report->fact = NULL;
+    report->facts = 0;
     report->image_error = NULL;
     report->run = c->run;
     report->runs = c->runs;

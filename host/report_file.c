@@ -2,6 +2,7 @@
 #include "host/report_file.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "host/report_source.h"
 
@@ -30,11 +31,13 @@ int vj_report_write(struct vj_text *out, struct vj_report *report,
 {
     struct vj_published published = {0};
     int r = 0;
+    report->columns = options->columns;
     if (options->published) {
         bool all = options->published == VJ_PUBLISHED_ALL;
         r = vj_published_read(&published, options->published_file, all ? NULL : report->dataset,
                               err);
-        report->published_file = published.file;
+        const char *slash = strrchr(published.file, '/');
+        report->published_file = slash ? slash + 1 : published.file;
         report->published = published.row;
         report->publisheds = published.count;
     }

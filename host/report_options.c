@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "host/report_options.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 enum {
     KEY_CSV = VJ_REPORT_OPTION_KEYS,
@@ -20,7 +23,7 @@ enum {
 static const struct argp_option options[] = {
     {NULL, 0, NULL, 0, "Form:", 1},
     {"csv", KEY_CSV, NULL, 0, "one line per predictor, fold and metric, then per pair and test", 1},
-    {"images-csv", KEY_IMAGES_CSV, NULL, 0, "one line per predictor and image", 1},
+    {"images-csv", KEY_IMAGES_CSV, NULL, 0, "one line per predictor and picture", 1},
     {"sweep-csv", KEY_SWEEP_CSV, NULL, 0,
      "one line per predictor, point of a rate-damage curve and quantity", 1},
     {"json", KEY_JSON, NULL, 0, "everything, as one JSON object", 1},
@@ -28,8 +31,9 @@ static const struct argp_option options[] = {
     {NULL, 0, NULL, 0, "More sections of the text:", 2},
     {"metrics", KEY_METRICS, NULL, 0, "every metric with its interval", 2},
     {"folds", KEY_FOLDS, NULL, 0, "MAD of every fold", 2},
-    {"sweep", KEY_SWEEP, NULL, 0, "saving against damage over safety offsets and tolerances", 2},
-    {"images", KEY_IMAGES, NULL, 0, "predictions of every image", 2},
+    {"sweep", KEY_SWEEP, NULL, 0,
+     "saving against damage over safety offsets, every fifth, and tolerances", 2},
+    {"images", KEY_IMAGES, NULL, 0, "predictions of every picture", 2},
     {NULL, 0, NULL, 0, "Figures of others, in tables of their own (not in a CSV):", 3},
     {"published", KEY_PUBLISHED, "all", OPTION_ARG_OPTIONAL,
      "published figures of the data set at hand; =all: of every data set", 3},
@@ -53,10 +57,30 @@ static void set_form(struct argp_state *state, struct vj_report_options *o,
     o->form = form;
 }
 
+size_t vj_report_terminal_columns(void)
+{
+    enum { LEAST = 40, MOST = 1000 };
+    const char *given = getenv("COLUMNS");
+    struct winsize size;
+    long columns = 0;
+    if (isatty(STDOUT_FILENO) != 1)
+        return 0;
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
+        columns = size.ws_col;
+    if (columns == 0 && given)
+        columns = strtol(given, NULL, 10);
+    if (columns <= 0)
+        return 0;
+    return (size_t)(columns < LEAST ? LEAST : columns > MOST ? MOST : columns);
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct vj_report_options *o = state->input;
     switch (key) {
+    case ARGP_KEY_INIT:
+        o->columns = vj_report_terminal_columns();
+        return 0;
     case KEY_CSV:
         set_form(state, o, VJ_REPORT_FORM_CSV);
         return 0;

@@ -16,4 +16,7 @@ extern const struct argp vj_report_options_argp;
 
 enum { VJ_REPORT_OPTION_KEYS = 1024 };
 
+/* Columns of the terminal that standard output is; 0 where it is none, or does not say. */
+size_t vj_report_terminal_columns(void);
+
 #endif

@@ -19,7 +19,38 @@ static const char *const fact_names[VJ_FACTS] = {
     [VJ_FACT_CONFIG] = "config",
 };
 
+/* What a page says of where its figures come from: root attributes, as far as the file has them. */
+static const struct {
+    const char *name, *label;
+} provenance[] = {
+    {"command_line", "command line"},
+    {"program_version", "program version"},
+    {"git_revision", "revision"},
+    {"created_utc", "date (UTC)"},
+    {"dataset", "data set"},
+    {"dataset_fingerprint", "fingerprint of the data set"},
+    {"label_definition", "label definition"},
+    {"host", "host"},
+    {"device", "device"},
+    {"device_library_versions", "libraries"},
+    {"jpeg_library", "JPEG library"},
+    {"config", "configuration"},
+};
+_Static_assert(sizeof(provenance) / sizeof(provenance[0]) <= VJ_REPORT_FACTS_MAX,
+               "each attribute needs a place");
+
 /* ---- the file ---- */
+
+static void read_provenance(struct vj_report_source *s)
+{
+    for (size_t i = 0; i < sizeof(provenance) / sizeof(provenance[0]); i++) {
+        char *value;
+        if (vj_results_get_text(s->results, "/", provenance[i].name, &value, NULL))
+            continue;
+        s->provenance[s->provenances++] = (struct vj_report_fact){
+            .name = provenance[i].name, .label = provenance[i].label, .value = value};
+    }
+}
 
 static int read_facts(struct vj_report_source *s, struct vj_error *err)
 {
@@ -37,6 +68,7 @@ static int read_facts(struct vj_report_source *s, struct vj_error *err)
         s->images_per_second = 0; /* a run that was cut short has none */
     vj_results_get_text(s->results, "/", "dataset_axis", &s->axis, NULL);
     vj_results_get_text(s->results, "/", "dataset_excluded", &s->excluded, NULL);
+    read_provenance(s);
     vj_config_defaults(&s->config, VJ_USE_EVAL);
     if (!r)
         r = vj_config_parse(&s->config, s->fact[VJ_FACT_CONFIG], "its configuration", err);
@@ -63,6 +95,8 @@ void vj_report_source_close(struct vj_report_source *source)
     vj_analysis_free(&source->analysis);
     for (int i = 0; i < VJ_FACTS; i++)
         free(source->fact[i]);
+    for (size_t i = 0; i < source->provenances; i++)
+        free((char *)source->provenance[i].value);
     free(source->axis);
     free(source->excluded);
     vj_results_close(source->results);
@@ -77,6 +111,42 @@ struct vj_bootstrap vj_report_bootstrap(const struct vj_report_source *source)
 }
 
 /* ---- rows and comparisons ---- */
+
+/* Reads "K of N" behind `words`. */
+static bool read_share(const char *text, const char *words, size_t *part, size_t *of)
+{
+    static const char between[] = " of ";
+    const size_t length = strlen(words);
+    char *end;
+    if (strncmp(text, words, length) != 0)
+        return false;
+    *part = strtoull(text + length, &end, 10);
+    if (end == text + length || strncmp(end, between, strlen(between)) != 0)
+        return false;
+    const char *second = end + strlen(between);
+    *of = strtoull(second, &end, 10);
+    return end != second;
+}
+
+/*
+ * How many pictures made the weights that judge them, which the results file says in the
+ * predictor's note alone (host/finish.c).
+ */
+static void read_seen(struct vj_report_row *row)
+{
+    static const char mark[] = "NOT A TEST";
+    size_t seen, of;
+    for (const char *p = row->note; p && (p = strstr(p, mark)); p += strlen(mark)) {
+        const bool sure = read_share(p, "NOT A TEST: ", &seen, &of);
+        if (!sure && !read_share(p, "NOT A TEST if this is the released checkpoint: ", &seen, &of))
+            continue;
+        row->seen = seen;
+        row->seen_of = of;
+        row->seen_if_released = !sure;
+        if (sure)
+            return;
+    }
+}
 
 static void fill_rows(struct vj_report_tables *t, const struct vj_analysis *a)
 {
@@ -93,6 +163,7 @@ static void fill_rows(struct vj_report_tables *t, const struct vj_analysis *a)
             .tolerance = p->has_metrics && p->qf_tolerance ? p->tolerance : NULL,
             .tolerance_count = p->has_metrics && p->qf_tolerance ? VJ_TOLERANCE_STEPS : 0,
         };
+        read_seen(&t->row[i]);
     }
     t->rows = a->predictors;
 }
@@ -175,6 +246,8 @@ void vj_report_fill(struct vj_report *report, const struct vj_report_source *sou
         .device = source->fact[VJ_FACT_DEVICE],
         .results_file = source->path,
         .program_version = source->fact[VJ_FACT_VERSION],
+        .fact = source->provenance,
+        .facts = source->provenances,
         .complete = source->complete != 0,
         .confidence = 0.95,
         .resamples = (size_t)source->config.bootstrap,
@@ -182,6 +255,7 @@ void vj_report_fill(struct vj_report *report, const struct vj_report_source *sou
         .image_name = (const char *const *)analysis->name,
         .image_fold = analysis->fold,
         .qf_true = analysis->qf_true,
+        .bytes = analysis->bytes,
         .image_error = (const char *const *)analysis->error,
         .row = tables->row,
         .rows = tables->rows,

@@ -25,12 +25,16 @@ enum vj_fact {
     VJ_FACTS,
 };
 
+enum { VJ_REPORT_FACTS_MAX = 16 };
+
 /* An open results file, read. Released by vj_report_source_close(), whatever the outcome. */
 struct vj_report_source {
     const char *path; /* borrowed */
     struct vj_results *results;
     char *fact[VJ_FACTS];  /* owned */
     char *axis, *excluded; /* owned; NULL in a file that does not say */
+    struct vj_report_fact provenance[VJ_REPORT_FACTS_MAX]; /* values owned */
+    size_t provenances;
     int64_t seed, complete, human_labels;
     double images_per_second; /* 0 = not measured */
     struct vj_config config;

@@ -52,7 +52,7 @@ static void the_text_report_looks_as_approved(void **state)
     vj_text_free(&t);
 }
 
-static void assert_tidy(const char *text)
+static void assert_fits(const char *text, size_t columns)
 {
     char line[4096];
     while (*text) {
@@ -60,12 +60,17 @@ static void assert_tidy(const char *text)
         assert_true(size < sizeof(line));
         memcpy(line, text, size);
         line[size] = '\0';
-        if (vj_text_columns(line) > VJ_REPORT_COLUMNS)
+        if (vj_text_columns(line) > columns)
             fail_msg("too long: %s", line);
         if (size && line[size - 1] == ' ')
             fail_msg("trailing space: %s", line);
         text += size + 1;
     }
+}
+
+static void assert_tidy(const char *text)
+{
+    assert_fits(text, VJ_REPORT_COLUMNS);
 }
 
 /* Case-insensitive search for a word that is not part of a longer one. */
@@ -121,6 +126,155 @@ static void long_names_and_many_predictors_stay_within_100_columns(void **state)
     fill_sample(&s);
     t = text_report(&s.report, ALL);
     assert_tidy(t.data);
+    vj_text_free(&t);
+}
+
+/* "constant": how many lines of the table of accuracy the row takes, and what its head holds. */
+static void check_accuracy_in(size_t columns, const char *name, bool one_line, const char *head)
+{
+    struct sample s;
+    fill_sample(&s);
+    s.row[0].name = name;
+    s.report.columns = columns;
+    struct vj_text t = text_report(&s.report, ALL);
+    assert_fits(t.data, columns);
+    const char *table = strstr(t.data, "\nAccuracy\n");
+    assert_non_null(table);
+    vj_assert_contains(table, head);
+    char row[200];
+    snprintf(row, sizeof(row), "\n%s%s", name, one_line ? "  " : "\n");
+    vj_assert_contains(table, row);
+    vj_text_free(&t);
+}
+
+/* Digits of the interval go first, then columns; only then does a row take two lines. */
+static void short_lines_cost_columns_before_rows_are_broken(void **state)
+{
+    (void)state;
+    check_accuracy_in(120, "constant", true, "MAD [95 %]        median RMSE  bias  acc. prec.");
+    check_accuracy_in(100, "constant", true, "MAD [95 %]        median RMSE  bias  acc. prec.");
+    check_accuracy_in(100, "constant-and-some-more", true, "MAD [95 %]        RMSE  bias  acc.");
+    check_accuracy_in(97, "constant-and-some-more", true, "7.82 [6.3, 9.3]");
+    check_accuracy_in(91, "constant-and-some-more", true, "MAD [95 %]       bias  acc. prec.");
+    check_accuracy_in(80, "constant", true, "MAD [95 %]       bias  acc. prec.  dQF saved at JND");
+    check_accuracy_in(80, "constant-and-some-more", true,
+                      "No room for RMSE, lossless prec., saved at JND: --metrics has them.");
+    check_accuracy_in(60, "constant", true,
+                      "No room for RMSE, lossy prec., lossless prec., saved at JND");
+    check_accuracy_in(60, "constant-and-some-more-than-there-is", false, "MAD [95 %]");
+}
+
+static void without_labels_there_is_a_table_of_what_there_is(void **state)
+{
+    (void)state;
+    struct sample s;
+    fill_sample(&s);
+    s.report.qf_true = NULL;
+    s.report.comparisons = 0;
+    s.row[1].seen = 2;
+    s.row[1].seen_of = 4;
+    struct vj_text t = text_report(&s.report, 0);
+    assert_tidy(t.data);
+    assert_null(strstr(t.data, "MAD"));
+    vj_assert_contains(t.data, "\npredictor        n  mean QF  saved, %\n");
+    vj_assert_contains(t.data, "\nconstant         3     37.0      74.0\n"); /* 36 39 36 */
+    vj_assert_contains(t.data, "\npsnr-threshold*  3     58.7      74.0\n"); /* 35 100 41 */
+    vj_assert_contains(t.data, "\n* psnr-threshold: NOT A TEST: 2 of 4 pictures trained");
+    vj_assert_contains(t.data, "--images lists the prediction");
+    vj_assert_contains(t.data, "\nconstant: median JND outside the fold");
+    assert_null(strstr(t.data, "NEVER SHOWN"));
+    vj_text_free(&t);
+}
+
+static void what_weights_have_seen_is_marked_in_every_form(void **state)
+{
+    (void)state;
+    struct sample s;
+    struct vj_text t = text_report((fill_sample(&s), &s.report), 0);
+    assert_null(strstr(t.data, "NOT A TEST"));
+    assert_null(strstr(t.data, "constant*"));
+    vj_text_free(&t);
+    s.row[0].seen = 3;
+    s.row[1].seen = 2;
+    s.row[0].seen_of = s.row[1].seen_of = 4;
+    s.row[1].seen_if_released = true;
+    t = text_report(&s.report, 0);
+    assert_tidy(t.data);
+    vj_assert_contains(t.data, "\nconstant*        7.82 ");
+    vj_assert_contains(t.data, "\npsnr-threshold* - constant*\n");
+    vj_assert_contains(t.data,
+                       "\n* constant: NOT A TEST: 3 of 4 pictures trained or validated the weights "
+                       "that judge them.\n"
+                       "* psnr-threshold: NOT A TEST if these are the released weights: 2 of 4 "
+                       "pictures are among");
+    vj_text_free(&t);
+    assert_int_equal(vj_report_csv(&t, &s.report, NULL), 0);
+    vj_assert_contains(t.data, "\r\nconstant,,seen_images,3,,,4,\r\n");
+    vj_assert_contains(t.data, "\r\npsnr-threshold,,seen_images_if_released,2,,,4,\r\n");
+    vj_text_free(&t);
+    assert_int_equal(vj_report_json(&t, &s.report, NULL), 0);
+    vj_assert_contains(t.data, "\"not_a_test\": {\n        \"seen_images\": 3,\n        "
+                               "\"images\": 4\n      }");
+    vj_assert_contains(t.data, "\"seen_images_if_released\": 2");
+    vj_text_free(&t);
+}
+
+static void some_pictures_without_a_label_are_counted(void **state)
+{
+    (void)state;
+    struct sample s;
+    fill_sample(&s);
+    struct vj_text t = text_report(&s.report, 0);
+    vj_assert_contains(t.data, "\npictures      4: 3 ok, 1 failed (3 pictures, 2 labelled)\n");
+    vj_assert_contains(t.data, "\nevaluated (3 pictures, 2 labelled).\n");
+    vj_text_free(&t);
+    s.qf_true[2] = 40;
+    t = text_report(&s.report, 0);
+    vj_assert_contains(t.data, "\npictures      4: 3 ok, 1 failed\n");
+    assert_null(strstr(t.data, "labelled"));
+    vj_text_free(&t);
+}
+
+static void every_fifth_offset_is_shown(void **state)
+{
+    (void)state;
+    struct sample s;
+    struct vj_sweep_point sweep[41];
+    fill_sample(&s);
+    for (int i = 0; i < 41; i++) {
+        sweep[i] = s.sweep[0];
+        sweep[i].offset = i - 20;
+    }
+    s.row[1].sweep = sweep;
+    s.row[1].sweep_count = 41;
+    struct vj_text t = text_report(&s.report, VJ_REPORT_SWEEP);
+    vj_assert_contains(t.data, "\nRate and damage with an offset (every fifth one, --sweep-csv has "
+                               "all) added to");
+    vj_assert_contains(t.data, "\n   -20     88.00");
+    vj_assert_contains(t.data, "\n     0     88.00");
+    vj_assert_contains(t.data, "\n   +15     88.00");
+    assert_null(strstr(t.data, "\n   +16"));
+    assert_null(strstr(t.data, "\n    -1"));
+    vj_text_free(&t);
+}
+
+static void digests_are_cut_and_nothing_else(void **state)
+{
+    (void)state;
+    static const char *const values[] = {
+        "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef "
+        "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210",
+        "deadbeef and 12345678901234567890"};
+    static const struct vj_report_run run[2] = {{.name = "a"}, {.name = "b"}};
+    static const struct vj_report_difference difference[1] = {{"weights_sha256", false, values}};
+    const struct vj_report report = {
+        .run = run, .runs = 2, .difference = difference, .differences = 1};
+    struct vj_text t = text_report(&report, 0);
+    vj_assert_contains(t.data, "\n  a: 01234567 fedcba98\n  b: deadbeef and "
+                               "12345678901234567890\n");
+    vj_text_free(&t);
+    assert_int_equal(vj_report_json(&t, &report, NULL), 0);
+    vj_assert_contains(t.data, values[0]);
     vj_text_free(&t);
 }
 
@@ -317,6 +471,9 @@ static void json_is_valid_whatever_the_strings_and_numbers(void **state)
     s.name[0] = "bad utf-8 \xff\xfe\xc3( \xed\xa0\x80 \xc0\xaf \xf4\x90\x80\x80 end";
     s.name[1] = "good utf-8 \xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80";
     s.report.device = NULL;
+    const struct vj_report_fact fact[] = {{"config", "configuration", "a = \"b\";\nc = 1;\n"}};
+    s.report.fact = fact;
+    s.report.facts = 1;
     s.row[0].images_per_second = INFINITY;
     s.comparison[0].result.wilcoxon.p = NAN;
     assert_int_equal(vj_report_json(&t, &s.report, NULL), 0);
@@ -327,6 +484,7 @@ static void json_is_valid_whatever_the_strings_and_numbers(void **state)
                        "\"quote \\\" backslash \\\\ tab \\t bell \\u0007 newline \\n done\"");
     vj_assert_contains(t.data, "bad utf-8 \\ufffd\\ufffd\\ufffd( \\ufffd\\ufffd\\ufffd ");
     vj_assert_contains(t.data, "good utf-8 \xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80\"");
+    vj_assert_contains(t.data, "\"config\": \"a = \\\"b\\\";\\nc = 1;\\n\"");
     vj_assert_contains(t.data, "\"device\": null");
     vj_assert_contains(t.data, "\"p\": null");
     vj_assert_contains(t.data, "\"seed\": 18446744073709551615");
@@ -426,10 +584,15 @@ static void csv_reads_back_field_by_field_and_number_by_number(void **state)
     vj_text_free(&t);
     s.row[1].name = "external-a \"quoted\", odd\r\nname";
 
+    /* Sizes of the first picture alone: saved is what QF 37 takes less than QF 100. */
+    uint32_t bytes[IMAGES * 100] = {[36] = 1500, [99] = 2000};
+    s.report.bytes = bytes;
     assert_int_equal(vj_report_images_csv(&t, &s.report, NULL), 0);
-    vj_assert_contains(t.data, "\r\nconstant,SRC01,1,36,36,37,\r\n");
-    vj_assert_contains(t.data, "\r\nconstant,caf\xc3\xa9,1,,36,37,\r\n");
-    vj_assert_contains(t.data, "odd\r\nname\",SRC02,2,47,100,,\r\n"); /* nothing above 100 */
+    vj_assert_contains(t.data, "predictor,image,fold,qf_true,qf_pred,smallest_lossless_qf,failure,"
+                               "qf_error,bytes,saving\r\n");
+    vj_assert_contains(t.data, "\r\nconstant,SRC01,1,36,36,37,,0,1500,0.25\r\n");
+    vj_assert_contains(t.data, "\r\nconstant,caf\xc3\xa9,1,,36,37,,,,\r\n");
+    vj_assert_contains(t.data, "odd\r\nname\",SRC02,2,47,100,,,53,,\r\n"); /* nothing above 100 */
     vj_assert_contains(t.data, "\r\nconstant,SRC04,2,40,,,SRC04_055.jpg: the file ends after");
     vj_text_free(&t);
 }
@@ -547,15 +710,15 @@ static void a_comparison_says_whose_files_and_what_they_differ_in(void **state)
     t = text_report(&s.report, ALL);
     assert_tidy(t.data);
     vj_assert_contains(t.data, "Comparison of picture-wise JND evaluations, vpjnd 0.1.0");
-    vj_assert_contains(t.data, "\nimages        4 in every run with a label, 1 left out\n");
-    vj_assert_contains(t.data, "\ngood: results/good.h5 (5 images, seed 1, vpjnd 0.1.0, cpu)\n"
-                               "cut?: cut.h5.part (6 images, seed 18446744073709551615, vpjnd "
+    vj_assert_contains(t.data, "\npictures      4 in every run with a label, 1 left out\n");
+    vj_assert_contains(t.data, "\ngood: results/good.h5 (5 pictures, seed 1, vpjnd 0.1.0, cpu)\n"
+                               "cut?: cut.h5.part (6 pictures, seed 18446744073709551615, vpjnd "
                                "0.2.0, cuda:0); INCOMPLETE: ");
     vj_assert_contains(t.data, "\nNOT COMPARABLE: the results files differ in\n\nlabel_definition\n"
                                "  good: sqf: first drop\n  cut?: sur75 \"counted\"\n");
     vj_assert_contains(t.data, "\nWhat else the results files differ in\n\ndataset_axis\n"
                                "  good: index = QF\n  cut?: -\n");
-    vj_assert_contains(t.data, "\nLeft out of every figure (1 images)\n\n"
+    vj_assert_contains(t.data, "\nLeft out of every figure (1 pictures)\n\n"
                                "SRC09: failed in good: torn ? file\n");
     assert_null(strstr(t.data, "results/mcl-jci.h5"));
     vj_text_free(&t);
@@ -614,6 +777,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_text_report_looks_as_approved),
         cmocka_unit_test(long_names_and_many_predictors_stay_within_100_columns),
+        cmocka_unit_test(short_lines_cost_columns_before_rows_are_broken),
+        cmocka_unit_test(without_labels_there_is_a_table_of_what_there_is),
+        cmocka_unit_test(what_weights_have_seen_is_marked_in_every_form),
+        cmocka_unit_test(some_pictures_without_a_label_are_counted),
+        cmocka_unit_test(every_fifth_offset_is_shown),
+        cmocka_unit_test(digests_are_cut_and_nothing_else),
         cmocka_unit_test(random_weights_never_get_an_accuracy),
         cmocka_unit_test(a_curve_over_tolerances_stands_beside_that_over_offsets),
         cmocka_unit_test(labels_that_nobody_gave_are_called_that),

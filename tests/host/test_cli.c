@@ -137,6 +137,7 @@ static void command_lines_end_with_the_right_status_and_words(void **state)
         {"$V report --published=mcl-jci one.h5", 2, "takes nothing or =all, not 'mcl-jci'"},
         {"$V report --published --csv one.h5", 2, "goes with the text, --json or --html"},
         {"$V report --published --sweep-csv one.h5", 2, "goes with the text, --json or --html"},
+        {"$V report --published=all --json one.h5", 0, "\"published_file\": \"published.csv\""},
         {"$V report --sweep-csv one.h5", 0, "predictor,axis,at,metric,value,n,units"},
         {"$V report --html --csv one.h5", 2, "one form at a time: --csv, --images-csv"},
         {"$V report --json --json one.h5", 0, "{"},

@@ -219,12 +219,12 @@ static void images_are_listed_with_every_prediction(void **state)
     const struct vj_compare_options csv = {.report.form = VJ_REPORT_FORM_IMAGES_CSV};
     evaluate("two.h5", "root=*/all.csv predictors=constant,external:*/y.csv");
     assert_int_equal(compare(&t, &images, &err, "one.h5", "two.h5", NULL), 0);
-    assert_compared(t.data, "\np4.png     1     9");
+    assert_compared(t.data, "\np4.png      1     9");
     vj_text_free(&t);
     assert_int_equal(compare(&t, &csv, &err, "one.h5", "two.h5", NULL), 0);
-    assert_compared(t.data, "\r\nexternal-x,p4.png,1,9,3,4,\r\n");
-    assert_compared(t.data, "\r\nexternal-y,p4.png,1,9,9,10,\r\n");
-    assert_compared(t.data, "\r\nexternal-y,p5.png,2,17,19,20,\r\n");
+    assert_compared(t.data, "\r\nexternal-x,p4.png,1,9,3,4,,-6,");
+    assert_compared(t.data, "\r\nexternal-y,p4.png,1,9,9,10,,0,");
+    assert_compared(t.data, "\r\nexternal-y,p5.png,2,17,19,20,,2,");
     vj_text_free(&t);
 }
 
@@ -335,10 +335,57 @@ static void differences_that_are_allowed_are_named(void **state)
     evaluate("two.h5", "root=*/all.csv predictors=external:*/x.csv");
     write_predictions("x.csv", theirs, PICTURES);
     assert_int_equal(compare(&t, &plain, &err, "one.h5", "two.h5", NULL), 0);
-    assert_compared(t.data, "\nexternal-x: file_sha256\n  one: ");
+    const char *digest = strstr(t.data, "\nexternal-x: file_sha256\n  one: ");
+    assert_non_null(digest);
+    digest += strlen("\nexternal-x: file_sha256\n  one: ");
+    assert_int_equal(strspn(digest, "0123456789abcdef"), 8);
+    assert_int_equal(digest[8], '\n');
     assert_compared(t.data, "one/external-x");
     assert_compared(t.data, "two/external-x");
     vj_text_free(&t);
+}
+
+/* The number of pictures that weights have seen stands in the note alone. */
+static void weights_that_have_seen_images_are_marked(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *note, *mark, *csv;
+    } cases[] = {
+        {"figure; NOT A TEST: 3 of 6 images trained or validated these weights; OTHER CODEC",
+         "\n* external-y: NOT A TEST: 3 of 6 pictures trained",
+         "\r\nexternal-y,,seen_images,3,,,6,"},
+        {"NOT A TEST if this is the released checkpoint: 2 of 6 images are among its 30",
+         "\n* external-y: NOT A TEST if these are the released weights: 2 of 6 pictures",
+         "\r\nexternal-y,,seen_images_if_released,2,,,6,"},
+        {"NOT A TEST if this is the released checkpoint: 2 of 6 images; NOT A TEST: 1 of 6 images",
+         "\n* external-y: NOT A TEST: 1 of 6 pictures", "\r\nexternal-y,,seen_images,1,,,6,"},
+        {"NOT A TESTED rule: of images", NULL, NULL},
+    };
+    const struct vj_compare_options csv = {.report.form = VJ_REPORT_FORM_CSV};
+    evaluate("two.h5", "root=*/all.csv predictors=external:*/y.csv");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct vj_text t;
+        struct vj_error err = {0};
+        struct vj_results *results;
+        assert_int_equal(vj_results_open(&results, in_folder("two.h5"), true, &err), 0);
+        assert_int_equal(
+            vj_results_set_text(results, "/predictors/external-y", "note", cases[i].note, &err), 0);
+        vj_results_close(results);
+        assert_int_equal(compare(&t, &plain, &err, "one.h5", "two.h5", NULL), 0);
+        if (cases[i].mark) {
+            assert_compared(t.data, cases[i].mark);
+            assert_compared(t.data, "\nexternal-y*  ");
+            assert_compared(t.data, "\nexternal-y* - external-x\n");
+        }
+        assert_true(cases[i].mark || !strstr(t.data, "external-y*"));
+        vj_text_free(&t);
+        assert_int_equal(compare(&t, &csv, &err, "one.h5", "two.h5", NULL), 0);
+        if (cases[i].csv)
+            assert_compared(t.data, cases[i].csv);
+        assert_true(cases[i].csv || !strstr(t.data, "seen_images"));
+        vj_text_free(&t);
+    }
 }
 
 static void equal_runs_differ_in_nothing(void **state)
@@ -376,8 +423,8 @@ static void images_that_some_run_lacks_are_left_out_and_counted(void **state)
     evaluate("four.h5", "root=*/all.csv predictors=external:*/y.csv");
     assert_int_equal(rename(in_folder("p3.bak"), in_folder("p3.png")), 0);
     assert_int_equal(compare(&t, &text, &err, "one.h5", "three.h5", "four.h5", NULL), 0);
-    assert_compared(t.data, "images        3 in every run with a label, 3 left out\n");
-    assert_compared(t.data, "\nLeft out of every figure (3 images)\n\n"
+    assert_compared(t.data, "pictures      3 in every run with a label, 3 left out\n");
+    assert_compared(t.data, "\nLeft out of every figure (3 pictures)\n\n"
                             "p1.png: no label in three\n"
                             "p3.png: failed in four: ");
     assert_compared(t.data, "\np5.png: not in three\n");
@@ -389,7 +436,7 @@ static void images_that_some_run_lacks_are_left_out_and_counted(void **state)
     vj_text_free(&t);
     /* In whatever order the files come. */
     assert_int_equal(compare(&t, &text, &err, "three.h5", "one.h5", NULL), 0);
-    assert_compared(t.data, "images        4 in every run with a label, 2 left out\n");
+    assert_compared(t.data, "pictures      4 in every run with a label, 2 left out\n");
     assert_compared(t.data, "\np5.png: not in three\n");
     vj_text_free(&t);
 }
@@ -496,6 +543,7 @@ int main(void)
         cmocka_unit_test(runs_that_are_not_comparable_are_refused_with_what_differs),
         cmocka_unit_test(another_anchor_is_another_question),
         cmocka_unit_test(differences_that_are_allowed_are_named),
+        cmocka_unit_test(weights_that_have_seen_images_are_marked),
         cmocka_unit_test(equal_runs_differ_in_nothing),
         cmocka_unit_test(images_that_some_run_lacks_are_left_out_and_counted),
         cmocka_unit_test(answers_of_another_range_keep_their_quality_factors),
