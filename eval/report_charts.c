@@ -111,11 +111,18 @@ static void widen(struct bounds *b, double x, double y)
     b->points++;
 }
 
-/* What the coloured predictors' points cover, or all of them where no coloured one has any. */
+/* Does a predictor decide how far a panel reaches? Of curves over offsets, those of the predictors
+ * with the smallest MAD do. */
+static bool leads(const struct vj_html *page, size_t row, bool tolerances)
+{
+    return page->colour[row] >= 0 && (tolerances || page->colour[row] < VJ_HTML_LEADING);
+}
+
+/* What the leading predictors' points cover, or all of them where no leading one has any. */
 static struct bounds bounds_of(const struct vj_html *page, const struct damage *damage,
                                bool tolerances)
 {
-    struct bounds coloured = {0}, all = {0};
+    struct bounds leading = {0}, all = {0};
     for (size_t i = 0; i < page->report->rows; i++) {
         const struct vj_sweep_point *point;
         const size_t count = points_of(&page->report->row[i], tolerances, &point);
@@ -124,11 +131,11 @@ static struct bounds bounds_of(const struct vj_html *page, const struct damage *
             if (!place(&point[k], damage, &x, &y))
                 continue;
             widen(&all, x, y);
-            if (page->colour[i] >= 0)
-                widen(&coloured, x, y);
+            if (leads(page, i, tolerances))
+                widen(&leading, x, y);
         }
     }
-    return coloured.points ? coloured : all;
+    return leading.points ? leading : all;
 }
 
 static void hint(struct vj_text *out, const struct vj_report_row *row,
@@ -216,7 +223,7 @@ static void curve_panel(const struct vj_html *page, int which, bool tolerances)
     const struct vj_plot plot = {
         .left = 44,
         .top = 28,
-        .width = CURVE_WIDTH - 44 - 14,
+        .width = CURVE_WIDTH - 44 - 20,
         .height = CURVE_HEIGHT - 28 - 42,
         .x = vj_axis_covering(0, b.x_high, 5),
         .y = vj_axis_covering(b.y_low, b.y_high, 6),
@@ -279,28 +286,6 @@ static void curves(const struct vj_html *page, bool tolerances, const char *titl
     vj_text_add(page->out, "</div></section>\n");
 }
 
-/* The same page with colours for the first of those predictors that have tolerances. */
-static void tolerance_curves(const struct vj_html *page)
-{
-    const size_t rows = page->report->rows;
-    struct vj_html own = *page;
-    int next = 0;
-    own.colour = vj_calloc(rows, sizeof(*own.colour));
-    if (!own.colour) {
-        page->out->failed = true;
-        return;
-    }
-    for (size_t i = 0; i < rows; i++) {
-        const struct vj_sweep_point *point;
-        const bool has = points_of(&page->report->row[page->order[i]], true, &point) > 0;
-        own.colour[page->order[i]] = has && next < VJ_HTML_COLOURS ? next++ : -1;
-    }
-    curves(&own, true, "Rate against damage over tolerances",
-           "The same for rules on pixel-JND maps, each with five tolerances. The colours of this "
-           "section are those of the rules with the smallest MAD.");
-    free(own.colour);
-}
-
 void vj_html_curves(const struct vj_html *page)
 {
     if (any_curve(page, false))
@@ -311,7 +296,8 @@ void vj_html_curves(const struct vj_html *page)
             "prediction itself. Up and to the left is better; the dashed line is the saving at the "
             "true JND.");
     if (any_curve(page, true))
-        tolerance_curves(page);
+        curves(page, true, "Rate against damage over tolerances",
+               "The same for rules on pixel-JND maps, each with five tolerances.");
 }
 
 /* ---- predictions against the truth ---- */

@@ -13,18 +13,27 @@
 #include "host/checked.h"
 
 enum {
-    MAD_WIDTH = 210, /* of the drawings in tables, CSS pixels */
+    MAD_WIDTH = 160, /* of the drawings in tables, CSS pixels */
     DIFFERENCE_WIDTH = 180,
     PICTURES_SHOWN = 200, /* rows of the table of pictures */
 };
 
-static const char style[] =
+/* The style sheet is these two, one after the other. */
+static const char palette[] =
     ":root{--paper:#fff;--ink:#1b1f24;--soft:#5b6570;--line:#dfe3e8;--band:#f5f7f9;--warn:#fff4d6;"
-    "--warn-ink:#6b4a00;--c0:#0072b2;--c1:#d55e00;--c2:#008f68;--c3:#b8478f;--c4:#a87400;"
-    "--c5:#6d5fc7;--other:#b4bcc5}"
+    "--warn-ink:#6b4a00;--edge:rgba(0,0,0,.2);--c0:#0072b2;--c1:#d55e00;--c2:#008f68;--c3:#b8478f;"
+    "--c4:#a87400;--c5:#6d5fc7;--c6:#b3262b;--c7:#00808f;--c8:#5d7a00;--c9:#7d4f3c;--c10:#e0218a;"
+    "--c11:#2f3fae;--other:#b4bcc5}"
     "@media(prefers-color-scheme:dark){:root{--paper:#14171b;--ink:#e6e9ed;--soft:#9aa4af;"
-    "--line:#2c323a;--band:#1b2026;--warn:#3a2e10;--warn-ink:#f4d58a;--c0:#4fb0e8;--c1:#ff8b45;"
-    "--c2:#35c79d;--c3:#e28bc4;--c4:#e0b040;--c5:#b3a8ff;--other:#59636e}}"
+    "--line:#2c323a;--band:#1b2026;--warn:#3a2e10;--warn-ink:#f4d58a;--edge:rgba(255,255,255,.22);"
+    "--c0:#4fb0e8;--c1:#ff8b45;--c2:#35c79d;--c3:#e28bc4;--c4:#e0b040;--c5:#b3a8ff;--c6:#ff7b7b;"
+    "--c7:#5fd3dc;--c8:#b4cf45;--c9:#cfa08a;--c10:#ff69b4;--c11:#8fa0ff;--other:#59636e}}"
+    ".c0{color:var(--c0)}.c1{color:var(--c1)}.c2{color:var(--c2)}.c3{color:var(--c3)}"
+    ".c4{color:var(--c4)}.c5{color:var(--c5)}.c6{color:var(--c6)}.c7{color:var(--c7)}"
+    ".c8{color:var(--c8)}.c9{color:var(--c9)}.c10{color:var(--c10)}.c11{color:var(--c11)}"
+    ".other{color:var(--other)}";
+
+static const char layout[] =
     "*{box-sizing:border-box}body{margin:0 auto;max-width:1240px;padding:32px 24px 64px;"
     "background:var(--paper);color:var(--ink);font:15px/1.5 system-ui,sans-serif}"
     "h1{font-size:26px;line-height:1.2;margin:0}h2{font-size:18px;margin:40px 0 6px}"
@@ -34,34 +43,44 @@ static const char style[] =
     "border-radius:6px;margin:16px 0 0;max-width:none}"
     "dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 16px;margin:20px 0 0}"
     "dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}"
-    ".scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums;"
-    "white-space:nowrap;font-size:14px}th,td{padding:4px 10px;text-align:right}"
-    "th{font-weight:600;white-space:normal;color:var(--soft);vertical-align:bottom;border-bottom:"
+    /* Shadows at the edges say that a table goes on: those of the paper lie on them and move. */
+    ".scroll{overflow-x:auto;background:linear-gradient(90deg,var(--paper) 40%,transparent) 0/40px "
+    "100% no-repeat local,linear-gradient(270deg,var(--paper) 40%,transparent) 100%/40px 100% "
+    "no-repeat local,linear-gradient(90deg,var(--edge),transparent) 0/12px 100% no-repeat,"
+    "linear-gradient(270deg,var(--edge),transparent) 100%/12px 100% "
+    "no-repeat}table{border-collapse:collapse;font-variant-numeric:tabular-nums;"
+    "white-space:nowrap;font-size:14px}th,td{padding:4px 8px;text-align:right}"
+    "th{font-weight:600;line-height:1.25;white-space:normal;color:var(--soft);vertical-align:"
+    "bottom;border-bottom:"
     "1px solid "
     "var(--line)}"
     "td{border-bottom:1px solid var(--line)}tbody tr:hover{background:var(--band)}"
-    "th:first-child,td:first-child,.left{text-align:left}td.wide{white-space:normal}"
+    "th[colspan]{text-align:center}th:first-child,td:first-child,.left{text-align:left}td.wide{"
+    "white-space:normal}"
     ".text th{text-align:left}.text td{vertical-align:top}.text td.wide{min-width:7em}.text "
     "td.wide:last-child{min-width:20em}"
     "td.draw,th.draw{padding:0 4px;text-align:left}.draw svg{display:block;max-width:none}"
     ".key{display:inline-block;width:10px;height:10px;border-radius:50%;background:currentColor;"
     "margin-right:6px}.legend{display:flex;flex-wrap:wrap;gap:2px 16px}"
-    ".panels{display:grid;grid-template-columns:repeat(auto-fit,minmax(300px,1fr));gap:12px}"
+    ".panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(300px,1fr));gap:12px}"
     ".small{display:grid;grid-template-columns:repeat(auto-fill,minmax(180px,1fr));gap:12px}"
     "figure{margin:0}figcaption{font-size:13px;font-weight:600;overflow-wrap:anywhere}"
     "svg{overflow:visible;max-width:100%}.plot,figure svg{width:100%;height:auto;overflow:hidden}"
     ".axis line{stroke:var(--line)}.axis text{fill:var(--soft);font-size:11px}"
     ".axis .title{font-size:12px}.truth{stroke:var(--ink);stroke-dasharray:4 4;opacity:.55}"
     ".zero{stroke:var(--soft);stroke-dasharray:2 2}"
-    ".c0{color:var(--c0)}.c1{color:var(--c1)}.c2{color:var(--c2)}.c3{color:var(--c3)}"
-    ".c4{color:var(--c4)}.c5{color:var(--c5)}.other{color:var(--other)}"
     "g path{fill:none;stroke:currentColor;stroke-width:2;stroke-linejoin:round}"
     "g.other path{stroke-width:1}g circle,.interval circle{fill:currentColor}"
     "g circle{stroke:var(--paper);stroke-width:1}"
     ".dots circle{fill-opacity:.65}.dots.other{color:var(--soft)}"
     ".span{stroke:currentColor;stroke-width:3;stroke-linecap:round;opacity:.45}"
     "details{margin-top:12px}summary{cursor:pointer;color:var(--soft)}"
-    ".below{color:var(--c1)}.above{color:var(--c0)}footer{margin-top:48px;font-size:13px}"
+    ".off{color:var(--soft)}tr.seen td{background:var(--warn);color:var(--warn-ink)}"
+    "pre{margin:0;white-space:pre-wrap;overflow-wrap:anywhere;font-size:13px}footer{margin-top:"
+    "48px;font-size:13px}"
+    "@media(max-width:600px){body{padding:20px 16px 48px}.draw{display:none}th,td{padding:4px 7px}"
+    ".numbers td:first-child{white-space:normal;overflow-wrap:anywhere;min-width:12em}"
+    "details dl{grid-template-columns:1fr}details dd{margin-bottom:6px}}"
     "@media print{body{max-width:none;padding:0}details>*{display:block}}";
 
 /* ---- pieces ---- */
@@ -156,12 +175,27 @@ static void estimate_cell(const struct vj_html *page, const struct vj_metric_val
                 scale * v->ci_high);
 }
 
-static void name_cell(const struct vj_html *page, size_t row)
+/* A predictor's name, with an asterisk where its figures are no test. */
+static void name(const struct vj_html *page, size_t row)
 {
-    vj_text_add(page->out, "<td><span class=\"key ");
+    words(page, page->report->row[row].name);
+    vj_text_add(page->out, "%s", page->report->row[row].seen ? "*" : "");
+}
+
+/* The same behind a dot of the predictor's colour. */
+static void keyed_name(const struct vj_html *page, size_t row)
+{
+    vj_text_add(page->out, "<span class=\"key ");
     vj_html_class(page, row);
     vj_text_add(page->out, "\"></span>");
-    words(page, page->report->row[row].name);
+    name(page, row);
+}
+
+/* Opens a row of a table of predictors. */
+static void open_row(const struct vj_html *page, size_t row)
+{
+    vj_text_add(page->out, page->report->row[row].seen ? "<tr class=\"seen\"><td>" : "<tr><td>");
+    keyed_name(page, row);
     vj_text_add(page->out, "</td>");
 }
 
@@ -207,6 +241,25 @@ static void facts(const struct vj_html *page)
     vj_text_add(page->out, "</dl>\n");
 }
 
+/* A banner for each predictor that was made with pictures of the run. */
+static void warn_of_seen(const struct vj_html *page)
+{
+    for (size_t i = 0; i < page->report->rows; i++) {
+        const struct vj_report_row *row = &page->report->row[i];
+        struct vj_text line = {0};
+        if (!row->seen || row->random_weights)
+            continue;
+        vj_report_not_a_test(&line, row);
+        vj_text_add(page->out, "<p class=\"warn\">* <b>");
+        words(page, row->name);
+        vj_text_add(page->out, "</b>: ");
+        words(page, line.data);
+        vj_text_add(page->out, "</p>\n");
+        page->out->failed |= line.failed;
+        vj_text_free(&line);
+    }
+}
+
 static void add_header(const struct vj_html *page)
 {
     const struct vj_report *r = page->report;
@@ -217,8 +270,8 @@ static void add_header(const struct vj_html *page)
                 "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
                 "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>");
     words(page, r->dataset);
-    vj_text_add(out, " - %s</title><style>%s</style></head><body>\n<header><h1>%s</h1>", title,
-                style, title);
+    vj_text_add(out, " - %s</title><style>%s%s</style></head><body>\n<header><h1>%s</h1>", title,
+                palette, layout, title);
     vj_text_add(out, "<p class=\"sub\">");
     words(page, r->dataset);
     vj_text_add(out, " &middot; %zu pictures", r->images);
@@ -228,6 +281,7 @@ static void add_header(const struct vj_html *page)
         vj_text_add(out, ", %zu not evaluated yet", r->pending);
     if (r->left_outs)
         vj_text_add(out, ", %zu left out", r->left_outs);
+    vj_report_labelled(out, r);
     vj_text_add(out, " &middot; ");
     words(page, r->codec);
     vj_text_add(out, ", %s %d to %d</p>\n", vj_report_axis_word(r), r->qf_first, r->qf_last);
@@ -237,6 +291,7 @@ static void add_header(const struct vj_html *page)
     if (!r->complete && !r->runs)
         warning(page, "INCOMPLETE: the run was cut short; predictions and figures are made when it "
                       "is finished with --resume.");
+    warn_of_seen(page);
     facts(page);
     vj_text_add(out, "</header>\n");
 }
@@ -258,25 +313,49 @@ static struct vj_axis metric_axis(const struct vj_report *r, enum vj_metric metr
     return high > 0 ? vj_axis_covering(0, high, 4) : (struct vj_axis){0};
 }
 
+/* Columns of the table of accuracy beside the predictor, MAD and its drawing. */
+static const struct {
+    const char *title;
+    enum vj_metric metric;
+    double scale;
+    int decimals;
+    bool sign;
+} accuracy_columns[] = {
+    {"median", VJ_METRIC_MEDIAN_ABS, 1, 1, false},
+    {"RMSE", VJ_METRIC_RMSE, 1, 2, false},
+    {"bias", VJ_METRIC_BIAS, 1, 2, true},
+    {"pair acc., %", VJ_METRIC_PAIR_ACCURACY, 100, 1, false},
+    {"lossy prec., %", VJ_METRIC_PRECISION_LOSSY, 100, 1, false},
+    {"lossless prec., %", VJ_METRIC_PRECISION_LOSSLESS, 100, 1, false},
+    {"dQF", VJ_METRIC_DQF, 1, 2, false},
+    {"saved, %", VJ_METRIC_SAVING_MEAN, 100, 1, false},
+    {"saved at JND, %", VJ_METRIC_SAVING_AT_TRUTH, 100, 1, false},
+    {"past JND, %", VJ_METRIC_PAST_JND_SHARE, 100, 1, false},
+};
+enum { ACCURACY_COLUMNS = sizeof(accuracy_columns) / sizeof(accuracy_columns[0]) };
+
+static size_t count_rated(const struct vj_report *r)
+{
+    size_t rated = 0;
+    for (size_t i = 0; i < r->rows; i++)
+        rated += !r->row[i].random_weights;
+    return rated;
+}
+
 static void accuracy_row(const struct vj_html *page, size_t index, const struct vj_axis *axis)
 {
     const struct vj_report_row *row = &page->report->row[index];
     const struct vj_metric_value *mad = vj_html_metric(row, VJ_METRIC_MAD);
-    vj_text_add(page->out, "<tr>");
-    name_cell(page, index);
+    open_row(page, index);
+    estimate_cell(page, mad, 1, 2, false);
     vj_text_add(page->out, "<td class=\"draw\">");
     if (axis->high > 0)
         vj_html_interval(page, index, axis, MAD_WIDTH, mad, false);
     vj_text_add(page->out, "</td>");
-    estimate_cell(page, mad, 1, 2, false);
-    number_cell(page, vj_html_metric(row, VJ_METRIC_MEDIAN_ABS), 1, 1, false);
-    number_cell(page, vj_html_metric(row, VJ_METRIC_BIAS), 1, 2, true);
-    number_cell(page, vj_html_metric(row, VJ_METRIC_PAIR_ACCURACY), 100, 1, false);
-    number_cell(page, vj_html_metric(row, VJ_METRIC_PRECISION_LOSSY), 100, 1, false);
-    number_cell(page, vj_html_metric(row, VJ_METRIC_DQF), 1, 2, false);
-    number_cell(page, vj_html_metric(row, VJ_METRIC_SAVING_MEAN), 100, 1, false);
-    number_cell(page, vj_html_metric(row, VJ_METRIC_SAVING_AT_TRUTH), 100, 1, false);
-    number_cell(page, vj_html_metric(row, VJ_METRIC_PAST_JND_SHARE), 100, 1, false);
+    for (int i = 0; i < ACCURACY_COLUMNS; i++)
+        number_cell(page, vj_html_metric(row, accuracy_columns[i].metric),
+                    accuracy_columns[i].scale, accuracy_columns[i].decimals,
+                    accuracy_columns[i].sign);
     vj_text_add(page->out, "<td>%zu</td></tr>\n",
                 row->metrics ? row->metrics->pooled.images : (size_t)0);
 }
@@ -306,34 +385,62 @@ static void add_notes(const struct vj_html *page)
 
 static void add_accuracy(const struct vj_html *page)
 {
-    static const char *const title[] = {"median",         "bias",        "pair acc., %",
-                                        "lossy prec., %", "dQF",         "saved, %",
-                                        "at JND, %",      "past JND, %", "n"};
     const struct vj_report *r = page->report;
     const struct vj_axis axis = metric_axis(r, VJ_METRIC_MAD);
-    size_t rated = 0;
-    for (size_t i = 0; i < r->rows; i++)
-        rated += !r->row[i].random_weights;
-    if (!rated)
+    if (!count_rated(r))
         return;
     open_section(page, "Accuracy");
     vj_text_add(page->out,
-                "<p>MAD, median and bias (predicted - true) of the error and dQF (mean of max(0, "
-                "true - predicted)) in QF. Pair accuracy: right decisions on pairs with the "
-                "highest QF. Saved: mean saving of bytes against the highest QF, by the prediction "
-                "and at the true JND. Past JND: pictures with a predicted QF below the true one. "
-                "Sorted by MAD, with its interval.</p>\n");
+                "<p>MAD, median, RMSE and bias (predicted - true) of the error and dQF (mean of "
+                "max(0, true - predicted)) in QF. Pair accuracy: right decisions on pairs with the "
+                "highest QF. Lossy (lossless) prec.: share of the pairs called lossy (lossless) "
+                "that really are. Saved: mean saving of bytes against the highest QF, by the "
+                "prediction and at the true JND. Past JND: share of pictures with a predicted QF "
+                "below the true one. n: pictures evaluated");
+    vj_report_labelled(page->out, r);
+    vj_text_add(page->out, ". Sorted by MAD, with its interval.</p>\n");
     open_table(page, "numbers");
-    vj_text_add(page->out, "<thead><tr><th>predictor</th><th class=\"draw\">");
+    vj_text_add(page->out, "<thead><tr><th>predictor</th><th>MAD, QF</th><th class=\"draw\">");
     if (axis.high > 0)
         vj_html_scale(page, &axis, MAD_WIDTH);
-    vj_text_add(page->out, "</th><th>MAD, QF</th>");
-    for (size_t i = 0; i < sizeof(title) / sizeof(title[0]); i++)
-        vj_text_add(page->out, "<th>%s</th>", title[i]);
-    vj_text_add(page->out, "</tr></thead><tbody>\n");
+    vj_text_add(page->out, "</th>");
+    for (int i = 0; i < ACCURACY_COLUMNS; i++)
+        vj_text_add(page->out, "<th>%s</th>", accuracy_columns[i].title);
+    vj_text_add(page->out, "<th>n</th></tr></thead><tbody>\n");
     for (size_t i = 0; i < r->rows; i++)
         if (!r->row[page->order[i]].random_weights)
             accuracy_row(page, page->order[i], &axis);
+    close_table(page);
+    add_notes(page);
+    close_section(page);
+}
+
+/* ---- what is there without labels ---- */
+
+static void add_predictions(const struct vj_html *page)
+{
+    static const char *const title[] = {"predictor", "mean QF", "saved, %", "n"};
+    const struct vj_report *r = page->report;
+    if (!count_rated(r))
+        return;
+    open_section(page, "Predictions");
+    vj_text_add(page->out,
+                "<p>No picture has a label, so there is no accuracy. Mean QF: of the predicted "
+                "PW-JNDs, the largest quality factors whose damage is visible. Saved: mean saving "
+                "of bytes there against the highest QF. n: pictures evaluated.</p>\n");
+    open_table(page, "numbers");
+    head(page, title, 4);
+    for (size_t i = 0; i < r->rows; i++) {
+        const size_t index = page->order[i];
+        const struct vj_report_row *row = &r->row[index];
+        if (row->random_weights)
+            continue;
+        const struct vj_metric_value mean = vj_report_mean_prediction(r, row);
+        open_row(page, index);
+        number_cell(page, &mean, 1, 1, false);
+        number_cell(page, vj_html_metric(row, VJ_METRIC_SAVING_MEAN), 100, 1, false);
+        vj_text_add(page->out, "<td>%zu</td></tr>\n", mean.n);
+    }
     close_table(page);
     add_notes(page);
     close_section(page);
@@ -367,13 +474,14 @@ static void difference_row(const struct vj_html *page, const struct vj_report_co
                            const struct vj_axis *axis)
 {
     vj_text_add(page->out, "<tr><td>");
-    words(page, page->report->row[c->a].name);
+    name(page, c->a);
     vj_text_add(page->out, " - ");
-    words(page, page->report->row[c->b].name);
-    vj_text_add(page->out, "</td><td class=\"draw\">");
-    vj_html_interval(page, c->a, axis, DIFFERENCE_WIDTH, &c->result.mad, true);
+    name(page, c->b);
     vj_text_add(page->out, "</td>");
     estimate_cell(page, &c->result.mad, 1, 2, true);
+    vj_text_add(page->out, "<td class=\"draw\">");
+    vj_html_interval(page, c->a, axis, DIFFERENCE_WIDTH, &c->result.mad, true);
+    vj_text_add(page->out, "</td>");
     estimate_cell(page, &c->result.pair_accuracy, 100, 2, true);
     p_cell(page, c->result.wilcoxon.p, c->result.wilcoxon.method);
     p_cell(page, c->result.mcnemar.p, c->result.mcnemar.method);
@@ -390,17 +498,19 @@ static void add_differences(const struct vj_html *page)
     open_section(page, "Differences");
     vj_text_add(
         page->out,
-        "<p>Of the first less the second predictor; left of zero the first one is nearer to the "
+        "<p>Each row: first predictor minus second; left of zero the first one is nearer to the "
         "truth. Nearer: pictures where the first (the second) is strictly nearer. Wilcoxon: "
         "signed-rank test of |error| per picture. McNemar: exact test of pair decisions; the pairs "
-        "of one picture are not independent, so its p is far too small: trust the interval of the "
-        "pair accuracy, which resamples whole pictures. The p are those of single tests, not "
+        "of one picture are not independent, so its p-value is far too small: trust the interval "
+        "of the "
+        "pair accuracy, which resamples whole pictures. The p-values are those of single tests, "
+        "not "
         "corrected for their number (%zu).</p>\n",
         r->comparisons);
     open_table(page, "numbers");
-    vj_text_add(page->out, "<thead><tr><th>predictors</th><th class=\"draw\">");
+    vj_text_add(page->out, "<thead><tr><th>predictors</th><th>MAD, QF</th><th class=\"draw\">");
     vj_html_scale(page, &axis, DIFFERENCE_WIDTH);
-    vj_text_add(page->out, "</th><th>MAD, QF</th><th>pair acc., points</th><th>Wilcoxon p</th>"
+    vj_text_add(page->out, "</th><th>pair acc., points</th><th>Wilcoxon p</th>"
                            "<th>McNemar p</th><th>nearer</th><th>tied</th><th>n</th></tr></thead>"
                            "<tbody>\n");
     for (size_t i = 0; i < r->comparisons; i++)
@@ -442,53 +552,95 @@ static int by_error(const void *a, const void *b)
     return (x->index > y->index) - (x->index < y->index);
 }
 
-static void picture_row(const struct vj_html *page, size_t image)
+/* A prediction held against the truth. */
+static void error_cell(const struct vj_html *page, int32_t truth, int32_t predicted)
+{
+    if (predicted < 0)
+        vj_text_add(page->out, "<td>-</td>");
+    else if (truth < 0)
+        vj_text_add(page->out, "<td>%d</td>", (int)predicted);
+    else
+        vj_text_add(page->out, "<td>%d <span class=\"off\">(%+d)</span></td>", (int)predicted,
+                    (int)(predicted - truth));
+}
+
+/* A prediction, and what the smallest quality factor without visible damage costs and saves. */
+static void use_cells(const struct vj_html *page, size_t image, int32_t predicted)
+{
+    const int32_t lossless = vj_report_lossless(page->report, predicted);
+    uint32_t bytes;
+    double saving;
+    whole_cell(page, predicted);
+    whole_cell(page, lossless);
+    if (vj_report_size(&bytes, &saving, page->report, image, lossless))
+        vj_text_add(page->out, "<td>%" PRIu32 "</td><td>%.1f</td>", bytes, 100 * saving);
+    else
+        vj_text_add(page->out, "<td>-</td><td>-</td>");
+}
+
+static void picture_row(const struct vj_html *page, size_t image, bool labels)
 {
     const struct vj_report *r = page->report;
-    const int32_t t = r->qf_true ? r->qf_true[image] : -1;
     vj_text_add(page->out, "<tr><td>");
     words(page, r->image_name[image]);
     vj_text_add(page->out, "</td>");
-    if (t >= 0)
-        vj_text_add(page->out, "<td><b>%d</b></td>", (int)t);
-    else
+    if (labels && r->qf_true[image] >= 0)
+        vj_text_add(page->out, "<td><b>%d</b></td>", (int)r->qf_true[image]);
+    else if (labels)
         vj_text_add(page->out, "<td>-</td>");
     for (size_t i = 0; i < r->rows; i++) {
         const struct vj_report_row *row = &r->row[page->order[i]];
-        const int32_t p = shown(row) ? row->qf_pred[image] : -1;
-        if (!shown(row))
-            continue;
-        if (p < 0)
-            vj_text_add(page->out, "<td>-</td>");
-        else if (t < 0)
-            vj_text_add(page->out, "<td>%d</td>", (int)p);
-        else
-            vj_text_add(page->out, "<td class=\"%s\" title=\"%+d\">%d</td>",
-                        p < t   ? "below"
-                        : p > t ? "above"
-                                : "",
-                        (int)(p - t), (int)p);
+        if (shown(row) && labels)
+            error_cell(page, r->qf_true[image], row->qf_pred[image]);
+        else if (shown(row))
+            use_cells(page, image, row->qf_pred[image]);
     }
     vj_text_add(page->out, "</tr>\n");
 }
 
-static void picture_head(const struct vj_html *page)
+static void picture_head(const struct vj_html *page, bool labels)
 {
     const struct vj_report *r = page->report;
-    vj_text_add(page->out, "<thead><tr><th>picture</th><th>true</th>");
+    vj_text_add(page->out, labels ? "<thead><tr><th>picture</th><th>true</th>"
+                                  : "<thead><tr><th rowspan=\"2\">picture</th>");
     for (size_t i = 0; i < r->rows; i++) {
         if (!shown(&r->row[page->order[i]]))
             continue;
-        vj_text_add(page->out, "<th>");
-        words(page, r->row[page->order[i]].name);
+        vj_text_add(page->out, labels ? "<th>" : "<th colspan=\"4\">");
+        keyed_name(page, page->order[i]);
         vj_text_add(page->out, "</th>");
     }
+    if (!labels)
+        vj_text_add(page->out, "</tr><tr>");
+    for (size_t i = 0; !labels && i < r->rows; i++)
+        if (shown(&r->row[i]))
+            vj_text_add(page->out, "<th>PW-JND</th><th>invisible from</th><th>bytes there</th>"
+                                   "<th>saved, %%</th>");
     vj_text_add(page->out, "</tr></thead><tbody>\n");
 }
 
+static void introduce_pictures(const struct vj_html *page, size_t count, bool labels)
+{
+    vj_text_add(page->out,
+                labels
+                    ? "<p>Predicted PW-JND of every picture, in brackets predicted - true: "
+                      "negative where damage is visible, positive where bytes are given away. "
+                      "Those with the largest mean error come first."
+                    : "<p>Predicted PW-JND of every picture, the smallest quality factor without "
+                      "visible damage, its bytes, and what these save against the highest "
+                      "quality factor.");
+    if (count < page->report->images)
+        vj_text_add(page->out, " %zu of %zu; vpjnd report --images-csv has them all.", count,
+                    page->report->images);
+    vj_text_add(page->out, "</p><details%s><summary>%zu pictures</summary>",
+                labels ? "" : " open=\"\"", count);
+}
+
+/* Those with the largest mean error, without labels the first ones. */
 static void add_pictures(const struct vj_html *page)
 {
     const struct vj_report *r = page->report;
+    const bool labels = vj_report_has_labels(r);
     struct picture *picture = NULL;
     if (!r->images)
         return;
@@ -502,18 +654,11 @@ static void add_pictures(const struct vj_html *page)
     qsort(picture, r->images, sizeof(*picture), by_error);
     const size_t count = r->images < PICTURES_SHOWN ? r->images : PICTURES_SHOWN;
     open_section(page, "Pictures");
-    vj_text_add(page->out,
-                "<p>Predicted PW-JND of every picture, those with the largest mean error first: "
-                "<span class=\"below\">below</span> the true one (visible damage), <span "
-                "class=\"above\">above</span> it.");
-    if (count < r->images)
-        vj_text_add(page->out, " %zu of %zu; vpjnd report --images-csv has them all.", count,
-                    r->images);
-    vj_text_add(page->out, "</p><details><summary>%zu pictures</summary>", count);
+    introduce_pictures(page, count, labels);
     open_table(page, "numbers");
-    picture_head(page);
+    picture_head(page, labels);
     for (size_t i = 0; i < count; i++)
-        picture_row(page, picture[i].index);
+        picture_row(page, picture[i].index, labels);
     close_table(page);
     vj_text_add(page->out, "</details>");
     close_section(page);
@@ -590,7 +735,7 @@ static void add_left_outs(const struct vj_html *page)
 
 static void add_runs(const struct vj_html *page)
 {
-    static const char *const title[] = {"run",   "file",   "images",  "seed",
+    static const char *const title[] = {"run",   "file",   "pictures", "seed",
                                         "vpjnd", "device", "complete"};
     const struct vj_report *r = page->report;
     if (!r->runs)
@@ -613,6 +758,15 @@ static void add_runs(const struct vj_html *page)
     close_section(page);
 }
 
+static void short_digests(const struct vj_html *page, const char *text)
+{
+    struct vj_text line = {0};
+    vj_report_short_digests(&line, vj_report_or_dash(text));
+    words(page, line.data);
+    page->out->failed |= line.failed;
+    vj_text_free(&line);
+}
+
 static void difference_list(const struct vj_html *page, bool barrier)
 {
     const struct vj_report *r = page->report;
@@ -627,7 +781,7 @@ static void difference_list(const struct vj_html *page, bool barrier)
         for (size_t k = 0; k < r->runs; k++) {
             words(page, r->run[k].name);
             vj_text_add(page->out, ": ");
-            words(page, d->value[k]);
+            short_digests(page, d->value[k]);
             vj_text_add(page->out, "<br>");
         }
         vj_text_add(page->out, "</dd>\n");
@@ -696,6 +850,63 @@ static void add_published(const struct vj_html *page)
     close_section(page);
 }
 
+/* ---- where it comes from ---- */
+
+/* Text of several lines. */
+static void lines(const struct vj_html *page, const char *text)
+{
+    vj_text_add(page->out, "<pre>");
+    for (bool first = true; first || *text; first = false) {
+        struct vj_text line = {0};
+        const size_t length = strcspn(text, "\n");
+        vj_text_add(&line, "%.*s", (int)length, text);
+        vj_text_add(page->out, first ? "" : "\n");
+        vj_text_html(page->out, line.data ? line.data : "");
+        page->out->failed |= line.failed;
+        vj_text_free(&line);
+        text += length + (text[length] == '\n');
+    }
+    vj_text_add(page->out, "</pre>");
+}
+
+/* run: NULL where there is one file alone */
+static void provenance(const struct vj_html *page, const char *run,
+                       const struct vj_report_fact *fact, size_t facts)
+{
+    if (!facts)
+        return;
+    vj_text_add(page->out, "<details><summary>");
+    if (run)
+        words(page, run);
+    vj_text_add(page->out, "%s</summary><dl>\n",
+                run ? "" : "Command, program, data, configuration");
+    for (size_t i = 0; i < facts; i++) {
+        if (!fact[i].value || !*fact[i].value)
+            continue;
+        vj_text_add(page->out, "<dt>");
+        words(page, fact[i].label);
+        vj_text_add(page->out, "</dt><dd>");
+        lines(page, fact[i].value);
+        vj_text_add(page->out, "</dd>\n");
+    }
+    vj_text_add(page->out, "</dl></details>\n");
+}
+
+static void add_provenance(const struct vj_html *page)
+{
+    const struct vj_report *r = page->report;
+    size_t facts = r->facts;
+    for (size_t i = 0; i < r->runs; i++)
+        facts += r->run[i].facts;
+    if (!facts)
+        return;
+    open_section(page, "Provenance");
+    provenance(page, NULL, r->fact, r->facts);
+    for (size_t i = 0; i < r->runs; i++)
+        provenance(page, r->run[i].name, r->run[i].fact, r->run[i].facts);
+    close_section(page);
+}
+
 /* ---- the page ---- */
 
 /* By MAD, those without one last, equal ones as they come: insertion, for there are few. */
@@ -717,13 +928,24 @@ static void sort_predictors(struct vj_html *page)
     }
 }
 
+/* For the leading predictors by MAD, then for the leading ones of those with several tolerances, so
+ * that each of the two charts shows some. */
 static void choose_colours(struct vj_html *page)
 {
-    int next = 0;
-    for (size_t i = 0; i < page->report->rows; i++) {
+    const struct vj_report *r = page->report;
+    int next = 0, rules = 0;
+    for (size_t i = 0; i < r->rows; i++) {
         const size_t row = page->order[i];
-        const bool coloured = !page->report->row[row].random_weights && next < VJ_HTML_COLOURS;
+        const bool coloured = !r->row[row].random_weights && next < VJ_HTML_LEADING;
         page->colour[row] = coloured ? next++ : -1;
+    }
+    for (size_t i = 0; i < r->rows && rules < VJ_HTML_LEADING; i++) {
+        const size_t row = page->order[i];
+        if (r->row[row].random_weights || !r->row[row].tolerance_count)
+            continue;
+        if (page->colour[row] < 0)
+            page->colour[row] = next++;
+        rules++;
     }
 }
 
@@ -732,7 +954,10 @@ static void add_page(const struct vj_html *page)
     add_header(page);
     add_runs(page);
     add_run_differences(page);
-    add_accuracy(page);
+    if (vj_report_has_labels(page->report))
+        add_accuracy(page);
+    else
+        add_predictions(page);
     vj_html_curves(page);
     vj_html_scatter(page);
     add_differences(page);
@@ -741,6 +966,7 @@ static void add_page(const struct vj_html *page)
     add_failures(page);
     add_left_outs(page);
     add_published(page);
+    add_provenance(page);
     vj_text_add(page->out, "<footer>vpjnd ");
     words(page, page->report->program_version);
     vj_text_add(page->out, "</footer>\n</body></html>\n");

@@ -8,14 +8,15 @@
 #include "eval/plot.h"
 #include "eval/report.h"
 
-enum { VJ_HTML_COLOURS = 6 };
+/* Colours of the page; the first ones belong to the predictors with the smallest MAD. */
+enum { VJ_HTML_LEADING = 6, VJ_HTML_COLOURS = 2 * VJ_HTML_LEADING };
 
 /* A page in progress. */
 struct vj_html {
     struct vj_text *out;
     const struct vj_report *report;
     size_t *order; /* [rows] predictors by MAD, those without one last */
-    int *colour;   /* [rows] 0..VJ_HTML_COLOURS - 1 for the first ones of that order, -1 grey */
+    int *colour;   /* [rows] 0..VJ_HTML_COLOURS - 1, one predictor's throughout; -1 grey */
 };
 
 /* The metric of a predictor; present is false for random weights and where there is none. */

@@ -127,6 +127,7 @@ static void markup_is_sound_whatever_the_strings(void **state)
     static const struct vj_report_difference difference[2] = {{hostile, true, values},
                                                               {hostile, false, values}};
     static const struct vj_report_left_out left_out[1] = {{hostile, hostile}};
+    static const struct vj_report_fact fact[1] = {{hostile, hostile, hostile}};
     static const struct vj_report_published published[1] = {{hostile, hostile, hostile, hostile,
                                                              hostile, hostile, hostile, hostile,
                                                              hostile, hostile, .below = true}};
@@ -144,6 +145,9 @@ static void markup_is_sound_whatever_the_strings(void **state)
     s.report.axis = s.report.excluded = s.report.program_version = hostile;
     s.report.human_labels = s.report.complete = false;
     s.report.published_file = hostile;
+    s.row[0].seen = s.row[0].seen_of = 1;
+    s.report.fact = fact;
+    s.report.facts = 1;
     s.report.published = published;
     s.report.publisheds = 1;
     char *page = page_of(&s.report);
@@ -287,7 +291,7 @@ static void curves_stand_at_damage_and_saving(void **state)
     free(page);
 }
 
-static void tolerances_have_curves_and_colours_of_their_own(void **state)
+static void a_predictor_has_one_colour_in_all_charts(void **state)
 {
     (void)state;
     struct sample s;
@@ -299,12 +303,137 @@ static void tolerances_have_curves_and_colours_of_their_own(void **state)
     check_markup(page);
     const char *section = strstr(page, "over tolerances</h2>");
     assert_non_null(section);
-    vj_assert_contains(section, "<span class=\"key c0\"></span>constant");
+    vj_assert_contains(section, "<span class=\"key c1\"></span>constant");
+    vj_assert_contains(page, "<tr><td><span class=\"key c1\"></span>constant</td>");
+    assert_null(strstr(page, "key c0\"></span>constant"));
     const char *svg = strstr(section, "Mean saving against lost QF");
     static const char title[] = "<title>constant, tolerance 0.0125: saving 87.00 %, damage 1.5<";
     assert_non_null(svg);
     assert_true(fabs(read_off(svg, title, "0.0", "2.0", false) - 1.5) < 0.01);
     assert_null(strstr(section, "psnr-threshold, tolerance"));
+    free(page);
+}
+
+/* Of many predictors, those that lead by MAD have colours, and rules with tolerances others. */
+static void rules_behind_the_leading_predictors_have_colours_of_their_own(void **state)
+{
+    (void)state;
+    enum { MANY = 9 };
+    static const char *const names[MANY] = {"p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8"};
+    struct sample s;
+    struct vj_report_row row[MANY];
+    fill_sample(&s);
+    for (int i = 0; i < MANY; i++) {
+        row[i] = s.row[1];
+        row[i].name = names[i];
+    }
+    row[3].tolerance = row[7].tolerance = s.sweep;
+    row[3].tolerance_count = row[7].tolerance_count = SWEEP;
+    s.report.row = row;
+    s.report.rows = MANY;
+    s.report.comparisons = 0;
+    char *page = page_of(&s.report);
+    check_markup(page);
+    static const char *const keys[MANY] = {"c0", "c1",    "c2", "c3",   "c4",
+                                           "c5", "other", "c6", "other"};
+    for (int i = 0; i < MANY; i++) {
+        char cell[80];
+        snprintf(cell, sizeof(cell), "<tr><td><span class=\"key %s\"></span>p%d</td>", keys[i], i);
+        vj_assert_contains(page, cell);
+    }
+    const char *section = strstr(page, "over tolerances</h2>");
+    assert_non_null(section);
+    vj_assert_contains(section, "<p class=\"legend\"><span><span class=\"key c3\"></span>p3</span> "
+                                "<span><span class=\"key c6\"></span>p7</span> </p>");
+    free(page);
+}
+
+static void errors_of_pictures_are_numbers(void **state)
+{
+    (void)state;
+    struct sample s;
+    fill_sample(&s);
+    char *page = page_of(&s.report);
+    vj_assert_contains(page, "<tr><td>SRC02</td><td><b>47</b></td><td>100 <span "
+                             "class=\"off\">(+53)</span></td><td>39 <span class=\"off\">(-8)</span>"
+                             "</td></tr>");
+    vj_assert_contains(page, "<td>-</td><td>41</td><td>36</td></tr>"); /* without a label */
+    vj_assert_contains(page, "<details><summary>4 pictures</summary>");
+    free(page);
+}
+
+static void weights_that_have_seen_pictures_have_a_banner_and_a_marked_row(void **state)
+{
+    (void)state;
+    struct sample s;
+    fill_sample(&s);
+    char *page = page_of(&s.report);
+    assert_null(strstr(page, "NOT A TEST"));
+    assert_null(strstr(page, "<tr class=\"seen\">"));
+    free(page);
+    s.row[1].seen = 2;
+    s.row[1].seen_of = 4;
+    page = page_of(&s.report);
+    check_markup(page);
+    vj_assert_contains(page, "<p class=\"warn\">* <b>psnr-threshold</b>: NOT A TEST: 2 of 4 "
+                             "pictures trained or validated the weights that judge them.</p>");
+    vj_assert_contains(page, "<tr class=\"seen\"><td><span class=\"key c0\"></span>"
+                             "psnr-threshold*</td>");
+    vj_assert_contains(page, "<tr><td>psnr-threshold* - constant</td>");
+    free(page);
+}
+
+static void the_page_says_where_its_figures_come_from(void **state)
+{
+    (void)state;
+    static const struct vj_report_fact fact[] = {
+        {"command_line", "command line", "vpjnd eval <x>"},
+        {"dataset_axis", "axis", ""},
+        {"config", "configuration", "a = 1;\nb = \"2\";\n"}};
+    static const struct vj_report_run run[2] = {{.name = "one", .fact = fact, .facts = 3},
+                                                {.name = "two", .fact = fact, .facts = 1}};
+    struct sample s;
+    fill_sample(&s);
+    s.report.fact = fact;
+    s.report.facts = 3;
+    char *page = page_of(&s.report);
+    check_markup(page);
+    const char *section = strstr(page, "<h2>Provenance</h2>");
+    assert_non_null(section);
+    vj_assert_contains(section, "<dt>command line</dt><dd><pre>vpjnd eval &lt;x&gt;</pre></dd>");
+    vj_assert_contains(section, "<pre>a = 1;\nb = &quot;2&quot;;</pre>");
+    assert_null(strstr(section, "<dt>axis</dt>"));
+    free(page);
+    s.report.facts = 0;
+    s.report.run = run;
+    s.report.runs = 2;
+    page = page_of(&s.report);
+    check_markup(page);
+    vj_assert_contains(page, "<summary>one</summary>");
+    vj_assert_contains(page, "<summary>two</summary>");
+    free(page);
+}
+
+static void without_labels_every_prediction_is_in_sight(void **state)
+{
+    (void)state;
+    struct sample s;
+    uint32_t bytes[IMAGES * 100] = {[35] = 1500, [99] = 2000}; /* QF 36 and 100 of SRC01 */
+    fill_sample(&s);
+    s.report.qf_true = NULL;
+    s.report.comparisons = 0;
+    s.report.bytes = bytes;
+    char *page = page_of(&s.report);
+    check_markup(page);
+    assert_null(strstr(page, "<h2>Accuracy</h2>"));
+    assert_null(strstr(page, "largest mean error"));
+    vj_assert_contains(page, "<h2>Predictions</h2>");
+    vj_assert_contains(page, "constant</td><td>37.0</td><td>74.0</td><td>3</td></tr>");
+    vj_assert_contains(page, "<details open=\"\"><summary>4 pictures</summary>");
+    vj_assert_contains(page, "<tr><td>SRC01</td><td>35</td><td>36</td><td>1500</td><td>25.0</td>"
+                             "<td>36</td><td>37</td><td>-</td><td>-</td></tr>");
+    vj_assert_contains(page, "<tr><td>SRC02</td><td>100</td><td>-</td><td>-</td><td>-</td>"
+                             "<td>39</td><td>40</td><td>-</td><td>-</td></tr>");
     free(page);
 }
 
@@ -440,7 +569,12 @@ int main(void)
         cmocka_unit_test(dots_stand_at_true_and_predicted_quality_factors),
         cmocka_unit_test(pictures_at_one_place_are_one_larger_dot),
         cmocka_unit_test(curves_stand_at_damage_and_saving),
-        cmocka_unit_test(tolerances_have_curves_and_colours_of_their_own),
+        cmocka_unit_test(a_predictor_has_one_colour_in_all_charts),
+        cmocka_unit_test(rules_behind_the_leading_predictors_have_colours_of_their_own),
+        cmocka_unit_test(errors_of_pictures_are_numbers),
+        cmocka_unit_test(weights_that_have_seen_pictures_have_a_banner_and_a_marked_row),
+        cmocka_unit_test(the_page_says_where_its_figures_come_from),
+        cmocka_unit_test(without_labels_every_prediction_is_in_sight),
         cmocka_unit_test(without_labels_there_is_no_empty_chart),
         cmocka_unit_test(the_page_does_not_grow_with_the_pictures),
         cmocka_unit_test(axes_cover_their_values_in_few_round_steps),
