@@ -357,7 +357,7 @@ static void accuracy_row(const struct vj_html *page, size_t index, const struct 
                     accuracy_columns[i].scale, accuracy_columns[i].decimals,
                     accuracy_columns[i].sign);
     vj_text_add(page->out, "<td>%zu</td></tr>\n",
-                row->metrics ? row->metrics->pooled.images : (size_t)0);
+                vj_report_rated(row->metrics ? &row->metrics->pooled : NULL));
 }
 
 static void add_notes(const struct vj_html *page)
@@ -383,6 +383,15 @@ static void add_notes(const struct vj_html *page)
     vj_text_add(page->out, "</dl></details>\n");
 }
 
+static void add_pairs(const struct vj_html *page)
+{
+    struct vj_text line = {0};
+    vj_report_pairs(&line, page->report);
+    words(page, line.data ? line.data : "");
+    page->out->failed |= line.failed;
+    vj_text_free(&line);
+}
+
 static void add_accuracy(const struct vj_html *page)
 {
     const struct vj_report *r = page->report;
@@ -392,13 +401,16 @@ static void add_accuracy(const struct vj_html *page)
     open_section(page, "Accuracy");
     vj_text_add(page->out,
                 "<p>MAD, median, RMSE and bias (predicted - true) of the error and dQF (mean of "
-                "max(0, true - predicted)) in QF. Pair accuracy: right decisions on pairs with the "
-                "highest QF. Lossy (lossless) prec.: share of the pairs called lossy (lossless) "
-                "that really are. Saved: mean saving of bytes against the highest QF, by the "
-                "prediction and at the true JND. Past JND: share of pictures with a predicted QF "
-                "below the true one. n: pictures evaluated");
+                "max(0, true - predicted)) in QF. Pair accuracy: right decisions on pairs of a "
+                "candidate and its reference. Lossy (lossless) prec.: share of the pairs called "
+                "lossy (lossless) that really are. Saved: mean saving of bytes at the predicted "
+                "QF, the last one that counts as visible, against the highest QF, of all pictures "
+                "with a prediction; at JND: at the true one. Past JND: share of pictures with a "
+                "predicted QF below the true one. n: pictures with prediction and label");
     vj_report_labelled(page->out, r);
-    vj_text_add(page->out, ". Sorted by MAD, with its interval.</p>\n");
+    vj_text_add(page->out, ".");
+    add_pairs(page);
+    vj_text_add(page->out, " Sorted by MAD, with its interval.</p>\n");
     open_table(page, "numbers");
     vj_text_add(page->out, "<thead><tr><th>predictor</th><th>MAD, QF</th><th class=\"draw\">");
     if (axis.high > 0)

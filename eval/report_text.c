@@ -142,6 +142,33 @@ bool vj_report_has_labels(const struct vj_report *r)
     return false;
 }
 
+size_t vj_report_rated(const struct vj_metrics *m)
+{
+    return m && m->value[VJ_METRIC_MAD].present ? m->value[VJ_METRIC_MAD].n : 0;
+}
+
+void vj_report_pairs(struct vj_text *out, const struct vj_report *r)
+{
+    size_t answers = 0, steps = 0;
+    struct vj_text names = {0};
+    for (size_t i = 0; i < r->rows; i++) {
+        const struct vj_report_row *row = &r->row[i];
+        if (row->random_weights || !row->metrics || !vj_report_rated(&row->metrics->pooled))
+            continue;
+        if (row->metrics->pairs == VJ_PAIRS_FROM_ANSWERS)
+            answers++;
+        else
+            vj_text_add(&names, "%s%s", steps++ ? ", " : "", vj_report_or_dash(row->name));
+    }
+    if (answers && steps)
+        vj_text_add(out,
+                    " Pairs of %s are counted from the step at the predicted QF, those of the "
+                    "others from their answers.",
+                    names.data ? names.data : "");
+    out->failed |= names.failed;
+    vj_text_free(&names);
+}
+
 void vj_report_labelled(struct vj_text *out, const struct vj_report *r)
 {
     size_t fine = 0, labelled = 0;
@@ -423,7 +450,7 @@ static void accuracy_row(struct vj_table *table, const struct vj_report_row *row
         if (step < accuracy_columns[i].gone)
             number_cell(table, value_of(m, accuracy_columns[i].metric), accuracy_columns[i].percent,
                         accuracy_columns[i].sign, accuracy_columns[i].decimals);
-    vj_table_cell(table, "%zu", m ? m->images : (size_t)0);
+    vj_table_cell(table, "%zu", vj_report_rated(m));
 }
 
 static void fill_accuracy(struct vj_table *table, struct vj_table_column *column,
@@ -532,13 +559,15 @@ static void add_accuracy(struct vj_text *out, const struct vj_report *r)
     vj_text_add(
         &line,
         "MAD, %sRMSE, bias (predicted - true) and dQF (mean of max(0, true - predicted)) in "
-        "QF; the rest in per cent. pair acc.: right decisions on pairs with the highest "
-        "QF; lossy (lossless) prec.: share of the pairs called lossy (lossless) that really "
-        "are. saved: mean saving of bytes against the highest QF; past JND: share of "
-        "pictures with a predicted QF below the true one. n: pictures evaluated",
+        "QF; the rest in per cent. pair acc.: right decisions on pairs of a candidate and its "
+        "reference; lossy (lossless) prec.: share of the pairs called lossy (lossless) that "
+        "really are. saved: mean saving of bytes at the predicted QF, the last one that counts as "
+        "visible, against the highest QF, of all pictures with a prediction; past JND: share of "
+        "pictures with a predicted QF below the true one. n: pictures with prediction and label",
         step < accuracy_columns[0].gone ? "median, " : "");
     vj_report_labelled(&line, r);
     vj_text_add(&line, ".");
+    vj_report_pairs(&line, r);
     vj_report_paragraph(out, r, line.data ? line.data : "");
     out->failed |= line.failed;
     vj_text_free(&line);
@@ -687,7 +716,7 @@ static void add_folds(struct vj_text *out, const struct vj_report *r)
     }
     for (size_t k = 0; k < folds->folds; k++) {
         vj_table_cell(&table, "%d", (int)folds->fold[k].fold);
-        vj_table_cell(&table, "%zu", folds->fold[k].images);
+        vj_table_cell(&table, "%zu", vj_report_rated(&folds->fold[k]));
         for (size_t i = 0; i < r->rows; i++) {
             if (pooled_of(&r->row[i]))
                 mad_cell(&table, mad_in_fold(&r->row[i], folds->fold[k].fold), 2);

@@ -20,6 +20,12 @@ size_t vj_report_count_failed(const struct vj_report *report);
 /* Is the truth of any image known? */
 bool vj_report_has_labels(const struct vj_report *report);
 
+/* Pictures that the accuracy of `metrics` (NULL: none) rests on: with prediction and label. */
+size_t vj_report_rated(const struct vj_metrics *metrics);
+
+/* " Pairs of constant are counted from ...", where predictors differ in that. */
+void vj_report_pairs(struct vj_text *out, const struct vj_report *report);
+
 /* " (5 pictures, 4 labelled)" where some of those without an error are not. */
 void vj_report_labelled(struct vj_text *out, const struct vj_report *report);
 

@@ -210,7 +210,10 @@ static int load_predictor(struct vj_analysis *a, struct vj_results *results,
     if (vj_results_get_text(results, group, "weights_origin", &origin, NULL) == 0)
         p->random_weights = strcmp(origin, "random") == 0;
     free(origin);
-    vj_results_get_text(results, group, "note", &p->note, NULL); /* optional */
+    vj_results_get_text(results, group, "note", &p->note, NULL); /* optional, as what follows */
+    p->seen_of = a->count;
+    vj_results_get_int(results, group, "seen_images", &p->seen, NULL);
+    vj_results_get_int(results, group, "seen_images_if_released", &p->seen_if_released, NULL);
     if (!answers)
         return 0;
     vj_schema_path(path, p->name, "qf_pred");

@@ -20,12 +20,14 @@ enum { VJ_SWEEP_FIRST = -20, VJ_SWEEP_COUNT = 41 };
 
 struct vj_analysed_predictor {
     char *name;
-    char *kind;          /* "constant", "vpjnd", ... */
-    char *note;          /* fitted thresholds and decisions, or NULL */
-    bool random_weights; /* no metrics are computed */
-    int32_t *qf_pred;    /* [count] */
-    uint8_t *lossy;      /* [count][levels] */
-    float *sur;          /* [count][levels], or NULL */
+    char *kind;                     /* "constant", "vpjnd", ... */
+    char *note;                     /* fitted thresholds and decisions, or NULL */
+    bool random_weights;            /* no metrics are computed */
+    int64_t seen, seen_if_released; /* attributes seen_images, seen_images_if_released, or 0 */
+    size_t seen_of;                 /* images of the file that says so */
+    int32_t *qf_pred;               /* [count] */
+    uint8_t *lossy;                 /* [count][levels] */
+    float *sur;                     /* [count][levels], or NULL */
     bool has_metrics;
     struct vj_metrics_table metrics;
     struct vj_sweep_point sweep[VJ_SWEEP_COUNT];

@@ -9,6 +9,7 @@
 #include "host/commands.h"
 #include "host/options.h"
 #include "host/report_file.h"
+#include "host/report_options.h"
 #include "host/run.h"
 
 struct arguments {
@@ -171,7 +172,8 @@ static char *join_arguments(int argc, char **argv)
 
 static int print_report(const char *path, struct vj_error *err)
 {
-    const struct vj_report_options short_text = {.form = VJ_REPORT_FORM_TEXT};
+    const struct vj_report_options short_text = {.form = VJ_REPORT_FORM_TEXT,
+                                                 .columns = vj_report_terminal_columns()};
     struct vj_text text = {0};
     int r = vj_report_file(&text, path, &short_text, err);
     if (!r)

@@ -265,6 +265,9 @@ static int merge_predictor(struct comparison *c, size_t run,
     c->run_of[c->merged.predictors] = run;
     struct vj_analysed_predictor *to = &c->merged.predictor[c->merged.predictors++];
     to->random_weights = from->random_weights;
+    to->seen = from->seen;
+    to->seen_if_released = from->seen_if_released;
+    to->seen_of = from->seen_of;
     to->kind = strdup(from->kind);
     to->note = from->note ? strdup(from->note) : NULL;
     int n = in_another_run(c, run, from->name) && !is_shared(c, from->name)

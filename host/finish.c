@@ -629,11 +629,20 @@ static int predict_draws(struct work *w, struct vj_error *err)
     return r;
 }
 
+static int set_seen(struct work *w, const char *name, size_t seen, struct vj_error *err)
+{
+    char group[VJ_SCHEMA_PATH];
+    snprintf(group, sizeof(group), "/predictors/%s", w->predictor->name);
+    return vj_results_set_int(w->results, group, name, (int64_t)seen, err);
+}
+
 /* Of weights that say themselves what they were trained with. */
 static int note_own_training(struct work *w, struct vj_error *err)
 {
     size_t seen;
     int r = vj_count_seen(&seen, w->results, w->images, w->engine, w->predictor, err);
+    if (!r)
+        r = set_seen(w, "seen_images", seen, err);
     if (!r && seen)
         vj_text_add(&w->note, "; NOT A TEST: %zu of %zu images trained or validated %s", seen,
                     w->images->count,
@@ -649,11 +658,12 @@ static int note_own_training(struct work *w, struct vj_error *err)
 static const int released_training[] = {1,  2,  3,  4,  9,  14, 15, 18, 19, 21, 22, 24, 27, 28, 29,
                                         31, 32, 33, 34, 35, 37, 39, 41, 42, 44, 46, 47, 48, 49, 50};
 
-static void note_released_training(struct work *w, const struct vj_weights *weights)
+static int note_released_training(struct work *w, const struct vj_weights *weights,
+                                  struct vj_error *err)
 {
     if (weights->origin != VJ_ORIGIN_IMPORTED || weights->shape.variant != VJ_VARIANT_RELEASED ||
         strcmp(w->engine->config.dataset, "mcl-jci") != 0)
-        return;
+        return 0;
     size_t seen = 0;
     for (size_t i = 0; i < w->images->count; i++)
         for (size_t k = 0; k < sizeof(released_training) / sizeof(released_training[0]); k++)
@@ -664,6 +674,7 @@ static void note_released_training(struct work *w, const struct vj_weights *weig
                     "its 30 training sources, judge it on the other 20 "
                     "(configs/mcl-jci-released-test.cfg)",
                     seen, w->images->count);
+    return set_seen(w, "seen_images_if_released", seen, err);
 }
 
 static void note_folds(struct work *w)
@@ -713,7 +724,9 @@ static int predict_network(struct work *w, struct vj_error *err)
         return r;
     note_codec(w, weights);
     note_maps(w, weights);
-    note_released_training(w, weights);
+    r = note_released_training(w, weights, err);
+    if (r)
+        return r;
     if (w->predictor->positive_class == VJ_POSITIVE_AUTO)
         return 0; /* no image could be evaluated */
     r = predict_probabilities(w, err);

@@ -112,42 +112,6 @@ struct vj_bootstrap vj_report_bootstrap(const struct vj_report_source *source)
 
 /* ---- rows and comparisons ---- */
 
-/* Reads "K of N" behind `words`. */
-static bool read_share(const char *text, const char *words, size_t *part, size_t *of)
-{
-    static const char between[] = " of ";
-    const size_t length = strlen(words);
-    char *end;
-    if (strncmp(text, words, length) != 0)
-        return false;
-    *part = strtoull(text + length, &end, 10);
-    if (end == text + length || strncmp(end, between, strlen(between)) != 0)
-        return false;
-    const char *second = end + strlen(between);
-    *of = strtoull(second, &end, 10);
-    return end != second;
-}
-
-/*
- * How many pictures made the weights that judge them, which the results file says in the
- * predictor's note alone (host/finish.c).
- */
-static void read_seen(struct vj_report_row *row)
-{
-    static const char mark[] = "NOT A TEST";
-    size_t seen, of;
-    for (const char *p = row->note; p && (p = strstr(p, mark)); p += strlen(mark)) {
-        const bool sure = read_share(p, "NOT A TEST: ", &seen, &of);
-        if (!sure && !read_share(p, "NOT A TEST if this is the released checkpoint: ", &seen, &of))
-            continue;
-        row->seen = seen;
-        row->seen_of = of;
-        row->seen_if_released = !sure;
-        if (sure)
-            return;
-    }
-}
-
 static void fill_rows(struct vj_report_tables *t, const struct vj_analysis *a)
 {
     for (size_t i = 0; i < a->predictors; i++) {
@@ -163,7 +127,9 @@ static void fill_rows(struct vj_report_tables *t, const struct vj_analysis *a)
             .tolerance = p->has_metrics && p->qf_tolerance ? p->tolerance : NULL,
             .tolerance_count = p->has_metrics && p->qf_tolerance ? VJ_TOLERANCE_STEPS : 0,
         };
-        read_seen(&t->row[i]);
+        t->row[i].seen = (size_t)(p->seen > 0 ? p->seen : p->seen_if_released);
+        t->row[i].seen_if_released = p->seen <= 0;
+        t->row[i].seen_of = p->seen_of;
     }
     t->rows = a->predictors;
 }

@@ -226,7 +226,7 @@ static void some_pictures_without_a_label_are_counted(void **state)
     fill_sample(&s);
     struct vj_text t = text_report(&s.report, 0);
     vj_assert_contains(t.data, "\npictures      4: 3 ok, 1 failed (3 pictures, 2 labelled)\n");
-    vj_assert_contains(t.data, "\nevaluated (3 pictures, 2 labelled).\n");
+    vj_assert_contains(t.data, " and label (3 pictures, 2 labelled). Pairs of constant are ");
     vj_text_free(&t);
     s.qf_true[2] = 40;
     t = text_report(&s.report, 0);

@@ -345,32 +345,31 @@ static void differences_that_are_allowed_are_named(void **state)
     vj_text_free(&t);
 }
 
-/* The number of pictures that weights have seen stands in the note alone. */
 static void weights_that_have_seen_images_are_marked(void **state)
 {
     (void)state;
     static const struct {
-        const char *note, *mark, *csv;
+        int64_t seen, if_released;
+        const char *mark, *csv;
     } cases[] = {
-        {"figure; NOT A TEST: 3 of 6 images trained or validated these weights; OTHER CODEC",
-         "\n* external-y: NOT A TEST: 3 of 6 pictures trained",
-         "\r\nexternal-y,,seen_images,3,,,6,"},
-        {"NOT A TEST if this is the released checkpoint: 2 of 6 images are among its 30",
-         "\n* external-y: NOT A TEST if these are the released weights: 2 of 6 pictures",
+        {0, 0, NULL, NULL},
+        {0, 2, "\n* external-y: NOT A TEST if these are the released weights: 2 of 6 pictures",
          "\r\nexternal-y,,seen_images_if_released,2,,,6,"},
-        {"NOT A TEST if this is the released checkpoint: 2 of 6 images; NOT A TEST: 1 of 6 images",
-         "\n* external-y: NOT A TEST: 1 of 6 pictures", "\r\nexternal-y,,seen_images,1,,,6,"},
-        {"NOT A TESTED rule: of images", NULL, NULL},
+        {3, 2, "\n* external-y: NOT A TEST: 3 of 6 pictures trained",
+         "\r\nexternal-y,,seen_images,3,,,6,"},
     };
     const struct vj_compare_options csv = {.report.form = VJ_REPORT_FORM_CSV};
+    static const char group[] = "/predictors/external-y";
     evaluate("two.h5", "root=*/all.csv predictors=external:*/y.csv");
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct vj_text t;
         struct vj_error err = {0};
         struct vj_results *results;
         assert_int_equal(vj_results_open(&results, in_folder("two.h5"), true, &err), 0);
-        assert_int_equal(
-            vj_results_set_text(results, "/predictors/external-y", "note", cases[i].note, &err), 0);
+        assert_int_equal(vj_results_set_int(results, group, "seen_images", cases[i].seen, &err), 0);
+        assert_int_equal(vj_results_set_int(results, group, "seen_images_if_released",
+                                            cases[i].if_released, &err),
+                         0);
         vj_results_close(results);
         assert_int_equal(compare(&t, &plain, &err, "one.h5", "two.h5", NULL), 0);
         if (cases[i].mark) {

@@ -234,6 +234,10 @@ static void a_picture_is_known_in_another_data_set_and_another_format(void **sta
     note = note_of(r, "vpjnd-of-two");
     vj_assert_contains(note, "NOT A TEST: 1 of 2 images trained or validated these weights");
     free(note);
+    int64_t seen = 0;
+    assert_int_equal(vj_results_get_int(r, "/predictors/vpjnd-of-two", "seen_images", &seen, NULL),
+                     0);
+    assert_int_equal(seen, 1);
     read_rows(r, "/images/source_sha256", VJ_COLUMN_STRING, 0, 2, columns);
     digest_of("p2.png", hex[0]);
     digest_of("p3.png", hex[1]);
