@@ -100,34 +100,32 @@ void vj_html_class(const struct vj_html *page, size_t row)
         vj_text_add(page->out, "other");
 }
 
-static void words(const struct vj_html *page, const char *text)
+void vj_html_words(const struct vj_html *page, const char *text)
 {
     vj_text_html(page->out, vj_report_or_dash(text));
 }
 
-static void open_section(const struct vj_html *page, const char *title)
+void vj_html_open_section(const struct vj_html *page, const char *title)
 {
     vj_text_add(page->out, "<section><h2>%s</h2>\n", title);
 }
 
-static void close_section(const struct vj_html *page)
+void vj_html_close_section(const struct vj_html *page)
 {
     vj_text_add(page->out, "</section>\n");
 }
 
-/* kind: "numbers" or "text", a class of the style sheet */
-static void open_table(const struct vj_html *page, const char *kind)
+void vj_html_open_table(const struct vj_html *page, const char *kind)
 {
     vj_text_add(page->out, "<div class=\"scroll\"><table class=\"%s\">\n", kind);
 }
 
-static void close_table(const struct vj_html *page)
+void vj_html_close_table(const struct vj_html *page)
 {
     vj_text_add(page->out, "</tbody></table></div>\n");
 }
 
-/* A head of plain columns; the first is on the left. */
-static void head(const struct vj_html *page, const char *const *title, size_t columns)
+void vj_html_head(const struct vj_html *page, const char *const *title, size_t columns)
 {
     vj_text_add(page->out, "<thead><tr>");
     for (size_t i = 0; i < columns; i++)
@@ -135,15 +133,14 @@ static void head(const struct vj_html *page, const char *const *title, size_t co
     vj_text_add(page->out, "</tr></thead><tbody>\n");
 }
 
-static void cell(const struct vj_html *page, const char *text)
+void vj_html_text_cell(const struct vj_html *page, const char *text)
 {
     vj_text_add(page->out, "<td class=\"left wide\">");
-    words(page, text);
+    vj_html_words(page, text);
     vj_text_add(page->out, "</td>");
 }
 
-/* A positive whole number; 0 stands for none. */
-static void whole_cell(const struct vj_html *page, int value)
+void vj_html_whole_cell(const struct vj_html *page, int value)
 {
     if (value > 0)
         vj_text_add(page->out, "<td>%d</td>", value);
@@ -178,7 +175,7 @@ static void estimate_cell(const struct vj_html *page, const struct vj_metric_val
 /* A predictor's name, with an asterisk where its figures are no test. */
 static void name(const struct vj_html *page, size_t row)
 {
-    words(page, page->report->row[row].name);
+    vj_html_words(page, page->report->row[row].name);
     vj_text_add(page->out, "%s", page->report->row[row].seen ? "*" : "");
 }
 
@@ -210,7 +207,7 @@ static void fact(const struct vj_html *page, const char *label, const char *valu
     vj_text_add(page->out, "</dd>\n");
 }
 
-static void warning(const struct vj_html *page, const char *text)
+void vj_html_warning(const struct vj_html *page, const char *text)
 {
     vj_text_add(page->out, "<p class=\"warn\">%s</p>\n", text);
 }
@@ -251,9 +248,9 @@ static void warn_of_seen(const struct vj_html *page)
             continue;
         vj_report_not_a_test(&line, row);
         vj_text_add(page->out, "<p class=\"warn\">* <b>");
-        words(page, row->name);
+        vj_html_words(page, row->name);
         vj_text_add(page->out, "</b>: ");
-        words(page, line.data);
+        vj_html_words(page, line.data);
         vj_text_add(page->out, "</p>\n");
         page->out->failed |= line.failed;
         vj_text_free(&line);
@@ -269,11 +266,11 @@ static void add_header(const struct vj_html *page)
     vj_text_add(out,
                 "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
                 "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>");
-    words(page, r->dataset);
+    vj_html_words(page, r->dataset);
     vj_text_add(out, " - %s</title><style>%s%s</style></head><body>\n<header><h1>%s</h1>", title,
                 palette, layout, title);
     vj_text_add(out, "<p class=\"sub\">");
-    words(page, r->dataset);
+    vj_html_words(page, r->dataset);
     vj_text_add(out, " &middot; %zu pictures", r->images);
     if (vj_report_count_failed(r))
         vj_text_add(out, ", %zu failed", vj_report_count_failed(r));
@@ -283,14 +280,16 @@ static void add_header(const struct vj_html *page)
         vj_text_add(out, ", %zu left out", r->left_outs);
     vj_report_labelled(out, r);
     vj_text_add(out, " &middot; ");
-    words(page, r->codec);
+    vj_html_words(page, r->codec);
     vj_text_add(out, ", %s %d to %d</p>\n", vj_report_axis_word(r), r->qf_first, r->qf_last);
     if (vj_report_has_labels(r) && !r->human_labels)
-        warning(page, "No person gave these labels: they come from a made-up observer, and figures "
-                      "held against them say nothing about human vision.");
+        vj_html_warning(
+            page, "No person gave these labels: they come from a made-up observer, and figures "
+                  "held against them say nothing about human vision.");
     if (!r->complete && !r->runs)
-        warning(page, "INCOMPLETE: the run was cut short; predictions and figures are made when it "
-                      "is finished with --resume.");
+        vj_html_warning(
+            page, "INCOMPLETE: the run was cut short; predictions and figures are made when it "
+                  "is finished with --resume.");
     warn_of_seen(page);
     facts(page);
     vj_text_add(out, "</header>\n");
@@ -375,9 +374,9 @@ static void add_notes(const struct vj_html *page)
         if (!row->note || row->random_weights)
             continue;
         vj_text_add(page->out, "<dt>");
-        words(page, row->name);
+        vj_html_words(page, row->name);
         vj_text_add(page->out, "</dt><dd>");
-        words(page, row->note);
+        vj_html_words(page, row->note);
         vj_text_add(page->out, "</dd>\n");
     }
     vj_text_add(page->out, "</dl></details>\n");
@@ -387,7 +386,7 @@ static void add_pairs(const struct vj_html *page)
 {
     struct vj_text line = {0};
     vj_report_pairs(&line, page->report);
-    words(page, line.data ? line.data : "");
+    vj_html_words(page, line.data ? line.data : "");
     page->out->failed |= line.failed;
     vj_text_free(&line);
 }
@@ -398,7 +397,7 @@ static void add_accuracy(const struct vj_html *page)
     const struct vj_axis axis = metric_axis(r, VJ_METRIC_MAD);
     if (!count_rated(r))
         return;
-    open_section(page, "Accuracy");
+    vj_html_open_section(page, "Accuracy");
     vj_text_add(page->out,
                 "<p>MAD, median, RMSE and bias (predicted - true) of the error and dQF (mean of "
                 "max(0, true - predicted)) in QF. Pair accuracy: right decisions on pairs of a "
@@ -411,7 +410,7 @@ static void add_accuracy(const struct vj_html *page)
     vj_text_add(page->out, ".");
     add_pairs(page);
     vj_text_add(page->out, " Sorted by MAD, with its interval.</p>\n");
-    open_table(page, "numbers");
+    vj_html_open_table(page, "numbers");
     vj_text_add(page->out, "<thead><tr><th>predictor</th><th>MAD, QF</th><th class=\"draw\">");
     if (axis.high > 0)
         vj_html_scale(page, &axis, MAD_WIDTH);
@@ -422,9 +421,9 @@ static void add_accuracy(const struct vj_html *page)
     for (size_t i = 0; i < r->rows; i++)
         if (!r->row[page->order[i]].random_weights)
             accuracy_row(page, page->order[i], &axis);
-    close_table(page);
+    vj_html_close_table(page);
     add_notes(page);
-    close_section(page);
+    vj_html_close_section(page);
 }
 
 /* ---- what is there without labels ---- */
@@ -435,13 +434,13 @@ static void add_predictions(const struct vj_html *page)
     const struct vj_report *r = page->report;
     if (!count_rated(r))
         return;
-    open_section(page, "Predictions");
+    vj_html_open_section(page, "Predictions");
     vj_text_add(page->out,
                 "<p>No picture has a label, so there is no accuracy. Mean QF: of the predicted "
                 "PW-JNDs, the largest quality factors whose damage is visible. Saved: mean saving "
                 "of bytes there against the highest QF. n: pictures evaluated.</p>\n");
-    open_table(page, "numbers");
-    head(page, title, 4);
+    vj_html_open_table(page, "numbers");
+    vj_html_head(page, title, 4);
     for (size_t i = 0; i < r->rows; i++) {
         const size_t index = page->order[i];
         const struct vj_report_row *row = &r->row[index];
@@ -453,9 +452,9 @@ static void add_predictions(const struct vj_html *page)
         number_cell(page, vj_html_metric(row, VJ_METRIC_SAVING_MEAN), 100, 1, false);
         vj_text_add(page->out, "<td>%zu</td></tr>\n", mean.n);
     }
-    close_table(page);
+    vj_html_close_table(page);
     add_notes(page);
-    close_section(page);
+    vj_html_close_section(page);
 }
 
 /* ---- differences ---- */
@@ -507,7 +506,7 @@ static void add_differences(const struct vj_html *page)
     const struct vj_axis axis = difference_axis(r);
     if (!r->comparisons)
         return;
-    open_section(page, "Differences");
+    vj_html_open_section(page, "Differences");
     vj_text_add(
         page->out,
         "<p>Each row: first predictor minus second; left of zero the first one is nearer to the "
@@ -519,7 +518,7 @@ static void add_differences(const struct vj_html *page)
         "not "
         "corrected for their number (%zu).</p>\n",
         r->comparisons);
-    open_table(page, "numbers");
+    vj_html_open_table(page, "numbers");
     vj_text_add(page->out, "<thead><tr><th>predictors</th><th>MAD, QF</th><th class=\"draw\">");
     vj_html_scale(page, &axis, DIFFERENCE_WIDTH);
     vj_text_add(page->out, "</th><th>pair acc., points</th><th>Wilcoxon p</th>"
@@ -527,8 +526,8 @@ static void add_differences(const struct vj_html *page)
                            "<tbody>\n");
     for (size_t i = 0; i < r->comparisons; i++)
         difference_row(page, &r->comparison[i], &axis);
-    close_table(page);
-    close_section(page);
+    vj_html_close_table(page);
+    vj_html_close_section(page);
 }
 
 /* ---- pictures ---- */
@@ -582,8 +581,8 @@ static void use_cells(const struct vj_html *page, size_t image, int32_t predicte
     const int32_t lossless = vj_report_lossless(page->report, predicted);
     uint32_t bytes;
     double saving;
-    whole_cell(page, predicted);
-    whole_cell(page, lossless);
+    vj_html_whole_cell(page, predicted);
+    vj_html_whole_cell(page, lossless);
     if (vj_report_size(&bytes, &saving, page->report, image, lossless))
         vj_text_add(page->out, "<td>%" PRIu32 "</td><td>%.1f</td>", bytes, 100 * saving);
     else
@@ -594,7 +593,7 @@ static void picture_row(const struct vj_html *page, size_t image, bool labels)
 {
     const struct vj_report *r = page->report;
     vj_text_add(page->out, "<tr><td>");
-    words(page, r->image_name[image]);
+    vj_html_words(page, r->image_name[image]);
     vj_text_add(page->out, "</td>");
     if (labels && r->qf_true[image] >= 0)
         vj_text_add(page->out, "<td><b>%d</b></td>", (int)r->qf_true[image]);
@@ -665,258 +664,16 @@ static void add_pictures(const struct vj_html *page)
         picture[i] = (struct picture){i, mean_error(r, i)};
     qsort(picture, r->images, sizeof(*picture), by_error);
     const size_t count = r->images < PICTURES_SHOWN ? r->images : PICTURES_SHOWN;
-    open_section(page, "Pictures");
+    vj_html_open_section(page, "Pictures");
     introduce_pictures(page, count, labels);
-    open_table(page, "numbers");
+    vj_html_open_table(page, "numbers");
     picture_head(page, labels);
     for (size_t i = 0; i < count; i++)
         picture_row(page, picture[i].index, labels);
-    close_table(page);
+    vj_html_close_table(page);
     vj_text_add(page->out, "</details>");
-    close_section(page);
+    vj_html_close_section(page);
     free(picture);
-}
-
-/* ---- what is not a figure of accuracy ---- */
-
-static void add_throughput(const struct vj_html *page)
-{
-    static const char *const title[] = {"predictor", "images/s"};
-    const struct vj_report *r = page->report;
-    size_t measured = 0;
-    for (size_t i = 0; i < r->rows; i++)
-        measured += r->row[i].images_per_second > 0;
-    if (!measured)
-        return;
-    open_section(page, "Throughput");
-    open_table(page, "numbers");
-    head(page, title, 2);
-    for (size_t i = 0; i < r->rows; i++) {
-        const struct vj_report_row *row = &r->row[i];
-        if (!(row->images_per_second > 0) || !isfinite(row->images_per_second))
-            continue;
-        vj_text_add(page->out, "<tr><td>");
-        words(page, row->name);
-        vj_text_add(page->out, "%s</td><td>%.3g</td></tr>\n",
-                    row->random_weights ? " (random weights: no accuracy)" : "",
-                    row->images_per_second);
-    }
-    close_table(page);
-    close_section(page);
-}
-
-static void add_failures(const struct vj_html *page)
-{
-    static const char *const title[] = {"picture", "error"};
-    const struct vj_report *r = page->report;
-    if (!vj_report_count_failed(r))
-        return;
-    open_section(page, "Failures");
-    open_table(page, "text");
-    head(page, title, 2);
-    for (size_t i = 0; i < r->images; i++) {
-        if (!r->image_error[i])
-            continue;
-        vj_text_add(page->out, "<tr>");
-        cell(page, r->image_name[i]);
-        cell(page, r->image_error[i]);
-        vj_text_add(page->out, "</tr>\n");
-    }
-    close_table(page);
-    close_section(page);
-}
-
-static void add_left_outs(const struct vj_html *page)
-{
-    static const char *const title[] = {"picture", "reason"};
-    const struct vj_report *r = page->report;
-    if (!r->left_outs)
-        return;
-    open_section(page, "Left out of every figure");
-    open_table(page, "text");
-    head(page, title, 2);
-    for (size_t i = 0; i < r->left_outs; i++) {
-        vj_text_add(page->out, "<tr>");
-        cell(page, r->left_out[i].name);
-        cell(page, r->left_out[i].reason);
-        vj_text_add(page->out, "</tr>\n");
-    }
-    close_table(page);
-    close_section(page);
-}
-
-static void add_runs(const struct vj_html *page)
-{
-    static const char *const title[] = {"run",   "file",   "pictures", "seed",
-                                        "vpjnd", "device", "complete"};
-    const struct vj_report *r = page->report;
-    if (!r->runs)
-        return;
-    open_section(page, "Results files");
-    open_table(page, "text");
-    head(page, title, 7);
-    for (size_t i = 0; i < r->runs; i++) {
-        const struct vj_report_run *run = &r->run[i];
-        vj_text_add(page->out, "<tr>");
-        cell(page, run->name);
-        cell(page, run->path);
-        vj_text_add(page->out, "<td>%zu</td><td>%" PRIu64 "</td>", run->images, run->seed);
-        cell(page, run->program_version);
-        cell(page, run->device);
-        vj_text_add(page->out, "<td>%s</td></tr>\n",
-                    run->complete ? "yes" : "NO: finish it with --resume");
-    }
-    close_table(page);
-    close_section(page);
-}
-
-static void short_digests(const struct vj_html *page, const char *text)
-{
-    struct vj_text line = {0};
-    vj_report_short_digests(&line, vj_report_or_dash(text));
-    words(page, line.data);
-    page->out->failed |= line.failed;
-    vj_text_free(&line);
-}
-
-static void difference_list(const struct vj_html *page, bool barrier)
-{
-    const struct vj_report *r = page->report;
-    vj_text_add(page->out, "<dl>\n");
-    for (size_t i = 0; i < r->differences; i++) {
-        const struct vj_report_difference *d = &r->difference[i];
-        if (d->barrier != barrier)
-            continue;
-        vj_text_add(page->out, "<dt>");
-        words(page, d->field);
-        vj_text_add(page->out, "</dt><dd>");
-        for (size_t k = 0; k < r->runs; k++) {
-            words(page, r->run[k].name);
-            vj_text_add(page->out, ": ");
-            short_digests(page, d->value[k]);
-            vj_text_add(page->out, "<br>");
-        }
-        vj_text_add(page->out, "</dd>\n");
-    }
-    vj_text_add(page->out, "</dl>\n");
-}
-
-static void add_run_differences(const struct vj_html *page)
-{
-    const struct vj_report *r = page->report;
-    size_t barriers = 0;
-    for (size_t i = 0; i < r->differences; i++)
-        barriers += r->difference[i].barrier;
-    if (barriers) {
-        open_section(page, "NOT COMPARABLE: the results files differ in");
-        warning(page, "Figures that rest on these do not mean the same in every file. Where they "
-                      "are compared all the same (--force), labels, sizes and qualities are those "
-                      "of the first file.");
-        difference_list(page, true);
-        close_section(page);
-    }
-    if (r->differences > barriers) {
-        open_section(page, "What else the results files differ in");
-        difference_list(page, false);
-        close_section(page);
-    }
-}
-
-static void add_published(const struct vj_html *page)
-{
-    static const char *const title[] = {"model", "data set", "codec",  "JND",    "metric",
-                                        "point", "value",    "labels", "source", "left undefined"};
-    const struct vj_report *r = page->report;
-    if (!r->published_file)
-        return;
-    open_section(page, "FIGURES OF OTHERS, as published");
-    vj_text_add(page->out, "<p>Not computed here and no part of the tables above. From ");
-    words(page, r->published_file);
-    vj_text_add(page->out, ".</p>\n");
-    open_table(page, "text");
-    head(page, title, sizeof(title) / sizeof(title[0]));
-    for (size_t i = 0; i < r->publisheds; i++) {
-        const struct vj_report_published *p = &r->published[i];
-        vj_text_add(page->out, "<tr>");
-        cell(page, p->model);
-        cell(page, p->dataset);
-        cell(page, p->codec);
-        whole_cell(page, p->jnd);
-        cell(page, p->metric);
-        whole_cell(page, p->point);
-        vj_text_add(page->out, "<td>%s", p->below ? "&lt; " : "");
-        words(page, p->printed);
-        if (*p->spread) {
-            vj_text_add(page->out, " &plusmn; ");
-            words(page, p->spread);
-        }
-        vj_text_add(page->out, " ");
-        vj_text_html(page->out, p->units);
-        vj_text_add(page->out, "</td>");
-        cell(page, p->labels);
-        cell(page, p->source);
-        cell(page, p->note);
-        vj_text_add(page->out, "</tr>\n");
-    }
-    close_table(page);
-    close_section(page);
-}
-
-/* ---- where it comes from ---- */
-
-/* Text of several lines. */
-static void lines(const struct vj_html *page, const char *text)
-{
-    vj_text_add(page->out, "<pre>");
-    for (bool first = true; first || *text; first = false) {
-        struct vj_text line = {0};
-        const size_t length = strcspn(text, "\n");
-        vj_text_add(&line, "%.*s", (int)length, text);
-        vj_text_add(page->out, first ? "" : "\n");
-        vj_text_html(page->out, line.data ? line.data : "");
-        page->out->failed |= line.failed;
-        vj_text_free(&line);
-        text += length + (text[length] == '\n');
-    }
-    vj_text_add(page->out, "</pre>");
-}
-
-/* run: NULL where there is one file alone */
-static void provenance(const struct vj_html *page, const char *run,
-                       const struct vj_report_fact *fact, size_t facts)
-{
-    if (!facts)
-        return;
-    vj_text_add(page->out, "<details><summary>");
-    if (run)
-        words(page, run);
-    vj_text_add(page->out, "%s</summary><dl>\n",
-                run ? "" : "Command, program, data, configuration");
-    for (size_t i = 0; i < facts; i++) {
-        if (!fact[i].value || !*fact[i].value)
-            continue;
-        vj_text_add(page->out, "<dt>");
-        words(page, fact[i].label);
-        vj_text_add(page->out, "</dt><dd>");
-        lines(page, fact[i].value);
-        vj_text_add(page->out, "</dd>\n");
-    }
-    vj_text_add(page->out, "</dl></details>\n");
-}
-
-static void add_provenance(const struct vj_html *page)
-{
-    const struct vj_report *r = page->report;
-    size_t facts = r->facts;
-    for (size_t i = 0; i < r->runs; i++)
-        facts += r->run[i].facts;
-    if (!facts)
-        return;
-    open_section(page, "Provenance");
-    provenance(page, NULL, r->fact, r->facts);
-    for (size_t i = 0; i < r->runs; i++)
-        provenance(page, r->run[i].name, r->run[i].fact, r->run[i].facts);
-    close_section(page);
 }
 
 /* ---- the page ---- */
@@ -964,8 +721,8 @@ static void choose_colours(struct vj_html *page)
 static void add_page(const struct vj_html *page)
 {
     add_header(page);
-    add_runs(page);
-    add_run_differences(page);
+    vj_html_runs(page);
+    vj_html_run_differences(page);
     if (vj_report_has_labels(page->report))
         add_accuracy(page);
     else
@@ -974,13 +731,13 @@ static void add_page(const struct vj_html *page)
     vj_html_scatter(page);
     add_differences(page);
     add_pictures(page);
-    add_throughput(page);
-    add_failures(page);
-    add_left_outs(page);
-    add_published(page);
-    add_provenance(page);
+    vj_html_throughput(page);
+    vj_html_failures(page);
+    vj_html_left_outs(page);
+    vj_html_published(page);
+    vj_html_provenance(page);
     vj_text_add(page->out, "<footer>vpjnd ");
-    words(page, page->report->program_version);
+    vj_html_words(page, page->report->program_version);
     vj_text_add(page->out, "</footer>\n</body></html>\n");
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Inside eval/: pieces of the HTML report, and its charts (report_charts.c). */
+/* Inside eval/: pieces of the HTML report, its charts (report_charts.c) and report_html_runs.c. */
 #ifndef VJ_EVAL_REPORT_HTML_H
 #define VJ_EVAL_REPORT_HTML_H
 
@@ -26,6 +26,24 @@ const struct vj_metric_value *vj_html_metric(const struct vj_report_row *row,
 /* The CSS class of a predictor's marks: "c0" ..., or "other". */
 void vj_html_class(const struct vj_html *page, size_t row);
 
+/* Text with what HTML reads as markup replaced; NULL and "" are a "-". */
+void vj_html_words(const struct vj_html *page, const char *text);
+
+void vj_html_open_section(const struct vj_html *page, const char *title);
+void vj_html_close_section(const struct vj_html *page);
+
+/* kind: "numbers" or "text", a class of the style sheet; a head comes next, its first column is on
+ * the left */
+void vj_html_open_table(const struct vj_html *page, const char *kind);
+void vj_html_head(const struct vj_html *page, const char *const *title, size_t columns);
+void vj_html_text_cell(const struct vj_html *page, const char *text);
+/* A positive whole number; 0 stands for none. */
+void vj_html_whole_cell(const struct vj_html *page, int value);
+void vj_html_close_table(const struct vj_html *page);
+
+/* A coloured box. */
+void vj_html_warning(const struct vj_html *page, const char *text);
+
 /*
  * A value with its interval on an axis `width` pixels long, as a small drawing for a table's cell.
  * zero: also draws the axis's zero, if it lies on it
@@ -39,5 +57,14 @@ void vj_html_scale(const struct vj_html *page, const struct vj_axis *axis, doubl
 /* Sections: rate-damage curves, over offsets and over tolerances; predictions against the truth. */
 void vj_html_curves(const struct vj_html *page);
 void vj_html_scatter(const struct vj_html *page);
+
+/* Sections that are no figures of accuracy; empty ones are left out (report_html_runs.c). */
+void vj_html_throughput(const struct vj_html *page);
+void vj_html_failures(const struct vj_html *page);
+void vj_html_left_outs(const struct vj_html *page);
+void vj_html_runs(const struct vj_html *page);
+void vj_html_run_differences(const struct vj_html *page);
+void vj_html_published(const struct vj_html *page);
+void vj_html_provenance(const struct vj_html *page);
 
 #endif
