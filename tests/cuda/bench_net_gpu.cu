@@ -5,9 +5,10 @@
  *
  *     bench_net_gpu [ROWS [PATCHES [CANDIDATES]]]
  *
- * Medians, all variants with patches of their own size; patches of less than 64 pixels have more
- * rows (vj_cuda_net_rows()). Two floating-point operations per multiply-accumulate, padding and
- * attention not counted. Inputs are noise, since zeros make tensor cores faster than they are.
+ * Medians, all variants with patches of their own size. ROWS is what the device takes for so many
+ * patches (vj_cuda_rows()); patches of less than 64 pixels have more (vj_cuda_net_rows()). Two
+ * floating-point operations per multiply-accumulate, padding and attention not counted. Inputs are
+ * noise, since zeros make tensor cores faster than they are.
  */
 #include <algorithm>
 #include <cstdio>
@@ -21,6 +22,7 @@
 extern "C" {
 #include "cuda/net_internal.h"
 #include "cuda/net_kernels.h"
+#include "cuda/plan.h"
 #include "host/rng.h"
 }
 
@@ -61,12 +63,16 @@ static double elapsed(cudaEvent_t from, cudaEvent_t to)
     return (double)ms;
 }
 
-/* Noise in [-1/2, 1/2) as elements of the precision. */
+/* Noise in [-1/2, 1/2) as elements of the precision. The GPU idles while one thread makes it: all
+ * four words of a call are used. */
 static void *device_noise(enum vj_cuda_precision precision, size_t count)
 {
     std::vector<float> host(count);
-    for (size_t i = 0; i < count; i++)
-        host[i] = (float)(vj_random_unit(vj_philox((uint32_t)i, 0, 0, 0, 1, 2).v[0]) - 0.5);
+    for (size_t i = 0; i < count; i += 4) {
+        const struct vj_u32x4 words = vj_philox((uint32_t)(i / 4), 0, 0, 0, 1, 2);
+        for (size_t k = 0; k < std::min((size_t)4, count - i); k++)
+            host[i + k] = (float)(vj_random_unit(words.v[k]) - 0.5);
+    }
     void *from = device_memory(count * sizeof(float)), *to = device_memory(count * sizeof(float));
     int *flag = static_cast<int *>(device_memory(sizeof(int)));
     must(VJ_CUDA(cudaMemcpy(from, host.data(), count * sizeof(float), cudaMemcpyHostToDevice),
@@ -79,21 +85,26 @@ static void *device_noise(enum vj_cuda_precision precision, size_t count)
     return to;
 }
 
-/* TFLOP/s of one large product. */
-static double ceiling(enum vj_cuda_precision precision, cudaStream_t stream)
+/* TFLOP/s of one large product; measured once, since its matrices take the host some time. */
+static double ceiling(enum vj_cuda_precision precision)
 {
     const size_t n = 8192;
+    static double known[3]; /* by precision, 0 = not yet */
+    if (known[precision] > 0)
+        return known[precision];
     struct vj_cuda_net_matmul matmul = {};
     matmul.name = "ceiling";
     matmul.m = matmul.n = matmul.k = matmul.ld_a = matmul.ld_b = matmul.ld_d = n;
     matmul.batch = 1;
     struct vj_cuda_net_matmul_op op;
     cublasLtHandle_t lt;
+    cudaStream_t stream;
     cudaEvent_t from, to;
     std::vector<double> ms;
     void *a = device_noise(precision, n * n), *b = device_noise(precision, n * n);
     void *d = device_memory(n * n * sizeof(float));
     void *workspace = device_memory(VJ_CUDA_NET_MATMUL_WORKSPACE);
+    must(VJ_CUDA(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), &err));
     must(VJ_CUBLAS(cublasLtCreate(&lt), &err));
     must(vj_cuda_net_matmul_prepare(&op, lt, &matmul, precision, NULL, &err));
     must(VJ_CUDA(cudaEventCreate(&from), &err));
@@ -110,9 +121,11 @@ static double ceiling(enum vj_cuda_precision precision, cudaStream_t stream)
     cublasLtDestroy(lt);
     cudaEventDestroy(from);
     cudaEventDestroy(to);
+    cudaStreamDestroy(stream);
     for (void *p : {a, b, d, workspace})
         cudaFree(p);
-    return 2.0 * (double)n * (double)n * (double)n / (median(ms) * 1e-3) * 1e-12;
+    known[precision] = 2.0 * (double)n * (double)n * (double)n / (median(ms) * 1e-3) * 1e-12;
+    return known[precision];
 }
 
 /* Events behind the layers of one pass, and their times over the repeats. */
@@ -237,7 +250,7 @@ static void bench(const struct vj_weights *w, enum vj_cuda_precision precision, 
         memcpy(&noise[i], &words, std::min(sizeof(words), noise.size() - i));
     }
     must(VJ_CUDA(cudaStreamCreateWithFlags(&rig.stream, cudaStreamNonBlocking), &err));
-    const double top = ceiling(precision, rig.stream);
+    const double top = ceiling(precision);
     must(vj_cuda_net_create(&rig.net, w, rows, precision, &err));
     must(vj_cuda_net_work_create(&rig.work, rig.net, 1, patches, &err));
     rig.d = static_cast<uint8_t *>(device_memory(noise.size()));
@@ -263,8 +276,10 @@ static void bench(const struct vj_weights *w, enum vj_cuda_precision precision, 
 
 int main(int argc, char **argv)
 {
-    const size_t rows = argc > 1 ? strtoul(argv[1], NULL, 10) : 128;
     const size_t patches = argc > 2 ? strtoul(argv[2], NULL, 10) : 32;
+    const size_t rows = argc > 1      ? strtoul(argv[1], NULL, 10)
+                        : patches > 0 ? vj_cuda_rows(patches)
+                                      : 0;
     const size_t n = argc > 3 ? strtoul(argv[3], NULL, 10) : 100;
     if (patches < 1 || rows < patches || n * patches < rows) {
         fprintf(stderr, "usage: bench_net_gpu [ROWS [PATCHES [CANDIDATES]]], with PATCHES <= ROWS "
