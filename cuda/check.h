@@ -77,13 +77,28 @@ static inline int vj_cudnn_errno(cudnnStatus_t status)
     return status == CUDNN_STATUS_ALLOC_FAILED ? -ENOMEM : -EIO;
 }
 
+/* What the library adds to its last refusal, in one line; its status alone rarely tells why. */
+static inline void vj_cudnn_reason(char *text, size_t size)
+{
+    text[0] = '\0';
+#if CUDNN_MAJOR >= 9
+    cudnnGetLastErrorString(text, size);
+#endif
+    text[size - 1] = '\0';
+    for (char *c = text; *c; c++)
+        if (*c == '\n')
+            *c = ' ';
+}
+
 static inline int vj_cudnn_status(cudnnStatus_t status, const char *call, struct vj_error *err)
 {
+    char why[256];
     if (status == CUDNN_STATUS_SUCCESS)
         return 0;
     vj_cuda_forget_error();
-    return vj_fail(err, vj_cudnn_errno(status), "cuDNN: %.*s: %s", vj_call_length(call), call,
-                   cudnnGetErrorString(status));
+    vj_cudnn_reason(why, sizeof(why));
+    return vj_fail(err, vj_cudnn_errno(status), "cuDNN: %.*s: %s%s%s%s", vj_call_length(call), call,
+                   cudnnGetErrorString(status), why[0] ? " (" : "", why, why[0] ? ")" : "");
 }
 #endif
 

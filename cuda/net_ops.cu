@@ -161,6 +161,8 @@ int vj_cuda_net_conv_choose(struct vj_cuda_net_conv_op *op, cudnnHandle_t handle
         op->form = &vj_cuda_net_forms[i];
         if (try_form(op, handle, m, &why) == 0)
             return 0;
+        if (i == 0)
+            snprintf(op->why, sizeof(op->why), "%.*s", (int)sizeof(op->why) - 1, why.text);
         if (i == 0 || why.code == -ENOMEM)
             reason = why;
         if (why.code == -ENOMEM) /* another form's bits must not depend on what memory is free */
@@ -178,8 +180,10 @@ int vj_cuda_net_conv_choose(struct vj_cuda_net_conv_op *op, cudnnHandle_t handle
 
 int vj_cuda_net_conv_describe(const struct vj_cuda_net_conv_op *op, char *text, size_t size)
 {
-    return snprintf(text, size, "%s %s %s workspace %zu\n", op->name, op->form->name,
-                    op->form->fused ? "fused" : "apart", op->workspace);
+    const bool apart = !op->form->fused;
+    return snprintf(text, size, "%s %s %s workspace %zu%s%s\n", op->name, op->form->name,
+                    apart ? "apart" : "fused", op->workspace, apart ? ", refused before: " : "",
+                    apart ? op->why : "");
 }
 
 /* ---- matrix product ---- */

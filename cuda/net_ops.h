@@ -29,6 +29,7 @@ struct vj_cuda_net_conv_op {
     cudnnActivationDescriptor_t relu;
     const struct vj_cuda_net_form *form; /* set by vj_cuda_net_conv_choose() */
     size_t workspace;                    /* bytes */
+    char why[320];                       /* cuDNN's first refusal there, "" where none */
 };
 
 /* Device memory of one run. kernel: KRSC, bias: [out], all of the plan's element type. */
@@ -81,7 +82,8 @@ int vj_cuda_net_matmul_run(const struct vj_cuda_net_matmul_op *op, cublasLtHandl
                            cudaStream_t stream, const void *a, const void *b, void *d,
                            void *workspace, struct vj_error *err);
 
-/* "conv1 IMPLICIT_PRECOMP_GEMM fused workspace 0", "affinity algorithm 67 tile 20 ..." */
+/* "conv1 IMPLICIT_PRECOMP_GEMM fused workspace 0", "affinity algorithm 67 tile 20 ..."; what is
+ * computed apart says why: "... apart workspace 0, refused before: cuDNN: ..." */
 int vj_cuda_net_conv_describe(const struct vj_cuda_net_conv_op *op, char *text, size_t size);
 int vj_cuda_net_matmul_describe(const struct vj_cuda_net_matmul_op *op, char *text, size_t size);
 

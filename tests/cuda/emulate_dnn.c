@@ -42,6 +42,11 @@ const char *cudnnGetErrorString(cudnnStatus_t status)
     return status == CUDNN_STATUS_NOT_SUPPORTED ? "not supported" : "an error of the emulation";
 }
 
+void cudnnGetLastErrorString(char *message, size_t size)
+{
+    snprintf(message, size, "the emulation\nwould not");
+}
+
 cudnnStatus_t cudnnCreate(cudnnHandle_t *handle)
 {
     *handle = malloc(1);

@@ -650,13 +650,18 @@ static void what_does_not_fit_the_reference_is_refused(void **state)
     rig_free(&rig);
 }
 
+static void need_emulation(void)
+{
+    if (!small_only()) {
+        print_message("skipped: only the emulation can be made small or refuse on demand\n");
+        skip();
+    }
+}
+
 static void work_that_does_not_fit_the_gpu_is_refused_with_both_numbers(void **state)
 {
     (void)state;
-    if (!small_only()) {
-        print_message("skipped: only the emulation can be made small\n");
-        skip();
-    }
+    need_emulation();
     const struct vj_net_shape shape = usual_shape(0);
     struct rig rig;
     struct vj_cuda_net_work *work;
@@ -668,6 +673,35 @@ static void work_that_does_not_fit_the_gpu_is_refused_with_both_numbers(void **s
     vj_assert_contains(err.text, "a network's work needs ");
     vj_assert_contains(err.text, " MiB on the GPU, 0 MiB are free; lower slots or patches");
     rig_free(&rig);
+}
+
+/* What the libraries settled on for a small network of the first usual variant. */
+static void describe_small(char *text, size_t size)
+{
+    const struct vj_net_shape shape = usual_shape(0);
+    struct vj_weights w = {0};
+    struct vj_cuda_net *net;
+    ok(formula_weights(&w, &shape, &err));
+    ok(vj_cuda_net_create(&net, &w, 2, VJ_CUDA_FP32, &err));
+    vj_cuda_net_describe(net, text, size);
+    vj_cuda_net_destroy(net);
+    vj_weights_free(&w);
+}
+
+static void a_convolution_without_its_relu_says_why(void **state)
+{
+    (void)state;
+    char text[4096];
+    need_emulation();
+    describe_small(text, sizeof(text));
+    vj_assert_contains(text, "conv2 IMPLICIT_PRECOMP_GEMM fused workspace 12345\n");
+    setenv("VPJND_EMULATE_FORMS", "1", 1);
+    describe_small(text, sizeof(text));
+    unsetenv("VPJND_EMULATE_FORMS");
+    vj_assert_contains(text,
+                       "conv2 IMPLICIT_PRECOMP_GEMM apart workspace 12345, refused before: cuDNN: "
+                       "cudnnConvolutionBiasActivationForward: not supported (the emulation would "
+                       "not)\n");
 }
 
 int main(void)
@@ -691,6 +725,7 @@ int main(void)
         cmocka_unit_test(weights_beyond_half_precision_are_refused_by_name),
         cmocka_unit_test(what_does_not_fit_the_reference_is_refused),
         cmocka_unit_test(work_that_does_not_fit_the_gpu_is_refused_with_both_numbers),
+        cmocka_unit_test(a_convolution_without_its_relu_says_why),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
