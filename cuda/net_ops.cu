@@ -296,6 +296,8 @@ static int choose_algorithm(struct vj_cuda_net_matmul_op *op, cublasLtHandle_t l
     if (!r) {
         cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(
             lt, op->desc, op->a, op->b, op->d, op->d, preference, 1, &found, &count);
+        if (status == CUBLAS_STATUS_SUCCESS && count > 0) /* what is listed may not run */
+            status = found.state;
         if (status == CUBLAS_STATUS_NOT_SUPPORTED || (status == CUBLAS_STATUS_SUCCESS && !count))
             r = vj_fail(err, -ENOTSUP,
                         "%s: cuBLASLt has no algorithm for %zux%zux%zu on this device", op->name,

@@ -7,6 +7,7 @@
  *
  * VPJND_EMULATE_MEMORY=n in the environment: the GPU has n bytes free, says cudaMemGetInfo.
  * VPJND_EMULATE_REFUSED=n: cudaMalloc has no block of n bytes.
+ * VPJND_EMULATE_STATE: cuBLASLt lists an algorithm and says beside it that it cannot be used.
  */
 #include "tests/cuda/emulate_numbers.h"
 
@@ -336,6 +337,8 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t lt, cublasLtMatmu
             return CUBLAS_STATUS_INVALID_VALUE;
     memset(&results[0], 0, sizeof(results[0]));
     results[0].workspaceSize = 54321;
+    results[0].state =
+        getenv("VPJND_EMULATE_STATE") ? CUBLAS_STATUS_NOT_SUPPORTED : CUBLAS_STATUS_SUCCESS;
     *count = 1;
     return CUBLAS_STATUS_SUCCESS;
 }

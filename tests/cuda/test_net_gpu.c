@@ -704,6 +704,22 @@ static void a_convolution_without_its_relu_says_why(void **state)
                        "not)\n");
 }
 
+static void an_algorithm_listed_as_unusable_is_none(void **state)
+{
+    (void)state;
+    const struct vj_net_shape shape = usual_shape(0);
+    struct vj_weights w = {0};
+    struct vj_cuda_net *net;
+    need_emulation();
+    ok(formula_weights(&w, &shape, &err));
+    setenv("VPJND_EMULATE_STATE", "1", 1);
+    assert_int_equal(vj_cuda_net_create(&net, &w, 2, VJ_CUDA_FP32, &err), -ENOTSUP);
+    unsetenv("VPJND_EMULATE_STATE");
+    assert_null(net);
+    vj_assert_contains(err.text, "cuBLASLt has no algorithm for");
+    vj_weights_free(&w);
+}
+
 int main(void)
 {
     int devices = 0;
@@ -726,6 +742,7 @@ int main(void)
         cmocka_unit_test(what_does_not_fit_the_reference_is_refused),
         cmocka_unit_test(work_that_does_not_fit_the_gpu_is_refused_with_both_numbers),
         cmocka_unit_test(a_convolution_without_its_relu_says_why),
+        cmocka_unit_test(an_algorithm_listed_as_unusable_is_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
