@@ -536,7 +536,8 @@ static int cuda_positions(void *state, int slot, const int32_t (*origin)[2],
     if (!jnd_origin)
         jnd_origin = origin;
     r = check_positions(dev, s, origin, jnd_origin, err);
-    if (!r && s->placed) /* the positions before may still be on their way to the GPU */
+    /* The positions before may still be on their way to the GPU, those of a failed call too. */
+    if (!r && (s->placed || s->broken))
         r = drain(dev, s, err);
     if (r)
         return r;

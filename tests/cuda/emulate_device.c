@@ -9,6 +9,8 @@
  * Pinned memory that is reused too early, or data used without waiting for it, gives wrong values.
  * With VPJND_EMULATE=copy in the environment copies to the GPU happen at once, as early as their
  * events allow, which shows memory that is overwritten while kernels still need it.
+ *
+ * VPJND_EMULATE_GATHER in the environment: the kernel that cuts out patches cannot be launched.
  */
 #include <cuda_runtime_api.h>
 #include <errno.h>
@@ -145,19 +147,34 @@ struct copy {
     void *to;
     const void *from;
     size_t bytes;
+    enum cudaMemcpyKind kind;
+    uint64_t sum; /* of what is copied to the GPU, when that was asked for */
 };
+
+static uint64_t sum_of(const void *from, size_t bytes)
+{
+    const uint8_t *p = from;
+    uint64_t sum = 0;
+    for (size_t i = 0; i < bytes; i++)
+        sum = sum * 31 + p[i];
+    return sum;
+}
 
 static void run_copy(const void *arguments)
 {
     const struct copy *a = arguments;
+    if (a->kind == cudaMemcpyHostToDevice && sum_of(a->from, a->bytes) != a->sum) {
+        fprintf(stderr, "pinned memory was written to before its copy to the GPU was done\n");
+        abort();
+    }
     memcpy(a->to, a->from, a->bytes);
 }
 
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind,
                             cudaStream_t stream)
 {
-    (void)kind;
-    const struct copy a = {to, from, bytes};
+    const struct copy a = {to, from, bytes, kind,
+                           kind == cudaMemcpyHostToDevice ? sum_of(from, bytes) : 0};
     PUSH(stream, run_copy, a);
     return cudaSuccess;
 }
@@ -607,7 +624,8 @@ int vj_cuda_gather(cudaStream_t stream, const uint8_t *d_pictures, size_t width,
                    int channels, int count, const int32_t (*d_origin)[2], size_t patches,
                    size_t side, int out_channels, uint8_t *d_out, struct vj_error *err)
 {
-    (void)err;
+    if (getenv("VPJND_EMULATE_GATHER"))
+        return vj_fail(err, -EIO, "the emulation does not cut out patches");
     const struct gather_call a = {d_pictures,   width,    height,  channels, count,
                                   out_channels, d_origin, patches, side,     d_out};
     PUSH(stream, run_gather, a);

@@ -566,6 +566,37 @@ static void a_bad_file_fails_its_picture_alone(void **state)
 
 /* ---- what is refused ---- */
 
+/* What a failed call has sent is still on its way when the next one comes. */
+static void positions_after_a_failure_are_those_asked_for(void **state)
+{
+    (void)state;
+    if (!getenv("VPJND_EMULATE")) {
+        print_message("skipped: only the emulation fails on demand\n");
+        skip();
+    }
+    struct fixture f;
+    struct vj_error err = {0};
+    int32_t origin[PATCHES * DRAWS][2];
+    fixture_open(&f, 1);
+    struct vj_device gpu = device_open(selector(), &f.s.plan);
+    struct answers *expected = run(&gpu, &f.course[0]);
+    must(gpu.ops->source(gpu.state, 0, &f.img[0], NULL, 0, &err), &err);
+    must(gpu.ops->jnd_maps(gpu.state, 0, &err), &err);
+    setenv("VPJND_EMULATE_GATHER", "1", 1);
+    for (uint64_t seed = 90; seed < 92; seed++) {
+        place(&f.img[0], seed, origin);
+        assert_int_equal(
+            gpu.ops->positions(gpu.state, 0, (const int32_t(*)[2])origin, NULL, NULL, &err), -EIO);
+    }
+    unsetenv("VPJND_EMULATE_GATHER");
+    struct answers *got = run(&gpu, &f.course[0]);
+    expect_same(expected, got);
+    free(got);
+    free(expected);
+    vj_device_close(&gpu);
+    fixture_close(&f);
+}
+
 static void requests_that_do_not_fit_are_refused(void **state)
 {
     (void)state;
@@ -892,6 +923,7 @@ int main(void)
         cmocka_unit_test(two_devices_give_what_one_gives),
         cmocka_unit_test(files_give_what_synthesised_candidates_give),
         cmocka_unit_test(a_bad_file_fails_its_picture_alone),
+        cmocka_unit_test(positions_after_a_failure_are_those_asked_for),
         cmocka_unit_test(requests_that_do_not_fit_are_refused),
         cmocka_unit_test(
             a_pixel_jnd_model_without_kernels_is_an_error_and_auto_says_that_it_takes_the_cpu),
