@@ -17,7 +17,8 @@ __device__ size_t index_of_thread()
     return (size_t)blockIdx.x * blockDim.x + threadIdx.x;
 }
 
-__global__ void __launch_bounds__(threads) gather_kernel(const struct vj_cuda_train_gather_job job)
+__global__ void __launch_bounds__(threads)
+    gather_kernel(const __grid_constant__ struct vj_cuda_train_gather_job job)
 {
     __shared__ struct vj_cuda_train_gather_shared shared;
     vj_cuda_train_gather(&job, &shared, blockIdx.x, blockIdx.y, (int)threadIdx.x);
@@ -25,7 +26,8 @@ __global__ void __launch_bounds__(threads) gather_kernel(const struct vj_cuda_tr
     vj_cuda_train_combine(&job, &shared, blockIdx.x, blockIdx.y, (int)threadIdx.x);
 }
 
-__global__ void __launch_bounds__(threads) attend_kernel(const struct vj_cuda_train_attend_job job)
+__global__ void __launch_bounds__(threads)
+    attend_kernel(const __grid_constant__ struct vj_cuda_train_attend_job job)
 {
     __shared__ struct vj_cuda_train_attend_shared shared;
     vj_cuda_train_attend_logit(&job, &shared, blockIdx.x, (int)threadIdx.x);
@@ -37,7 +39,7 @@ __global__ void __launch_bounds__(threads) attend_kernel(const struct vj_cuda_tr
 
 /* Rows are one warp's affair, and so is the barrier. */
 __global__ void __launch_bounds__(threads)
-    softmax_kernel(const struct vj_cuda_train_softmax_job job)
+    softmax_kernel(const __grid_constant__ struct vj_cuda_train_softmax_job job)
 {
     __shared__ struct vj_cuda_train_softmax_shared shared;
     const size_t row = index_of_thread() / lanes;
@@ -47,7 +49,7 @@ __global__ void __launch_bounds__(threads)
 }
 
 __global__ void __launch_bounds__(threads)
-    columns_kernel(const struct vj_cuda_train_columns_job job)
+    columns_kernel(const __grid_constant__ struct vj_cuda_train_columns_job job)
 {
     __shared__ struct vj_cuda_train_columns_shared shared;
     vj_cuda_train_columns_sum(&job, &shared, blockIdx.x, blockIdx.y, (int)threadIdx.x);
@@ -55,7 +57,8 @@ __global__ void __launch_bounds__(threads)
     vj_cuda_train_columns_write(&job, &shared, blockIdx.x, blockIdx.y, (int)threadIdx.x);
 }
 
-__global__ void __launch_bounds__(2 * lanes) out_kernel(const struct vj_cuda_train_out_job job)
+__global__ void __launch_bounds__(2 * lanes)
+    out_kernel(const __grid_constant__ struct vj_cuda_train_out_job job)
 {
     __shared__ struct vj_cuda_train_out_shared shared;
     vj_cuda_train_out_sum(&job, &shared, blockIdx.x, (int)threadIdx.x);
@@ -67,7 +70,8 @@ __global__ void __launch_bounds__(2 * lanes) out_kernel(const struct vj_cuda_tra
 
 /* A kernel of one step, a thread for each of job->count numbers, and its launcher. */
 #define EACH(name, job_type)                                                                       \
-    static __global__ void __launch_bounds__(threads) name##_kernel(const struct job_type job)     \
+    static __global__ void __launch_bounds__(threads)                                              \
+        name##_kernel(const __grid_constant__ struct job_type job)                                 \
     {                                                                                              \
         const size_t i = index_of_thread();                                                        \
         if (i < job.count)                                                                         \
