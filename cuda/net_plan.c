@@ -196,11 +196,23 @@ int vj_cuda_net_plan_make(struct vj_cuda_net_plan *plan, const struct vj_net_sha
     return 0;
 }
 
-size_t vj_cuda_net_rows(const struct vj_net_shape *shape, size_t rows)
+static size_t ceil_div(size_t a, size_t b)
 {
+    return (a + b - 1) / b;
+}
+
+size_t vj_cuda_net_rows(const struct vj_net_shape *shape, size_t rows, size_t patches)
+{
+    enum { CANDIDATES = 100 };
     const size_t side = (size_t)shape->patch_size, most = VJ_CUDA_NET_MAX_ROWS / rows;
-    const size_t times = 64 * 64 / (side * side);
-    return rows * (times < 1 || most < 1 ? 1 : times < most ? times : most);
+    const size_t wanted = 64 * 64 / (side * side), times = wanted < most ? wanted : most;
+    if (times <= 1)
+        return rows;
+    const size_t all = rows * times;
+    if (all % patches)
+        return all;
+    const size_t batches = ceil_div(CANDIDATES, all / patches);
+    return ceil_div(CANDIDATES, batches) * patches;
 }
 
 static size_t larger(size_t a, size_t b)

@@ -202,9 +202,11 @@ int vj_cuda_net_plan_make(struct vj_cuda_net_plan *plan, const struct vj_net_sha
 /*
  * Rows for patches smaller than 64 pixels, so that a batch keeps a card as busy: `rows` times
  * (64 / S) squared, rounded down to a multiple of rows, at most VJ_CUDA_NET_MAX_ROWS; rows for
- * others.
+ * others. Where that is whole pictures of `patches` patches, it is cut down to what leaves 100
+ * candidates, the quality factors of a picture, the same number of batches: four of 800 rows for 32
+ * patches of 32 pixels, rather than three of 1,024 and a fourth mostly of padding.
  */
-size_t vj_cuda_net_rows(const struct vj_net_shape *shape, size_t rows);
+size_t vj_cuda_net_rows(const struct vj_net_shape *shape, size_t rows, size_t patches);
 
 /* Where everything lies in one allocation of *total bytes. Errors: -EINVAL, -EOVERFLOW. */
 int vj_cuda_net_plan_places(const struct vj_cuda_net_plan *plan, size_t references,

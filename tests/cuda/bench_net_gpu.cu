@@ -289,7 +289,7 @@ int main(int argc, char **argv)
     for (int variant = 0; variant < VJ_VARIANTS; variant++) {
         struct vj_weights w = {};
         const struct vj_net_shape shape = vj_net_shape_default((enum vj_variant)variant);
-        const size_t whole = std::min(vj_cuda_net_rows(&shape, rows), n * patches);
+        const size_t whole = std::min(vj_cuda_net_rows(&shape, rows, patches), n * patches);
         must(vj_weights_init(&w, &shape, 1, &err));
         for (int precision = VJ_CUDA_FP32; precision <= VJ_CUDA_FP16; precision++)
             bench(&w, (enum vj_cuda_precision)precision, whole, patches, n);

@@ -196,7 +196,8 @@ static void add(struct questions *all, const struct vj_cuda_net_plan *plan, int 
 /* Both ways in which cuda/net_ops.cu may compute a layer. */
 static void add_evaluation(struct questions *all, const struct vj_net_shape *shape)
 {
-    const size_t rows = vj_cuda_net_rows(shape, vj_cuda_rows((size_t)shape->patches));
+    const size_t patches = (size_t)shape->patches;
+    const size_t rows = vj_cuda_net_rows(shape, vj_cuda_rows(patches), patches);
     for (int precision = VJ_CUDA_FP32; precision <= VJ_CUDA_FP16; precision++) {
         struct vj_cuda_net_plan plan;
         struct vj_error err = {0};

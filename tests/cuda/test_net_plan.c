@@ -666,18 +666,22 @@ static void blocks_cover_every_element(void **state)
     assert_int_equal(vj_cuda_net_blocks(257), 2);
 }
 
+/* 32 patches of 32 pixels: 4 batches of 25 candidates, not of 32; 64: 7 of 15, not of 16. What is
+ * cut into parts of pictures stays as it is. */
 static void batches_of_small_patches_have_more_rows(void **state)
 {
     (void)state;
     static const struct {
         int size;
-        size_t rows, want;
-    } list[] = {{128, 256, 256}, {64, 256, 256},  {48, 256, 256},  {32, 256, 1024},
-                {32, 96, 384},   {16, 256, 4096}, {16, 500, 4000}, {32, 4000, 4000}};
+        size_t patches, rows, want;
+    } list[] = {{128, 32, 256, 256},  {64, 32, 256, 256},    {48, 32, 256, 256},
+                {32, 32, 256, 800},   {32, 64, 256, 960},    {32, 96, 96, 384},
+                {32, 513, 171, 684},  {32, 1, 256, 100},     {16, 32, 256, 3200},
+                {16, 500, 500, 4000}, {32, 4000, 4000, 4000}};
     struct vj_net_shape shape = vj_net_shape_default(VJ_VARIANT_FIGURE);
     for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
         shape.patch_size = list[i].size;
-        assert_int_equal(vj_cuda_net_rows(&shape, list[i].rows), list[i].want);
+        assert_int_equal(vj_cuda_net_rows(&shape, list[i].rows, list[i].patches), list[i].want);
     }
 }
 
