@@ -39,6 +39,10 @@ int vj_cuda_net_conv_prepare(struct vj_cuda_net_conv_op *op, const struct vj_cud
     op->precision = precision;
     op->pixels = rows * (size_t)side * (size_t)side;
     op->channels = (size_t)conv->out;
+    op->copies =
+        (op->pixels * (size_t)(conv->in + conv->out) + 9 * (size_t)conv->in * (size_t)conv->out) *
+            (precision == VJ_CUDA_FP16 ? 2 : 4) +
+        (1 << 20);
     int r = VJ_CUDNN(cudnnCreateTensorDescriptor(&op->x), err);
     if (!r)
         r = VJ_CUDNN(cudnnCreateTensorDescriptor(&op->y), err);
@@ -129,9 +133,9 @@ int vj_cuda_net_conv_run(const struct vj_cuda_net_conv_op *op, cudnnHandle_t han
     return op->form->fused ? run_fused(op, handle, m, err) : run_apart(op, handle, stream, m, err);
 }
 
-/* Runs op->form once; stream 0. */
-static int try_form(struct vj_cuda_net_conv_op *op, cudnnHandle_t handle,
-                    const struct vj_cuda_net_conv_memory *m, struct vj_error *err)
+/* Runs op->form once, with a workspace of `least` bytes or more; stream 0. */
+static int try_once(struct vj_cuda_net_conv_op *op, cudnnHandle_t handle,
+                    const struct vj_cuda_net_conv_memory *m, size_t least, struct vj_error *err)
 {
     struct vj_cuda_net_conv_memory with = *m;
     op->workspace = 0;
@@ -142,6 +146,7 @@ static int try_form(struct vj_cuda_net_conv_op *op, cudnnHandle_t handle,
     if (r)
         return r;
     with.workspace = NULL;
+    op->workspace = op->workspace > least ? op->workspace : least;
     if (op->workspace > 0)
         r = VJ_CUDA(cudaMalloc(&with.workspace, op->workspace), err);
     if (!r)
@@ -149,6 +154,19 @@ static int try_form(struct vj_cuda_net_conv_op *op, cudnnHandle_t handle,
     if (!r)
         r = VJ_CUDA(cudaDeviceSynchronize(), err);
     cudaFree(with.workspace);
+    return r;
+}
+
+static int try_form(struct vj_cuda_net_conv_op *op, cudnnHandle_t handle,
+                    const struct vj_cuda_net_conv_memory *m, struct vj_error *err)
+{
+    struct vj_error again = {0, ""};
+    int r = try_once(op, handle, m, 0, err);
+    if (r == 0 || r == -ENOMEM || !op->form->fused)
+        return r;
+    r = try_once(op, handle, m, op->copies, &again);
+    if (r == -ENOMEM) /* otherwise the first refusal says more */
+        *err = again;
     return r;
 }
 

@@ -29,6 +29,7 @@ struct vj_cuda_net_conv_op {
     cudnnActivationDescriptor_t relu;
     const struct vj_cuda_net_form *form; /* set by vj_cuda_net_conv_choose() */
     size_t workspace;                    /* bytes */
+    size_t copies;                       /* bytes of all that a run reads and writes, and 1 MiB */
     char why[320];                       /* cuDNN's first refusal there, "" where none */
 };
 
@@ -45,8 +46,11 @@ void vj_cuda_net_conv_free(struct vj_cuda_net_conv_op *op);
 
 /*
  * Takes the first of vj_cuda_net_forms that runs on `m`, m->workspace aside: memory for it is taken
- * and given back here. Waits for the device. -ENOTSUP when none does, -ENOMEM where one lacks
- * memory: no other is tried then, since bits must not depend on what memory is free.
+ * and given back here, as much as cuDNN says that the algorithm needs. That number knows nothing of
+ * bias and relu: a fused form that is refused with it is tried once more with room for copies of
+ * input, kernel and output, which its other engines make. Waits for the device. -ENOTSUP when none
+ * does, -ENOMEM where one lacks memory: no other is tried then, since bits must not depend on what
+ * memory is free.
  */
 int vj_cuda_net_conv_choose(struct vj_cuda_net_conv_op *op, cudnnHandle_t handle,
                             const struct vj_cuda_net_conv_memory *m, struct vj_error *err);

@@ -3,6 +3,7 @@
  * What network and training ask of cuDNN, on the CPU; see emulate_libraries.c.
  *
  * VPJND_EMULATE_FORMS=n in the environment: cuDNN refuses the first n forms of a convolution.
+ * VPJND_EMULATE_COPIES: with bias and relu it wants room for copies, and does not say so.
  * VPJND_EMULATE_BACK=n: on the way back it refuses the first n algorithms that repeat their bits.
  */
 #include "tests/cuda/emulate_numbers.h"
@@ -229,6 +230,10 @@ cudnnStatus_t cudnnConvolutionBiasActivationForward(
     void *to)
 {
     (void)handle;
+    const size_t copies = (x->type == CUDNN_DATA_HALF ? 2 : 4) *
+                          (x->n * x->h * x->w * (x->c + y->c) + 9 * w->k * w->c);
+    if (getenv("VPJND_EMULATE_COPIES") && workspace_bytes < copies)
+        return CUDNN_STATUS_NOT_SUPPORTED;
     if (!fit(x, w, conv, y) || refused(algo, true) || *(const float *)alpha1 != 1.0f ||
         *(const float *)alpha2 != 0.0f || memcmp(z, y, sizeof(*z)) != 0 || !added || b->c != y->c ||
         b->n != 1 || b->h != 1 || b->w != 1 || b->type != y->type ||

@@ -675,8 +675,8 @@ static void work_that_does_not_fit_the_gpu_is_refused_with_both_numbers(void **s
     rig_free(&rig);
 }
 
-/* What the libraries settled on for a small network of the first usual variant. */
-static void describe_small(char *text, size_t size)
+/* What the libraries settled on for a small network of the first usual variant; bytes of a work. */
+static size_t describe_small(char *text, size_t size)
 {
     const struct vj_net_shape shape = usual_shape(0);
     struct vj_weights w = {0};
@@ -684,8 +684,10 @@ static void describe_small(char *text, size_t size)
     ok(formula_weights(&w, &shape, &err));
     ok(vj_cuda_net_create(&net, &w, 2, VJ_CUDA_FP32, &err));
     vj_cuda_net_describe(net, text, size);
+    const size_t bytes = vj_cuda_net_work_bytes_needed(net, 1, 1);
     vj_cuda_net_destroy(net);
     vj_weights_free(&w);
+    return bytes;
 }
 
 static void a_convolution_without_its_relu_says_why(void **state)
@@ -702,6 +704,21 @@ static void a_convolution_without_its_relu_says_why(void **state)
                        "conv2 IMPLICIT_PRECOMP_GEMM apart workspace 12345, refused before: cuDNN: "
                        "cudnnConvolutionBiasActivationForward: not supported (the emulation would "
                        "not)\n");
+}
+
+/* conv2 takes 2 patches of 16 x 16 pixels and 16 channels to 32 channels. */
+static void a_fused_convolution_gets_room_for_copies_before_it_is_taken_apart(void **state)
+{
+    (void)state;
+    char text[4096], want[128];
+    const size_t copies = ((size_t)2 * 16 * 16 * (16 + 32) + 9 * 16 * 32) * 4 + (1 << 20);
+    need_emulation();
+    setenv("VPJND_EMULATE_COPIES", "1", 1);
+    const size_t bytes = describe_small(text, sizeof(text));
+    unsetenv("VPJND_EMULATE_COPIES");
+    snprintf(want, sizeof(want), "conv2 IMPLICIT_PRECOMP_GEMM fused workspace %zu\n", copies);
+    vj_assert_contains(text, want);
+    assert_true(bytes >= copies); /* the work has that room too */
 }
 
 static void an_algorithm_listed_as_unusable_is_none(void **state)
@@ -742,6 +759,7 @@ int main(void)
         cmocka_unit_test(what_does_not_fit_the_reference_is_refused),
         cmocka_unit_test(work_that_does_not_fit_the_gpu_is_refused_with_both_numbers),
         cmocka_unit_test(a_convolution_without_its_relu_says_why),
+        cmocka_unit_test(a_fused_convolution_gets_room_for_copies_before_it_is_taken_apart),
         cmocka_unit_test(an_algorithm_listed_as_unusable_is_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
