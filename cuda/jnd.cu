@@ -285,7 +285,9 @@ static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
     vj_cuda_rules_segment(&job, &s, vj_cuda_here(), threadIdx.x);
 }
 
-static __global__ void rules_total_kernel(const __grid_constant__ struct vj_cuda_rules_job job)
+/* Bounded, so that there are registers for the parts on their way. */
+static __global__ void __launch_bounds__(VJ_CUDA_LEVELS)
+    rules_total_kernel(const __grid_constant__ struct vj_cuda_rules_job job)
 {
     vj_cuda_rules_total(&job, threadIdx.x);
 }

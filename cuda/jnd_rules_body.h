@@ -107,17 +107,26 @@ static inline VJ_HD void vj_cuda_rules_segment(const struct vj_cuda_rules_job *j
     job->part[segment * job->count + at.z] = sums;
 }
 
-/* Second kernel, a thread per candidate. */
+/* Second kernel, a thread per candidate. They are few and wait for memory: parts are fetched many
+ * at a time, and added in their order. */
 static inline VJ_HD void vj_cuda_rules_total(const struct vj_cuda_rules_job *job, unsigned thread)
 {
+    enum { AT_ONCE = 16 };
     const size_t segments = vj_cuda_rules_segments(job->pixels);
     double real = 0;
     uint64_t above = 0, square = 0;
-    for (size_t i = 0; i < segments; i++) {
-        const struct vj_cuda_rules_sums part = job->part[i * job->count + thread];
-        real += part.real;
-        above += part.above;
-        square += part.square;
+    for (size_t first = 0; first < segments; first += AT_ONCE) {
+        struct vj_cuda_rules_sums part[AT_ONCE] = {{0, 0, 0}};
+        VJ_CUDA_UNROLL
+        for (size_t k = 0; k < AT_ONCE; k++)
+            if (first + k < segments)
+                part[k] = job->part[(first + k) * job->count + thread];
+        VJ_CUDA_UNROLL
+        for (size_t k = 0; k < AT_ONCE; k++) {
+            real += part[k].real;
+            above += part[k].above;
+            square += part[k].square;
+        }
     }
     if (job->share)
         job->share[thread] = (double)above / (double)job->pixels;
