@@ -253,7 +253,8 @@ enum {
 /* ---- Quality -------------------------------------------------------------------------------- */
 
 enum {
-    VJ_CUDA_QUALITY_BATCH = 16, /* candidates in work at a time: planes are held for so many */
+    VJ_CUDA_QUALITY_BATCH = 32, /* candidates in work at a time: planes are held for so many; a
+                                   ring's 21 of 1080p are one batch */
 
     VJ_CUDA_QUAD_WIDTH = 32, /* differences: 2x2 pixels per thread */
     VJ_CUDA_QUAD_HEIGHT = 8,
