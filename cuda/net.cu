@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <initializer_list>
 
 extern "C" {
 #include "host/checked.h"
@@ -19,13 +20,20 @@ extern "C" {
 
 enum projection { THETA = 0, PHI, VALUE, PROJECTIONS };
 
-struct vj_cuda_net {
+/* The layers for one number of rows. */
+struct batch {
     struct vj_cuda_net_plan plan;
-    struct vj_cuda_net_weights weights;
-    cublasLtHandle_t lt;
     struct vj_cuda_net_conv_op conv[VJ_NET_LAYERS];
     struct vj_cuda_net_matmul_op projection[VJ_CUDA_NET_STREAMS][PROJECTIONS]; /* with biases */
     struct vj_cuda_net_matmul_op affinity, attend, head_pair, head_product;
+};
+
+struct vj_cuda_net {
+    struct batch full;        /* of candidates; buffers are laid out for it */
+    struct batch fewer;       /* unused where sides have as many rows */
+    const struct batch *side; /* of reference sides: one of the two */
+    struct vj_cuda_net_weights weights;
+    cublasLtHandle_t lt;
     size_t workspace; /* bytes that the hungriest layer wants */
 };
 
@@ -45,47 +53,49 @@ struct vj_cuda_net_work {
 
 static const char *const projection_names[PROJECTIONS] = {"theta", "phi", "value"};
 
-static int prepare_projections(struct vj_cuda_net *net, int s, struct vj_error *err)
+static int prepare_projections(const struct vj_cuda_net *net, struct batch *b, int s,
+                               struct vj_error *err)
 {
     const struct vj_cuda_net_extractor *e = &net->weights.extractor[s];
     const void *const bias[PROJECTIONS] = {e->theta_bias, e->phi_bias, e->value_bias};
     int r = 0;
     for (int i = 0; i < PROJECTIONS && !r; i++) {
-        struct vj_cuda_net_matmul matmul = net->plan.product[VJ_CUDA_NET_PROJECTION];
+        struct vj_cuda_net_matmul matmul = b->plan.product[VJ_CUDA_NET_PROJECTION];
         matmul.name = projection_names[i];
-        r = vj_cuda_net_matmul_prepare(&net->projection[s][i], net->lt, &matmul,
-                                       net->plan.precision, bias[i], err);
+        r = vj_cuda_net_matmul_prepare(&b->projection[s][i], net->lt, &matmul, b->plan.precision,
+                                       bias[i], err);
     }
     return r;
 }
 
-static int prepare_products(struct vj_cuda_net *net, struct vj_error *err)
+static int prepare_products(const struct vj_cuda_net *net, struct batch *b, struct vj_error *err)
 {
-    const struct vj_net_form *form = net->plan.form;
+    const struct vj_net_form *form = b->plan.form;
     const struct {
         struct vj_cuda_net_matmul_op *op;
         enum vj_cuda_net_product product;
         bool there;
     } list[] = {
-        {&net->affinity, VJ_CUDA_NET_AFFINITY, form->non_local},
-        {&net->attend, VJ_CUDA_NET_ATTEND, form->non_local},
-        {&net->head_pair, VJ_CUDA_NET_HEAD_PAIR, true},
-        {&net->head_product, VJ_CUDA_NET_HEAD_PRODUCT, form->jnd},
+        {&b->affinity, VJ_CUDA_NET_AFFINITY, form->non_local},
+        {&b->attend, VJ_CUDA_NET_ATTEND, form->non_local},
+        {&b->head_pair, VJ_CUDA_NET_HEAD_PAIR, true},
+        {&b->head_product, VJ_CUDA_NET_HEAD_PRODUCT, form->jnd},
     };
     int r = 0;
     for (int s = 0; s < VJ_CUDA_NET_STREAMS && form->non_local && !r; s++)
-        r = prepare_projections(net, s, err);
+        r = prepare_projections(net, b, s, err);
     for (const auto &l : list)
         if (!r && l.there)
-            r = vj_cuda_net_matmul_prepare(l.op, net->lt, &net->plan.product[l.product],
-                                           net->plan.precision, NULL, err);
+            r = vj_cuda_net_matmul_prepare(l.op, net->lt, &b->plan.product[l.product],
+                                           b->plan.precision, NULL, err);
     return r;
 }
 
 /* Chooses the algorithms of the convolutions by running them, on memory that is given back. */
-static int choose_convs(struct vj_cuda_net *net, cudnnHandle_t dnn, struct vj_error *err)
+static int choose_convs(const struct vj_cuda_net *net, struct batch *b, cudnnHandle_t dnn,
+                        struct vj_error *err)
 {
-    const struct vj_cuda_net_plan *p = &net->plan;
+    const struct vj_cuda_net_plan *p = &b->plan;
     size_t in = 0, out = 0;
     void *memory = NULL;
     for (int i = 0; i < p->layers; i++) {
@@ -102,9 +112,9 @@ static int choose_convs(struct vj_cuda_net *net, cudnnHandle_t dnn, struct vj_er
         const struct vj_cuda_net_extractor *e = &net->weights.extractor[VJ_CUDA_NET_PICTURE];
         const struct vj_cuda_net_conv_memory m = {memory, e->kernel[i], e->bias[i],
                                                   static_cast<char *>(memory) + in, NULL};
-        r = vj_cuda_net_conv_prepare(&net->conv[i], &p->conv[i], p->rows, p->precision, err);
+        r = vj_cuda_net_conv_prepare(&b->conv[i], &p->conv[i], p->rows, p->precision, err);
         if (!r)
-            r = vj_cuda_net_conv_choose(&net->conv[i], dnn, &m, err);
+            r = vj_cuda_net_conv_choose(&b->conv[i], dnn, &m, err);
     }
     cudaFree(memory);
     return r;
@@ -115,13 +125,13 @@ static size_t larger(size_t a, size_t b)
     return a > b ? a : b;
 }
 
-static size_t most_workspace(const struct vj_cuda_net *net)
+static size_t most_workspace(const struct batch *b)
 {
-    size_t bytes = larger(net->affinity.workspace, net->attend.workspace);
-    bytes = larger(bytes, larger(net->head_pair.workspace, net->head_product.workspace));
-    for (const auto &c : net->conv)
+    size_t bytes = larger(b->affinity.workspace, b->attend.workspace);
+    bytes = larger(bytes, larger(b->head_pair.workspace, b->head_product.workspace));
+    for (const auto &c : b->conv)
         bytes = larger(bytes, c.workspace);
-    for (const auto &stream : net->projection)
+    for (const auto &stream : b->projection)
         for (const auto &op : stream)
             bytes = larger(bytes, op.workspace);
     return bytes;
@@ -130,33 +140,45 @@ static size_t most_workspace(const struct vj_cuda_net *net)
 static int prepare(struct vj_cuda_net *net, const struct vj_weights *w, struct vj_error *err)
 {
     cudnnHandle_t dnn = NULL;
-    int r = vj_cuda_net_weights_load(&net->weights, &net->plan, w, err);
+    int r = vj_cuda_net_weights_load(&net->weights, &net->full.plan, w, err);
     if (!r)
         r = VJ_CUBLAS(cublasLtCreate(&net->lt), err);
     if (!r)
-        r = prepare_products(net, err);
-    if (!r)
         r = VJ_CUDNN(cudnnCreate(&dnn), err);
-    if (!r)
-        r = choose_convs(net, dnn, err);
+    for (struct batch *b : {&net->full, &net->fewer})
+        if (!r && b->plan.rows > 0) {
+            r = prepare_products(net, b, err);
+            if (!r)
+                r = choose_convs(net, b, dnn, err);
+            net->workspace = larger(net->workspace, most_workspace(b));
+        }
     if (dnn)
         cudnnDestroy(dnn);
-    net->workspace = most_workspace(net);
     return r;
 }
 
 int vj_cuda_net_create(struct vj_cuda_net **net, const struct vj_weights *w, size_t rows,
-                       enum vj_cuda_precision precision, struct vj_error *err)
+                       size_t side_rows, enum vj_cuda_precision precision, struct vj_error *err)
 {
-    struct vj_cuda_net_plan plan;
+    struct vj_cuda_net_plan plan, side;
     *net = NULL;
     int r = vj_cuda_net_plan_make(&plan, &w->shape, rows, precision, err);
+    if (!r)
+        r = vj_cuda_net_plan_make(&side, &w->shape, side_rows, precision, err);
+    if (!r && side_rows > rows)
+        r = vj_fail(err, -EINVAL, "%zu rows of reference sides, more than the %zu of candidates",
+                    side_rows, rows);
     if (r)
         return r;
     struct vj_cuda_net *n = static_cast<struct vj_cuda_net *>(vj_calloc(1, sizeof(*n)));
     if (!n)
         return vj_fail(err, -ENOMEM, "out of memory for the network");
-    n->plan = plan;
+    n->full.plan = plan;
+    n->side = &n->full;
+    if (side_rows < rows) {
+        n->fewer.plan = side;
+        n->side = &n->fewer;
+    }
     r = prepare(n, w, err);
     if (r) {
         vj_cuda_net_destroy(n);
@@ -166,19 +188,25 @@ int vj_cuda_net_create(struct vj_cuda_net **net, const struct vj_weights *w, siz
     return 0;
 }
 
+static void free_batch(struct batch *b)
+{
+    for (auto &c : b->conv)
+        vj_cuda_net_conv_free(&c);
+    for (auto &stream : b->projection)
+        for (auto &op : stream)
+            vj_cuda_net_matmul_free(&op);
+    vj_cuda_net_matmul_free(&b->affinity);
+    vj_cuda_net_matmul_free(&b->attend);
+    vj_cuda_net_matmul_free(&b->head_pair);
+    vj_cuda_net_matmul_free(&b->head_product);
+}
+
 void vj_cuda_net_destroy(struct vj_cuda_net *net)
 {
     if (!net)
         return;
-    for (auto &c : net->conv)
-        vj_cuda_net_conv_free(&c);
-    for (auto &stream : net->projection)
-        for (auto &op : stream)
-            vj_cuda_net_matmul_free(&op);
-    vj_cuda_net_matmul_free(&net->affinity);
-    vj_cuda_net_matmul_free(&net->attend);
-    vj_cuda_net_matmul_free(&net->head_pair);
-    vj_cuda_net_matmul_free(&net->head_product);
+    free_batch(&net->full);
+    free_batch(&net->fewer);
     if (net->lt)
         cublasLtDestroy(net->lt);
     vj_cuda_net_weights_free(&net->weights);
@@ -192,7 +220,7 @@ size_t vj_cuda_net_bytes(const struct vj_cuda_net *net)
 
 const struct vj_cuda_net_plan *vj_cuda_net_get_plan(const struct vj_cuda_net *net)
 {
-    return &net->plan;
+    return &net->full.plan;
 }
 
 void vj_cuda_net_libraries(char *text, size_t size)
@@ -210,27 +238,37 @@ static void advance(char **text, size_t *size, int written)
     *size -= step;
 }
 
+static void describe_layers(const struct batch *b, char **text, size_t *size)
+{
+    const struct vj_cuda_net_matmul_op *const products[] = {&b->projection[0][THETA],
+                                                            &b->projection[0][PHI],
+                                                            &b->projection[0][VALUE],
+                                                            &b->affinity,
+                                                            &b->attend,
+                                                            &b->head_pair,
+                                                            &b->head_product};
+    for (int i = 0; i < b->plan.layers; i++)
+        advance(text, size, vj_cuda_net_conv_describe(&b->conv[i], *text, *size));
+    for (const auto *op : products)
+        if (op->desc) /* the variant has it */
+            advance(text, size, vj_cuda_net_matmul_describe(op, *text, *size));
+}
+
 void vj_cuda_net_describe(const struct vj_cuda_net *net, char *text, size_t size)
 {
-    const struct vj_cuda_net_matmul_op *const products[] = {&net->projection[0][THETA],
-                                                            &net->projection[0][PHI],
-                                                            &net->projection[0][VALUE],
-                                                            &net->affinity,
-                                                            &net->attend,
-                                                            &net->head_pair,
-                                                            &net->head_product};
     char libraries[80];
     if (size == 0)
         return;
     vj_cuda_net_libraries(libraries, sizeof(libraries));
     advance(&text, &size,
             snprintf(text, size, "%s\nprecision %s\nbatch %zu\n", libraries,
-                     vj_cuda_precision_name(net->plan.precision), net->plan.rows));
-    for (int i = 0; i < net->plan.layers; i++)
-        advance(&text, &size, vj_cuda_net_conv_describe(&net->conv[i], text, size));
-    for (const auto *op : products)
-        if (op->desc) /* the variant has it */
-            advance(&text, &size, vj_cuda_net_matmul_describe(op, text, size));
+                     vj_cuda_precision_name(net->full.plan.precision), net->full.plan.rows));
+    describe_layers(&net->full, &text, &size);
+    if (net->side == &net->full)
+        return;
+    advance(&text, &size,
+            snprintf(text, size, "batch of reference sides %zu\n", net->side->plan.rows));
+    describe_layers(net->side, &text, &size);
 }
 
 /* ---- work ---- */
@@ -240,7 +278,7 @@ size_t vj_cuda_net_work_bytes_needed(const struct vj_cuda_net *net, size_t refer
 {
     struct vj_cuda_net_place place[VJ_CUDA_NET_BUFFERS];
     size_t total;
-    int r = vj_cuda_net_plan_places(&net->plan, references, max_patches, net->workspace, place,
+    int r = vj_cuda_net_plan_places(&net->full.plan, references, max_patches, net->workspace, place,
                                     &total, NULL);
     return r ? SIZE_MAX : total;
 }
@@ -268,8 +306,8 @@ int vj_cuda_net_work_create(struct vj_cuda_net_work **work, const struct vj_cuda
     w->net = net;
     w->references = references;
     w->max_patches = max_patches;
-    int r = vj_cuda_net_plan_places(&net->plan, references, max_patches, net->workspace, w->place,
-                                    &w->bytes, err);
+    int r = vj_cuda_net_plan_places(&net->full.plan, references, max_patches, net->workspace,
+                                    w->place, &w->bytes, err);
     if (!r) {
         w->loaded = static_cast<size_t *>(vj_calloc(references, sizeof(*w->loaded)));
         r = w->loaded ? 0 : vj_fail(err, -ENOMEM, "out of memory for %zu references", references);
@@ -335,6 +373,7 @@ static int *flags_of(const struct vj_cuda_net_work *work)
 struct pass {
     struct vj_cuda_net_work *work;
     const struct vj_cuda_net *net;
+    const struct batch *batch;
     const struct vj_cuda_net_plan *plan;
     const struct vj_cuda_net_extractor *extractor;
     int stream_index; /* enum vj_cuda_net_stream */
@@ -342,11 +381,11 @@ struct pass {
     struct vj_error *err;
 };
 
-static struct pass make_pass(struct vj_cuda_net_work *work, cudaStream_t stream, int s,
-                             struct vj_error *err)
+static struct pass make_pass(struct vj_cuda_net_work *work, const struct batch *batch,
+                             cudaStream_t stream, int s, struct vj_error *err)
 {
     const struct vj_cuda_net *net = work->net;
-    return {work, net, &net->plan, &net->weights.extractor[s], s, stream, err};
+    return {work, net, batch, &batch->plan, &net->weights.extractor[s], s, stream, err};
 }
 
 static int show(const struct pass *p, const char *layer, const void *data, bool single,
@@ -376,7 +415,7 @@ static int run_conv(const struct pass *p, int i, const void *from, void *to)
     const struct vj_cuda_net_conv *c = &p->plan->conv[i];
     const struct vj_cuda_net_conv_memory m = {from, p->extractor->kernel[i], p->extractor->bias[i],
                                               to, at(p->work, VJ_CUDA_NET_WORKSPACE)};
-    int r = vj_cuda_net_conv_run(&p->net->conv[i], p->work->dnn, p->stream, &m, p->err);
+    int r = vj_cuda_net_conv_run(&p->batch->conv[i], p->work->dnn, p->stream, &m, p->err);
     return r ? r
              : show(p, c->name, to, false, (size_t)c->side * (size_t)c->side, (size_t)c->real_out,
                     (size_t)c->out, vj_cuda_net_conv_macs(c));
@@ -459,8 +498,8 @@ static int run_projections(const struct pass *p)
     int r = 0;
     for (int i = 0; i < PROJECTIONS && !r; i++) {
         void *out = at(p->work, to[i]);
-        r = run_matmul(p, &p->net->projection[p->stream_index][i], at(p->work, VJ_CUDA_NET_TOKENS),
-                       kernel[i], out);
+        r = run_matmul(p, &p->batch->projection[p->stream_index][i],
+                       at(p->work, VJ_CUDA_NET_TOKENS), kernel[i], out);
         if (!r)
             r = show(p, projection_names[i], out, false, n, c, c, (double)(n * c * c));
     }
@@ -479,7 +518,7 @@ static int run_non_local(const struct pass *p)
     if (!r)
         r = run_projections(p);
     if (!r)
-        r = run_matmul(p, &p->net->affinity, at(w, VJ_CUDA_NET_THETA), at(w, VJ_CUDA_NET_PHI),
+        r = run_matmul(p, &p->batch->affinity, at(w, VJ_CUDA_NET_THETA), at(w, VJ_CUDA_NET_PHI),
                        scores);
     if (!r)
         r = show(p, "affinity", scores, true, n, n, n, macs);
@@ -488,7 +527,7 @@ static int run_non_local(const struct pass *p)
     if (!r)
         r = show(p, "softmax", chances, false, n, n, n, 0);
     if (!r)
-        r = run_matmul(p, &p->net->attend, chances, at(w, VJ_CUDA_NET_VALUE), attended);
+        r = run_matmul(p, &p->batch->attend, chances, at(w, VJ_CUDA_NET_VALUE), attended);
     return r ? r : show(p, "attended", attended, false, n, c, c, macs);
 }
 
@@ -517,30 +556,37 @@ static int run_features(const struct pass *p)
     return r ? r : show(p, "features", out, false, 1, features, features, 0);
 }
 
+/* Features of up to a batch of patches, left in the work's buffer. */
+static int extract(const struct pass *p, const uint8_t *d_patches, int channels, size_t count)
+{
+    const struct vj_net_form *form = p->plan->form;
+    const int attentions = vj_net_attentions(form), plain = form->blocks - form->non_local;
+    int r = VJ_CUDNN(cudnnSetStream(p->work->dnn, p->stream), p->err);
+    if (!r)
+        r = run_input(p, d_patches, channels, count);
+    for (int b = 0; b < plain && !r; b++)
+        r = b < attentions ? run_block(p, b) : run_plain_block(p, b);
+    if (!r && form->non_local)
+        r = run_non_local(p);
+    if (!r && form->non_local)
+        r = run_join(p);
+    return r ? r : run_features(p);
+}
+
 int vj_cuda_net_extract(struct vj_cuda_net_work *work, cudaStream_t stream,
                         enum vj_cuda_net_stream s, const uint8_t *d_patches, int channels,
                         size_t count, struct vj_error *err)
 {
-    const struct pass p = make_pass(work, stream, s, err);
-    const struct vj_net_form *form = p.plan->form;
-    const int attentions = vj_net_attentions(form), plain = form->blocks - form->non_local;
-    int r = VJ_CUDNN(cudnnSetStream(work->dnn, stream), err);
-    if (!r)
-        r = run_input(&p, d_patches, channels, count);
-    for (int b = 0; b < plain && !r; b++)
-        r = b < attentions ? run_block(&p, b) : run_plain_block(&p, b);
-    if (!r && form->non_local)
-        r = run_non_local(&p);
-    if (!r && form->non_local)
-        r = run_join(&p);
-    return r ? r : run_features(&p);
+    const struct pass p = make_pass(work, &work->net->full, stream, s, err);
+    return extract(&p, d_patches, channels, count);
 }
 
 /* ---- references and scores ---- */
 
 static size_t patch_pixels(const struct vj_cuda_net *net)
 {
-    return (size_t)net->plan.shape.patch_size * (size_t)net->plan.shape.patch_size;
+    const size_t side = (size_t)net->full.plan.shape.patch_size;
+    return side * side;
 }
 
 static float *constant_of(const struct vj_cuda_net_work *work, size_t reference)
@@ -551,8 +597,9 @@ static float *constant_of(const struct vj_cuda_net_work *work, size_t reference)
 
 static char *jnd_of(const struct vj_cuda_net_work *work, size_t reference)
 {
-    return static_cast<char *>(at(work, VJ_CUDA_NET_JND)) +
-           reference * work->max_patches * work->net->plan.features * work->net->plan.element;
+    return static_cast<char *>(at(work, VJ_CUDA_NET_JND)) + reference * work->max_patches *
+                                                                work->net->full.plan.features *
+                                                                work->net->full.plan.element;
 }
 
 static size_t smaller(size_t a, size_t b)
@@ -565,14 +612,14 @@ static int load_pictures(struct vj_cuda_net_work *work, cudaStream_t stream, con
                          size_t count, float *constant, struct vj_error *err)
 {
     const struct vj_cuda_net *net = work->net;
-    const struct pass p = make_pass(work, stream, VJ_CUDA_NET_PICTURE, err);
+    const struct pass p = make_pass(work, net->side, stream, VJ_CUDA_NET_PICTURE, err);
     float *pair = floats_at(work, VJ_CUDA_NET_PAIR);
-    int r = vj_cuda_net_extract(work, stream, VJ_CUDA_NET_PICTURE, d_r, 3, count, err);
+    int r = extract(&p, d_r, 3, count);
     if (!r)
-        r = run_matmul(&p, &net->head_pair, at(work, VJ_CUDA_NET_FEATURES), net->weights.reference,
-                       pair);
+        r = run_matmul(&p, &p.batch->head_pair, at(work, VJ_CUDA_NET_FEATURES),
+                       net->weights.reference, pair);
     if (!r)
-        r = VJ_CUDA(vj_cuda_net_constant(&net->plan, stream, pair, net->weights.hidden_bias,
+        r = VJ_CUDA(vj_cuda_net_constant(p.plan, stream, pair, net->weights.hidden_bias,
                                          flags_of(work), count, constant),
                     err);
     return r;
@@ -581,10 +628,11 @@ static int load_pictures(struct vj_cuda_net_work *work, cudaStream_t stream, con
 static int load_maps(struct vj_cuda_net_work *work, cudaStream_t stream, const uint8_t *d_jnd,
                      size_t count, void *jnd, struct vj_error *err)
 {
-    int r = vj_cuda_net_extract(work, stream, VJ_CUDA_NET_MAPS, d_jnd, 1, count, err);
+    const struct pass p = make_pass(work, work->net->side, stream, VJ_CUDA_NET_MAPS, err);
+    int r = extract(&p, d_jnd, 1, count);
     if (!r)
-        r = VJ_CUDA(vj_cuda_net_keep(&work->net->plan, stream, at(work, VJ_CUDA_NET_FEATURES),
-                                     flags_of(work), count, jnd),
+        r = VJ_CUDA(vj_cuda_net_keep(p.plan, stream, at(work, VJ_CUDA_NET_FEATURES), flags_of(work),
+                                     count, jnd),
                     err);
     return r;
 }
@@ -608,7 +656,7 @@ int vj_cuda_net_reference(struct vj_cuda_net_work *work, cudaStream_t stream, si
     int r = check_reference(work, reference, patches, err);
     if (r)
         return r;
-    const struct vj_cuda_net_plan *plan = &work->net->plan;
+    const struct vj_cuda_net_plan *plan = &work->net->side->plan;
     const size_t pixels = patch_pixels(work->net), row = plan->features * plan->element;
     if (plan->form->jnd && !d_jnd)
         return vj_fail(err, -EINVAL, "variant %s sees a pixel-JND map, none is given",
@@ -633,22 +681,23 @@ static int score_rows(struct vj_cuda_net_work *work, cudaStream_t stream, size_t
                       float *weight, struct vj_error *err)
 {
     const struct vj_cuda_net *net = work->net;
-    const struct vj_cuda_net_plan *plan = &net->plan;
-    const struct pass p = make_pass(work, stream, VJ_CUDA_NET_PICTURE, err);
+    const struct batch *b = &net->full;
+    const struct vj_cuda_net_plan *plan = &b->plan;
+    const struct pass p = make_pass(work, b, stream, VJ_CUDA_NET_PICTURE, err);
     const size_t patches = work->loaded[reference];
     const bool jnd = plan->form->jnd;
     void *features = at(work, VJ_CUDA_NET_FEATURES), *times = at(work, VJ_CUDA_NET_TIMES);
     float *pair = floats_at(work, VJ_CUDA_NET_PAIR);
     float *product = jnd ? floats_at(work, VJ_CUDA_NET_PRODUCT) : NULL;
-    int r = vj_cuda_net_extract(work, stream, VJ_CUDA_NET_PICTURE, d_patches, 3, count, err);
+    int r = extract(&p, d_patches, 3, count);
     if (!r && jnd)
         r = VJ_CUDA(vj_cuda_net_times(plan, stream, features, jnd_of(work, reference), first,
                                       patches, times, flags_of(work)),
                     err);
     if (!r)
-        r = run_matmul(&p, &net->head_pair, features, net->weights.distorted, pair);
+        r = run_matmul(&p, &b->head_pair, features, net->weights.distorted, pair);
     if (!r && jnd)
-        r = run_matmul(&p, &net->head_product, times, net->weights.product, product);
+        r = run_matmul(&p, &b->head_product, times, net->weights.product, product);
     if (!r)
         r = VJ_CUDA(vj_cuda_net_finish(plan, stream, pair, product, constant_of(work, reference),
                                        &net->weights.second, flags_of(work), first, patches, count,
@@ -672,7 +721,7 @@ int vj_cuda_net_scores(struct vj_cuda_net_work *work, cudaStream_t stream, size_
                        reference, work->loaded[reference], patches);
     if (n < 1 || n > INT32_MAX || !vj_size_mul(n, patches, &rows))
         return vj_fail(err, -EINVAL, "%zu candidates of %zu patches asked for", n, patches);
-    const size_t step = work->net->plan.rows, bytes = patch_pixels(work->net) * 3;
+    const size_t step = work->net->full.plan.rows, bytes = patch_pixels(work->net) * 3;
     for (size_t first = 0; first < rows && !r; first += step)
         r = score_rows(work, stream, reference, d_patches + first * bytes, first,
                        smaller(step, rows - first), d_quality + first, d_weight + first, err);

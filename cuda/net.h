@@ -12,9 +12,9 @@
  * to or from the host, so that calls can be captured into a CUDA graph. Pointers d_* are device
  * memory.
  *
- * Batch shape. Patches always pass through the layers in batches of exactly `rows`, the last one
- * padded; algorithms are chosen once for that shape, and none splits a sum between blocks.
- * Repeating a call repeats its bits.
+ * Batch shape. Candidates' patches always pass through the layers in batches of exactly `rows`, the
+ * last one padded, those of reference sides in batches of `side_rows`; algorithms are chosen once
+ * for each shape, and none splits a sum between blocks. Repeating a call repeats its bits.
  *
  * Precision. fp32: every product in single precision, nothing is rounded to tensor-core formats.
  * tf32: operands of convolutions and matrix products are rounded to 10 bits of mantissa. fp16: so
@@ -48,12 +48,14 @@ struct vj_cuda_net_work;
  * rows: patches per batch, 1..VJ_CUDA_NET_MAX_ROWS. Memory of a work grows by 3.1 MB a row, 1.7 MB
  * in fp16 (released, default shape; pw-jnd 0.3 and 0.2 MB); 128 or 256 fill a large card, of
  * smaller patches more do: vj_cuda_net_rows(). A multiple of the patches per picture wastes
- * nothing. Errors: -EINVAL (weights do not form a network; rows; a weight beyond half's range),
- * -ENOMEM, -ENOTSUP (no listed algorithm runs a layer here; the text names layer and library
- * status), -EIO.
+ * nothing.
+ * side_rows: the same of reference sides, 1..rows; a side has no more patches than one picture,
+ * which in batches of `rows` would be mostly padding.
+ * Errors: -EINVAL (weights do not form a network; rows; a weight beyond half's range), -ENOMEM,
+ * -ENOTSUP (no listed algorithm runs a layer here; the text names layer and library status), -EIO.
  */
 int vj_cuda_net_create(struct vj_cuda_net **net, const struct vj_weights *w, size_t rows,
-                       enum vj_cuda_precision precision, struct vj_error *err);
+                       size_t side_rows, enum vj_cuda_precision precision, struct vj_error *err);
 void vj_cuda_net_destroy(struct vj_cuda_net *net);
 
 /*
@@ -100,7 +102,8 @@ int vj_cuda_net_scores(struct vj_cuda_net_work *work, cudaStream_t stream, size_
 
 /*
  * For the results file, one line each: libraries, precision, batch, then every layer with its
- * algorithm ("conv1 IMPLICIT_PRECOMP_GEMM fused workspace 0"). Cut off at `size`, always ended.
+ * algorithm ("conv1 IMPLICIT_PRECOMP_GEMM fused workspace 0"); the batch of reference sides and its
+ * layers where it has fewer rows. Cut off at `size`, always ended.
  */
 void vj_cuda_net_describe(const struct vj_cuda_net *net, char *text, size_t size);
 

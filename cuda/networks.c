@@ -49,9 +49,9 @@ int vj_cuda_networks_open(struct vj_cuda_networks **networks, const struct vj_cu
     if (!r && !vj_size_mul((size_t)plan->slots, (size_t)plan->draws, &references))
         r = vj_fail(err, -EOVERFLOW, "%d slots with %d draws", plan->slots, plan->draws);
     for (size_t i = 0; !r && i < plan->weights_count; i++) {
-        const size_t rows =
-            vj_cuda_net_rows(&plan->weights[i]->shape, sizes->rows, (size_t)plan->patches);
-        r = vj_cuda_net_create(&n->net[i], plan->weights[i], rows,
+        const size_t patches = (size_t)plan->patches;
+        const size_t rows = vj_cuda_net_rows(&plan->weights[i]->shape, sizes->rows, patches);
+        r = vj_cuda_net_create(&n->net[i], plan->weights[i], rows, rows < patches ? rows : patches,
                                (enum vj_cuda_precision)plan->precision, err);
         if (!r)
             r = vj_cuda_net_work_create(&n->work[i], n->net[i], references, (size_t)plan->patches,

@@ -240,7 +240,7 @@ static void bench(const struct vj_weights *w, enum vj_cuda_precision precision, 
                   size_t patches, size_t n)
 {
     struct rig rig = {};
-    char text[4096];
+    char text[16384];
     const size_t px = (size_t)w->shape.patch_size * (size_t)w->shape.patch_size;
     rig.patches = patches;
     rig.n = n;
@@ -251,7 +251,7 @@ static void bench(const struct vj_weights *w, enum vj_cuda_precision precision, 
     }
     must(VJ_CUDA(cudaStreamCreateWithFlags(&rig.stream, cudaStreamNonBlocking), &err));
     const double top = ceiling(precision);
-    must(vj_cuda_net_create(&rig.net, w, rows, precision, &err));
+    must(vj_cuda_net_create(&rig.net, w, rows, std::min(rows, patches), precision, &err));
     must(vj_cuda_net_work_create(&rig.work, rig.net, 1, patches, &err));
     rig.d = static_cast<uint8_t *>(device_memory(noise.size()));
     rig.score = static_cast<float *>(device_memory(n * sizeof(float)));

@@ -167,7 +167,7 @@ struct question {
 };
 
 struct questions {
-    struct question q[256];
+    struct question q[512];
     size_t count;
 };
 
@@ -194,10 +194,8 @@ static void add(struct questions *all, const struct vj_cuda_net_plan *plan, int 
 }
 
 /* Both ways in which cuda/net_ops.cu may compute a layer. */
-static void add_evaluation(struct questions *all, const struct vj_net_shape *shape)
+static void add_rows(struct questions *all, const struct vj_net_shape *shape, size_t rows)
 {
-    const size_t patches = (size_t)shape->patches;
-    const size_t rows = vj_cuda_net_rows(shape, vj_cuda_rows(patches), patches);
     for (int precision = VJ_CUDA_FP32; precision <= VJ_CUDA_FP16; precision++) {
         struct vj_cuda_net_plan plan;
         struct vj_error err = {0};
@@ -207,6 +205,14 @@ static void add_evaluation(struct questions *all, const struct vj_net_shape *sha
             for (int kind = FUSED; kind <= PLAIN; kind++)
                 add(all, &plan, layer, (enum kind)kind);
     }
+}
+
+/* Batches of candidates, and those of reference sides. */
+static void add_evaluation(struct questions *all, const struct vj_net_shape *shape)
+{
+    const size_t patches = (size_t)shape->patches;
+    add_rows(all, shape, vj_cuda_net_rows(shape, vj_cuda_rows(patches), patches));
+    add_rows(all, shape, patches);
 }
 
 /* Forward and back; nobody asks for the gradient at the patches themselves. */

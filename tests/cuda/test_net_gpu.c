@@ -65,8 +65,8 @@ struct rig {
     cudaStream_t stream;
 };
 
-static void rig_make(struct rig *rig, const struct vj_net_shape *shape, size_t rows,
-                     enum vj_cuda_precision precision, size_t max_patches)
+static void rig_make_with(struct rig *rig, const struct vj_net_shape *shape, size_t rows,
+                          size_t side_rows, enum vj_cuda_precision precision, size_t max_patches)
 {
     memset(rig, 0, sizeof(*rig));
     rig->precision = precision;
@@ -74,9 +74,16 @@ static void rig_make(struct rig *rig, const struct vj_net_shape *shape, size_t r
     ok(formula_weights(&rig->w, shape, &err));
     ok(vj_net_create(&rig->cpu, &rig->w, &err));
     ok(vj_net_work_create(&rig->cpu_work, rig->cpu, 0, &err));
-    ok(vj_cuda_net_create(&rig->gpu, &rig->w, rows, precision, &err));
+    ok(vj_cuda_net_create(&rig->gpu, &rig->w, rows, side_rows, precision, &err));
     ok(vj_cuda_net_work_create(&rig->gpu_work, rig->gpu, 2, max_patches, &err));
     cuda(cudaStreamCreateWithFlags(&rig->stream, cudaStreamNonBlocking));
+}
+
+static void rig_make(struct rig *rig, const struct vj_net_shape *shape, size_t rows,
+                     enum vj_cuda_precision precision, size_t max_patches)
+{
+    rig_make_with(rig, shape, rows, max_patches < rows ? max_patches : rows, precision,
+                  max_patches);
 }
 
 static void rig_free(struct rig *rig)
@@ -345,26 +352,34 @@ static double worst_of(const float *have, const float *want, size_t count)
     return error / largest;
 }
 
+static void compare_values(const struct values *have, const struct values *want, size_t patches,
+                           size_t n, enum vj_cuda_precision precision, const char *what)
+{
+    const double q = worst_of(have->quality, want->quality, n * patches);
+    const double a = worst_of(have->weight, want->weight, n * patches);
+    const double s = worst_of(have->score, want->score, n);
+    print_message("%-40s quality %.1e weight %.1e score %.1e\n", what, q, a, s);
+    assert_true(q <= score_limit[precision]);
+    assert_true(a <= score_limit[precision]);
+    assert_true(s <= score_limit[precision]);
+}
+
+enum { COMPARED_PATCHES = 3 };
+
 static void compare_scores(struct rig *rig, const char *what)
 {
-    enum { P = 3, N = 4 };
+    enum { P = COMPARED_PATCHES, N = 4 };
     struct pictures p = pictures_make(rig, P, N);
     const struct values want = cpu_values(rig, &p, P, N), have = gpu_values(rig, &p, P, N);
-    const double q = worst_of(have.quality, want.quality, N * P);
-    const double a = worst_of(have.weight, want.weight, N * P);
-    const double s = worst_of(have.score, want.score, N);
-    print_message("%-40s quality %.1e weight %.1e score %.1e\n", what, q, a, s);
-    assert_true(q <= score_limit[rig->precision]);
-    assert_true(a <= score_limit[rig->precision]);
-    assert_true(s <= score_limit[rig->precision]);
+    compare_values(&have, &want, P, N, rig->precision, what);
     pictures_free(&p);
 }
 
 static void compare_shape(const struct vj_net_shape *shape, enum vj_cuda_precision precision)
 {
     struct rig rig;
-    char what[64], text[4096];
-    rig_make(&rig, shape, 5, precision, 8);
+    char what[64], text[8192];
+    rig_make(&rig, shape, 5, precision, COMPARED_PATCHES);
     snprintf(what, sizeof(what), "%s %s %d px %zu ch", vj_cuda_precision_name(precision),
              vj_variant_name(shape->variant), shape->patch_size, vj_net_last_channels(shape));
     vj_cuda_net_describe(rig.gpu, text, sizeof(text));
@@ -451,6 +466,34 @@ static void other_patches_of_the_batch_do_not_matter(void **state)
         assert_memory_equal(all.weight, one.weight, P * sizeof(float));
         pictures_free(&p);
         rig_free(&rig);
+    }
+}
+
+/* Other shapes may have other algorithms on a GPU; the emulation has one. */
+static void batches_of_reference_sides_change_no_more_than_the_order_of_sums(void **state)
+{
+    (void)state;
+    enum { P = 5, N = 3, ROWS = 7 };
+    for (int i = 0; i < USUAL; i++) {
+        const struct vj_net_shape shape = usual_shape(i);
+        struct values all = {{0}, {0}, {0}};
+        for (size_t side_rows = ROWS; side_rows > 0; side_rows--) {
+            char text[4096];
+            struct rig rig;
+            rig_make_with(&rig, &shape, ROWS, side_rows, VJ_CUDA_FP32, P);
+            struct pictures p = pictures_make(&rig, P, N);
+            const struct values v = gpu_values(&rig, &p, P, N);
+            vj_cuda_net_describe(rig.gpu, text, sizeof(text));
+            assert_int_equal(strstr(text, "batch of reference sides") != NULL, side_rows < ROWS);
+            if (side_rows == ROWS)
+                all = v;
+            else if (small_only())
+                assert_memory_equal(&v, &all, sizeof(v));
+            else
+                compare_values(&v, &all, P, N, VJ_CUDA_FP32, "sides in smaller batches");
+            pictures_free(&p);
+            rig_free(&rig);
+        }
     }
 }
 
@@ -553,7 +596,7 @@ static void values_beyond_half_precision_are_not_a_number_but_finite_in_tf32(voi
         for (size_t i = 0; i < t->count; i++)
             t->data[i] = 30000.0f;
         rig.w.shape = shape;
-        ok(vj_cuda_net_create(&rig.gpu, &w, 3, rig.precision, &err));
+        ok(vj_cuda_net_create(&rig.gpu, &w, 3, 2, rig.precision, &err));
         ok(vj_cuda_net_work_create(&rig.gpu_work, rig.gpu, 2, P, &err));
         struct pictures p = pictures_make(&rig, P, N);
         memset(p.r, 127, P * rig.pixels * 3);
@@ -589,7 +632,7 @@ static void values_beyond_half_precision_inside_a_block_are_not_lost(void **stat
     for (size_t i = 0; i < second->count; i++)
         second->data[i] = -1.0f;
     rig.w.shape = shape;
-    ok(vj_cuda_net_create(&rig.gpu, &w, 3, rig.precision, &err));
+    ok(vj_cuda_net_create(&rig.gpu, &w, 3, 2, rig.precision, &err));
     ok(vj_cuda_net_work_create(&rig.gpu_work, rig.gpu, 2, P, &err));
     struct pictures p = pictures_make(&rig, P, N);
     memset(p.r, 127, P * rig.pixels * 3);
@@ -615,10 +658,10 @@ static void weights_beyond_half_precision_are_refused_by_name(void **state)
     struct vj_cuda_net *net;
     ok(formula_weights(&w, &shape, &err));
     vj_weights_find(&w, "extract_feature/conv2/weights")->data[7] = 70000.0f;
-    assert_int_equal(vj_cuda_net_create(&net, &w, 1, VJ_CUDA_FP16, &err), -EINVAL);
+    assert_int_equal(vj_cuda_net_create(&net, &w, 1, 1, VJ_CUDA_FP16, &err), -EINVAL);
     vj_assert_contains(err.text, "conv2");
     assert_null(net);
-    ok(vj_cuda_net_create(&net, &w, 1, VJ_CUDA_FP32, &err));
+    ok(vj_cuda_net_create(&net, &w, 1, 1, VJ_CUDA_FP32, &err));
     vj_cuda_net_destroy(net);
     vj_weights_free(&w);
 }
@@ -645,6 +688,11 @@ static void what_does_not_fit_the_reference_is_refused(void **state)
     assert_int_equal(vj_cuda_net_scores(w, 0, 0, s.d, 0, 3, s.score, s.quality, s.weight, &err),
                      -EINVAL);
     assert_int_equal(vj_cuda_net_work_bytes(w), vj_cuda_net_work_bytes_needed(rig.gpu, 2, 3));
+    struct vj_cuda_net *none;
+    assert_int_equal(vj_cuda_net_create(&none, &rig.w, 4, 5, VJ_CUDA_FP32, &err), -EINVAL);
+    vj_assert_contains(err.text, "5 rows of reference sides, more than the 4 of candidates");
+    assert_int_equal(vj_cuda_net_create(&none, &rig.w, 4, 0, VJ_CUDA_FP32, &err), -EINVAL);
+    assert_null(none);
     device_side_free(&s);
     pictures_free(&p);
     rig_free(&rig);
@@ -682,7 +730,7 @@ static size_t describe_small(char *text, size_t size)
     struct vj_weights w = {0};
     struct vj_cuda_net *net;
     ok(formula_weights(&w, &shape, &err));
-    ok(vj_cuda_net_create(&net, &w, 2, VJ_CUDA_FP32, &err));
+    ok(vj_cuda_net_create(&net, &w, 2, 2, VJ_CUDA_FP32, &err));
     vj_cuda_net_describe(net, text, size);
     const size_t bytes = vj_cuda_net_work_bytes_needed(net, 1, 1);
     vj_cuda_net_destroy(net);
@@ -730,7 +778,7 @@ static void an_algorithm_listed_as_unusable_is_none(void **state)
     need_emulation();
     ok(formula_weights(&w, &shape, &err));
     setenv("VPJND_EMULATE_STATE", "1", 1);
-    assert_int_equal(vj_cuda_net_create(&net, &w, 2, VJ_CUDA_FP32, &err), -ENOTSUP);
+    assert_int_equal(vj_cuda_net_create(&net, &w, 2, 2, VJ_CUDA_FP32, &err), -ENOTSUP);
     unsetenv("VPJND_EMULATE_STATE");
     assert_null(net);
     vj_assert_contains(err.text, "cuBLASLt has no algorithm for");
@@ -751,6 +799,7 @@ int main(void)
         cmocka_unit_test(every_layer_and_score_agrees_with_the_cpu_in_fp16),
         cmocka_unit_test(repeated_calls_and_places_in_a_batch_give_the_same_bits),
         cmocka_unit_test(other_patches_of_the_batch_do_not_matter),
+        cmocka_unit_test(batches_of_reference_sides_change_no_more_than_the_order_of_sums),
         cmocka_unit_test(scores_can_be_captured_in_a_graph),
         cmocka_unit_test(works_run_side_by_side),
         cmocka_unit_test(values_beyond_half_precision_are_not_a_number_but_finite_in_tf32),
