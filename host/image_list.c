@@ -2,7 +2,6 @@
 #include "host/image_list.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,18 +10,6 @@
 #include "host/checked.h"
 #include "host/image.h"
 #include "host/ranges.h"
-
-/* Numbers of the items wanted; none listed when all are. */
-static int parse_ids(struct vj_ranges *ids, const char *text, struct vj_error *err)
-{
-    *ids = (struct vj_ranges){0};
-    int r = text[0] ? vj_ranges_parse(ids, text, 1, INT_MAX) : 0;
-    if (r == -ENOMEM)
-        return vj_fail(err, r, "out of memory");
-    return r ? vj_fail(err, r, "option ids: '%s' is not a list of different numbers such as 5-8,10",
-                       text)
-             : 0;
-}
 
 static int add_sur(struct vj_image_list *list, size_t row, const struct vj_item *item,
                    size_t capacity, struct vj_error *err)
@@ -80,7 +67,7 @@ int vj_image_list_read(struct vj_image_list *list, const struct vj_dataset *ds, 
     size_t capacity = vj_dataset_count(ds);
     struct vj_ranges wanted;
     *list = (struct vj_image_list){0};
-    int r = parse_ids(&wanted, ids, err);
+    int r = vj_ranges_of_items(&wanted, ids, "ids", err);
     list->item = vj_calloc(capacity, sizeof(*list->item));
     list->name = vj_calloc(capacity, sizeof(*list->name));
     list->id = vj_calloc(capacity, sizeof(*list->id));
@@ -97,7 +84,8 @@ int vj_image_list_read(struct vj_image_list *list, const struct vj_dataset *ds, 
         struct vj_item item = {0};
         const bool room = limit == 0 || list->count < (size_t)limit;
         r = vj_dataset_item(ds, i, &item, err);
-        if (!r && room && (!ids[0] || vj_ranges_has(&wanted, item.id))) {
+        const bool listed = !r && (!ids[0] || vj_ranges_meet(&wanted, item.id));
+        if (listed && room) {
             r = add_item(list, i, &item, capacity, max_pixels, err);
         } else if (!r) {
             list->other_fold[list->others] = item.fold;
@@ -105,6 +93,8 @@ int vj_image_list_read(struct vj_image_list *list, const struct vj_dataset *ds, 
         }
         vj_item_free(&item);
     }
+    if (!r)
+        r = vj_ranges_check_met(&wanted, ids, "ids", err);
     vj_ranges_free(&wanted);
     if (r)
         vj_image_list_free(list);

@@ -2,6 +2,7 @@
 #include "host/ranges.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 
 #include "host/checked.h"
@@ -70,7 +71,20 @@ int vj_ranges_parse(struct vj_ranges *ranges, const char *text, int min, int max
     return -EINVAL;
 }
 
-bool vj_ranges_has(const struct vj_ranges *ranges, int number)
+int vj_ranges_of_items(struct vj_ranges *ranges, const char *text, const char *option,
+                       struct vj_error *err)
+{
+    *ranges = (struct vj_ranges){0};
+    int r = text[0] ? vj_ranges_parse(ranges, text, 0, INT_MAX) : 0;
+    if (r == -ENOMEM)
+        return vj_fail(err, r, "out of memory");
+    return r ? vj_fail(err, r, "option %s: '%s' is not a list of different numbers such as 5-8,10",
+                       option, text)
+             : 0;
+}
+
+/* The range that holds the number, or NULL. */
+static struct vj_range *find(const struct vj_ranges *ranges, int number)
 {
     size_t low = 0, high = ranges->count; /* the range sought, if any, lies in [low, high) */
     while (low < high) {
@@ -80,9 +94,37 @@ bool vj_ranges_has(const struct vj_ranges *ranges, int number)
         else if (number > ranges->range[middle].last)
             low = middle + 1;
         else
-            return true;
+            return &ranges->range[middle];
     }
-    return false;
+    return NULL;
+}
+
+bool vj_ranges_has(const struct vj_ranges *ranges, int number)
+{
+    return find(ranges, number) != NULL;
+}
+
+bool vj_ranges_meet(struct vj_ranges *ranges, int number)
+{
+    struct vj_range *range = find(ranges, number);
+    if (range)
+        range->met = true;
+    return range != NULL;
+}
+
+int vj_ranges_check_met(const struct vj_ranges *ranges, const char *text, const char *option,
+                        struct vj_error *err)
+{
+    for (size_t i = 0; i < ranges->count; i++) {
+        const struct vj_range *range = &ranges->range[i];
+        if (!range->met && range->first == range->last)
+            return vj_fail(err, -EINVAL, "option %s = %s: no picture has the number %d", option,
+                           text, range->first);
+        if (!range->met)
+            return vj_fail(err, -EINVAL, "option %s = %s: no picture has a number of %d to %d",
+                           option, text, range->first, range->last);
+    }
+    return 0;
 }
 
 void vj_ranges_free(struct vj_ranges *ranges)

@@ -6,8 +6,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "host/error.h"
+
 struct vj_range {
     int first, last; /* first <= last */
+    bool met;        /* vj_ranges_meet() was asked for one of them */
 };
 
 struct vj_ranges {
@@ -22,7 +25,21 @@ struct vj_ranges {
  */
 int vj_ranges_parse(struct vj_ranges *ranges, const char *text, int min, int max);
 
+/*
+ * The same for an option that lists numbers of items; "" lists none.
+ * Errors: name the option and its text.
+ */
+int vj_ranges_of_items(struct vj_ranges *ranges, const char *text, const char *option,
+                       struct vj_error *err);
+
 bool vj_ranges_has(const struct vj_ranges *ranges, int number);
+
+/* The same, and remembers that there is an item of this number. */
+bool vj_ranges_meet(struct vj_ranges *ranges, int number);
+
+/* -EINVAL, naming it, when none of a range's numbers was met: a slip of the pen stays no secret. */
+int vj_ranges_check_met(const struct vj_ranges *ranges, const char *text, const char *option,
+                        struct vj_error *err);
 
 void vj_ranges_free(struct vj_ranges *ranges);
 

@@ -152,8 +152,7 @@ static int open_dataset(struct run *run, struct vj_error *err)
     if (!r)
         r = vj_image_list_read(&run->images, run->dataset, c->ids, c->limit, c->max_pixels, err);
     if (!r && run->images.count == 0)
-        r = vj_fail(err, -ENODATA, "data set %s at %s has no images%s", c->dataset, c->root,
-                    c->ids[0] ? " with the numbers that option ids names" : "");
+        r = vj_fail(err, -ENODATA, "data set %s at %s has no images", c->dataset, c->root);
     return r;
 }
 

@@ -2,7 +2,6 @@
 #include "host/train_items.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,19 +11,6 @@
 #include "host/ranges.h"
 #include "host/weights.h"
 
-/* Numbers of a list option; "" lists none. */
-static int parse_list(struct vj_ranges *ranges, const char *text, const char *option,
-                      struct vj_error *err)
-{
-    int r = text[0] ? vj_ranges_parse(ranges, text, 0, INT_MAX) : 0;
-    if (r == -ENOMEM)
-        return vj_fail(err, r, "out of memory");
-    return r ? vj_fail(err, r,
-                       "option %s: '%s' is not a list of different item numbers such as 5-8,10",
-                       option, text)
-             : 0;
-}
-
 static int compare_ints(const void *a, const void *b)
 {
     const int x = *(const int *)a, y = *(const int *)b;
@@ -32,17 +18,21 @@ static int compare_ints(const void *a, const void *b)
 }
 
 /* Sorts the numbers and writes runs of them as ranges. */
+static void add_runs(struct vj_text *text, int *number, size_t count)
+{
+    qsort(number, count, sizeof(*number), compare_ints);
+    for (size_t i = 0, last; i < count; i = last + 1) {
+        for (last = i; last + 1 < count && number[last + 1] - number[last] <= 1;)
+            last++;
+        vj_text_add(text, number[last] > number[i] ? "%s%d-%d" : "%s%d", i ? "," : "", number[i],
+                    number[last]);
+    }
+}
+
 static int describe_ids(char **text, int *id, size_t count, struct vj_error *err)
 {
     struct vj_text t = {0};
-    qsort(id, count, sizeof(*id), compare_ints);
-    for (size_t i = 0; i < count;) {
-        size_t last = i;
-        while (last + 1 < count && id[last + 1] == id[last] + 1)
-            last++;
-        vj_text_add(&t, last > i ? "%s%d-%d" : "%s%d", i ? "," : "", id[i], id[last]);
-        i = last + 1;
-    }
+    add_runs(&t, id, count);
     int r = vj_text_status(&t, err);
     if (!r && !t.data)
         r = vj_fail(err, -ENOMEM, "out of memory");
@@ -58,18 +48,57 @@ static int describe_ids(char **text, int *id, size_t count, struct vj_error *err
     return r;
 }
 
-static int last_fold(const struct vj_dataset *ds, int *folds, struct vj_error *err)
+static bool can_train(const struct vj_item *item)
 {
-    *folds = 0;
-    for (size_t i = 0; i < vj_dataset_count(ds); i++) {
+    return item->status == 0 && item->qf_true != VJ_QF_UNKNOWN;
+}
+
+/* The folds of a data set, one entry per picture that is in one. */
+struct folds {
+    int *of; /* owned */
+    size_t count;
+    int last; /* 0: there is none */
+};
+
+/* labelled: of pictures alone that can train or validate */
+static int read_folds(struct folds *folds, const struct vj_dataset *ds, bool labelled,
+                      struct vj_error *err)
+{
+    *folds = (struct folds){.of = vj_calloc(vj_dataset_count(ds), sizeof(*folds->of))};
+    int r = folds->of ? 0 : vj_fail(err, -ENOMEM, "out of memory");
+    for (size_t i = 0; !r && i < vj_dataset_count(ds); i++) {
         struct vj_item item = {0};
-        int r = vj_dataset_item(ds, i, &item, err);
-        if (r)
-            return r;
-        *folds = item.fold > *folds ? item.fold : *folds;
+        r = vj_dataset_item(ds, i, &item, err);
+        if (!r && item.fold != VJ_FOLD_NONE && (!labelled || can_train(&item)))
+            folds->of[folds->count++] = item.fold;
+        if (!r && item.fold > folds->last)
+            folds->last = item.fold;
         vj_item_free(&item);
     }
-    return 0;
+    return r;
+}
+
+/* -ENODATA, with the folds that have some, when no picture is in the fold. what: "test", ... */
+static int check_filled(const struct vj_config *c, const struct vj_dataset *ds, int fold,
+                        bool labelled, const char *what, struct vj_error *err)
+{
+    struct folds folds;
+    bool there = false;
+    int r = read_folds(&folds, ds, labelled, err);
+    for (size_t i = 0; !r && i < folds.count; i++)
+        there = there || folds.of[i] == fold;
+    if (!r && !there) {
+        struct vj_text list = {0};
+        const char *kind = labelled ? " with a label" : "";
+        add_runs(&list, folds.of, folds.count);
+        r = vj_fail(err, -ENODATA,
+                    "option fold = %d: fold %d, which is to %s, has no picture%s; folds that have "
+                    "some: %.200s (option folds = %s)",
+                    c->fold, fold, what, kind, list.data ? list.data : "none", c->folds);
+        vj_text_free(&list);
+    }
+    free(folds.of);
+    return r;
 }
 
 static int check_fold(const struct vj_config *c, int folds, struct vj_error *err)
@@ -91,34 +120,50 @@ static int check_fold(const struct vj_config *c, int folds, struct vj_error *err
     return 0;
 }
 
+/* folds: the number of the last one; *valid_fold: the one that validates. 0 where folds decide
+ * nothing */
+static int choose_folds(const struct vj_config *c, const struct vj_dataset *ds, int *valid_fold,
+                        struct vj_error *err)
+{
+    struct folds folds = {0};
+    int r = c->fold > 0 ? read_folds(&folds, ds, false, err) : 0;
+    const int last = folds.last;
+    free(folds.of);
+    if (!r)
+        r = check_fold(c, last, err);
+    *valid_fold = last > 0 ? c->fold % last + 1 : 0;
+    if (!r && c->fold > 0)
+        r = check_filled(c, ds, c->fold, false, "be left for testing", err);
+    if (!r && c->fold > 0)
+        r = check_filled(c, ds, *valid_fold, true, "validate", err);
+    return r;
+}
+
 int vj_train_items_select(struct vj_train_items *items, const struct vj_config *c,
                           const struct vj_dataset *ds, struct vj_error *err)
 {
     const size_t count = vj_dataset_count(ds);
     struct vj_ranges ids = {0}, valid_ids = {0};
-    int folds = 0, *id = vj_calloc(count, sizeof(*id));
+    int valid_fold = 0, *id = vj_calloc(count, sizeof(*id));
     size_t used = 0;
     items->train = vj_calloc(count, sizeof(*items->train));
     items->valid = vj_calloc(count, sizeof(*items->valid));
     int r = id && items->train && items->valid ? 0 : vj_fail(err, -ENOMEM, "out of memory");
-    if (!r && c->fold > 0)
-        r = last_fold(ds, &folds, err);
     if (!r)
-        r = check_fold(c, folds, err);
+        r = choose_folds(c, ds, &valid_fold, err);
     if (!r)
-        r = parse_list(&ids, c->ids, "ids", err);
+        r = vj_ranges_of_items(&ids, c->ids, "ids", err);
     if (!r)
-        r = parse_list(&valid_ids, c->valid_ids, "valid_ids", err);
-    const int valid_fold = folds > 0 ? c->fold % folds + 1 : 0;
+        r = vj_ranges_of_items(&valid_ids, c->valid_ids, "valid_ids", err);
     for (size_t i = 0; i < count && !r; i++) {
         struct vj_item item = {0};
         r = vj_dataset_item(ds, i, &item, err);
-        const bool good = !r && item.status == 0 && item.qf_true != VJ_QF_UNKNOWN;
-        const bool valid = good && (c->fold > 0 ? item.fold == valid_fold && item.fold != c->fold
-                                                : vj_ranges_has(&valid_ids, item.id));
-        const bool train =
-            good && !valid &&
-            (c->fold > 0 ? item.fold != c->fold : !c->ids[0] || vj_ranges_has(&ids, item.id));
+        const bool good = !r && can_train(&item);
+        const bool in_valid = !r && vj_ranges_meet(&valid_ids, item.id);
+        const bool in_ids = !r && (vj_ranges_meet(&ids, item.id) || !c->ids[0]);
+        const bool valid =
+            good && (c->fold > 0 ? item.fold == valid_fold && item.fold != c->fold : in_valid);
+        const bool train = good && !valid && (c->fold > 0 ? item.fold != c->fold : in_ids);
         if (valid)
             items->valid[items->valid_count++] = i;
         if (train)
@@ -127,6 +172,10 @@ int vj_train_items_select(struct vj_train_items *items, const struct vj_config *
             id[used++] = item.id;
         vj_item_free(&item);
     }
+    if (!r)
+        r = vj_ranges_check_met(&ids, c->ids, "ids", err);
+    if (!r)
+        r = vj_ranges_check_met(&valid_ids, c->valid_ids, "valid_ids", err);
     if (!r && items->train_count == 0)
         r = vj_fail(err, -ENODATA,
                     "data set %s at %s has no picture with a label to train with (options ids, "

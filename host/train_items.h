@@ -22,7 +22,8 @@ struct vj_train_items {
  * valid_ids validate, and ids, or everything when it is empty, train, without those that validate.
  * Items without a label, or that cannot be evaluated, are left out.
  * items: zeroed by the caller
- * Errors: -EINVAL for lists and folds that do not exist or leave nothing to train with, by name.
+ * Errors: -EINVAL for lists that name no picture and folds that do not exist, -ENODATA where folds
+ * or lists leave nothing to train or, if they are to, to validate with; by name.
  */
 int vj_train_items_select(struct vj_train_items *items, const struct vj_config *config,
                           const struct vj_dataset *ds, struct vj_error *err);
