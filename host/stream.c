@@ -54,6 +54,8 @@ static int stream_rate(int64_t *rate, const struct vj_loaded *loaded, const char
     int r = vj_file_size(path, rate);
     if (r)
         return vj_fail(err, r, "%s: %s", path, strerror(-r));
+    if (*rate == 0)
+        return vj_fail(err, -ENODATA, "%s: is empty (0 bytes); copy it again", path);
     if (bpg)
         r = vj_bpg_probe(&width, &height, path, err);
     if (!r && (width != loaded->source.width || height != loaded->source.height))
@@ -113,6 +115,7 @@ static int load_pictures(struct vj_loaded *loaded, const struct vj_stream_option
 {
     const struct vj_item *item = &loaded->item;
     bool files = false;
+    loaded->image = o->image;
     int r = vj_image_read(&loaded->source, item->source, &o->image, err);
     loaded->channels = loaded->source.channels;
     if (!r)
@@ -197,7 +200,7 @@ int vj_loaded_fetch(void *user, int qf, struct vj_image *img, int64_t *bytes, st
     *bytes = file->rate;
     if (!img)
         return 0;
-    r = vj_image_read_memory(img, file->data, file->size, path, NULL, err);
+    r = vj_image_read_memory(img, file->data, file->size, path, &loaded->image, err);
     if (!r)
         r = vj_image_to_rgb(img, err);
     if (!r && (img->width != loaded->source.width || img->height != loaded->source.height))

@@ -24,7 +24,8 @@ struct vj_file_bytes {
 
 /* One item in memory. In `files` mode all pictures are RGB; else grey sources stay grey. */
 struct vj_loaded {
-    size_t index; /* in the data set */
+    struct vj_image_options image; /* how it is read; its candidates are decoded later */
+    size_t index;                  /* in the data set */
     int slot;
     struct vj_item item;
     struct vj_image source;

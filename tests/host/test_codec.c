@@ -216,7 +216,9 @@ static void streams_that_are_not_of_their_picture_break_it(void **state)
         snprintf(output, sizeof(output), "broken%zu.h5", i);
         expect_failed(output, range, cases[i].text);
     }
-    /* another codec's files are not looked into */
+    /* another codec's files are not looked into, but one of no bytes is none */
+    expect_failed("no-bytes.h5", other, "c0_05.bpg: is empty (0 bytes)");
+    write_text(in_folder(path, "c0_05.bpg"), "?");
     vj_results_close(open_run("any.h5", "psnr-threshold:36.7", other));
     assert_int_equal(remove(in_folder(path, "c0_05.bpg")), 0);
     expect_failed("missing.h5", range,
@@ -246,12 +248,29 @@ static void manifests_that_cannot_serve_a_codec_are_refused(void **state)
     expect_failed("pattern.h5", range, "streams 'c0.bpg': no {qf} in it");
 }
 
+/* Pictures with an alpha channel, which option alpha is for, are candidates like others. */
+static void candidates_are_read_as_the_options_say(void **state)
+{
+    (void)state;
+    char path[4096];
+    static const char *const black[] = {"qf_last=1", "codec=vvc", "alpha=black",
+                                        "image_metrics=psnr", NULL};
+    assert_int_equal(symlink(VJ_TEST_GOLDEN "/image/rgb_alpha.png", in_folder(path, "a1.png")), 0);
+    manifest_with("a1.png,a{qf}.png,,1\n");
+    struct vj_results *results = open_run("alpha.h5", "psnr-threshold:36.7", black);
+    int32_t status;
+    read_rows(results, "/images/status", VJ_COLUMN_I32, 0, 1, &status);
+    assert_int_equal(status, 0);
+    vj_results_close(results);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(decoded_pictures_are_judged_and_streams_give_the_rates),
         cmocka_unit_test(without_streams_rates_and_savings_are_unknown),
         cmocka_unit_test(streams_that_are_not_of_their_picture_break_it),
+        cmocka_unit_test(candidates_are_read_as_the_options_say),
         cmocka_unit_test(manifests_that_cannot_serve_a_codec_are_refused),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
