@@ -106,6 +106,8 @@ static int text_open(struct text *text, const char *path, struct vj_error *err)
     }
     copy[size] = '\0';
     text->data = text->next = copy;
+    if (strncmp(copy, "\xEF\xBB\xBF", 3) == 0)
+        text->next += 3; /* the mark that some editors write in front of UTF-8 */
     /* CR is a stray blank beside LF, and the line end of files that have no LF at all. */
     text->separator = memchr(copy, '\n', size) ? '\n' : '\r';
     return 0;
@@ -260,6 +262,12 @@ struct vj_label_value vj_stairs_label(const struct vj_stairs *stairs, int jnd)
 
 /* ---- answers of single subjects ---- */
 
+/* A sign or a point beside a number belongs to it, and answers have neither. */
+static bool is_of_number(char c)
+{
+    return c == '-' || c == '+' || c == '.';
+}
+
 /* Values of one line into value[0..max-1] (the rest stays 0); *count counts all of them. */
 static int read_answers(int *value, size_t max, size_t *count, const char *line, const char *path,
                         size_t number, struct vj_error *err)
@@ -274,6 +282,12 @@ static int read_answers(int *value, size_t max, size_t *count, const char *line,
         int qf = 0;
         for (; isdigit((unsigned char)*p); p++)
             qf = qf > VJ_QF_MAX ? qf : qf * 10 + (*p - '0');
+        if ((start > line && is_of_number(start[-1])) || is_of_number(*p)) {
+            start -= start > line && is_of_number(start[-1]);
+            const size_t length = strcspn(start, " \t\r,;/]");
+            return vj_fail(err, -EINVAL, "%s:%zu: '%.*s' is not a whole number from 0 to 100", path,
+                           number, (int)(length > 20 ? 20 : length), start);
+        }
         if (qf > VJ_QF_MAX)
             return vj_fail(err, -EINVAL, "%s:%zu: QF %.*s outside 1..100 (0 = no such JND)", path,
                            number, (int)(p - start > 20 ? 20 : p - start), start);

@@ -131,6 +131,9 @@ int vj_config_text_read(char **text, const char *path, struct vj_error *err)
             r = vj_fail(err, -ENOMEM, "out of memory");
     }
     fclose(file);
+    /* The mark that some editors write in front of UTF-8. */
+    if (!r && strncmp(*text, "\xEF\xBB\xBF", 3) == 0)
+        memmove(*text, *text + 3, strlen(*text + 3) + 1);
     if (r) {
         free(*text);
         *text = NULL;

@@ -45,6 +45,8 @@ static void stair_files_are_read_whatever_their_blanks(void **state)
         "  100  36   28 \r\n 1.0  0.8  5e-1",
         "100\t36\r 28\n\n1 0.8\r 0.5\nfurther lines are ignored\n",
         "100 36 28\r1 0.8 0.5\r",
+        "\xEF\xBB\xBF"
+        "100 36 28\n1 0.8 0.5\n",
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         struct vj_stairs stairs;
@@ -100,6 +102,9 @@ static void subject_files_are_split_at_anything_but_digits(void **state)
         "[29, 18, 13]\n[0]\n\n[31, 17, 0]\n",
         "  29/18/13/7/2  \n  0 0 0\n31 17 0\n\n \n",
         "29 18 13\r0\r31 17\r",
+        "29 - 18 - 13\n0\n31 17 - -\n",
+        "\xEF\xBB\xBF"
+        "29 18 13\n0\n31 17\n",
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         struct vj_subjects s;
@@ -129,6 +134,11 @@ static void broken_subject_files_are_refused_with_line_and_value(void **state)
         {"29 18\n18 29\n", 2, "JND_image_01.txt:2: QF 29 after 18; the QFs must descend"},
         {"29 29\n18 29\n", 2, "JND_image_01.txt:1: QF 29 after 29; the QFs must descend"},
         {"0 18\n", 1, "JND_image_01.txt:1: QF 18 follows 0 (no such JND)"},
+        {"29\n-12.5 -3\n", 2, "JND_image_01.txt:2: '-12.5' is not a whole number from 0 to 100"},
+        {"29 18.5\n", 1, "JND_image_01.txt:1: '18.5' is not a whole number"},
+        {"29;.5\n", 1, "JND_image_01.txt:1: '.5' is not a whole number"},
+        {"29-18\n", 1, "JND_image_01.txt:1: '29-18' is not a whole number"},
+        {"[29, +18]\n", 1, "JND_image_01.txt:1: '+18' is not a whole number"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct vj_subjects s;

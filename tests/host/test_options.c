@@ -207,13 +207,14 @@ static void a_file_and_an_empty_one_are_read(void **state)
 {
     (void)state;
     char *folder = vj_test_mkdir(), path[4200];
-    for (int full = 0; full < 2; full++) {
+    static const char *const texts[] = {"", "qf_last = 33;", "\xEF\xBB\xBFqf_last = 33;"};
+    for (int full = 0; full < 3; full++) {
         struct vj_config config;
         struct vj_error err = {0};
         snprintf(path, sizeof(path), "%s/%d.cfg", folder, full);
         FILE *file = fopen(path, "w");
         assert_non_null(file);
-        fputs(full ? "qf_last = 33;" : "", file);
+        fputs(texts[full], file);
         fclose(file);
         vj_config_defaults(&config, VJ_USE_EVAL);
         if (vj_config_read(&config, path, &err))
