@@ -417,8 +417,10 @@ static void set_label(const struct konjnd *k, const struct konjnd_row *row, stru
     for (size_t i = 0; i < row->count; i++)
         answers[i] = vj_konjnd_level(k, row->ratings[i]);
     struct vj_label_value label = vj_label_from_answers(k->label, answers, row->count);
-    item->qf_true = label.qf < k->half->levels ? label.qf : k->half->levels;
-    item->qf_exact = label.exact;
+    /* So many see a difference at the best level that it would take one beyond. */
+    const bool beyond = label.qf > k->half->levels;
+    item->qf_true = beyond ? VJ_QF_UNKNOWN : label.qf;
+    item->qf_exact = beyond ? NAN : label.exact;
     item->has_sur = true;
     vj_sur_from_answers(item->sur, answers, row->count);
 }

@@ -551,6 +551,33 @@ static void bpg_rows_become_items_in_levels_of_quality(void **state)
     }
 }
 
+/* Level 50, where all would be satisfied, does not exist. */
+static void a_level_that_does_not_satisfy_is_no_label(void **state)
+{
+    (void)state;
+    static const char *const labels[] = {"sur50", "sur75", "median", "mean"};
+    static const int of_first[] = {43, 43, 42, 40}, of_second[] = {-1, -1, 49, 49};
+    const char *ratings = HEADER "SRC0600.png,BPG,4,12.5,0,\"[10, 10, 10, 20]\"\n"
+                                 "SRC0601.png,BPG,3,2,0,\"[1, 2, 3]\"\n";
+    char *root = make_bpg_tree(ratings, false);
+    for (size_t i = 0; i < 4; i++) {
+        struct vj_dataset_options opt = bpg_options(root);
+        opt.labels = labels[i];
+        struct vj_dataset *ds = open_or_fail("konjnd-1k", &opt);
+        struct vj_item item;
+        get_item(ds, 0, &item); /* levels 42 42 42 32 */
+        assert_int_equal(item.qf_true, of_first[i]);
+        vj_item_free(&item);
+        get_item(ds, 1, &item); /* three times level 49 */
+        assert_int_equal(item.qf_true, of_second[i]);
+        assert_true(isnan(item.qf_exact) == (of_second[i] < 0));
+        assert_true(item.sur[49] == 0);
+        vj_item_free(&item);
+        vj_dataset_close(ds);
+    }
+    vj_test_rmdir(root);
+}
+
 static void bpg_streams_are_named_by_q(void **state)
 {
     (void)state;
@@ -665,6 +692,7 @@ int main(void)
         cmocka_unit_test(trees_and_tables_that_are_no_konjnd_are_refused),
         cmocka_unit_test(real_ladders_have_index_equal_to_qf),
         cmocka_unit_test(bpg_rows_become_items_in_levels_of_quality),
+        cmocka_unit_test(a_level_that_does_not_satisfy_is_no_label),
         cmocka_unit_test(bpg_streams_are_named_by_q),
         cmocka_unit_test(bpg_ladders_that_cannot_be_oriented_are_refused),
         cmocka_unit_test(options_that_the_bpg_half_has_not_are_refused),
