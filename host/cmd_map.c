@@ -13,6 +13,7 @@
 #include "host/h5.h"
 #include "host/image.h"
 #include "host/jnd_map.h"
+#include "host/progress.h"
 #include "host/version.h"
 
 enum {
@@ -393,37 +394,22 @@ static int write_attributes(hid_t file, const struct arguments *a, const struct 
     return r;
 }
 
-/* Writes beside the target and renames, so that no half-written file bears its name. */
 static int write_hdf5(const struct arguments *a, const struct work *w, struct vj_error *err)
 {
-    char *part = NULL;
-    if (asprintf(&part, "%s.part", a->path) < 0)
-        return vj_fail(err, -ENOMEM, "%s: out of memory", a->path);
-    hid_t file;
-    int r = vj_h5_create(&file, part, err);
-    if (r) {
-        free(part);
+    struct vj_h5_part part;
+    int r = vj_h5_part_open(&part, a->path, err);
+    if (r)
         return r;
-    }
-    r = write_attributes(file, a, w, err);
+    r = write_attributes(part.file, a, w, err);
     if (!r)
-        r = write_plane(file, "map", (struct vj_jnd_size){w->img.height, w->img.width}, w->map,
+        r = write_plane(part.file, "map", (struct vj_jnd_size){w->img.height, w->img.width}, w->map,
                         "just noticeable difference of the luma, height x width", "grey level",
                         err);
     if (!r && a->stages)
-        r = write_stages(file, a, w, err);
-    if (r) {
-        vj_fail_prefix(err, "%s", a->path);
-        H5Fclose(file);
-    } else {
-        r = vj_h5_close(file, part, err);
-    }
-    if (!r && rename(part, a->path) != 0)
-        r = vj_fail(err, -errno, "%s: cannot be put in place: %s", a->path, strerror(errno));
+        r = write_stages(part.file, a, w, err);
     if (r)
-        remove(part);
-    free(part);
-    return r;
+        vj_fail_prefix(err, "%s", a->path);
+    return vj_h5_part_end(&part, r, err);
 }
 
 int vj_cmd_map(int argc, char **argv)
@@ -458,7 +444,7 @@ int vj_cmd_map(int argc, char **argv)
     if (!r)
         print_range(&a, &w);
     if (r)
-        fprintf(stderr, "vpjnd: %s\n", err.text);
+        vj_error_show(&err);
     release(&w);
     vj_jnd_unload(a.loaded);
     return r ? status : VJ_EXIT_OK;

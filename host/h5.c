@@ -206,6 +206,64 @@ int vj_h5_close(hid_t file, const char *path, struct vj_error *err)
     return 0;
 }
 
+int vj_h5_temporary(char **name, const char *path, struct vj_error *err)
+{
+    if (asprintf(name, "%s.part.XXXXXX", path) < 0) {
+        *name = NULL;
+        return vj_fail(err, -ENOMEM, "%s: out of memory", path);
+    }
+    int fd = mkostemp(*name, O_CLOEXEC);
+    if (fd >= 0) {
+        fchmod(fd, 0600); /* the umask may have taken even that */
+        return fd;
+    }
+    int r = vj_fail(err, -errno,
+                    "%s cannot be created: %s; check the folder, its permissions and its room",
+                    *name, strerror(errno));
+    free(*name);
+    *name = NULL;
+    return r;
+}
+
+void vj_h5_usual_mode(int fd)
+{
+    const mode_t mask = umask(0);
+    umask(mask);
+    fchmod(fd, 0666 & ~mask);
+}
+
+int vj_h5_part_open(struct vj_h5_part *part, const char *path, struct vj_error *err)
+{
+    *part = (struct vj_h5_part){.file = H5I_INVALID_HID, .path = path};
+    part->fd = vj_h5_temporary(&part->name, path, err);
+    if (part->fd < 0)
+        return part->fd;
+    int r = vj_h5_create(&part->file, part->name, err);
+    return r ? vj_h5_part_end(part, r, err) : 0;
+}
+
+int vj_h5_part_end(struct vj_h5_part *part, int written, struct vj_error *err)
+{
+    int r = written;
+    if (r)
+        vj_h5_abandon(part->file);
+    else
+        r = vj_h5_close(part->file, part->path, err);
+    /* By this descriptor: under the umask's permissions the file might not be opened again. */
+    if (!r && fsync(part->fd) != 0)
+        r = vj_fail(err, -errno, "%s: cannot be flushed to disk: %s", part->path, strerror(errno));
+    if (!r)
+        vj_h5_usual_mode(part->fd);
+    if (!r && rename(part->name, part->path) != 0)
+        r = vj_fail(err, -errno, "%s: cannot be renamed to %s: %s", part->name, part->path,
+                    strerror(errno));
+    if (r)
+        unlink(part->name);
+    close(part->fd);
+    free(part->name);
+    return r;
+}
+
 /* Replaces attribute `name` by one value (count 1) or a list, all of them in `memory_type`. */
 static int write_attribute(hid_t at, const char *name, hid_t file_type, hid_t memory_type,
                            const void *values, size_t count, struct vj_error *err)

@@ -51,6 +51,40 @@ int vj_h5_open(hid_t *file, const char *path, struct vj_error *err);
 int vj_h5_create(hid_t *file, const char *path, struct vj_error *err);
 
 /*
+ * Makes an empty file beside `path` that nobody else has, PATH.part.XXXXXX, which only its owner
+ * may read until vj_h5_usual_mode().
+ * name: owned by the caller, NULL on failure
+ * Returns its descriptor, or a negative errno: the folder's.
+ */
+int vj_h5_temporary(char **name, const char *path, struct vj_error *err);
+
+/* Gives a file the permissions that one made by open() gets under the user's umask. */
+void vj_h5_usual_mode(int fd);
+
+/*
+ * A file that appears whole or not at all: it is written under a name of its own and renamed. Two
+ * that write the same PATH do not meet, the last one to be whole stays. A killed process leaves its
+ * PATH.part.XXXXXX behind, which nobody reads.
+ */
+struct vj_h5_part {
+    hid_t file; /* to be written to, and not to be closed */
+    int fd;     /* of the same file */
+    char *name;
+    const char *path; /* borrowed */
+};
+
+/* Errors: the folder's; nothing is to be ended then. */
+int vj_h5_part_open(struct vj_h5_part *part, const char *path, struct vj_error *err);
+
+/*
+ * Ends it, whatever became of writing to it.
+ * written: 0 puts it in place, flushed to the disk before, so that a power cut leaves either the
+ *          old file or the new one whole; a negative errno, whose text is in `err`, removes it
+ * Returns `written`, or what went wrong with the rest; then the file of that name is as it was.
+ */
+int vj_h5_part_end(struct vj_h5_part *part, int written, struct vj_error *err);
+
+/*
  * Flushes and closes; no-op for an invalid id. Only after success is a written file complete.
  * Errors: -ENOSPC, -EDQUOT, -EFBIG when there is no room for the rest, -EIO. The id is gone anyway.
  */

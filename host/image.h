@@ -56,6 +56,9 @@ struct vj_image_info {
 int vj_file_read(uint8_t **data, size_t *size, const char *path, size_t max_bytes,
                  struct vj_error *err);
 
+/* Writes a whole file; it appears under its name only when complete. */
+int vj_file_write(const char *path, const void *data, size_t size, struct vj_error *err);
+
 /*
  * Decodes a picture file. The format is found from the content; an extension of another known
  * format is an error, so that a renamed file does not pass unseen.

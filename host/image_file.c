@@ -243,6 +243,19 @@ int vj_part_commit(struct vj_part *part, struct vj_error *err)
     return rc;
 }
 
+int vj_file_write(const char *path, const void *data, size_t size, struct vj_error *err)
+{
+    struct vj_part part;
+    int rc = vj_part_open(&part, path, err);
+    if (rc)
+        return rc;
+    rc = vj_part_write(&part, data, size, err);
+    if (!rc)
+        return vj_part_commit(&part, err);
+    vj_part_abort(&part);
+    return rc;
+}
+
 void vj_part_abort(struct vj_part *part)
 {
     if (part->stream)

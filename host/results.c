@@ -725,37 +725,27 @@ static herr_t copy_object(hid_t root, const char *name, const H5O_info_t *info, 
 static int copy_file(struct vj_results *results, const char *path, struct vj_error *err)
 {
     struct vj_results out = {0};
-    snprintf(out.path, sizeof(out.path), "%s", path);
-    int r = vj_h5_create(&out.file, path, err);
+    struct vj_h5_part part;
+    int r = vj_h5_part_open(&part, path, err);
     if (r)
         return r;
+    out.file = part.file;
+    snprintf(out.path, sizeof(out.path), "%s", path);
     struct copy copy = {.to = out.file};
     if (H5Ovisit(results->file, H5_INDEX_NAME, H5_ITER_INC, copy_object, &copy) < 0)
         r = vj_fail(err, copy.error ? copy.error : -EIO, "cannot copy the results into %s%s", path,
                     copy.error == -ENOMEM ? ": out of memory" : "; is the disk full?");
     if (!r)
         r = vj_results_set_int(&out, "/", "complete", 1, err);
-    if (!r)
-        r = vj_results_sync(&out, err);
-    if (r)
-        vj_h5_abandon(out.file);
-    else
-        r = vj_h5_close(out.file, path, err);
-    return r;
+    return vj_h5_part_end(&part, r, err);
 }
 
 int vj_results_publish(struct vj_results **results, const char *path, struct vj_error *err)
 {
-    char temporary[PATH_SIZE], part[PATH_SIZE];
     vj_h5_start();
-    snprintf(part, sizeof(part), "%s", (*results)->path);
-    int n = snprintf(temporary, sizeof(temporary), "%s.new", path);
-    int r = n < 0 || (size_t)n >= sizeof(temporary)
-                ? vj_fail(err, -ENAMETOOLONG, "the path %s is too long", path)
-                : copy_file(*results, temporary, err);
-    if (!r && rename(temporary, path) != 0)
-        r = vj_fail(err, -errno, "cannot rename %s to %s: %s", temporary, path, strerror(errno));
-    unlink(r ? temporary : part);
+    int r = copy_file(*results, path, err);
+    if (!r)
+        unlink((*results)->path);
     /* What finishing added to the .part is made again by --resume; it is not worth the risk. */
     (*results)->broken = (*results)->broken || r;
     /* Last: closing writes to the .part what was added at the end, and not in one go. */

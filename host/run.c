@@ -196,21 +196,19 @@ static int place_part(const struct run *run, const char *fresh, struct vj_error 
 /* Makes the .part under a name of its own first, so that a kill leaves a whole one or none. */
 static int create_part(struct run *run, const struct vj_run_facts *facts, struct vj_error *err)
 {
-    char fresh[sizeof(run->part) + 8];
-    snprintf(fresh, sizeof(fresh), "%s.XXXXXX", run->part);
-    int fd = mkstemp(fresh);
+    char *fresh;
+    int fd = vj_h5_temporary(&fresh, run->options->output, err);
     if (fd < 0)
-        return vj_fail(err, -errno, "cannot create %s: %s", fresh, strerror(errno));
-    const mode_t mask = umask(0);
-    umask(mask);
-    fchmod(fd, 0666 & ~mask);
+        return fd;
+    vj_h5_usual_mode(fd);
     close(fd);
     int r = vj_schema_create(&run->results, fresh, &run->engine, &run->images, facts, err);
-    if (r)
-        return r;
-    vj_results_close(run->results);
-    run->results = NULL;
-    r = place_part(run, fresh, err);
+    if (!r) {
+        vj_results_close(run->results);
+        run->results = NULL;
+        r = place_part(run, fresh, err);
+    }
+    free(fresh);
     return r ? r : vj_results_open(&run->results, run->part, true, err);
 }
 

@@ -39,35 +39,6 @@ static int make_folder_in(const char *root, const char *name, struct vj_error *e
     return rc;
 }
 
-static int write_stream(FILE *stream, const void *data, size_t size)
-{
-    bool good = fwrite(data, 1, size, stream) == size && fflush(stream) == 0;
-    int code = good ? 0 : errno ? -errno : -EIO;
-    if (fclose(stream) != 0 && !code)
-        code = -errno;
-    return code;
-}
-
-/* Writes beside the target and renames, so that no half-written file bears its name. */
-static int write_file(const char *path, const void *data, size_t size, struct vj_error *err)
-{
-    char *part;
-    int rc = vj_text(&part, err, "%s.part", path);
-    if (rc)
-        return rc;
-    FILE *stream = fopen(part, "wb");
-    rc = stream ? write_stream(stream, data, size) : -errno;
-    if (!rc && rename(part, path) != 0)
-        rc = -errno;
-    if (rc) {
-        vj_fail(err, rc, "%s: cannot be written: %s", path, strerror(-rc));
-        if (stream)
-            remove(part);
-    }
-    free(part);
-    return rc;
-}
-
 static bool is_empty_folder(const char *path)
 {
     DIR *dir = opendir(path);
@@ -222,7 +193,7 @@ int vj_synth_prepare(const struct vj_synth_set *set, struct vj_error *err)
     if (!rc && !is_empty_folder(set->folder))
         rc = check_marker(set->folder, marker, settings, err);
     if (!rc)
-        rc = write_file(marker, text, strlen(text), err);
+        rc = vj_file_write(marker, text, strlen(text), err);
     if (!rc)
         rc = make_layout(set, err);
     free(text);
@@ -254,7 +225,7 @@ static int write_label(const struct vj_synth_set *set, size_t id, int jnd, struc
         snprintf(text, sizeof(text), "%d %d\n1 0\n", VJ_OBSERVER_ANCHOR_QF, jnd);
     int rc = vj_text(&path, err, "%s/SQF_data/Image_%zu_l_h.txt", set->folder, id);
     if (!rc)
-        rc = write_file(path, text, strlen(text), err);
+        rc = vj_file_write(path, text, strlen(text), err);
     free(path);
     return rc;
 }
@@ -270,7 +241,7 @@ static int write_candidate(const struct vj_synth_set *set, const struct vj_image
     if (!rc)
         rc = vj_jpeg_encode(&data, &size, picture, qf, VJ_SUBSAMPLING_420, err);
     if (!rc)
-        rc = write_file(path, data, size, err);
+        rc = vj_file_write(path, data, size, err);
     free(data);
     free(path);
     return rc;

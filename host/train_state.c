@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "host/checked.h"
 #include "host/h5.h"
@@ -14,36 +13,10 @@
 #include "host/weights_h5.h"
 
 #define STATE_SCHEMA "vpjnd-training-state"
-#define LOG_SCHEMA   "vpjnd-training-log"
 
 enum { SCHEMA_VERSION = 1, ROWS_MAX = 1 << 28, TEXT_MAX = 60000 };
 
 static const char *const set_groups[VJ_TRAIN_SETS] = {"weights", "moment_1", "moment_2", "average"};
-
-/* ---- a file that appears whole or not at all ---- */
-
-static int part_of(char **part, const char *path, struct vj_error *err)
-{
-    if (asprintf(part, "%s.part", path) < 0)
-        return vj_fail(err, -ENOMEM, "%s: out of memory", path);
-    return 0;
-}
-
-/* Closes what was written and puts it in place, or removes it. */
-static int publish(hid_t file, int r, const char *part, const char *path, struct vj_error *err)
-{
-    if (!r)
-        r = vj_h5_close(file, part, err);
-    else {
-        vj_h5_abandon(file);
-        vj_fail_prefix(err, "%s", part);
-    }
-    if (!r)
-        r = vj_file_put_in_place(part, path, err);
-    if (r)
-        unlink(part);
-    return r;
-}
 
 static int write_schema(hid_t file, const char *schema, const char *config, struct vj_error *err)
 {
@@ -211,23 +184,18 @@ int vj_train_log_write(const struct vj_train_log *log, const char *path, const c
                        struct vj_error *err)
 {
     struct column column[ROW_COLUMNS + VALIDATION_COLUMNS];
-    char *part;
-    hid_t file;
-    int r = part_of(&part, path, err);
+    struct vj_h5_part part;
+    int r = vj_h5_part_open(&part, path, err);
     if (r)
         return r;
-    r = vj_h5_create(&file, part, err);
-    if (r) {
-        free(part);
-        return r;
-    }
     list_columns(log, column);
-    r = write_schema(file, LOG_SCHEMA, config, err);
+    r = write_schema(part.file, VJ_TRAIN_LOG_SCHEMA, config, err);
     for (int i = 0; i < ROW_COLUMNS + VALIDATION_COLUMNS && !r; i++)
-        r = write_column(file, &column[i], i < ROW_COLUMNS ? log->rows : log->validations, err);
-    r = publish(file, r, part, path, err);
-    free(part);
-    return r;
+        r = write_column(part.file, &column[i], i < ROW_COLUMNS ? log->rows : log->validations,
+                         err);
+    if (r)
+        vj_fail_prefix(err, "%s", path);
+    return vj_h5_part_end(&part, r, err);
 }
 
 static int read_length(hid_t file, const char *name, size_t *rows, struct vj_error *err)
@@ -266,7 +234,7 @@ static int read_log(hid_t file, struct vj_train_log *log, struct vj_error *err)
 {
     struct column column[ROW_COLUMNS + VALIDATION_COLUMNS];
     size_t rows = 0, validations = 0;
-    int r = check_schema(file, LOG_SCHEMA, err);
+    int r = check_schema(file, VJ_TRAIN_LOG_SCHEMA, err);
     if (!r)
         r = read_length(file, "step", &rows, err);
     if (!r)
@@ -296,10 +264,22 @@ int vj_train_log_read(struct vj_train_log *log, const char *path, struct vj_erro
 
 /* ---- checkpoint ---- */
 
+int vj_train_get(const struct vj_trainer *trainer, enum vj_train_set set, struct vj_weights *to,
+                 struct vj_error *err)
+{
+    int r = trainer->ops->get(trainer->state, set, to, err);
+    if (r)
+        return r;
+    r = vj_weights_check_finite(to, err);
+    return r ? vj_fail_prefix(err, "training has run away, lower option learning_rate: in set %s",
+                              set_groups[set])
+             : 0;
+}
+
 static int write_set(hid_t file, const struct vj_trainer *trainer, int set,
                      struct vj_weights *scratch, struct vj_error *err)
 {
-    int r = trainer->ops->get(trainer->state, (enum vj_train_set)set, scratch, err);
+    int r = vj_train_get(trainer, (enum vj_train_set)set, scratch, err);
     if (r)
         return r;
     hid_t group = H5Gcreate2(file, set_groups[set], H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
@@ -358,28 +338,22 @@ int vj_train_state_write(const char *path, const struct vj_trainer *trainer,
                          const struct vj_train_progress *progress, const char *config,
                          const char *fingerprint, struct vj_weights *scratch, struct vj_error *err)
 {
-    char *part;
-    hid_t file;
-    int r = part_of(&part, path, err);
+    struct vj_h5_part part;
+    int r = vj_h5_part_open(&part, path, err);
     if (r)
         return r;
-    r = vj_h5_create(&file, part, err);
-    if (r) {
-        free(part);
-        return r;
-    }
-    r = write_schema(file, STATE_SCHEMA, config, err);
+    r = write_schema(part.file, STATE_SCHEMA, config, err);
     if (!r)
-        r = vj_h5_write_text(file, "dataset_fingerprint", fingerprint, err);
+        r = vj_h5_write_text(part.file, "dataset_fingerprint", fingerprint, err);
     if (!r)
-        r = vj_h5_write_text(file, "trainer", trainer->ops->name, err);
+        r = vj_h5_write_text(part.file, "trainer", trainer->ops->name, err);
     if (!r)
-        r = write_progress(file, progress, err);
+        r = write_progress(part.file, progress, err);
     for (int s = 0; s < VJ_TRAIN_SETS && !r; s++)
-        r = write_set(file, trainer, s, scratch, err);
-    r = publish(file, r, part, path, err);
-    free(part);
-    return r;
+        r = write_set(part.file, trainer, s, scratch, err);
+    if (r)
+        vj_fail_prefix(err, "%s", path);
+    return vj_h5_part_end(&part, r, err);
 }
 
 /* The first line of a configuration without its ';', or words where it has come to its end. */

@@ -14,6 +14,9 @@
 #include "host/trainer.h"
 #include "host/weights.h"
 
+/* Attribute `schema` of the learning curves. */
+#define VJ_TRAIN_LOG_SCHEMA "vpjnd-training-log"
+
 /* Steps averaged in one row of the learning curve. */
 enum { VJ_TRAIN_LOG_EVERY = 10 };
 
@@ -54,8 +57,16 @@ struct vj_train_progress {
 };
 
 /*
+ * Copies a set of tensors out of the trainer. -EDOM, naming set and tensor, when training has run
+ * away: nobody reads such a file, so that none may take the place of an earlier one.
+ */
+int vj_train_get(const struct vj_trainer *trainer, enum vj_train_set set, struct vj_weights *to,
+                 struct vj_error *err);
+
+/*
  * Writes the checkpoint: the trainer's four sets of tensors, the progress, and what must be the
  * same when it is resumed. scratch: shaped like the weights, overwritten
+ * Errors: vj_train_get()'s, and those of writing; the file of that name is as it was then.
  */
 int vj_train_state_write(const char *path, const struct vj_trainer *trainer,
                          const struct vj_train_progress *progress, const char *config,

@@ -2,7 +2,6 @@
 #include "host/weights.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -258,6 +257,15 @@ static bool all_finite(const float *data, size_t count)
         bad |= (bits & 0x7f800000u) == 0x7f800000u;
     }
     return !bad;
+}
+
+int vj_weights_check_finite(const struct vj_weights *w, struct vj_error *err)
+{
+    for (size_t i = 0; i < w->count; i++)
+        if (!all_finite(w->tensors[i].data, w->tensors[i].count))
+            return vj_fail(err, -EDOM, "tensor %s has values that are infinite or not a number",
+                           w->tensors[i].name);
+    return 0;
 }
 
 static int read_name(hid_t file, const char *attribute, const char *const *names, size_t count,
@@ -599,7 +607,7 @@ static int write_attributes(hid_t file, const void *owner, struct vj_error *err)
 
 int vj_weights_write_tensors(hid_t at, const struct vj_weights *w, struct vj_error *err)
 {
-    int r = 0;
+    int r = vj_weights_check_finite(w, err); /* no reader would take the file */
     for (size_t i = 0; i < w->count && !r; i++) {
         const struct vj_tensor *t = &w->tensors[i];
         r = vj_h5_dataset_write_floats(at, t->name, t->rank, t->shape, t->data, err);
@@ -607,53 +615,22 @@ int vj_weights_write_tensors(hid_t at, const struct vj_weights *w, struct vj_err
     return r;
 }
 
-static int write_part(const struct vj_weights *w, const char *path,
-                      vj_weights_attributes attributes, const void *owner, struct vj_error *err)
-{
-    hid_t file;
-    int r = vj_h5_create(&file, path, err);
-    if (r)
-        return r;
-    r = attributes(file, owner, err);
-    if (!r)
-        r = vj_weights_write_tensors(file, w, err);
-    if (!r)
-        return vj_h5_close(file, path, err);
-    vj_h5_abandon(file);
-    return vj_fail_prefix(err, "%s", path);
-}
-
-int vj_file_put_in_place(const char *part, const char *path, struct vj_error *err)
-{
-    int fd = open(part, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fsync(fd) != 0) {
-        int r = vj_fail(err, -errno, "%s: cannot be flushed to disk: %s", part, strerror(errno));
-        if (fd >= 0)
-            close(fd);
-        return r;
-    }
-    close(fd);
-    if (rename(part, path) != 0)
-        return vj_fail(err, -errno, "%s: cannot be renamed to %s: %s", part, path, strerror(errno));
-    return 0;
-}
-
 int vj_weights_write_file(struct vj_weights *w, const char *path, vj_weights_attributes attributes,
                           const void *owner, struct vj_error *err)
 {
-    char *part = NULL;
+    struct vj_h5_part part;
     int r = vj_weights_hash(w, err);
     if (r)
         return vj_fail_prefix(err, "%s", path);
-    if (asprintf(&part, "%s.part", path) < 0)
-        return vj_fail(err, -ENOMEM, "%s: out of memory", path);
-    r = write_part(w, part, attributes, owner, err);
-    if (!r)
-        r = vj_file_put_in_place(part, path, err);
+    r = vj_h5_part_open(&part, path, err);
     if (r)
-        unlink(part);
-    free(part);
-    return r;
+        return r;
+    r = attributes(part.file, owner, err);
+    if (!r)
+        r = vj_weights_write_tensors(part.file, w, err);
+    if (r)
+        vj_fail_prefix(err, "%s", path);
+    return vj_h5_part_end(&part, r, err);
 }
 
 int vj_weights_write(struct vj_weights *w, const char *path, struct vj_error *err)

@@ -145,6 +145,9 @@ struct vj_tensor *vj_weights_find(const struct vj_weights *w, const char *name);
 int vj_weights_init(struct vj_weights *w, const struct vj_net_shape *shape, uint64_t seed,
                     struct vj_error *err);
 
+/* -EDOM, naming the tensor, when a value is infinite or not a number. */
+int vj_weights_check_finite(const struct vj_weights *w, struct vj_error *err);
+
 /* Recomputes w->sha256 from the tensors. */
 int vj_weights_hash(struct vj_weights *w, struct vj_error *err);
 

@@ -9,7 +9,10 @@
 #include "host/error.h"
 #include "host/weights.h"
 
-/* Writes every tensor as a dataset below `at`, at the path that is its name. */
+/*
+ * Writes every tensor as a dataset below `at`, at the path that is its name.
+ * Errors: -EDOM, before anything is written, for tensors that vj_weights_check_finite() refuses.
+ */
 int vj_weights_write_tensors(hid_t at, const struct vj_weights *w, struct vj_error *err);
 
 /*
@@ -34,17 +37,11 @@ int vj_seen_read(hid_t file, struct vj_seen *s, struct vj_error *err);
 typedef int (*vj_weights_attributes)(hid_t at, const void *owner, struct vj_error *err);
 
 /*
- * Writes a file of attributes and tensors, whole or not at all (PATH.part, then put in place).
+ * Writes a file of attributes and tensors, whole or not at all (struct vj_h5_part).
  * w->sha256 is made anew before the attributes are written.
  * Errors name the path: -ENOMEM, -errno, -EIO.
  */
 int vj_weights_write_file(struct vj_weights *w, const char *path, vj_weights_attributes attributes,
                           const void *owner, struct vj_error *err);
-
-/*
- * Puts a finished file in place: flushes `part` to the disk and renames it to `path`, so that a
- * power cut leaves either the old file or the new one whole.
- */
-int vj_file_put_in_place(const char *part, const char *path, struct vj_error *err);
 
 #endif

@@ -2,6 +2,7 @@
 /* Weights as a file: round trips, and files not to be trusted. */
 #include "tests/vj_test.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <hdf5.h>
@@ -601,6 +602,17 @@ static void damaged_bytes_never_crash(void **state)
     remove_file(&f);
 }
 
+static int files_in(const char *folder)
+{
+    int count = 0;
+    DIR *dir = opendir(folder);
+    assert_non_null(dir);
+    while (readdir(dir))
+        count++;
+    closedir(dir);
+    return count;
+}
+
 /* Writes while no file may grow beyond `limit` bytes. */
 static int write_with_limit(struct vj_weights *w, const char *path, rlim_t limit)
 {
@@ -627,8 +639,7 @@ static void a_full_disk_is_reported_and_the_program_ends_well(void **state)
     struct stat st;
     struct vj_weights w = {0}, back = {0};
     const struct vj_net_shape shape = small_shape(VJ_VARIANT_FIGURE);
-    char part[4400];
-    snprintf(part, sizeof(part), "%s.part", f.path);
+    const int before = files_in(f.folder);
     assert_int_equal(stat(f.path, &st), 0);
     ok(vj_weights_init(&w, &shape, 3, &err)); /* before the fork, which OpenMP does not outlive */
     fflush(NULL);
@@ -640,7 +651,7 @@ static void a_full_disk_is_reported_and_the_program_ends_well(void **state)
         if (child == 0) {
             int r = write_with_limit(&w, f.path, i ? (rlim_t)st.st_size - 64 : 65536);
             bool good = r == -EIO && strstr(err.text, f.path) && strstr(err.text, text) &&
-                        access(part, F_OK) != 0;
+                        files_in(f.folder) == before;
 #ifdef __SANITIZE_ADDRESS__
             _exit(good ? 0 : 1); /* HDF5 loses memory over this */
 #else
@@ -665,7 +676,8 @@ static void files_that_cannot_be_written_say_why_and_leave_the_old_one(void **st
     struct file f = make_file();
     struct vj_weights w = {0}, back = {0};
     struct vj_net_shape shape = small_shape(VJ_VARIANT_FIGURE);
-    char path[4300], part[4400];
+    char path[4300];
+    const int before = files_in(f.folder);
     ok(vj_weights_init(&w, &shape, 3, &err));
 
     snprintf(path, sizeof(path), "%s/no/such/folder.h5", f.folder);
@@ -676,13 +688,106 @@ static void files_that_cannot_be_written_say_why_and_leave_the_old_one(void **st
     assert_int_equal(mkdir(path, 0700), 0);
     assert_int_equal(vj_weights_write(&w, path, &err), -EINVAL);
     vj_assert_contains(err.text, "is there and is no regular file");
-    snprintf(part, sizeof(part), "%s.part", path);
-    assert_int_equal(access(part, F_OK), -1);
+    assert_int_equal(files_in(f.folder), before + 1);
+
+    const float first = w.tensors[0].data[0];
+    w.tensors[0].data[0] = NAN; /* no reader would take it */
+    assert_int_equal(vj_weights_write(&w, f.path, &err), -EDOM);
+    vj_assert_contains(err.text, w.tensors[0].name);
+    w.tensors[0].data[0] = first;
+    assert_int_equal(files_in(f.folder), before + 1);
 
     ok(vj_weights_read(&back, f.path, &err));
     assert_int_equal(back.origin, VJ_ORIGIN_RANDOM);
     assert_string_not_equal(back.sha256, w.sha256);
     vj_weights_free(&back);
+    vj_weights_free(&w);
+    remove_file(&f);
+}
+
+/* Two that write the same file at the same time: each has its own until it is whole. */
+static void writers_of_the_same_file_do_not_meet(void **state)
+{
+    (void)state;
+    struct file f = make_file();
+    struct vj_h5_part a, b;
+    char path[4300], text[32];
+    const int before = files_in(f.folder);
+    snprintf(path, sizeof(path), "%s/both.h5", f.folder);
+    ok(vj_h5_part_open(&a, path, &err));
+    ok(vj_h5_part_open(&b, path, &err));
+    ok(vj_h5_write_text(a.file, "writer", "a", &err));
+    ok(vj_h5_write_text(b.file, "writer", "b", &err));
+    ok(vj_h5_part_end(&b, 0, &err));
+    assert_int_equal(vj_fail(&err, -EIO, "a reason"), -EIO);
+    assert_int_equal(vj_h5_part_end(&a, -EIO, &err), -EIO);
+    assert_string_equal(err.text, "a reason");
+    assert_int_equal(files_in(f.folder), before + 1);
+    hid_t file;
+    ok(vj_h5_open(&file, path, &err));
+    ok(vj_h5_read_text(file, "writer", text, sizeof(text), &err));
+    assert_string_equal(text, "b");
+    ok(vj_h5_close(file, path, &err));
+    remove_file(&f);
+}
+
+/* What another run left under the name that was everyone's once stays. */
+static void writing_leaves_other_files_alone(void **state)
+{
+    (void)state;
+    struct file f = make_file();
+    struct vj_weights w = {0};
+    const struct vj_net_shape shape = small_shape(VJ_VARIANT_FIGURE);
+    char part[4400], text[32] = "";
+    snprintf(part, sizeof(part), "%s.part", f.path);
+    FILE *file = fopen(part, "wb");
+    assert_non_null(file);
+    fputs("hours of work", file);
+    fclose(file);
+    ok(vj_weights_init(&w, &shape, 3, &err));
+    ok(vj_weights_write(&w, f.path, &err));
+    vj_weights_free(&w);
+    file = fopen(part, "rb");
+    assert_non_null(file);
+    assert_non_null(fgets(text, sizeof(text), file));
+    assert_string_equal(text, "hours of work");
+    fclose(file);
+    remove_file(&f);
+}
+
+/* Root may open anything, so that another user has to try. */
+static void the_umask_decides_the_mode_and_nothing_else(void **state)
+{
+    (void)state;
+    struct file f = make_file();
+    struct vj_weights w = {0};
+    const struct vj_net_shape shape = small_shape(VJ_VARIANT_FIGURE);
+    static const mode_t masks[] = {0777, 027, 0};
+    ok(vj_weights_init(&w, &shape, 3, &err));
+    assert_int_equal(chmod(f.folder, 0777), 0);
+    fflush(NULL);
+    for (int i = 0; i < 3; i++) {
+        char path[4300];
+        struct stat st;
+        int status;
+        snprintf(path, sizeof(path), "%s/mask-%d.h5", f.folder, i);
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            if (geteuid() == 0 && setuid(65534) != 0)
+                _exit(2);
+            umask(masks[i]);
+            int r = vj_weights_write(&w, path, &err);
+            if (r)
+                fprintf(stderr, "%s\n", err.text);
+            _exit(r ? 1 : 0);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), 0);
+        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(st.st_mode & 0777, 0666 & ~masks[i]);
+    }
     vj_weights_free(&w);
     remove_file(&f);
 }
@@ -707,6 +812,9 @@ int main(void)
         cmocka_unit_test(a_huge_claimed_network_costs_no_memory),
         cmocka_unit_test(damaged_bytes_never_crash),
         cmocka_unit_test(files_that_cannot_be_written_say_why_and_leave_the_old_one),
+        cmocka_unit_test(writers_of_the_same_file_do_not_meet),
+        cmocka_unit_test(writing_leaves_other_files_alone),
+        cmocka_unit_test(the_umask_decides_the_mode_and_nothing_else),
         cmocka_unit_test(a_full_disk_is_reported_and_the_program_ends_well),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
