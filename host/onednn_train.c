@@ -23,7 +23,6 @@ struct vj_dnn_conv_train {
     dnnl_memory_t weights_memory[BACKWARD_WEIGHTS];
     float *bias; /* padded to a multiple of 16 */
     dnnl_memory_t bias_memory;
-    size_t weight_bytes[BACKWARD_WEIGHTS];
     size_t src_block, dst_block;
     size_t scratch_bytes;
 };
@@ -138,12 +137,11 @@ static int make_pass(struct vj_dnn_conv_train *c, int pass, const struct vj_dnn_
 static int take_weights(struct vj_dnn_conv_train *c, int pass, struct vj_error *err)
 {
     vj_md_view md = query(c, pass, dnnl_query_weights_md, 0);
-    c->weight_bytes[pass] = dnnl_memory_desc_get_size(md);
-    c->weights[pass] = vj_alloc_aligned(c->weight_bytes[pass], 1);
+    const size_t bytes = dnnl_memory_desc_get_size(md);
+    c->weights[pass] = vj_alloc_aligned(bytes, 1);
     if (!c->weights[pass])
-        return vj_fail(err, -ENOMEM, "out of memory for weights of %s (%zu bytes)", c->name,
-                       c->weight_bytes[pass]);
-    memset(c->weights[pass], 0, c->weight_bytes[pass]);
+        return vj_fail(err, -ENOMEM, "out of memory for weights of %s (%zu bytes)", c->name, bytes);
+    memset(c->weights[pass], 0, bytes);
     dnnl_status_t s = dnnl_memory_create(&c->weights_memory[pass], md, c->engine, c->weights[pass]);
     return s ? vj_dnn_fail(err, c->name, "memory of weights", s) : 0;
 }
@@ -261,11 +259,6 @@ size_t vj_dnn_conv_train_kernel_floats(const struct vj_dnn_conv_train *c)
 size_t vj_dnn_conv_train_scratch_bytes(const struct vj_dnn_conv_train *c)
 {
     return c->scratch_bytes;
-}
-
-size_t vj_dnn_conv_train_bytes(const struct vj_dnn_conv_train *c)
-{
-    return sizeof(*c) + c->weight_bytes[FORWARD] + c->weight_bytes[BACKWARD_DATA];
 }
 
 /* Copies weights from one layout to another. */

@@ -41,8 +41,6 @@ size_t vj_dnn_conv_train_dst_floats(const struct vj_dnn_conv_train *c);
 size_t vj_dnn_conv_train_kernel_floats(const struct vj_dnn_conv_train *c);
 /* Bytes of scratch memory each call needs, on a 64-byte boundary. */
 size_t vj_dnn_conv_train_scratch_bytes(const struct vj_dnn_conv_train *c);
-/* Bytes of the weights held. */
-size_t vj_dnn_conv_train_bytes(const struct vj_dnn_conv_train *c);
 
 /* Takes new weights. kernel: [kernel][kernel][in][out] (HWIO), bias: [out]; both copied. */
 int vj_dnn_conv_train_load(struct vj_dnn_conv_train *c, const float *kernel, const float *bias,
