@@ -13,6 +13,7 @@
 #include "host/commands.h"
 #include "host/image.h"
 #include "host/jpeg_plan.h"
+#include "host/progress.h"
 #include "host/ranges.h"
 
 struct arguments {
@@ -172,7 +173,7 @@ int vj_cmd_candidates(int argc, char **argv)
         r = write_candidates(&a, &img, plan, scratch, name, &err);
 out:
     if (r)
-        fprintf(stderr, "vpjnd: %s\n", err.text);
+        vj_error_show(&err);
     vj_jpeg_scratch_free(scratch);
     vj_jpeg_plan_free(plan);
     vj_image_free(&img);

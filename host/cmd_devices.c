@@ -6,6 +6,7 @@
 
 #include "host/commands.h"
 #include "host/device.h"
+#include "host/progress.h"
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -25,7 +26,7 @@ int vj_cmd_devices(int argc, char **argv)
     struct vj_error err = {0};
     char *text;
     if (vj_device_list(&text, &err)) {
-        fprintf(stderr, "vpjnd: %s\n", err.text);
+        vj_error_show(&err);
         return VJ_EXIT_USAGE;
     }
     fputs(text, stdout);

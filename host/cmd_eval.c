@@ -8,6 +8,7 @@
 #include "eval/text.h"
 #include "host/commands.h"
 #include "host/options.h"
+#include "host/progress.h"
 #include "host/report_file.h"
 #include "host/report_options.h"
 #include "host/run.h"
@@ -200,7 +201,7 @@ int vj_cmd_eval(int argc, char **argv)
     if (!r && !a.quiet)
         r = print_report(a.output, &err);
     if (r) {
-        fprintf(stderr, "vpjnd: %s\n", err.text);
+        vj_error_show(&err);
         return VJ_EXIT_USAGE;
     }
     if (summary.failed)

@@ -14,6 +14,7 @@
 
 #include "host/checkpoint.h"
 #include "host/commands.h"
+#include "host/progress.h"
 #include "host/pth.h"
 #include "host/resjnd.h"
 #include "host/weights.h"
@@ -220,6 +221,6 @@ int vj_cmd_import(int argc, char **argv)
                      : (pth ? import_pth(&a, &err) : import(&a, &err));
     if (ret == 0)
         return VJ_EXIT_OK;
-    fprintf(stderr, "vpjnd: %s\n", err.text);
+    vj_error_show(&err);
     return VJ_EXIT_USAGE;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "host/commands.h"
+#include "host/progress.h"
 #include "host/weights.h"
 
 struct arguments {
@@ -103,7 +104,7 @@ int vj_cmd_init(int argc, char **argv)
     if (!r)
         r = vj_weights_write(&weights, a.output, &err);
     if (r)
-        fprintf(stderr, "vpjnd: %s\n", err.text);
+        vj_error_show(&err);
     else
         printf("%s: %s, %zu tensors, sha256 %.16s...\n", a.output,
                vj_variant_name(weights.shape.variant), weights.count, weights.sha256);

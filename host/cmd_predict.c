@@ -12,6 +12,7 @@
 #include "host/engine.h"
 #include "host/image_list.h"
 #include "host/options.h"
+#include "host/progress.h"
 #include "host/stream.h"
 
 struct arguments {
@@ -184,7 +185,9 @@ static int print_pending(struct vj_engine *engine, const struct arguments *a,
 static void print_failure(const char *path, const char *error)
 {
     bool named = strncmp(error, path, strlen(path)) == 0;
-    fprintf(stderr, "vpjnd: %s%s%s\n", named ? "" : path, named ? "" : ": ", error);
+    struct vj_error err;
+    vj_fail(&err, -EIO, "%s%s%s", named ? "" : path, named ? "" : ": ", error);
+    vj_error_show(&err);
 }
 
 static int predict_all(struct vj_engine *engine, const struct arguments *a,
@@ -321,7 +324,7 @@ int vj_cmd_predict(int argc, char **argv)
     vj_predictors_free(&predictors);
     free(a.image);
     if (r) {
-        fprintf(stderr, "vpjnd: %s\n", err.text);
+        vj_error_show(&err);
         return VJ_EXIT_USAGE;
     }
     return failed ? VJ_EXIT_SOME_FAILED : VJ_EXIT_OK;

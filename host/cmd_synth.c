@@ -366,8 +366,11 @@ static int make_set(const struct vj_synth_set *set, int threads, struct vj_error
 static void list_refusals(const struct vj_photos *photos)
 {
     for (size_t i = 0; i < photos->count; i++)
-        if (photos->photo[i].refusal)
-            fprintf(stderr, "vpjnd: left out: %s\n", photos->photo[i].refusal);
+        if (photos->photo[i].refusal) {
+            struct vj_error err;
+            vj_fail(&err, -EINVAL, "left out: %s", photos->photo[i].refusal);
+            vj_error_show(&err);
+        }
 }
 
 static int plan_photos(struct vj_photos *photos, const struct arguments *a, struct vj_error *err)
@@ -440,7 +443,7 @@ int vj_cmd_synth(int argc, char **argv)
         rc = make_set(&set, a.threads, &err);
     list_refusals(&photos);
     if (rc)
-        fprintf(stderr, "vpjnd: %s\n", err.text);
+        vj_error_show(&err);
     int status = rc ? VJ_EXIT_USAGE : photos.refused ? VJ_EXIT_SOME_FAILED : VJ_EXIT_OK;
     vj_photos_free(&photos);
     free(a.photos);

@@ -113,13 +113,12 @@ int vj_cmd_train(int argc, char **argv)
     const struct vj_train_options run = {
         .config = &a.config, .output = a.output, .resume = a.resume, .quiet = a.quiet};
     int r = vj_train_run(&run, &summary, &err);
-    if (r) {
-        fprintf(stderr, "%svpjnd: %s\n", vj_line_can_change(stderr) && !a.quiet ? "\n" : "",
-                err.text);
-        return VJ_EXIT_USAGE;
-    }
     if (vj_line_can_change(stderr) && !a.quiet)
         fputc('\n', stderr);
+    if (r) {
+        vj_error_show(&err);
+        return VJ_EXIT_USAGE;
+    }
     print_summary(a.output, &summary);
     return VJ_EXIT_OK;
 }

@@ -46,13 +46,24 @@ void vj_line_show(FILE *out, const char *text)
     fflush(out);
 }
 
-void vj_line_keep(FILE *out, const char *text)
+/* A line of both, without the control characters of `text`. */
+static void print_plain(FILE *out, const char *before, const char *text)
 {
     struct vj_text plain = {0};
     vj_text_plain(&plain, text);
-    fprintf(out, "%s%s\n", vj_line_can_change(out) ? erase : "", plain.data ? plain.data : "");
+    fprintf(out, "%s%s\n", before, plain.data ? plain.data : "");
     fflush(out);
     vj_text_free(&plain);
+}
+
+void vj_line_keep(FILE *out, const char *text)
+{
+    print_plain(out, vj_line_can_change(out) ? erase : "", text);
+}
+
+void vj_error_show(const struct vj_error *err)
+{
+    print_plain(stderr, "vpjnd: ", err->text);
 }
 
 void vj_progress_start(struct vj_progress *p, FILE *out, size_t total, size_t skipped)

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "host/error.h"
+
 struct vj_progress {
     FILE *out;
     bool terminal;                       /* lines are rewritten */
@@ -31,6 +33,12 @@ void vj_line_show(FILE *out, const char *text);
  * hold, are printed as "?".
  */
 void vj_line_keep(FILE *out, const char *text);
+
+/*
+ * The last words of a command that failed, "vpjnd: ..." on standard error. Control characters, of
+ * names and values, are printed as "?": they would say something to the terminal.
+ */
+void vj_error_show(const struct vj_error *err);
 
 /* total: items of the run; skipped: items that need no work. */
 void vj_progress_start(struct vj_progress *p, FILE *out, size_t total, size_t skipped);
