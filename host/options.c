@@ -178,7 +178,9 @@ const struct vj_option vj_options[] = {
     BYTES(cache, "4G", false, TRAIN, "memory for decoded pictures; the rest is read again"),
 
     HEADING("Machine", BOTH),
-    STRING(device, "auto", true, BOTH, "auto, cpu, cuda[:N]; several GPUs as cuda:0,1 or cuda:all"),
+    /* Which device it was says another attribute, and that is compared. */
+    STRING(device, "auto", false, BOTH,
+           "auto, cpu, cuda[:N]; several GPUs as cuda:0,1 or cuda:all"),
     CHOICE(precision, "fp32", "fp32,tf32,fp16", true, EVAL, "arithmetic of the networks on a GPU"),
     INT(threads, "0", 0, 4096, false, BOTH, "compute threads; 0 = one per core"),
     INT(decode_threads, "2", 1, 256, false, EVAL, "threads that read and decode pictures"),

@@ -7,17 +7,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "datasets/dataset.h"
-#include "datasets/files.h"
+#include "eval/text.h"
 #include "host/checked.h"
 #include "host/engine.h"
+#include "host/file_lock.h"
 #include "host/h5.h"
 #include "host/net_form.h"
 #include "host/progress.h"
 #include "host/train_data.h"
 #include "host/train_items.h"
+#include "host/train_list.h"
 #include "host/train_seen.h"
 #include "host/train_state.h"
 #include "host/train_validate.h"
@@ -30,7 +33,8 @@ struct run {
     struct vj_config own;           /* with `positions` as they are taken */
     struct vj_train_summary *summary;
     char state_path[4096], log_path[4096];
-    char *config_text;     /* what must be the same when the run is resumed */
+    struct vj_file_lock lock; /* no other run writes these files */
+    char *config_text;        /* what must be the same when the run is resumed */
     char *shared_text;     /* the configuration as others may see it: no folder of this machine */
     char start_sha256[65]; /* of the weights of option start; "" = fresh ones */
     struct vj_dataset *dataset;
@@ -43,7 +47,9 @@ struct run {
     struct vj_train_log log;
     float *logit; /* [pairs] */
     double start, last_line;
-    int64_t first_step; /* steps that were done when this process began */
+    int64_t first_step;     /* steps that were done when this process began */
+    int64_t kept_step;      /* steps that the checkpoint holds */
+    bool curves_begin_late; /* the learning curves of the steps before were gone */
     double validation_seconds;
 };
 
@@ -176,19 +182,28 @@ static void drop_folders(char *path)
         memmove(path, slash + 1, strlen(slash + 1) + 1);
 }
 
-/* Files that the configuration names count by what is in them. */
+/* Files that the configuration names count by what is in them, and so do labels of other JNDs. */
 static int add_digests(struct run *run, struct vj_error *err)
 {
     const char *jnd = vj_train_data_jnd_sha256(run->data);
-    char *text;
-    int r = vj_text(&text, err, "%s%s%s%s%s%s%s", run->config_text,
-                    run->start_sha256[0] ? "start_sha256 = \"" : "", run->start_sha256,
-                    run->start_sha256[0] ? "\";\n" : "", jnd ? "jnd_weights_sha256 = \"" : "",
-                    jnd ? jnd : "", jnd ? "\";\n" : "");
-    if (r)
+    struct vj_text text = {0};
+    vj_text_add(&text, "%s", run->config_text);
+    if (run->start_sha256[0])
+        vj_text_add(&text, "start_sha256 = \"%s\";\n", run->start_sha256);
+    if (jnd)
+        vj_text_add(&text, "jnd_weights_sha256 = \"%s\";\n", jnd);
+    for (int k = 1; k <= VJ_TRAIN_ANCHORS_MAX; k++) {
+        const char *level = vj_train_data_level_fingerprint(run->data, k);
+        if (level[0])
+            vj_text_add(&text, "jnd_%d_fingerprint = \"%s\";\n", k, level);
+    }
+    int r = vj_text_status(&text, err);
+    if (r) {
+        vj_text_free(&text);
         return r;
+    }
     free(run->config_text);
-    run->config_text = text;
+    run->config_text = text.data;
     return 0;
 }
 
@@ -211,23 +226,59 @@ static int describe_config(struct run *run, struct vj_error *err)
     return add_digests(run, err);
 }
 
+/* No bit of the weights depends on the curves, so that their loss ends no run. */
+static int resume_log(struct run *run, struct vj_error *err)
+{
+    if (access(run->log_path, F_OK) != 0 && errno == ENOENT) {
+        struct vj_error gone;
+        vj_fail(&gone, -ENOENT, "%s is gone: the learning curves begin at step %lld", run->log_path,
+                (long long)run->progress.step + 1);
+        vj_error_show(&gone);
+        run->curves_begin_late = true;
+        return 0;
+    }
+    int r = vj_train_log_read(&run->log, run->log_path, err);
+    vj_train_log_cut(&run->log, run->progress.step);
+    return r;
+}
+
+/* The checkpoint holds the latest weights, but only OUT those that were best. */
+static int check_best(const struct run *run, struct vj_error *err)
+{
+    const char *out = run->options->output;
+    if (run->progress.best_step == 0 || access(out, F_OK) == 0)
+        return 0;
+    return vj_fail(
+        err, -ENOENT,
+        "%s, which held the best weights (of step %lld), is gone; put it back, or remove "
+        "%s and train anew",
+        out, (long long)run->progress.best_step, run->state_path);
+}
+
 static int resume(struct run *run, struct vj_error *err)
 {
     const char *fingerprint = vj_dataset_info(run->dataset)->fingerprint;
     if (access(run->state_path, F_OK) != 0)
         return 0;
-    if (!run->options->resume)
-        return vj_fail(err, -EEXIST,
-                       "%s is there: a training run. Add --resume to go on with it, or remove it",
-                       run->state_path);
     int r = vj_train_state_read(run->state_path, &run->trainer, &run->progress, run->config_text,
                                 fingerprint, &run->initial, err);
     if (!r)
-        r = vj_train_log_read(&run->log, run->log_path, err);
-    if (r)
-        return vj_fail_prefix(err, "cannot resume");
-    vj_train_log_cut(&run->log, run->progress.step);
-    return 0;
+        r = check_best(run, err);
+    if (!r)
+        r = resume_log(run, err);
+    run->first_step = run->kept_step = run->progress.step;
+    return r ? vj_fail_prefix(err, "cannot resume") : 0;
+}
+
+/* OUT is replaced while training goes on; what it started from is wanted again by --resume. */
+static int check_other_file(const char *start, const char *out, struct vj_error *err)
+{
+    struct stat a, b;
+    if (!start[0] || stat(start, &a) != 0 || stat(out, &b) != 0 || a.st_dev != b.st_dev ||
+        a.st_ino != b.st_ino)
+        return 0;
+    return vj_fail(err, -EINVAL, "output %s is the file of option start = %s; name another output",
+                   out, start);
 }
 
 static int make_paths(struct run *run, struct vj_error *err)
@@ -238,13 +289,27 @@ static int make_paths(struct run *run, struct vj_error *err)
     if (a < 0 || b < 0 || (size_t)a >= sizeof(run->state_path) - 8)
         return vj_fail(err, -ENAMETOOLONG, "the path %s is too long", out);
     int r = vj_h5_check_output(out, VJ_WEIGHTS_SCHEMA, err);
-    if (r)
-        return r;
-    if (access(run->state_path, F_OK) == 0 && !run->options->resume)
-        return vj_fail(err, -EEXIST,
-                       "%s is there: a training run. Add --resume to go on with it, or remove it",
-                       run->state_path);
-    return 0;
+    if (!r)
+        r = vj_h5_check_output(run->log_path, VJ_TRAIN_LOG_SCHEMA, err);
+    return r ? r : check_other_file(run->config->start, out, err);
+}
+
+/* The outputs are this run's alone from here on; that their folder can be written to shows, too. */
+static int claim_outputs(struct run *run, struct vj_error *err)
+{
+    char path[sizeof(run->state_path) + 8];
+    snprintf(path, sizeof(path), "%s.lock", run->state_path);
+    int r = vj_file_lock(&run->lock, path, err);
+    if (r == -EBUSY)
+        return vj_fail(err, r,
+                       "%s is being made by another training run, which holds %s; wait for its "
+                       "end, or name another output",
+                       run->options->output, path);
+    if (!r && access(run->state_path, F_OK) == 0 && !run->options->resume)
+        r = vj_fail(err, -EEXIST,
+                    "%s is there: a training run. Add --resume to go on with it, or remove it",
+                    run->state_path);
+    return r;
 }
 
 static int open_run(struct run *run, struct vj_error *err)
@@ -252,6 +317,8 @@ static int open_run(struct run *run, struct vj_error *err)
     int r = make_paths(run, err);
     if (!r)
         r = vj_config_check(run->config, err);
+    if (!r)
+        r = claim_outputs(run, err);
     if (!r)
         r = open_dataset(run, err);
     if (!r)
@@ -285,6 +352,7 @@ static void close_run(struct run *run)
     free(run->config_text);
     free(run->shared_text);
     free(run->logit);
+    vj_file_unlock(&run->lock);
 }
 
 /* ---- what is kept ---- */
@@ -313,8 +381,10 @@ static int record_training(const struct run *run, struct vj_weights *w, int64_t 
     t->step = step;
     t->validation_mad = mad;
     int r = vj_seen_copy(&t->seen, &run->seen, err);
-    if (run->config->validate_patches > 0) /* evaluation's default: what they were chosen with */
-        w->shape.patches = run->config->validate_patches;
+    const struct vj_config *c = run->config;
+    const int patches = c->validate_patches > 0 ? c->validate_patches : c->patches;
+    if (patches > 0) /* evaluation's default: what they were chosen with */
+        w->shape.patches = patches;
     if (r || !t->ids || !t->config)
         return vj_fail(err, -ENOMEM, "out of memory");
     w->origin = VJ_ORIGIN_TRAINED;
@@ -328,19 +398,42 @@ static int record_training(const struct run *run, struct vj_weights *w, int64_t 
 /* The moving average as OUT. `initial` is the scratch that carries shape and class. */
 static int write_weights(struct run *run, int64_t step, double mad, struct vj_error *err)
 {
-    int r = run->trainer.ops->get(run->trainer.state, VJ_TRAIN_AVERAGE, &run->initial, err);
+    int r = vj_train_get(&run->trainer, VJ_TRAIN_AVERAGE, &run->initial, err);
     if (!r)
         r = record_training(run, &run->initial, step, mad, err);
     return r ? r : vj_weights_write(&run->initial, run->options->output, err);
 }
 
+/* All that --resume goes on from, and OUT where no validation decides what it holds. */
 static int write_checkpoint(struct run *run, struct vj_error *err)
 {
     const char *fingerprint = vj_dataset_info(run->dataset)->fingerprint;
-    int r = vj_train_log_write(&run->log, run->log_path, run->shared_text, err);
-    return r ? r
-             : vj_train_state_write(run->state_path, &run->trainer, &run->progress,
-                                    run->config_text, fingerprint, &run->initial, err);
+    int r = run->items.valid_count == 0 ? write_weights(run, run->progress.step, NAN, err) : 0;
+    if (!r)
+        r = vj_train_log_write(&run->log, run->log_path, run->shared_text, err);
+    if (!r)
+        r = vj_train_state_write(run->state_path, &run->trainer, &run->progress, run->config_text,
+                                 fingerprint, &run->initial, err);
+    if (!r)
+        run->kept_step = run->progress.step;
+    return r;
+}
+
+/* A picture that cannot be read takes no step from those before: they are kept for --resume. */
+static int keep_steps(struct run *run, struct vj_error *err)
+{
+    const struct vj_error why = *err;
+    struct vj_error other = {0};
+    const long long step = (long long)run->progress.step;
+    if (step > run->kept_step && write_checkpoint(run, &other))
+        return vj_fail(err, why.code, "%s; nor could the %lld steps so far be kept: %s", why.text,
+                       step, other.text);
+    return step == 0
+               ? why.code
+               : vj_fail(err, why.code,
+                         "%s; %s keeps the %lld steps so far: when this is mended, go on with "
+                         "--resume",
+                         why.text, run->state_path, step);
 }
 
 static void note(const struct run *run, const char *text)
@@ -354,12 +447,13 @@ static int validate(struct run *run, struct vj_error *err)
     struct vj_train_progress *p = &run->progress;
     struct vj_validation v;
     const double start = vj_seconds();
-    int r = run->trainer.ops->get(run->trainer.state, VJ_TRAIN_AVERAGE, &run->initial, err);
-    if (!r)
-        r = vj_validate(&v, run->config, run->dataset, run->items.valid, run->items.valid_count,
-                        &run->initial, err);
-    if (!r)
-        r = vj_train_log_validation(&run->log, p->step, v.mad, v.bias, err);
+    int r = vj_train_get(&run->trainer, VJ_TRAIN_AVERAGE, &run->initial, err);
+    if (r)
+        return r;
+    if (vj_validate(&v, run->config, run->dataset, run->items.valid, run->items.valid_count,
+                    &run->initial, err))
+        return keep_steps(run, err);
+    r = vj_train_log_validation(&run->log, p->step, v.mad, v.bias, err);
     if (r)
         return r;
     const bool better = p->best_step == 0 || v.mad < p->best_mad;
@@ -428,7 +522,7 @@ static void show_progress(struct run *run, size_t pairs)
     const long left = (long)((double)(run->config->steps - p->step) * seconds / steps);
     char line[256], curve[64], mad[64] = "";
     recent(&run->log, curve, sizeof(curve));
-    if (p->best_step > 0)
+    if (p->best_step > 0 && run->log.validations > 0) /* the curves may begin after it */
         snprintf(mad, sizeof(mad), "  MAD %.2f (best %.2f)", run->log.mad[run->log.validations - 1],
                  p->best_mad);
     snprintf(line, sizeof(line), "step %lld/%d%s%s  %.1f pairs/s  %ld:%02ld:%02ld left",
@@ -455,11 +549,21 @@ static int after_step(struct run *run, bool *last, struct vj_error *err)
         r = validate(run, err);
     *last = end || (c->patience > 0 && p->since_best >= c->patience);
     run->summary->stopped = *last && !end;
-    if (!r && run->items.valid_count == 0 && (*last || due(p->step, c->checkpoint_every)))
-        r = write_weights(run, p->step, NAN, err);
     if (!r && (*last || due(p->step, c->checkpoint_every)))
         r = write_checkpoint(run, err);
     return r;
+}
+
+/* Whether the run was cut off by a validation that failed after the last step of the checkpoint. */
+static bool lacks_validation(const struct run *run)
+{
+    const struct vj_train_log *log = &run->log;
+    const int64_t step = run->progress.step;
+    const bool validated =
+        log->validations > 0 && log->validation_step[log->validations - 1] == step;
+    const bool wanted = due(step, run->config->validate_every) || step >= run->config->steps;
+    return step > 0 && run->items.valid_count > 0 && wanted && !validated &&
+           !run->curves_begin_late;
 }
 
 static int train(struct run *run, struct vj_error *err)
@@ -469,7 +573,11 @@ static int train(struct run *run, struct vj_error *err)
     struct maker maker = {.data = run->data};
     struct vj_train_batch batch;
     bool last = p->step >= c->steps || (c->patience > 0 && p->since_best >= c->patience);
-    int r = last ? 0 : maker_start(&maker, (uint64_t)p->step + 1, err);
+    int r = lacks_validation(run) ? after_step(run, &last, err) : 0;
+    if (!r && last && run->items.valid_count == 0 && access(run->options->output, F_OK) != 0)
+        r = write_weights(run, p->step, NAN, err); /* the checkpoint has them, OUT is gone */
+    if (!r && !last)
+        r = maker_start(&maker, (uint64_t)p->step + 1, err);
     while (!r && !last) {
         double loss;
         const uint64_t step = (uint64_t)p->step + 1;
@@ -477,6 +585,8 @@ static int train(struct run *run, struct vj_error *err)
         r = maker_wait(&maker, &batch, err);
         if (!r && step < (uint64_t)c->steps)
             r = maker_start(&maker, step + 1, err);
+        if (r)
+            r = keep_steps(run, err);
         if (!r)
             r = run->trainer.ops->step(run->trainer.state, &batch, step, rate, &loss, run->logit,
                                        err);
@@ -514,7 +624,6 @@ int vj_train_run(const struct vj_train_options *options, struct vj_train_summary
     run.config = &run.own;
     *summary = (struct vj_train_summary){0};
     int r = open_run(&run, err);
-    run.first_step = run.progress.step;
     run.start = run.last_line = vj_seconds();
     if (!r)
         r = train(&run, err);

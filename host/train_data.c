@@ -13,8 +13,6 @@
 #include "host/train_pairs.h"
 #include "host/train_pictures.h"
 
-enum { LOSS_VISUAL_IMPORTANCE = 1 }; /* option loss */
-
 /* The arrays of one batch. */
 struct buffers {
     uint8_t *r, *j, *d;
@@ -121,7 +119,7 @@ int vj_train_data_open(struct vj_train_data **data, const struct vj_config *conf
         return vj_fail(err, -ENOMEM, "out of memory");
     t->config = *config;
     t->positive_lossless = positive == VJ_POSITIVE_LOSSLESS;
-    t->weighs = config->loss == LOSS_VISUAL_IMPORTANCE;
+    t->weighs = config->loss == VJ_LOSS_VISUAL_IMPORTANCE;
     t->threads = vj_engine_threads(config->threads);
     t->patches = (size_t)(config->patches ? config->patches : shape->patches);
     t->patch_size = (size_t)shape->patch_size;
@@ -174,6 +172,11 @@ size_t vj_train_data_patches(const struct vj_train_data *t)
     return t->patches;
 }
 
+const char *vj_train_data_level_fingerprint(const struct vj_train_data *t, int jnd)
+{
+    return t->list.fingerprint[jnd - 1];
+}
+
 const char *vj_train_data_jnd_sha256(const struct vj_train_data *t)
 {
     return vj_train_pictures_jnd_sha256(t->pictures);
@@ -197,7 +200,8 @@ static void draw_patches(struct vj_train_data *t, size_t k)
     const struct vj_config *c = &t->config;
     const struct reference *ref = &t->reference[k];
     const struct vj_train_picture *picture = &t->list.picture[ref->picture];
-    const unsigned flags = vj_pair_flags(c->jnd_patches == 1, c->flip, c->positions == VJ_POSITIONS_EVEN);
+    const unsigned flags =
+        vj_pair_flags(c->jnd_patches == 1, c->flip, c->positions == VJ_POSITIONS_EVEN);
     for (size_t p = 0; p < t->patches; p++) {
         size_t at = k * t->patches + p;
         t->place[at] = vj_pair_place(c->seed, ref->element, p, picture->width, picture->height,

@@ -45,6 +45,12 @@ void vj_train_data_close(struct vj_train_data *data);
 /* Patches per picture of every batch. */
 size_t vj_train_data_patches(const struct vj_train_data *data);
 
+/*
+ * Fingerprint of the data set as it was opened for the labels of JND `jnd`, 1..3, where anchors =
+ * levels took some from there; "" for others and for config->jnd itself.
+ */
+const char *vj_train_data_level_fingerprint(const struct vj_train_data *data, int jnd);
+
 /* SHA-256 of the weights of the pixel-JND model that makes the maps; NULL where it has none. */
 const char *vj_train_data_jnd_sha256(const struct vj_train_data *data);
 

@@ -2,6 +2,7 @@
 #include "host/train_list.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,8 +10,7 @@
 #include "host/image.h"
 #include "host/parallel.h"
 
-enum { ANCHORS_LEVELS = 0 };         /* option anchors */
-enum { LOSS_VISUAL_IMPORTANCE = 1 }; /* option loss */
+enum { ANCHORS_LEVELS = 0 }; /* option anchors */
 
 /* What all pictures are read with. */
 struct reading {
@@ -84,7 +84,7 @@ static int add_anchor(const struct reading *reading, struct vj_train_picture *p,
             err, -ENODATA,
             "no quality factor of qf_first..qf_last = %d..%d lies below the anchor at %d",
             c->qf_first, c->qf_last, item->anchor_qf);
-    if (c->loss == LOSS_VISUAL_IMPORTANCE && item->candidate[last] &&
+    if (c->loss == VJ_LOSS_VISUAL_IMPORTANCE && item->candidate[last] &&
         !item->candidate[item->qf_true])
         return vj_fail(err, -ENOENT,
                        "loss = visual-importance needs the candidate at JND %d, quality factor %d, "
@@ -169,6 +169,8 @@ static int read_levels(struct reading *reading, int threads, struct vj_error *er
     if (r)
         return vj_fail(err, r, "%s", why.text);
     reading->ds = ds;
+    snprintf(reading->list->fingerprint[reading->jnd - 1], VJ_SHA256_HEX, "%s",
+             vj_dataset_info(ds)->fingerprint);
     r = vj_parallel(reading->list->count, threads, read_level, reading, err);
     vj_dataset_close(ds);
     return r;

@@ -11,8 +11,10 @@
 #include "datasets/dataset.h"
 #include "host/error.h"
 #include "host/options.h"
+#include "host/sha256.h"
 
-enum { VJ_TRAIN_ANCHORS_MAX = 3 }; /* JND 1, 2, 3, as the option jnd */
+enum { VJ_TRAIN_ANCHORS_MAX = 3 };      /* JND 1, 2, 3, as the option jnd */
+enum { VJ_LOSS_VISUAL_IMPORTANCE = 1 }; /* option loss */
 
 /* What candidates are compared with: that of JND 1, the picture at JND 1, the picture at JND 2. */
 struct vj_train_anchor {
@@ -34,6 +36,8 @@ struct vj_train_picture {
 struct vj_train_list {
     struct vj_train_picture *picture; /* [count], owned */
     size_t count;
+    /* Of the data set as opened for other JNDs than config->jnd; "" where it was not. */
+    char fingerprint[VJ_TRAIN_ANCHORS_MAX][VJ_SHA256_HEX];
 };
 
 /*

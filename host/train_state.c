@@ -366,11 +366,23 @@ static void first_line(char line[VJ_ERROR_TEXT / 3], const char *text)
         strcpy(line, "nothing more");
 }
 
+/*
+ * Behind a line that says which device was asked for: earlier programs recorded that, and it is the
+ * trainer's own name that counts.
+ */
+static const char *skip_device(const char *text)
+{
+    if (strncmp(text, "device = ", 9) != 0)
+        return text;
+    text += strcspn(text, "\n");
+    return text + (*text == '\n');
+}
+
 /* The first line in which two configurations differ. */
 static int compare_config(const char *then, const char *now, struct vj_error *err)
 {
     char had[VJ_ERROR_TEXT / 3], has[VJ_ERROR_TEXT / 3];
-    while (*then || *now) {
+    for (then = skip_device(then); *then || *now; then = skip_device(then)) {
         const size_t a = strcspn(then, "\n"), b = strcspn(now, "\n");
         first_line(had, then);
         first_line(has, now);

@@ -504,6 +504,36 @@ static void test_levels_are_those_that_the_labels_give(void **state)
             assert_true((of[i][level] > 4) == (stairs[i][level] != 0));
 }
 
+static void fingerprints_of_levels(char level[3][65])
+{
+    struct rig rig;
+    rig_open(&rig, "anchors=levels");
+    for (int jnd = 1; jnd <= 3; jnd++)
+        strcpy(level[jnd - 1], vj_train_data_level_fingerprint(rig.data, jnd));
+    rig_close(&rig);
+}
+
+/* Labels of other JNDs than the one asked for decide pairs, too: --resume must see them change. */
+static void test_the_labels_of_every_level_have_a_fingerprint(void **state)
+{
+    (void)state;
+    char before[3][65], after[3][65];
+    fingerprints_of_levels(before);
+    fingerprints_of_levels(after);
+    assert_memory_equal(before, after, sizeof(before));
+    write_text(path_in("SQF_data/Image_1_l_h.txt"), "100 60 31 12\n1 0.8 0.7 0.6\n");
+    fingerprints_of_levels(after);
+    write_text(path_in("SQF_data/Image_1_l_h.txt"), "100 60 30 12\n1 0.8 0.7 0.6\n");
+    assert_string_equal(before[0], ""); /* that of the data set itself */
+    assert_string_equal(after[0], "");
+    assert_int_equal(strlen(before[1]), 64);
+    assert_string_not_equal(before[1], after[1]);
+    struct rig rig;
+    rig_open(&rig, "anchors=first");
+    assert_string_equal(vj_train_data_level_fingerprint(rig.data, 2), "");
+    rig_close(&rig);
+}
+
 static void test_levels_that_contradict_their_anchor_are_left_out(void **state)
 {
     (void)state;
@@ -949,6 +979,7 @@ int main(void)
         cmocka_unit_test(test_grey_pictures_and_the_source_as_anchor),
         cmocka_unit_test(test_pairs_weigh_as_much_as_their_ssim_to_the_jnd_says),
         cmocka_unit_test(test_levels_are_those_that_the_labels_give),
+        cmocka_unit_test(test_the_labels_of_every_level_have_a_fingerprint),
         cmocka_unit_test(test_levels_that_contradict_their_anchor_are_left_out),
         cmocka_unit_test(test_networks_without_a_map_get_the_same_patches_and_no_map),
         cmocka_unit_test(test_a_target_of_another_jnd_has_its_own_anchor),
