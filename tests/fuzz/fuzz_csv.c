@@ -5,8 +5,8 @@
  * rows out again with every field quoted reads back as the same rows.
  *
  *   clang -g -O1 -D_GNU_SOURCE -I. -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
- *       tests/fuzz/fuzz_csv.c datasets/csv.c host/image*.c host/error.c -ljpeg -lpng -lz -o
- * fuzz_csv
+ *       tests/fuzz/fuzz_csv.c datasets/csv.c host/image.c host/image_[bfjp]*.c host/error.c \
+ *       -ljpeg -lpng -lz -o fuzz_csv
  *   ./fuzz_csv -max_len=4096 -timeout=10 work
  *
  * With -DVJ_FUZZ_REPLAY instead of -fsanitize=fuzzer it is an ordinary program, which runs over the

@@ -4,7 +4,8 @@
  * picture; what decodes must agree with its own header.
  *
  *   clang -g -O1 -D_GNU_SOURCE -I. -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
- *       tests/fuzz/fuzz_image.c host/image*.c host/error.c -ljpeg -lpng -lz -o fuzz_image
+ *       tests/fuzz/fuzz_image.c host/image.c host/image_[bfjp]*.c host/error.c -ljpeg -lpng -lz \
+ *       -o fuzz_image
  *   ./fuzz_image -max_len=4096 -timeout=10 work tests/fuzz/corpus/image tests/golden/image
  *
  * With -DVJ_FUZZ_REPLAY instead of -fsanitize=fuzzer it is an ordinary program, which runs over the
