@@ -2,14 +2,17 @@
 /*
  * Registry, and what is the same for every data set: checking options, folds, the fingerprint.
  *
- * The fingerprint is the SHA-256 of this text, one line each ("\n"), no paths, no times:
- *     vpjnd-dataset 1
- *     the registry name; the label definition; the folds as asked for; the candidates mode; the
- * codec <qf_first> <qf_last> <anchor QF> <number of items> per item: <bytes of the name> <name>
- * <id> <0 ok, 1 broken> <qf_true> <qf_exact in millionths, or -1> <anchor QF> <source bytes>
- * <reference bytes> <candidate bytes>... where a missing file has -1 bytes, and candidates are
- * listed in files mode only; then, where subjects' data exist, "sur" and SUR(1..100) in millionths
- *     per item: <fold>
+ * The fingerprint is the SHA-256 of a text, each line of it ending in "\n", without paths or times:
+ *   - vpjnd-dataset 1
+ *   - a line each: the registry name, the label definition, the folds as asked for, the candidates
+ *     mode, the codec;
+ *   - <qf_first> <qf_last> <anchor QF> <number of items>
+ *   - per item: <bytes of the name> <name> <id> <0 ok, 1 broken> <qf_true> <qf_exact in millionths,
+ *     or -1> <anchor QF> <source bytes> <reference bytes> <candidate bytes>..., where a missing
+ *     file has -1 bytes; candidates are listed unless they are synthesised, and where they are
+ *     decoded pictures each is followed by the bytes of its stream; then, where subjects' data
+ *     exist, "sur" and SUR(1..100) in millionths;
+ *   - per item: <fold>
  * Two machines with the same data set give the same fingerprint wherever it lies.
  */
 #include "datasets/dataset.h"

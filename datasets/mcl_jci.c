@@ -2,11 +2,11 @@
 /*
  * `mcl-jci`: MCL-JCI (Jin et al., "Statistical study on perceived JPEG image quality via MCL-JCI
  * dataset construction and analysis", 2016): 50 sources of 1920x1080, JPEG at QF 1..100, 30
- * subjects each. `root` is the folder MCL-JCI as unpacked: source_images/[BMP]/ImageJND_SRC01.bmp
- * the brackets are part of the name distorted_image/ImageJND_SRC01/ImageJND_SRC01_001.jpg    the
- * number is the QF JND_samples/JND_image_01.txt                             30 rows, see
- * datasets/labels.h
- *     .../SQF_data/Image_1_l_h.txt                             anywhere up to four folders down
+ * subjects each. `root` is the folder MCL-JCI as unpacked:
+ *   - source_images/[BMP]/ImageJND_SRC01.bmp: the brackets are part of the name;
+ *   - distorted_image/ImageJND_SRC01/ImageJND_SRC01_001.jpg: the number is the QF;
+ *   - JND_samples/JND_image_01.txt: 30 rows, see datasets/labels.h;
+ *   - .../SQF_data/Image_1_l_h.txt: anywhere up to four folders down.
  *
  * Labels: sqf by default; sur50, sur75, median, mean need JND_samples. SUR curves are filled in
  * whenever an item's JND_samples file is there, whatever the label.
