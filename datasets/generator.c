@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "datasets/generator_scene.h"
 #include "host/checked.h"

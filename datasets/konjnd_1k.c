@@ -23,7 +23,6 @@
  * `bpgenc -q 29` makes of SRC0505.png; without it the rates are unknown.
  */
 #include <errno.h>
-#include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -35,6 +34,7 @@
 #include "datasets/files.h"
 #include "datasets/konjnd_internal.h"
 #include "host/checked.h"
+#include "host/int_order.h"
 
 #define RATINGS_FILE "subjective_ratings.csv"
 
@@ -177,12 +177,6 @@ static int exclude_row(struct konjnd *k, struct konjnd_numbers *list, const stru
     return 0;
 }
 
-static int compare_ints(const void *a, const void *b)
-{
-    int x = *(const int *)a, y = *(const int *)b;
-    return (x > y) - (x < y);
-}
-
 /* Appends to a text of `size` bytes; what does not fit is cut off and ends in "...". */
 __attribute__((format(printf, 3, 4))) static void append(char *text, size_t size,
                                                          const char *format, ...)
@@ -204,7 +198,7 @@ static void describe_excluded(char *text, size_t size, const struct konjnd_numbe
     const char *separator = ": ";
     if (!list->count)
         return;
-    qsort(list->id, list->count, sizeof(*list->id), compare_ints);
+    qsort(list->id, list->count, sizeof(*list->id), vj_compare_ints);
     append(text, size, "%s%zu row%s of %s", *text ? "; " : "", list->count,
            list->count == 1 ? "" : "s", type);
     while (nameless < list->count && list->id[nameless] == 0)

@@ -457,13 +457,14 @@ int vj_h5_read_text(hid_t at, const char *name, char *text, size_t size, struct 
     return r;
 }
 
-/* True when every link on the way exists, so that a missing dataset is told from a damaged one. */
-static bool path_exists(hid_t at, const char *path)
+bool vj_h5_exists(hid_t at, const char *path)
 {
-    char part[1024];
+    char part[4096];
     size_t length = strlen(path);
     if (length >= sizeof(part))
         return false;
+    if (strcmp(path, "/") == 0)
+        return true;
     for (size_t i = 1; i <= length; i++) {
         if (path[i] != '/' && path[i] != '\0')
             continue;
@@ -520,7 +521,7 @@ int vj_h5_dataset_open(hid_t *set, hid_t at, const char *path, struct vj_h5_info
                        struct vj_error *err)
 {
     *set = H5I_INVALID_HID;
-    if (!path_exists(at, path)) {
+    if (!vj_h5_exists(at, path)) {
         H5Eclear2(H5E_DEFAULT);
         return vj_fail(err, -ENOENT, "dataset %s is missing", path);
     }

@@ -127,6 +127,12 @@ static inline int vj_h5_read_int(hid_t at, const char *name, int64_t *value, str
     return vj_h5_read_ints(at, name, value, 1, err);
 }
 
+/*
+ * Whether every link on the way to `path` exists, so that a missing dataset is told from a damaged
+ * one; HDF5's own question wants all but the last to be there.
+ */
+bool vj_h5_exists(hid_t at, const char *path);
+
 /* What a dataset is, without reading it. */
 struct vj_h5_info {
     int rank;

@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <libconfig.h>
-#include <limits.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>

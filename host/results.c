@@ -223,30 +223,10 @@ int vj_results_sync(struct vj_results *results, struct vj_error *err)
     return r;
 }
 
-/* H5Lexists() wants every group on the way to be there. */
-static bool path_exists(hid_t file, const char *path)
-{
-    char part[PATH_SIZE];
-    size_t n = strlen(path);
-    if (n >= sizeof(part))
-        return false;
-    if (strcmp(path, "/") == 0)
-        return true;
-    for (size_t i = 1; i <= n; i++) {
-        if (path[i] != '/' && path[i] != '\0')
-            continue;
-        memcpy(part, path, i);
-        part[i] = '\0';
-        if (H5Lexists(file, part, H5P_DEFAULT) <= 0)
-            return false;
-    }
-    return true;
-}
-
 bool vj_results_has(const struct vj_results *results, const char *path)
 {
     vj_h5_start();
-    return path_exists(results->file, path);
+    return vj_h5_exists(results->file, path);
 }
 
 static int open_column(struct vj_results *results, const char *path, hid_t *dataset, hid_t *space,
@@ -254,7 +234,7 @@ static int open_column(struct vj_results *results, const char *path, hid_t *data
 {
     vj_h5_start();
     *space = H5I_INVALID_HID;
-    *dataset = path_exists(results->file, path) ? H5Dopen2(results->file, path, H5P_DEFAULT) : -1;
+    *dataset = vj_h5_exists(results->file, path) ? H5Dopen2(results->file, path, H5P_DEFAULT) : -1;
     if (*dataset < 0)
         return vj_fail(err, -ENOENT, "%s has no dataset %s", results->path, path);
     *space = H5Dget_space(*dataset);
@@ -345,7 +325,7 @@ int vj_results_group(struct vj_results *results, const char *path, const char *d
                      struct vj_error *err)
 {
     vj_h5_start();
-    if (!path_exists(results->file, path)) {
+    if (!vj_h5_exists(results->file, path)) {
         hid_t link = link_creation();
         hid_t g = H5Gcreate2(results->file, path, link, H5P_DEFAULT, H5P_DEFAULT);
         H5Pclose(link);
@@ -361,7 +341,7 @@ static int put_small(struct vj_results *results, const char *path, enum vj_colum
                      struct vj_error *err)
 {
     vj_h5_start();
-    if (path_exists(results->file, path))
+    if (vj_h5_exists(results->file, path))
         H5Ldelete(results->file, path, H5P_DEFAULT);
     hid_t t = memory_type(type, 1);
     hid_t link = link_creation();
@@ -401,7 +381,7 @@ int vj_results_scalar(struct vj_results *results, const char *path, double value
 static hid_t open_object(struct vj_results *results, const char *object)
 {
     vj_h5_start();
-    return path_exists(results->file, object) ? H5Oopen(results->file, object, H5P_DEFAULT) : -1;
+    return vj_h5_exists(results->file, object) ? H5Oopen(results->file, object, H5P_DEFAULT) : -1;
 }
 
 bool vj_results_has_attribute(struct vj_results *results, const char *object, const char *name)

@@ -8,19 +8,14 @@
 
 #include "eval/text.h"
 #include "host/checked.h"
+#include "host/int_order.h"
 #include "host/ranges.h"
 #include "host/weights.h"
-
-static int compare_ints(const void *a, const void *b)
-{
-    const int x = *(const int *)a, y = *(const int *)b;
-    return (x > y) - (x < y);
-}
 
 /* Sorts the numbers and writes runs of them as ranges. */
 static void add_runs(struct vj_text *text, int *number, size_t count)
 {
-    qsort(number, count, sizeof(*number), compare_ints);
+    qsort(number, count, sizeof(*number), vj_compare_ints);
     for (size_t i = 0, last; i < count; i = last + 1) {
         for (last = i; last + 1 < count && number[last + 1] - number[last] <= 1;)
             last++;
