@@ -186,7 +186,8 @@ static int place_part(const struct run *run, const char *fresh, struct vj_error 
         return rename(fresh, run->part) == 0 ? 0
                                              : vj_fail(err, -errno, "cannot rename %s to %s: %s",
                                                        fresh, run->part, strerror(errno));
-    unlink(fresh);
+    if (r == 0)
+        unlink(fresh); /* its other name stays */
     if (r == -EEXIST)
         return vj_fail(err, r, "%s has just been made by another run; name another output",
                        run->part);
@@ -208,6 +209,8 @@ static int create_part(struct run *run, const struct vj_run_facts *facts, struct
         run->results = NULL;
         r = place_part(run, fresh, err);
     }
+    if (r)
+        unlink(fresh);
     free(fresh);
     return r ? r : vj_results_open(&run->results, run->part, true, err);
 }
