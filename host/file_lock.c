@@ -21,7 +21,8 @@ static bool is_in_place(int fd, const char *path)
 /* A descriptor that holds the lock, or a negative errno. */
 static int take(const char *path)
 {
-    for (;;) {
+    enum { TRIES = 100 }; /* a file system may number the same file anew each time */
+    for (int tried = 1;; tried++) {
         int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
         if (fd < 0)
             return -errno;
@@ -32,7 +33,7 @@ static int take(const char *path)
             close(fd);
             return code == EWOULDBLOCK ? -EBUSY : -code;
         }
-        if (is_in_place(fd, path))
+        if (tried == TRIES || is_in_place(fd, path))
             return fd;
         close(fd);
     }
