@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 #include "host/checked.h"
@@ -83,6 +84,16 @@ bool vj_is_folder(const char *path)
 {
     struct stat st;
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+bool vj_is_picture_name(const char *name)
+{
+    static const char *const extensions[] = {".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm"};
+    const char *dot = strrchr(name, '.');
+    for (size_t i = 0; dot && i < sizeof(extensions) / sizeof(extensions[0]); i++)
+        if (strcasecmp(dot, extensions[i]) == 0)
+            return true;
+    return false;
 }
 
 static int compare_names(const void *a, const void *b)

@@ -31,6 +31,10 @@ int vj_file_size(const char *path, int64_t *size);
 
 bool vj_is_folder(const char *path);
 
+/* Whether a name ends as pictures that can be read do: .jpg, .jpeg, .png, .bmp, .ppm, .pgm, in any
+ * case. */
+bool vj_is_picture_name(const char *name);
+
 /* Names in a folder, sorted bytewise. */
 struct vj_names {
     char **name; /* owned */

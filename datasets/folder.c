@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "datasets/dataset_internal.h"
 #include "datasets/files.h"
@@ -21,16 +20,6 @@ struct folder {
     char *root;
     struct vj_names names;
 };
-
-static bool is_picture(const char *name)
-{
-    static const char *const extensions[] = {".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm"};
-    const char *dot = strrchr(name, '.');
-    for (size_t i = 0; dot && i < sizeof(extensions) / sizeof(extensions[0]); i++)
-        if (strcasecmp(dot, extensions[i]) == 0)
-            return true;
-    return false;
-}
 
 static void folder_close(void *state)
 {
@@ -73,7 +62,7 @@ static int folder_open(void **state, const struct vj_dataset_options *opt,
         return vj_fail(err, -ENOMEM, "%s: out of memory", opt->root);
     rc = vj_text(&folder->root, err, "%s", opt->root);
     if (!rc)
-        rc = vj_names_tree(&folder->names, opt->root, is_picture, err);
+        rc = vj_names_tree(&folder->names, opt->root, vj_is_picture_name, err);
     if (!rc && folder->names.count == 0)
         rc = vj_fail(err, -ENOENT,
                      "%s: no picture (jpg, jpeg, png, bmp, ppm, pgm) in it or its sub-folders; "

@@ -8,6 +8,7 @@
 #include "host/checked.h"
 #include "host/commands.h"
 #include "host/compare_file.h"
+#include "host/progress.h"
 #include "host/report_options.h"
 
 struct arguments {
@@ -80,8 +81,10 @@ int vj_cmd_compare(int argc, char **argv)
 
     int r = vj_compare_files(&text, &a.options, &err);
     fputs(text.data ? text.data : "", r ? stderr : stdout);
+    if (r && text.data)
+        fputc('\n', stderr);
     if (r)
-        fprintf(stderr, "%svpjnd: %s\n", text.data ? "\n" : "", err.text);
+        vj_error_show(&err);
     vj_text_free(&text);
     free(a.path);
     return r ? VJ_EXIT_USAGE : VJ_EXIT_OK;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "datasets/files.h"
 #include "host/checked.h"
 #include "host/commands.h"
 #include "host/engine.h"
@@ -15,11 +16,16 @@
 #include "host/progress.h"
 #include "host/stream.h"
 
+struct picture {
+    char *path;       /* owned */
+    const char *name; /* in it */
+};
+
 struct arguments {
     struct vj_config config;
     const char *weights;
     int anchor_qf;
-    char **image;
+    struct picture *image;
     size_t count, capacity;
 };
 
@@ -37,18 +43,55 @@ static const struct argp_option options[] = {
     {0},
 };
 
-static int add_image(struct arguments *a, char *path)
+/* name: where the picture's name begins in its path, which is taken over */
+static int add_image(struct arguments *a, char *path, size_t name)
 {
     if (a->count == a->capacity) {
         size_t more = a->capacity ? 2 * a->capacity : 16;
-        char **grown = realloc(a->image, more * sizeof(*grown));
-        if (!grown)
+        struct picture *grown = reallocarray(a->image, more, sizeof(*grown));
+        if (!grown) {
+            free(path);
             return -ENOMEM;
+        }
         a->image = grown;
         a->capacity = more;
     }
-    a->image[a->count++] = path;
+    a->image[a->count++] = (struct picture){.path = path, .name = path + name};
     return 0;
+}
+
+/* The pictures of a folder have the names and the order that the data set `folder` gives them. */
+static int add_folder(struct arguments *a, const char *folder, struct vj_error *err)
+{
+    struct vj_names names;
+    int r = vj_names_tree(&names, folder, vj_is_picture_name, err);
+    if (!r && names.count == 0)
+        r = vj_fail(err, -ENOENT, "%s: no picture in it or its sub-folders", folder);
+    for (size_t i = 0; !r && i < names.count; i++) {
+        char *path;
+        r = vj_text(&path, err, "%s/%s", folder, names.name[i]);
+        if (!r)
+            r = add_image(a, path, strlen(folder) + 1);
+    }
+    vj_names_free(&names);
+    return r;
+}
+
+static int add_argument(struct arguments *a, const char *arg, struct vj_error *err)
+{
+    if (vj_is_folder(arg))
+        return add_folder(a, arg, err);
+    const char *slash = strrchr(arg, '/');
+    char *path = strdup(arg);
+    int r = path ? add_image(a, path, slash ? (size_t)(slash + 1 - arg) : 0) : -ENOMEM;
+    return r ? vj_fail(err, r, "out of memory") : 0;
+}
+
+static void free_images(struct arguments *a)
+{
+    for (size_t i = 0; i < a->count; i++)
+        free(a->image[i].path);
+    free(a->image);
 }
 
 /* Options of a data set, its labels and its results have no effect here, and are not accepted. */
@@ -92,7 +135,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
             argp_failure(state, VJ_EXIT_USAGE, 0, "%s", err.text);
         return 0;
     case ARGP_KEY_ARG:
-        return add_image(a, arg) ? ENOMEM : 0;
+        if (add_argument(a, arg, &err))
+            argp_failure(state, VJ_EXIT_USAGE, 0, "%s", err.text);
+        return 0;
     case ARGP_KEY_END:
         if (!a->count)
             argp_error(state, "no picture given");
@@ -107,9 +152,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
     .options = options,
     .parser = parse,
-    .args_doc = "IMAGE...",
+    .args_doc = "IMAGE|FOLDER...",
     .doc =
-        "Prints one line per picture: path, predicted PW-JND (the largest quality factor whose "
+        "Prints one line per picture, of a folder those in it and its sub-folders: path, predicted "
+        "PW-JND (the largest quality factor whose "
         "difference is visible), the smallest invisible quality factor, the JPEG's size in bytes "
         "there, and what that saves against the highest one, separated by tabs; - where even the "
         "highest is visible. Only what the search asks for is scored.",
@@ -174,7 +220,7 @@ static int print_pending(struct vj_engine *engine, const struct arguments *a,
     }
     int r = 0;
     for (size_t i = 0; !r && i < pending->count; i++)
-        r = print_line(engine, a->image[pending->image[i]], a->anchor_qf,
+        r = print_line(engine, a->image[pending->image[i]].path, a->anchor_qf,
                        pending->score + i * levels, pending->bytes + i * levels, err);
     pending->count = 0;
     fflush(stdout);
@@ -206,12 +252,12 @@ static int predict_all(struct vj_engine *engine, const struct arguments *a,
     for (size_t i = 0; !r && i < a->count; i++) {
         bool open = engine->predictors->list[0].positive_class == VJ_POSITIVE_AUTO;
         struct vj_loaded loaded = {.index = i};
-        vj_load_picture(&loaded, a->image[i], a->anchor_qf, read);
+        vj_load_picture(&loaded, a->image[i].path, a->image[i].name, a->anchor_qf, read);
         vj_engine_submit(engine, &loaded, open, &row);
         vj_engine_collect(engine, loaded.slot);
         vj_loaded_free(&loaded);
         if (row.status) {
-            print_failure(a->image[i], row.error);
+            print_failure(a->image[i].path, row.error);
             ++*failed;
             continue;
         }
@@ -247,20 +293,20 @@ static void largest(const struct arguments *a, size_t *width, size_t *height, co
                     const char **tallest)
 {
     *width = *height = 1;
-    *widest = *tallest = a->image[0];
+    *widest = *tallest = a->image[0].path;
     for (size_t i = 0; i < a->count; i++) {
         struct vj_image_info info;
         size_t pixels, most = a->config.max_pixels;
-        if (vj_image_probe(&info, a->image[i], NULL) ||
+        if (vj_image_probe(&info, a->image[i].path, NULL) ||
             !vj_size_mul(info.width, info.height, &pixels) || (most > 0 && pixels > most))
             continue; /* reported when its turn comes */
         if (info.width > *width) {
             *width = info.width;
-            *widest = a->image[i];
+            *widest = a->image[i].path;
         }
         if (info.height > *height) {
             *height = info.height;
-            *tallest = a->image[i];
+            *tallest = a->image[i].path;
         }
     }
 }
@@ -322,7 +368,7 @@ int vj_cmd_predict(int argc, char **argv)
         vj_engine_close(&engine);
     }
     vj_predictors_free(&predictors);
-    free(a.image);
+    free_images(&a);
     if (r) {
         vj_error_show(&err);
         return VJ_EXIT_USAGE;

@@ -6,6 +6,7 @@
 
 #include "eval/text.h"
 #include "host/commands.h"
+#include "host/progress.h"
 #include "host/report_file.h"
 #include "host/report_options.h"
 
@@ -54,7 +55,7 @@ int vj_cmd_report(int argc, char **argv)
     struct vj_text text = {0};
     int r = vj_report_file(&text, a.path, &a.report, &err);
     if (r)
-        fprintf(stderr, "vpjnd: %s\n", err.text);
+        vj_error_show(&err);
     else
         fputs(text.data ? text.data : "", stdout);
     vj_text_free(&text);

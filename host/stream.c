@@ -158,12 +158,11 @@ void vj_load_item(struct vj_loaded *loaded, const struct vj_dataset *ds,
     loaded->seconds = vj_seconds() - start;
 }
 
-void vj_load_picture(struct vj_loaded *loaded, const char *path, int anchor_qf,
+void vj_load_picture(struct vj_loaded *loaded, const char *path, const char *name, int anchor_qf,
                      const struct vj_stream_options *options)
 {
     double start = vj_seconds();
-    const char *slash = strrchr(path, '/');
-    loaded->item.name = strdup(slash ? slash + 1 : path);
+    loaded->item.name = strdup(name);
     loaded->item.source = strdup(path);
     loaded->item.anchor_qf = anchor_qf;
     loaded->item.qf_true = VJ_QF_UNKNOWN;

@@ -82,10 +82,11 @@ void vj_load_item(struct vj_loaded *loaded, const struct vj_dataset *ds,
 void vj_loaded_free(struct vj_loaded *loaded);
 
 /*
- * The same for a picture that belongs to no data set; its path is its name.
+ * The same for a picture that belongs to no data set.
+ * name: keys its patch positions, as a data set's would
  * anchor_qf: what candidates are compared with: 0 the picture itself, else its JPEG at this QF
  */
-void vj_load_picture(struct vj_loaded *loaded, const char *path, int anchor_qf,
+void vj_load_picture(struct vj_loaded *loaded, const char *path, const char *name, int anchor_qf,
                      const struct vj_stream_options *options);
 
 /*

@@ -87,7 +87,7 @@ static void command_lines_end_with_the_right_status_and_words(void **state)
         {"$V map \"$(printf 'z\\033y.png')\" -o t.png", 1, "z?y.png"},
         {"$V predict --weights w.h5 \"$(printf 'z\\033y.png')\"", 1, "z?y.png"},
         {"$V eval --help", 0, "qf_first"},
-        {"$V predict --help", 0, "IMAGE..."},
+        {"$V predict --help", 0, "IMAGE|FOLDER..."},
         {"$V map --help", 0, "--model"},
         {"$V candidates --help", 0, "--qf=LIST"},
         {"$V import --help", 0, "PREFIX"},
@@ -271,6 +271,15 @@ static void predictions_stand_one_per_line(void **state)
     if (strcmp(invisible, "-") != 0)
         assert_in_range(atoi(invisible), qf, 100);
     vj_assert_contains(output, "\nb.png\t");
+    assert_int_equal(shell("mkdir -p two/sub none && cp a.png two && cp b.png two/sub && "
+                           "$V predict --weights w.h5 two none/../b.png 2> /dev/null",
+                           output, sizeof(output)),
+                     0);
+    assert_int_equal(strncmp(output, "two/a.png\t", 10), 0);
+    vj_assert_contains(output, "\ntwo/sub/b.png\t");
+    vj_assert_contains(output, "\nnone/../b.png\t");
+    assert_int_equal(shell("$V predict --weights w.h5 none", output, sizeof(output)), 2);
+    vj_assert_contains(output, "none: no picture in it or its sub-folders");
     /* The way to a picture is not the picture. */
     char direct[200], detour[200];
     assert_int_equal(

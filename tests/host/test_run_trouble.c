@@ -3,6 +3,7 @@
  */
 #include "tests/host/run_network.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -104,16 +105,34 @@ struct disturbance {
     char part[4200];
 };
 
+/* Whether this process has the file open. */
+static bool is_open(const char *path)
+{
+    struct stat file, open_one;
+    bool found = false;
+    DIR *descriptors = opendir("/proc/self/fd");
+    const struct dirent *entry;
+    while (descriptors && !found && (entry = readdir(descriptors)))
+        found = stat(path, &file) == 0 && fstat(atoi(entry->d_name), &open_one) == 0 &&
+                file.st_dev == open_one.st_dev && file.st_ino == open_one.st_ino;
+    if (descriptors)
+        closedir(descriptors);
+    return found;
+}
+
 /*
- * Disturbs a run once its .part is there. The run cannot have come far by then: its standard error
- * is a full pipe, where it waits with the note on its first picture until this reads.
+ * Disturbs a run once it has its .part open, for longer than HDF5 takes to look at it. The run
+ * cannot have come far by then: its standard error is a full pipe, where it waits with the note on
+ * its first picture until this reads.
  */
 static void *disturb(void *arg)
 {
     struct disturbance *d = arg;
     char text[4096];
-    for (int i = 0; i < 60000 && access(d->part, F_OK) != 0; i++)
+    for (int i = 0, seen = 0; i < 60000 && seen < 50; i++) {
+        seen = is_open(d->part) ? seen + 1 : 0;
         usleep(1000);
+    }
     d->begun = d->begin();
     while (read(d->standard_error, text, sizeof(text)) > 0)
         continue;
