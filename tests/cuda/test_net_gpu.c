@@ -477,7 +477,8 @@ static void batches_of_reference_sides_change_no_more_than_the_order_of_sums(voi
     for (int i = 0; i < USUAL; i++) {
         const struct vj_net_shape shape = usual_shape(i);
         struct values all = {{0}, {0}, {0}};
-        for (size_t side_rows = ROWS; side_rows <= ROWS; side_rows -= 3) { /* 7, 4, 1 */
+        for (size_t step = 0; step < 3; step++) {
+            const size_t side_rows = ROWS - 3 * step;
             char text[4096];
             struct rig rig;
             rig_make_with(&rig, &shape, ROWS, side_rows, VJ_CUDA_FP32, P);
