@@ -5,7 +5,6 @@
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "datasets/files.h"
 #include "host/checked.h"
@@ -24,16 +23,6 @@ void vj_photos_free(struct vj_photos *photos)
 }
 
 /* ---- which files ---- */
-
-static bool is_picture(const char *name)
-{
-    static const char *const extensions[] = {".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm"};
-    const char *dot = strrchr(name, '.');
-    for (size_t i = 0; dot && i < sizeof(extensions) / sizeof(extensions[0]); i++)
-        if (strcasecmp(dot, extensions[i]) == 0)
-            return true;
-    return false;
-}
 
 static int add_photo(struct vj_photos *photos, const char *path, const char *name,
                      struct vj_error *err)
@@ -64,7 +53,7 @@ static int add_entry(struct vj_photos *photos, const char *folder, const char *n
     if (vj_is_folder(path)) {
         if (*name != '_')
             rc = add_folder(photos, path, root_length, depth + 1, err);
-    } else if (is_picture(name) && vj_file_size(path, &size) == 0) {
+    } else if (vj_is_picture_name(name) && vj_file_size(path, &size) == 0) {
         rc = add_photo(photos, path, path + root_length, err);
     }
     free(path);

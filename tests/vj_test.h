@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,18 @@ static inline void vj_assert_contains(const char *text, const char *part)
         print_error("expected \"%s\" in \"%s\"\n", part, text);
         fail();
     }
+}
+
+/* Number of entries in a folder, hidden ones included. */
+static inline int vj_test_entries(const char *folder)
+{
+    int count = 0;
+    DIR *dir = opendir(folder);
+    assert_non_null(dir);
+    while (readdir(dir))
+        count++;
+    closedir(dir);
+    return count - 2; /* itself and its parent */
 }
 
 /* A fresh folder below $TMPDIR, removed by nobody but vj_test_rmdir(). Caller frees the string. */

@@ -5,8 +5,6 @@
 
 #include "tests/vj_test.h"
 
-#include <dirent.h>
-
 #include "host/image.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -45,18 +43,6 @@ static inline char *join(const char *folder, const char *name)
     char *path;
     assert_true(asprintf(&path, "%s/%s", folder, name) > 0);
     return path;
-}
-
-/* Number of entries in a folder, hidden ones included. */
-static inline int entries_of(const char *folder)
-{
-    int count = 0;
-    DIR *dir = opendir(folder);
-    assert_non_null(dir);
-    while (readdir(dir))
-        count++;
-    closedir(dir);
-    return count - 2; /* itself and its parent */
 }
 
 static inline struct vj_image make_picture(size_t width, size_t height, int channels)

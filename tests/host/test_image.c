@@ -644,7 +644,7 @@ static void what_is_written_is_read_back(void **state)
         }
         free(path);
     }
-    assert_int_equal(entries_of(folder), 2);
+    assert_int_equal(vj_test_entries(folder), 2);
     vj_test_rmdir(folder);
 }
 
@@ -731,7 +731,7 @@ static void a_failed_write_leaves_the_old_file_and_nothing_else(void **state)
         assert_int_equal(b.size, 3);
         assert_memory_equal(b.data, "old", 3);
         free(b.data);
-        assert_int_equal(entries_of(folder), 2);
+        assert_int_equal(vj_test_entries(folder), 2);
     }
     vj_image_free(&img);
 
@@ -739,7 +739,7 @@ static void a_failed_write_leaves_the_old_file_and_nothing_else(void **state)
     img = make_picture(2, 2, 3);
     for (size_t i = 0; i < COUNT(writers); i++)
         check_full_disk(writers[i], &img, path, 20);
-    assert_int_equal(entries_of(folder), 2);
+    assert_int_equal(vj_test_entries(folder), 2);
     vj_image_free(&img);
     free(taken);
     free(nowhere);
@@ -766,7 +766,7 @@ static void pictures_no_file_can_hold_are_refused(void **state)
     assert_write_fails(vj_image_write_png, &wide, path, -EFBIG, "do not fit into a PNG file");
     assert_write_fails(vj_image_write_bmp, &wide, path, -EFBIG, "do not fit into a BMP file");
     assert_write_fails(vj_image_write_bmp, &large, path, -EFBIG, "do not fit into a BMP file");
-    assert_int_equal(entries_of(folder), 0);
+    assert_int_equal(vj_test_entries(folder), 0);
 
     char endless[6000];
     const struct vj_image small = {1, 1, 3, pixel};
@@ -972,7 +972,7 @@ static void threads_do_not_disturb_each_other(void **state)
         assert_int_equal(pthread_join(jobs[i].thread, NULL), 0);
         assert_int_equal(jobs[i].failures, 0);
     }
-    assert_int_equal(entries_of(folder), 2);
+    assert_int_equal(vj_test_entries(folder), 2);
     vj_test_rmdir(folder);
 }
 

@@ -2,7 +2,6 @@
 /* Weights as a file: round trips, and files not to be trusted. */
 #include "tests/vj_test.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <hdf5.h>
@@ -602,17 +601,6 @@ static void damaged_bytes_never_crash(void **state)
     remove_file(&f);
 }
 
-static int files_in(const char *folder)
-{
-    int count = 0;
-    DIR *dir = opendir(folder);
-    assert_non_null(dir);
-    while (readdir(dir))
-        count++;
-    closedir(dir);
-    return count;
-}
-
 /* Writes while no file may grow beyond `limit` bytes. */
 static int write_with_limit(struct vj_weights *w, const char *path, rlim_t limit)
 {
@@ -639,7 +627,7 @@ static void a_full_disk_is_reported_and_the_program_ends_well(void **state)
     struct stat st;
     struct vj_weights w = {0}, back = {0};
     const struct vj_net_shape shape = small_shape(VJ_VARIANT_FIGURE);
-    const int before = files_in(f.folder);
+    const int before = vj_test_entries(f.folder);
     assert_int_equal(stat(f.path, &st), 0);
     ok(vj_weights_init(&w, &shape, 3, &err)); /* before the fork, which OpenMP does not outlive */
     fflush(NULL);
@@ -651,7 +639,7 @@ static void a_full_disk_is_reported_and_the_program_ends_well(void **state)
         if (child == 0) {
             int r = write_with_limit(&w, f.path, i ? (rlim_t)st.st_size - 64 : 65536);
             bool good = r == -EIO && strstr(err.text, f.path) && strstr(err.text, text) &&
-                        files_in(f.folder) == before;
+                        vj_test_entries(f.folder) == before;
 #ifdef __SANITIZE_ADDRESS__
             _exit(good ? 0 : 1); /* HDF5 loses memory over this */
 #else
@@ -677,7 +665,7 @@ static void files_that_cannot_be_written_say_why_and_leave_the_old_one(void **st
     struct vj_weights w = {0}, back = {0};
     struct vj_net_shape shape = small_shape(VJ_VARIANT_FIGURE);
     char path[4300];
-    const int before = files_in(f.folder);
+    const int before = vj_test_entries(f.folder);
     ok(vj_weights_init(&w, &shape, 3, &err));
 
     snprintf(path, sizeof(path), "%s/no/such/folder.h5", f.folder);
@@ -688,14 +676,14 @@ static void files_that_cannot_be_written_say_why_and_leave_the_old_one(void **st
     assert_int_equal(mkdir(path, 0700), 0);
     assert_int_equal(vj_weights_write(&w, path, &err), -EINVAL);
     vj_assert_contains(err.text, "is there and is no regular file");
-    assert_int_equal(files_in(f.folder), before + 1);
+    assert_int_equal(vj_test_entries(f.folder), before + 1);
 
     const float first = w.tensors[0].data[0];
     w.tensors[0].data[0] = NAN; /* no reader would take it */
     assert_int_equal(vj_weights_write(&w, f.path, &err), -EDOM);
     vj_assert_contains(err.text, w.tensors[0].name);
     w.tensors[0].data[0] = first;
-    assert_int_equal(files_in(f.folder), before + 1);
+    assert_int_equal(vj_test_entries(f.folder), before + 1);
 
     ok(vj_weights_read(&back, f.path, &err));
     assert_int_equal(back.origin, VJ_ORIGIN_RANDOM);
@@ -712,7 +700,7 @@ static void writers_of_the_same_file_do_not_meet(void **state)
     struct file f = make_file();
     struct vj_h5_part a, b;
     char path[4300], text[32];
-    const int before = files_in(f.folder);
+    const int before = vj_test_entries(f.folder);
     snprintf(path, sizeof(path), "%s/both.h5", f.folder);
     ok(vj_h5_part_open(&a, path, &err));
     ok(vj_h5_part_open(&b, path, &err));
@@ -722,7 +710,7 @@ static void writers_of_the_same_file_do_not_meet(void **state)
     assert_int_equal(vj_fail(&err, -EIO, "a reason"), -EIO);
     assert_int_equal(vj_h5_part_end(&a, -EIO, &err), -EIO);
     assert_string_equal(err.text, "a reason");
-    assert_int_equal(files_in(f.folder), before + 1);
+    assert_int_equal(vj_test_entries(f.folder), before + 1);
     hid_t file;
     ok(vj_h5_open(&file, path, &err));
     ok(vj_h5_read_text(file, "writer", text, sizeof(text), &err));

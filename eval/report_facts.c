@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/* What all forms of a report ask of it: counts, single figures and sentences on them. */
+#include <string.h>
+
+#include "eval/report.h"
+#include "eval/report_text.h"
+
+size_t vj_report_count_failed(const struct vj_report *r)
+{
+    size_t failed = 0;
+    for (size_t i = 0; r->image_error && i < r->images; i++)
+        failed += r->image_error[i] != NULL;
+    return failed;
+}
+
+bool vj_report_has_labels(const struct vj_report *r)
+{
+    for (size_t i = 0; r->qf_true && i < r->images; i++) {
+        if (r->qf_true[i] >= 0)
+            return true;
+    }
+    return false;
+}
+
+size_t vj_report_rated(const struct vj_metrics *m)
+{
+    return m && m->value[VJ_METRIC_MAD].present ? m->value[VJ_METRIC_MAD].n : 0;
+}
+
+void vj_report_pairs(struct vj_text *out, const struct vj_report *r)
+{
+    size_t answers = 0, steps = 0;
+    struct vj_text names = {0};
+    for (size_t i = 0; i < r->rows; i++) {
+        const struct vj_report_row *row = &r->row[i];
+        if (row->random_weights || !row->metrics || !vj_report_rated(&row->metrics->pooled))
+            continue;
+        if (row->metrics->pairs == VJ_PAIRS_FROM_ANSWERS)
+            answers++;
+        else
+            vj_text_add(&names, "%s%s", steps++ ? ", " : "", vj_report_or_dash(row->name));
+    }
+    if (answers && steps)
+        vj_text_add(out,
+                    " Pairs of %s are counted from the step at the predicted QF, those of the "
+                    "others from their answers.",
+                    names.data ? names.data : "");
+    out->failed |= names.failed;
+    vj_text_free(&names);
+}
+
+void vj_report_labelled(struct vj_text *out, const struct vj_report *r)
+{
+    size_t fine = 0, labelled = 0;
+    for (size_t i = 0; r->qf_true && i < r->images; i++) {
+        const bool ok = !r->image_error || !r->image_error[i];
+        fine += ok;
+        labelled += ok && r->qf_true[i] >= 0;
+    }
+    if (labelled && labelled < fine)
+        vj_text_add(out, " (%zu pictures, %zu labelled)", fine, labelled);
+}
+
+struct vj_metric_value vj_report_mean_prediction(const struct vj_report *r,
+                                                 const struct vj_report_row *row)
+{
+    struct vj_metric_value mean = {0};
+    for (size_t i = 0; row->qf_pred && i < r->images; i++) {
+        if (row->qf_pred[i] < 0)
+            continue;
+        mean.value += row->qf_pred[i];
+        mean.n++;
+    }
+    mean.present = mean.n > 0;
+    if (mean.present)
+        mean.value /= (double)mean.n;
+    return mean;
+}
+
+int32_t vj_report_lossless(const struct vj_report *r, int32_t qf_pred)
+{
+    return qf_pred >= 0 && qf_pred < r->qf_last ? qf_pred + 1 : VJ_EVAL_UNKNOWN;
+}
+
+bool vj_report_size(uint32_t *bytes, double *saving, const struct vj_report *r, size_t image,
+                    int32_t qf)
+{
+    if (!r->bytes || qf < r->qf_first || qf > r->qf_last)
+        return false;
+    const size_t levels = (size_t)(r->qf_last - r->qf_first) + 1;
+    const uint32_t *size = r->bytes + image * levels, most = size[levels - 1];
+    *bytes = size[qf - r->qf_first];
+    *saving = most ? 1 - *bytes / (double)most : 0;
+    return most > 0 && *bytes > 0;
+}
+
+void vj_report_short_digests(struct vj_text *out, const char *text)
+{
+    enum { DIGITS = 64, SHOWN = 8 };
+    while (*text) {
+        size_t other = strcspn(text, "0123456789abcdef");
+        vj_text_add(out, "%.*s", (int)other, text);
+        text += other;
+        size_t digits = strspn(text, "0123456789abcdef");
+        vj_text_add(out, "%.*s", (int)(digits == DIGITS ? SHOWN : digits), text);
+        text += digits;
+    }
+}
