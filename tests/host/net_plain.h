@@ -278,22 +278,31 @@ static inline double *plain_features(const struct vj_weights *w, const char *sco
     return f;
 }
 
+/* Of a sum: its value, and the sum of its terms' magnitudes, by which rounding is to be judged. */
+struct plain_sum {
+    double value, terms;
+};
+
 /* dense(relu(dense(inputs, 512)), 1) */
-static inline double plain_head(const struct vj_weights *w, const char *scope, const double *inputs,
-                                size_t count)
+static inline struct plain_sum plain_head(const struct vj_weights *w, const char *scope,
+                                          const double *inputs, size_t count)
 {
     const float *k1 = plain_tensor(w, "%s/block1/weights", scope);
     const float *b1 = plain_tensor(w, "%s/block1/biases", scope);
     const float *k2 = plain_tensor(w, "%s/block2/weights", scope);
     const float *b2 = plain_tensor(w, "%s/block2/biases", scope);
-    double out = b2[0], hidden[512];
+    struct plain_sum out = {b2[0], fabs((double)b2[0])};
+    double hidden[512];
     for (size_t o = 0; o < 512; o++)
         hidden[o] = b1[o];
     for (size_t i = 0; i < count; i++)
         for (size_t o = 0; o < 512; o++)
             hidden[o] += inputs[i] * (double)k1[i * 512 + o];
-    for (size_t o = 0; o < 512; o++)
-        out += hidden[o] > 0 ? hidden[o] * (double)k2[o] : 0;
+    for (size_t o = 0; o < 512; o++) {
+        const double term = hidden[o] > 0 ? hidden[o] * (double)k2[o] : 0;
+        out.value += term;
+        out.terms += fabs(term);
+    }
     return out;
 }
 
@@ -306,7 +315,8 @@ static inline double plain_third(const struct vj_weights *w, double f_r, double 
 
 /* q_p and a_p of one patch from its three features of `count` numbers each. */
 static inline void plain_patch(const struct vj_weights *w, const double *f_r, const double *f_d,
-                               const double *f_j, size_t count, double *q, double *a)
+                               const double *f_j, size_t count, struct plain_sum *q,
+                               struct plain_sum *a)
 {
     double *in = calloc(3 * count, sizeof(double));
     memcpy(in, f_r, count * sizeof(double));
@@ -316,7 +326,8 @@ static inline void plain_patch(const struct vj_weights *w, const double *f_r, co
     *q = plain_head(w, "regressions", in, 3 * count);
     for (size_t i = 0; i < count; i++)
         in[2 * count + i] = plain_third(w, f_r[i], f_d[i], f_j, i);
-    *a = fmax(plain_head(w, "weightings", in, 3 * count), 0) + 1e-6;
+    *a = plain_head(w, "weightings", in, 3 * count);
+    a->value = fmax(a->value, 0) + 1e-6;
     free(in);
 }
 

@@ -9,7 +9,9 @@ tests/host/test_net.c makes the same weights and patches from the same integer f
 File: one group per case, attributes = the network's shape; in it one group per pass (r0, d0_0, j0,
 ... = picture of patch 0, candidate 0 of patch 0, pixel-JND map of patch 0), in it one float32 dataset
 per layer with samples of the NHWC output at (7919 k + 13) mod count, and attributes count, sum,
-sum_abs over all of it. Scores of a case: datasets quality [n, P], weight [n, P], score [n].
+sum_abs over all of it. Scores of a case: datasets quality [n, P], weight [n, P], score [n];
+quality_terms and weight_terms [n, P] are the sums of the magnitudes of what the heads' second layers
+add up, by which rounding errors are to be judged.
 """
 import os
 import sys
@@ -184,7 +186,8 @@ class Head:
 
     def __call__(self, *features):
         hidden = F.relu(torch.cat(features) @ self.k1 + self.b1)
-        return (hidden @ self.k2 + self.b2)[0]
+        terms = hidden * self.k2[:, 0]
+        return terms.sum() + self.b2[0], terms.abs().sum() + self.b2[0].abs()
 
 
 def write_layer(group, name, value):
@@ -218,15 +221,17 @@ def write_case(out, case):
     if sees_map:
         f_j = [features(jnd, f"j{p}", replicated(pixels(1, p, size, 1))) for p in range(patches)]
     quality, weight = Head("regressions", 3 * f_r[0].numel()), Head("weightings", 3 * f_r[0].numel())
-    q, a = torch.zeros(candidates, patches).double(), torch.zeros(candidates, patches).double()
+    q, q_terms, a, a_terms = torch.zeros(4, candidates, patches).double()
     for i in range(candidates):
         for p in range(patches):
             f_d = features(picture, f"d{i}_{p}", pixels(2 + i, p, size, 3))
-            q[i, p] = quality(f_r[p], f_d, f_r[p] - f_d)
+            q[i, p], q_terms[i, p] = quality(f_r[p], f_d, f_r[p] - f_d)
             third = f_d * f_j[p] if sees_map else f_r[p] - f_d
-            a[i, p] = F.relu(weight(f_r[p], f_d, third)) + 1e-6
+            a[i, p], a_terms[i, p] = weight(f_r[p], f_d, third)
+    a = F.relu(a) + 1e-6
     score = (q * a).sum(1) / a.sum(1)
-    for name, value in (("quality", q), ("weight", a), ("score", score)):
+    for name, value in (("quality", q), ("quality_terms", q_terms), ("weight", a),
+                        ("weight_terms", a_terms), ("score", score)):
         out.create_dataset(name, data=value.numpy().astype("<f4"))
     print(out.name, "q", q.numpy(), "a", a.numpy(), "score", score.numpy())
 
