@@ -280,13 +280,17 @@ static size_t blend_palette(uint8_t entries[PNG_MAX_PALETTE_LENGTH][3], const st
     return (size_t)count;
 }
 
-/* Looked up here and not by the library, which takes an index beyond the palette for black. */
+/*
+ * Looked up here and not by the library, which takes an index beyond the palette for black
+ * (1.6.39) or for an error that says neither where it is nor which (1.6.48).
+ */
 static int decode_indexed(struct reader *r)
 {
     uint8_t entries[PNG_MAX_PALETTE_LENGTH][3];
     size_t count = blend_palette(entries, r);
     size_t pixels = r->img.width * r->img.height; /* fits: allocated */
     png_set_packing(r->png);                      /* one byte per index whatever the depth */
+    png_set_check_for_invalid_index(r->png, 0);
     int rc = read_scratch(r, 1);
     if (rc)
         return rc;

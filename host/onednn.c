@@ -191,9 +191,10 @@ static vj_md_view query(const struct vj_dnn_op *op, dnnl_query_t what)
     return dnnl_primitive_desc_query_md(op->desc, what, 0);
 }
 
-/* With 8 or 16 channels NHWC is the blocked layout; backward passes know it by that name alone. */
-dnnl_format_tag_t vj_dnn_map_tag(size_t block, size_t channels)
+dnnl_format_tag_t vj_dnn_map_tag(size_t block, size_t channels, enum vj_dnn_name name)
 {
+    if (name == VJ_DNN_NHWC && block == channels)
+        return dnnl_nhwc;
     switch (block) {
     case VJ_DNN_ANY:
         return dnnl_format_tag_any;
@@ -206,6 +207,14 @@ dnnl_format_tag_t vj_dnn_map_tag(size_t block, size_t channels)
     default:
         return block == channels ? dnnl_nhwc : dnnl_format_tag_undef;
     }
+}
+
+bool vj_dnn_is_reference(const_dnnl_primitive_desc_t desc)
+{
+    const char *implementation = "";
+    dnnl_status_t s =
+        dnnl_primitive_desc_query(desc, dnnl_query_impl_info_str, 0, (void *)&implementation);
+    return !s && strncmp(implementation, "ref", 3) == 0;
 }
 
 size_t vj_dnn_block_of(vj_md_view desc, const dnnl_dims_t dims)
@@ -292,9 +301,10 @@ static int finish_op(struct vj_dnn_op *op, struct vj_error *err)
     return 0;
 }
 
-static dnnl_status_t make_conv(struct vj_dnn_op *op, const struct vj_dnn_conv *conv, bool has_bias,
+static dnnl_status_t make_conv(dnnl_primitive_desc_t *desc, dnnl_engine_t engine,
+                               const struct vj_dnn_conv *conv, bool has_bias,
                                const dnnl_dims_t src_dims, const dnnl_dims_t weight_dims,
-                               const dnnl_dims_t dst_dims)
+                               const dnnl_dims_t dst_dims, enum vj_dnn_name name)
 {
     const dnnl_dim_t pad = conv->valid ? 0 : (dnnl_dim_t)conv->kernel / 2;
     const dnnl_dims_t padding = {pad, pad};
@@ -302,15 +312,15 @@ static dnnl_status_t make_conv(struct vj_dnn_op *op, const struct vj_dnn_conv *c
     dnnl_primitive_attr_t attr = NULL;
     dnnl_status_t s = vj_dnn_attributes(&attr, conv->relu);
     if (!s)
-        s = vj_md_tagged(&src, 4, src_dims, vj_dnn_map_tag(conv->src_block, conv->in));
+        s = vj_md_tagged(&src, 4, src_dims, vj_dnn_map_tag(conv->src_block, conv->in, name));
     if (!s)
         s = vj_md_tagged(&weights, 4, weight_dims, dnnl_format_tag_any);
     if (!s)
         s = vj_md_tagged(&bias, 1, &weight_dims[0], dnnl_x);
     if (!s)
-        s = vj_md_tagged(&dst, 4, dst_dims, vj_dnn_map_tag(conv->dst_block, conv->out));
+        s = vj_md_tagged(&dst, 4, dst_dims, vj_dnn_map_tag(conv->dst_block, conv->out, name));
     if (!s)
-        s = describe_conv(&op->desc, op->engine, vj_md_look(&src), vj_md_look(&weights),
+        s = describe_conv(desc, engine, vj_md_look(&src), vj_md_look(&weights),
                           has_bias ? vj_md_look(&bias) : NULL, vj_md_look(&dst), padding, attr);
     vj_md_drop(&src);
     vj_md_drop(&weights);
@@ -318,6 +328,29 @@ static dnnl_status_t make_conv(struct vj_dnn_op *op, const struct vj_dnn_conv *c
     vj_md_drop(&dst);
     dnnl_primitive_attr_destroy(attr);
     return s;
+}
+
+/* The description by the first name that is not the reference's, or else by the first one. */
+static dnnl_status_t choose_conv(struct vj_dnn_op *op, const struct vj_dnn_conv *conv,
+                                 bool has_bias, const dnnl_dims_t src_dims,
+                                 const dnnl_dims_t weight_dims, const dnnl_dims_t dst_dims)
+{
+    dnnl_status_t s = dnnl_success;
+    for (int name = 0; name < VJ_DNN_NAMES; name++) {
+        dnnl_primitive_desc_t desc = NULL;
+        s = make_conv(&desc, op->engine, conv, has_bias, src_dims, weight_dims, dst_dims,
+                      (enum vj_dnn_name)name);
+        const bool fast = !s && !vj_dnn_is_reference(desc);
+        if (fast || (!s && !op->desc)) {
+            dnnl_primitive_desc_destroy(op->desc);
+            op->desc = desc;
+        } else {
+            dnnl_primitive_desc_destroy(desc);
+        }
+        if (fast)
+            break;
+    }
+    return op->desc ? dnnl_success : s;
 }
 
 static int take_conv_weights(struct vj_dnn_op *op, const dnnl_dims_t weight_dims,
@@ -355,7 +388,7 @@ int vj_dnn_conv_prepare(struct vj_dnn_op **op, struct vj_dnn *dnn, const struct 
     *op = NULL;
     if (!o)
         return vj_fail(err, -ENOMEM, "out of memory for %s", conv->name);
-    dnnl_status_t s = make_conv(o, conv, bias != NULL, src, weights, dst);
+    dnnl_status_t s = choose_conv(o, conv, bias != NULL, src, weights, dst);
     int r = s ? vj_dnn_fail(err, o->name, "description", s) : finish_op(o, err);
     if (!r)
         r = take_conv_weights(o, weights, kernel, bias, err);

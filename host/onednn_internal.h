@@ -11,6 +11,7 @@
 #define VJ_HOST_ONEDNN_INTERNAL_H
 
 #include <oneapi/dnnl/dnnl.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -65,8 +66,18 @@ int vj_dnn_fail(struct vj_error *err, const char *name, const char *what, dnnl_s
 /* Attributes of an operation whose scratch memory comes from the caller, with an optional relu. */
 dnnl_status_t vj_dnn_attributes(dnnl_primitive_attr_t *attr, bool relu);
 
+/*
+ * With 8 or 16 channels NHWC and the layout in blocks of as many are one and the same, but oneDNN
+ * looks for fast code by name: 2.6 has that of backward passes under the blocked name, 3.x that of
+ * AVX2 under NHWC. Hence both names are tried, in this order.
+ */
+enum vj_dnn_name { VJ_DNN_BLOCKED, VJ_DNN_NHWC, VJ_DNN_NAMES };
+
 /* Format tag of a map with this channel block, VJ_DNN_ANY included. */
-dnnl_format_tag_t vj_dnn_map_tag(size_t block, size_t channels);
+dnnl_format_tag_t vj_dnn_map_tag(size_t block, size_t channels, enum vj_dnn_name name);
+
+/* Whether oneDNN has nothing for this description but its plain loops, slower by far. */
+bool vj_dnn_is_reference(const_dnnl_primitive_desc_t desc);
 
 /* Channel block of a map's descriptor; VJ_DNN_OTHER when the layout has none. */
 size_t vj_dnn_block_of(vj_md_view desc, const dnnl_dims_t dims);

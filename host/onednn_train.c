@@ -103,20 +103,20 @@ static vj_md_view query(const struct vj_dnn_conv_train *c, int pass, dnnl_query_
 
 /* A pass with these layouts of its maps; weights in whatever layout oneDNN likes. */
 static int make_pass(struct vj_dnn_conv_train *c, int pass, const struct vj_dnn_conv *conv,
-                     struct vj_error *err)
+                     enum vj_dnn_name name, struct vj_error *err)
 {
     const dnnl_dim_t pad = (dnnl_dim_t)conv->kernel / 2;
     struct shapes s = {.padding = {pad, pad}};
     dnnl_primitive_attr_t attr = NULL;
     dnnl_status_t r = vj_dnn_attributes(&attr, conv->relu && pass == FORWARD);
     if (!r)
-        r = vj_md_tagged(&s.src, 4, c->src_dims, vj_dnn_map_tag(c->src_block, conv->in));
+        r = vj_md_tagged(&s.src, 4, c->src_dims, vj_dnn_map_tag(c->src_block, conv->in, name));
     if (!r)
         r = vj_md_tagged(&s.weights, 4, c->weight_dims, dnnl_format_tag_any);
     if (!r)
         r = vj_md_tagged(&s.bias, 1, &c->weight_dims[0], dnnl_x);
     if (!r)
-        r = vj_md_tagged(&s.dst, 4, c->dst_dims, vj_dnn_map_tag(c->dst_block, conv->out));
+        r = vj_md_tagged(&s.dst, 4, c->dst_dims, vj_dnn_map_tag(c->dst_block, conv->out, name));
     if (!r)
         r = describe(&c->desc[pass], c->engine, pass, &s, attr, pass ? c->desc[FORWARD] : NULL);
     if (!r)
@@ -156,10 +156,24 @@ static int take_bias(struct vj_dnn_conv_train *c, struct vj_error *err)
     return s ? vj_dnn_fail(err, c->name, "memory of biases", s) : 0;
 }
 
-static int prepare(struct vj_dnn_conv_train *c, const struct vj_dnn_conv *conv, bool backward_data,
-                   struct vj_error *err)
+static void drop_passes(struct vj_dnn_conv_train *c)
 {
-    int r = make_pass(c, FORWARD, conv, err);
+    for (int p = 0; p < PASSES; p++) {
+        dnnl_primitive_destroy(c->primitive[p]);
+        dnnl_primitive_desc_destroy(c->desc[p]);
+        c->primitive[p] = NULL;
+        c->desc[p] = NULL;
+    }
+    c->scratch_bytes = 0;
+}
+
+/* The passes, the forward one choosing the layouts that are left to it. */
+static int make_passes(struct vj_dnn_conv_train *c, const struct vj_dnn_conv *conv,
+                       bool backward_data, enum vj_dnn_name name, struct vj_error *err)
+{
+    c->src_block = conv->src_block;
+    c->dst_block = conv->dst_block;
+    int r = make_pass(c, FORWARD, conv, name, err);
     if (r)
         return r;
     c->src_block = vj_dnn_block_of(query(c, FORWARD, dnnl_query_src_md, 0), c->src_dims);
@@ -168,13 +182,48 @@ static int prepare(struct vj_dnn_conv_train *c, const struct vj_dnn_conv *conv, 
         return vj_fail(err, -EIO,
                        "oneDNN: %s: chose a layout that training does not know; ask for one",
                        c->name);
-    r = take_weights(c, FORWARD, err);
+    r = make_pass(c, BACKWARD_WEIGHTS, conv, name, err);
+    if (!r && backward_data)
+        r = make_pass(c, BACKWARD_DATA, conv, name, err);
+    return r;
+}
+
+static int references(const struct vj_dnn_conv_train *c)
+{
+    int count = 0;
+    for (int p = 0; p < PASSES; p++)
+        count += c->desc[p] && vj_dnn_is_reference(c->desc[p]);
+    return count;
+}
+
+/* By the name under which fewest passes are the reference's. */
+static int choose_passes(struct vj_dnn_conv_train *c, const struct vj_dnn_conv *conv,
+                         bool backward_data, struct vj_error *err)
+{
+    int best = 0, fewest = PASSES + 1, name = 0, r;
+    for (; name < VJ_DNN_NAMES && fewest > 0; name++) {
+        drop_passes(c);
+        r = make_passes(c, conv, backward_data, (enum vj_dnn_name)name, err);
+        const int slow = r ? PASSES + 1 : references(c);
+        if (slow < fewest) {
+            fewest = slow;
+            best = name;
+        }
+    }
+    if (fewest <= PASSES && best == name - 1)
+        return 0;
+    drop_passes(c);
+    return make_passes(c, conv, backward_data, (enum vj_dnn_name)best, err);
+}
+
+static int prepare(struct vj_dnn_conv_train *c, const struct vj_dnn_conv *conv, bool backward_data,
+                   struct vj_error *err)
+{
+    int r = choose_passes(c, conv, backward_data, err);
+    if (!r)
+        r = take_weights(c, FORWARD, err);
     if (!r)
         r = take_bias(c, err);
-    if (!r)
-        r = make_pass(c, BACKWARD_WEIGHTS, conv, err);
-    if (!r && backward_data)
-        r = make_pass(c, BACKWARD_DATA, conv, err);
     if (!r && backward_data)
         r = take_weights(c, BACKWARD_DATA, err);
     return r;
@@ -195,9 +244,7 @@ int vj_dnn_conv_train_prepare(struct vj_dnn_conv_train **conv, struct vj_dnn *dn
                                     .engine = dnn->engine,
                                     .src_dims = {n, ci, h, w},
                                     .weight_dims = {co, ci, k, k},
-                                    .dst_dims = {n, co, h, w},
-                                    .src_block = shape->src_block,
-                                    .dst_block = shape->dst_block};
+                                    .dst_dims = {n, co, h, w}};
     int r = prepare(c, shape, backward_data, err);
     if (r) {
         vj_dnn_conv_train_free(c);
@@ -211,10 +258,7 @@ void vj_dnn_conv_train_free(struct vj_dnn_conv_train *c)
 {
     if (!c)
         return;
-    for (int p = 0; p < PASSES; p++) {
-        dnnl_primitive_destroy(c->primitive[p]);
-        dnnl_primitive_desc_destroy(c->desc[p]);
-    }
+    drop_passes(c);
     for (int p = 0; p < BACKWARD_WEIGHTS; p++) {
         dnnl_memory_destroy(c->weights_memory[p]);
         free(c->weights[p]);

@@ -722,7 +722,7 @@ static void a_folder_that_cannot_be_written_to_is_told_at_the_start(void **state
     configure(&config, NULL);
     const struct vj_train_options options = {
         .config = &config, .output = "/sys/vpjnd.h5", .quiet = true};
-    if (access("/sys", F_OK) != 0)
+    if (access("/sys/kernel", F_OK) != 0) /* not mounted, then it is a folder like any other */
         skip();
     assert_true(vj_train_run(&options, &s, &err) < 0);
     vj_assert_contains(err.text, "/sys/vpjnd.h5.state.lock cannot be made");
