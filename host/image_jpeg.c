@@ -82,8 +82,10 @@ static const struct advice advices[] = {
      "lossless and hierarchical files are not supported; convert to PNG"},
     {JERR_UNKNOWN_MARKER, -EBADMSG,
      "the file is damaged or JPEG-LS; copy it again or convert to PNG"},
+#if JPEG_LIB_VERSION < 70 /* later interfaces (Ubuntu's is 8's) always have arithmetic coding */
     {JERR_ARITH_NOTIMPL, -ENOTSUP,
      "arithmetic coding is not supported by this libjpeg; convert to PNG"},
+#endif
     {JERR_CONVERSION_NOTIMPL, -ENOTSUP, "this colour space is not supported; convert to RGB"},
     {JERR_FRACT_SAMPLE_NOTIMPL, -ENOTSUP, "this chroma sampling is not supported; convert to PNG"},
     {JERR_CCIR601_NOTIMPL, -ENOTSUP, "this chroma siting is not supported; convert to PNG"},

@@ -43,6 +43,20 @@ static inline void vj_assert_contains(const char *text, const char *part)
     }
 }
 
+/* Fails unless low <= value <= high, none of them negative; cmocka 2 has other names for that. */
+#define vj_assert_in_range(value, low, high)                                                       \
+    vj_assert_in_range_at((uintmax_t)(value), (uintmax_t)(low), (uintmax_t)(high), #value,         \
+                          __FILE__, __LINE__)
+
+static inline void vj_assert_in_range_at(uintmax_t value, uintmax_t low, uintmax_t high,
+                                         const char *text, const char *file, int line)
+{
+    if (value < low || value > high) {
+        print_error("%s is %ju, not %ju to %ju\n", text, value, low, high);
+        _fail(file, line);
+    }
+}
+
 /* Number of entries in a folder, hidden ones included. */
 static inline int vj_test_entries(const char *folder)
 {

@@ -640,7 +640,7 @@ static void requests_that_do_not_fit_are_refused(void **state)
     assert_int_equal(ops->scores(gpu.state, 0, 0, 0, 1, score, NULL, NULL, &err), -EINVAL);
     vj_assert_contains(err.text, "patches of 0 were kept");
     assert_int_equal(ops->wait(gpu.state, 0, &err), 0);
-    assert_in_range(bytes[0], 623, 200 * 200);
+    vj_assert_in_range(bytes[0], 623, 200 * 200);
     vj_image_free(&large);
     vj_device_close(&gpu);
     fixture_close(&f);

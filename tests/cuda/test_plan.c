@@ -76,12 +76,12 @@ static void batches_hold_whole_pictures_or_equal_parts_of_one(void **state)
         assert_int_equal(vj_cuda_rows(cases[i][0]), cases[i][1]);
     for (size_t n = 1; n <= 4096; n++) {
         size_t rows = vj_cuda_rows(n);
-        assert_in_range(rows, 1, VJ_CUDA_ROWS);
+        vj_assert_in_range(rows, 1, VJ_CUDA_ROWS);
         size_t batches = (n + rows - 1) / rows;
         if (n <= VJ_CUDA_ROWS)
             assert_int_equal(rows % n, 0);
         else
-            assert_in_range(batches * rows - n, 0, batches - 1); /* less than a row per batch */
+            vj_assert_in_range(batches * rows - n, 0, batches - 1); /* less than a row per batch */
     }
 }
 
@@ -255,11 +255,11 @@ static void results_hold_what_delivery_reads(void **state)
     struct vj_cuda_sizes s = make(&p);
     for (int count = 1; count <= 100; count++) {
         size_t n = (size_t)count;
-        assert_in_range(vj_cuda_candidate_result_bytes(&s, count),
-                        n * (8 + sizeof(struct vj_cuda_quality_sums) +
-                             sizeof(struct vj_ssimulacra2_totals) + 4 * 8),
-                        SIZE_MAX);
-        assert_in_range(vj_cuda_score_result_bytes(&s, count), n * (4 + 2 * 64 * 4), SIZE_MAX);
+        vj_assert_in_range(vj_cuda_candidate_result_bytes(&s, count),
+                           n * (8 + sizeof(struct vj_cuda_quality_sums) +
+                                sizeof(struct vj_ssimulacra2_totals) + 4 * 8),
+                           SIZE_MAX);
+        vj_assert_in_range(vj_cuda_score_result_bytes(&s, count), n * (4 + 2 * 64 * 4), SIZE_MAX);
     }
 }
 

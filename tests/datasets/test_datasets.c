@@ -611,7 +611,7 @@ static void the_fingerprint_is_the_documented_one(void **state)
     struct vj_dataset *ds = open_or_fail("folder", &opt);
     struct vj_item item;
     get_item(ds, 0, &item);
-    assert_in_range(item.fold, 1, 2);
+    vj_assert_in_range(item.fold, 1, 2);
     assert_string_equal(vj_dataset_info(ds)->fingerprint,
                         item.fold == 1
                             ? "ec86a4d68f2565348bc2b2d30921d3efa53c9239918fa03d883dbb6bcf602d8a"
@@ -671,7 +671,7 @@ static double mean_label(const char *root, const char *labels, int jnd, bool exa
     for (size_t i = 0; i < SOURCES; i++) {
         struct vj_item item;
         get_item(ds, i, &item);
-        assert_in_range(item.qf_true, 1, 100);
+        vj_assert_in_range(item.qf_true, 1, 100);
         sum += exact ? item.qf_exact : item.qf_true;
         vj_item_free(&item);
     }
@@ -756,7 +756,7 @@ static void a_synthetic_tree_has_the_sources_that_are_there(void **state)
     vj_assert_contains(vj_dataset_info(ds)->label_definition, "sur50 of JND 1, synthetic observer");
     get_item(ds, 0, &item);
     assert_int_equal(item.qf_true, 39);
-    assert_in_range(item.fold, 1, 3);
+    vj_assert_in_range(item.fold, 1, 3);
     vj_item_free(&item);
     vj_dataset_close(ds);
     vj_test_rmdir(root);
@@ -823,7 +823,7 @@ static void a_long_observer_is_cut_not_overrun(void **state)
     char *root = make_synthetic(note);
     struct vj_dataset_options opt = mcl_options(root);
     struct vj_dataset *ds = open_or_fail("synthetic", &opt);
-    assert_in_range(strlen(vj_dataset_info(ds)->label_definition), 100, 159);
+    vj_assert_in_range(strlen(vj_dataset_info(ds)->label_definition), 100, 159);
     vj_dataset_close(ds);
     vj_test_rmdir(root);
 }

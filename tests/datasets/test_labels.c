@@ -341,8 +341,8 @@ static void the_strict_convention_gives_every_noticing_fraction(void **state)
     while (fscanf(f, " ImageJND_SRC%2d_%3d.npy,ImageJND_SRC%2d_%3d.npy,%lf", &source, &anchor,
                   &again, &qf, &seen) == 5) {
         assert_true(source == again && anchor == 100);
-        assert_in_range(source, 1, SOURCES);
-        assert_in_range(qf, 1, 99);
+        vj_assert_in_range(source, 1, SOURCES);
+        vj_assert_in_range(qf, 1, 99);
         wrong += fabs(1 - (double)sur[source - 1][qf] - seen) > 1e-6;
         wrong_if_not_strict += fabs(1 - (double)sur[source - 1][qf + 1] - seen) > 1e-6;
         rows++;
@@ -483,7 +483,7 @@ static void published_folds_cover_each_source_once(void **state)
     int size[11] = {0};
     for (int s = 1; s <= SOURCES; s++) {
         int fold = vj_folds_surfeatnet(s);
-        assert_in_range(fold, 1, 10);
+        vj_assert_in_range(fold, 1, 10);
         size[fold]++;
     }
     for (int f = 1; f <= 10; f++)
@@ -621,14 +621,14 @@ static void random_folds_are_balanced_and_seeded(void **state)
     assert_int_equal(vj_folds_random(fold, pointers, NAMES, 10, 1, NULL), 0);
     assert_int_equal(vj_folds_random(other, pointers, NAMES, 10, 2, NULL), 0);
     for (int i = 0; i < NAMES; i++) {
-        assert_in_range(fold[i], 1, 10);
+        vj_assert_in_range(fold[i], 1, 10);
         size[fold[i]]++;
         moved += fold[i] != other[i];
     }
     for (int f = 1; f <= 10; f++)
-        assert_in_range(size[f], 10, 11);
+        vj_assert_in_range(size[f], 10, 11);
     /* 9 of 10 move on average, standard deviation 3: another seed is another partition. */
-    assert_in_range(moved, NAMES * 9 / 10 - 15, NAMES);
+    vj_assert_in_range(moved, NAMES * 9 / 10 - 15, NAMES);
 }
 
 static void random_folds_do_not_depend_on_the_order_of_items(void **state)

@@ -622,7 +622,7 @@ static void curves_in_csv_have_a_line_for_each_point_and_quantity(void **state)
         assert_true(offset || strcmp(field[1], "tolerance") == 0);
         offsets += offset;
         if (offset) {
-            assert_in_range(atoi(field[2]) + 1, 0, SWEEP - 1);
+            vj_assert_in_range(atoi(field[2]) + 1, 0, SWEEP - 1);
             continue;
         }
         const struct vj_sweep_point *point = &curve[tolerances < 5 ? 0 : 1];

@@ -101,6 +101,10 @@ static inline unsigned long oracle_write_blocks(unsigned char **data, size_t acr
     unsigned long size;
     oracle_start(&c, &errors, data, &size, 8 * across, 8 * down, 1);
     c.optimize_coding = TRUE;
+#if JPEG_LIB_VERSION >= 70 /* the size that is written; other ways to compress set it themselves */
+    c.jpeg_width = c.image_width;
+    c.jpeg_height = c.image_height;
+#endif
     jvirt_barray_ptr blocks = c.mem->request_virt_barray((j_common_ptr)&c, JPOOL_IMAGE, TRUE,
                                                          (JDIMENSION)across, (JDIMENSION)down, 1);
     jpeg_write_coefficients(&c, &blocks);

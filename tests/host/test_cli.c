@@ -267,9 +267,9 @@ static void predictions_stand_one_per_line(void **state)
         shell("$V predict --weights w.h5 a.png b.png 2> /dev/null", output, sizeof(output)), 0);
     assert_int_equal(sscanf(output, "%63[^\t]\t%d\t%7[^\t]\t", name, &qf, invisible), 3);
     assert_string_equal(name, "a.png");
-    assert_in_range(qf, 1, 100);
+    vj_assert_in_range(qf, 1, 100);
     if (strcmp(invisible, "-") != 0)
-        assert_in_range(atoi(invisible), qf, 100);
+        vj_assert_in_range(atoi(invisible), qf, 100);
     vj_assert_contains(output, "\nb.png\t");
     assert_int_equal(shell("mkdir -p two/sub none && cp a.png two && cp b.png two/sub && "
                            "$V predict --weights w.h5 two none/../b.png 2> /dev/null",
@@ -300,7 +300,7 @@ static void predictions_stand_one_per_line(void **state)
                      anchor, positive ? "lossy" : "lossless");
             assert_int_equal(shell(line, output, sizeof(output)), 0);
             assert_int_equal(sscanf(output, "%63[^\t]\t%d\t", name, &qf), 2);
-            assert_in_range(qf, 1, anchor);
+            vj_assert_in_range(qf, 1, anchor);
         }
 }
 

@@ -138,7 +138,7 @@ static void decoded_pictures_are_judged_and_streams_give_the_rates(void **state)
             for (int level = 1; level < CODEC_LEVELS; level++)
                 if (psnr_y(i, level) < threshold[p])
                     expected = level;
-            assert_in_range(expected, 1, CODEC_LEVELS - 1);
+            vj_assert_in_range(expected, 1, CODEC_LEVELS - 1);
             assert_int_equal(qf[i], expected);
         }
     }

@@ -189,7 +189,7 @@ static void lazy_and_full_predict_the_same(void **state)
         asked += !isnan(some[i]);
         assert_true(isnan(some[i]) || some[i] == full[i]);
     }
-    assert_in_range(asked, IMAGES, IMAGES * QFS - 1);
+    vj_assert_in_range(asked, IMAGES, IMAGES * QFS - 1);
 }
 
 static double absolute_error(const int32_t *qf, int i)

@@ -149,7 +149,7 @@ static void a_rule_is_measured_where_its_search_asks_and_predicts_the_same(void 
     char path[4096], root[4200];
     snprintf(root, sizeof(root), "root=%s", in_folder(path, "all.csv"));
     size_t asked = compare_by_every_search(root, PICTURES);
-    assert_in_range(asked, 1, NAMES * PICTURES * LEVELS / 2);
+    vj_assert_in_range(asked, 1, NAMES * PICTURES * LEVELS / 2);
 }
 
 static void crop(const char *from, const char *to)
@@ -184,7 +184,7 @@ static void photographs_are_predicted_the_same(void **state)
     write_text(in_folder(path, "photos.csv"), csv);
     snprintf(root, sizeof(root), "root=%s", path);
     size_t asked = compare_by_every_search(root, PHOTOS);
-    assert_in_range(asked, 1, NAMES * PHOTOS * LEVELS / 2);
+    vj_assert_in_range(asked, 1, NAMES * PHOTOS * LEVELS / 2);
 }
 
 /* A fit needs all scores, an image metric all pixels: then one pass measures the rules as well. */
@@ -324,7 +324,7 @@ static void candidate_files_are_decoded_where_a_search_asks(void **state)
     read_rows(r, "/candidates/bytes", VJ_COLUMN_I64, 0, 1, bytes);
     vj_results_close(r);
     assert_memory_equal(bytes, sizes, sizeof(sizes));
-    assert_in_range(compare(&full, &lazy, 1, 0, &search), 1, LEVELS / 2);
+    vj_assert_in_range(compare(&full, &lazy, 1, 0, &search), 1, LEVELS / 2);
     for (int k = 0; k < LEVELS; k++)
         assert_true(bytes[k] > 0);
 

@@ -352,7 +352,7 @@ static void check_unasked(struct vj_results *r, const int32_t *anchor)
             else
                 assert_int_equal(lossy[s][q - 1] == 255, isnan(score[s][q - 1]));
         }
-    assert_in_range(asked, SOURCES, SOURCES * 50);
+    vj_assert_in_range(asked, SOURCES, SOURCES * 50);
 }
 
 /* Validation of training searches as evaluation does: the same errors. */

@@ -180,7 +180,7 @@ static void lazy_and_full_runs_predict_the_same_by_every_search(void **state)
         vj_results_close(r);
         assert_memory_equal(full, lazy, sizeof(full));
         for (int i = 0; i < NAMES; i++)
-            assert_in_range(full[i][0], 1, 100);
+            vj_assert_in_range(full[i][0], 1, 100);
     }
 }
 
@@ -329,7 +329,7 @@ static void failed_images_have_no_place_in_the_curve(void **state)
     read_rows(r, "/predictors/pixel-chou95@noise/qf_pred_tolerance", VJ_COLUMN_I32, 0, 2, swept);
     for (int k = 0; k < STEPS; k++) {
         assert_int_equal(swept[k], -1);
-        assert_in_range(swept[STEPS + k], 1, 100);
+        vj_assert_in_range(swept[STEPS + k], 1, 100);
     }
     vj_results_close(r);
 }

@@ -637,7 +637,7 @@ static void ssimulacra2_is_a_column_and_a_predictor_when_asked_for(void **state)
             read_rows(r, "/predictors/ssimulacra2-threshold:fit/qf_pred", VJ_COLUMN_I32, 0,
                       PICTURES, fitted);
             for (int k = 0; k < PICTURES; k++)
-                assert_in_range(fitted[k], 1, 100);
+                vj_assert_in_range(fitted[k], 1, 100);
         }
         vj_results_close(r);
     }
@@ -690,14 +690,14 @@ static void positions_are_uniform_and_reach_both_ends(void **state)
     int seen[4][3] = {{0}};
     vj_patch_positions(1, "name", 0, false, true, 32 + 2, 32 + 3, 32, DRAWS, origin);
     for (int i = 0; i < DRAWS; i++) {
-        assert_in_range(origin[i][0], 0, 3);
-        assert_in_range(origin[i][1], 0, 2);
+        vj_assert_in_range(origin[i][0], 0, 3);
+        vj_assert_in_range(origin[i][1], 0, 2);
         seen[origin[i][0]][origin[i][1]]++;
     }
     /* 12 cells of 3333 expected; six standard deviations are 331 */
     for (int y = 0; y < 4; y++)
         for (int x = 0; x < 3; x++)
-            assert_in_range(seen[y][x], 3333 - 331, 3333 + 331);
+            vj_assert_in_range(seen[y][x], 3333 - 331, 3333 + 331);
     static int32_t other[DRAWS][2];
     vj_patch_positions(1, "other", 0, false, true, 34, 35, 32, DRAWS, other);
     assert_memory_not_equal(origin, other, sizeof(origin));

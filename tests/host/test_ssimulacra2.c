@@ -88,7 +88,7 @@ static bool read_golden(FILE *file, struct golden *g)
     if (fields == EOF)
         return false;
     assert_int_equal(fields, 10);
-    assert_in_range(g->scales, 2, VJ_SSIMULACRA2_SCALES);
+    vj_assert_in_range(g->scales, 2, VJ_SSIMULACRA2_SCALES);
     for (int i = 0; i < 18 * g->scales; i++)
         assert_int_equal(fscanf(file, "%lf", &g->part[i]), 1);
     return true;

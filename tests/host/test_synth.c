@@ -40,7 +40,7 @@ static void labels_follow_the_stated_definition(void **state)
         assert_int_equal(vj_image_read(&source, item.source, NULL, NULL), 0);
         assert_int_equal(source.width, WIDTH);
         assert_int_equal(source.height, HEIGHT);
-        assert_in_range(item.qf_true, 1, 99);
+        vj_assert_in_range(item.qf_true, 1, 99);
         assert_int_equal(item.qf_true, synth_observe(&source));
         vj_image_free(&source);
         vj_item_free(&item);

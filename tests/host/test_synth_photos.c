@@ -569,7 +569,7 @@ static void check_exposure(const char *folder, const char *line, size_t number, 
         found += source.data[i] == (strcmp(tone, "white") == 0 ? 255 : 0);
     if (exposed) {
         assert_true(strcmp(tone, "white") == 0 || strcmp(tone, "black") == 0);
-        assert_in_range(parts, 26, 154);
+        vj_assert_in_range(parts, 26, 154);
         assert_true(found * 256 >= (size_t)parts * WIDTH * HEIGHT * 3);
     }
     vj_image_free(&source);

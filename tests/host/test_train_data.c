@@ -194,7 +194,7 @@ static int rig_try_variant(struct rig *rig, enum vj_variant variant, const char 
     rig->config = configure(settings);
     rig->ds = open_set(&rig->config);
     rig->count = vj_dataset_count(rig->ds);
-    assert_in_range(rig->count, 1, PICTURES);
+    vj_assert_in_range(rig->count, 1, PICTURES);
     int r = vj_train_data_open(&rig->data, &rig->config, rig->ds, all, rig->count, &shape, positive,
                                err);
     assert_true((r == 0) == (rig->data != NULL));

@@ -83,14 +83,14 @@ static void test_every_picture_comes_once_per_epoch(void **state)
         unsigned seen = 0;
         for (uint64_t i = 0; i < PICTURES; i++) {
             size_t picture = vj_pair_picture(&order, epoch * PICTURES + i);
-            assert_in_range(picture, 0, PICTURES - 1);
+            vj_assert_in_range(picture, 0, PICTURES - 1);
             seen |= 1u << picture;
             first[picture] += i == 0;
         }
         assert_int_equal(seen, (1u << PICTURES) - 1);
     }
     for (int i = 0; i < PICTURES; i++)
-        assert_in_range(first[i], 1, EPOCHS / 2); /* no epoch is like all others */
+        vj_assert_in_range(first[i], 1, EPOCHS / 2); /* no epoch is like all others */
     vj_pair_order_close(&order);
 }
 
@@ -130,7 +130,7 @@ static void count_qfs(int count[101], enum vj_pair_sampling sampling, int first,
     memset(count, 0, 101 * sizeof(count[0]));
     for (uint64_t element = 0; element < DRAWS; element++) {
         int qf = vj_pair_qf(5, element, 0, sampling, first, last, boundary);
-        assert_in_range(qf, first, last);
+        vj_assert_in_range(qf, first, last);
         count[qf]++;
     }
 }
@@ -277,10 +277,10 @@ static void test_patches_lie_uniformly_and_are_mirrored_in_all_four_ways(void **
             struct vj_pair_patch patch =
                 vj_pair_place(5, element, p, SIDE + COLUMNS - 1, SIDE + ROWS - 1, SIDE,
                               VJ_PLACE_INDEPENDENT | VJ_PLACE_FLIP);
-            assert_in_range(patch.origin[0], 0, ROWS - 1);
-            assert_in_range(patch.origin[1], 0, COLUMNS - 1);
-            assert_in_range(patch.jnd_origin[0], 0, ROWS - 1);
-            assert_in_range(patch.jnd_origin[1], 0, COLUMNS - 1);
+            vj_assert_in_range(patch.origin[0], 0, ROWS - 1);
+            vj_assert_in_range(patch.origin[1], 0, COLUMNS - 1);
+            vj_assert_in_range(patch.jnd_origin[0], 0, ROWS - 1);
+            vj_assert_in_range(patch.jnd_origin[1], 0, COLUMNS - 1);
             y[patch.origin[0]]++;
             x[patch.origin[1]]++;
             jnd_y[patch.jnd_origin[0]]++;
@@ -304,7 +304,7 @@ static void test_aligned_patches_share_a_place_and_independent_ones_do_not(void 
         assert_false(a.mirror_x || a.mirror_y);
         same += memcmp(b.origin, b.jnd_origin, sizeof(b.origin)) == 0;
     }
-    assert_in_range(same, 0, 3); /* expected: 1000 in 237 * 337 */
+    vj_assert_in_range(same, 0, 3); /* expected: 1000 in 237 * 337 */
 }
 
 static void
@@ -322,12 +322,12 @@ test_even_patches_share_their_random_words_with_uniform_ones_but_not_their_place
         assert_int_equal(even.mirror_y, uniform.mirror_y);
         assert_memory_equal(even.origin, even.jnd_origin, sizeof(even.origin));
         assert_memory_equal(even.origin, own.origin, sizeof(even.origin));
-        assert_in_range(own.jnd_origin[0], 0, 300 - 64);
-        assert_in_range(own.jnd_origin[1], 0, 400 - 64);
+        vj_assert_in_range(own.jnd_origin[0], 0, 300 - 64);
+        vj_assert_in_range(own.jnd_origin[1], 0, 400 - 64);
         same += memcmp(even.origin, own.jnd_origin, sizeof(even.origin)) == 0;
         same += memcmp(even.origin, uniform.origin, sizeof(even.origin)) == 0;
     }
-    assert_in_range(same, 0, 25); /* a corner has (64 / 400) (64 / 300) / 4 of all even places */
+    vj_assert_in_range(same, 0, 25); /* a corner has (64 / 400) (64 / 300) / 4 of all even places */
 }
 
 int main(void)
