@@ -285,6 +285,11 @@ size_t vj_csv_columns(const struct vj_csv *csv)
     return csv->header.count;
 }
 
+const char *vj_csv_heading(const struct vj_csv *csv, size_t index)
+{
+    return csv->header.field[index];
+}
+
 size_t vj_csv_line(const struct vj_csv *csv)
 {
     return csv->row.line;

@@ -54,7 +54,9 @@ int vj_csv_next(struct vj_csv *csv, bool *more, struct vj_error *err);
 
 size_t vj_csv_fields(const struct vj_csv *csv);  /* of the current row */
 size_t vj_csv_columns(const struct vj_csv *csv); /* of the header */
-size_t vj_csv_line(const struct vj_csv *csv);    /* line the current row starts in, from 1 */
+/* Name of a column below vj_csv_columns(); borrowed from csv. */
+const char *vj_csv_heading(const struct vj_csv *csv, size_t index);
+size_t vj_csv_line(const struct vj_csv *csv); /* line the current row starts in, from 1 */
 const char *vj_csv_name(const struct vj_csv *csv);
 
 /*

@@ -73,9 +73,10 @@ struct vj_dataset_info {
     char folds[32];             /* as in force */
     char fingerprint[65];       /* SHA-256 (hex) of what datasets/dataset.c lists there */
     char axis[160];             /* what was found of the axis' orientation, "" if nothing */
-    char excluded[8192]; /* rows of the label file that are not items, counted and named; "" = none
-                          */
-    int anchor_qf;       /* QF of the picture that JND 1 is searched from; 0 = the source itself */
+    /* What was found and is no part of the data set, counted and named: rows of a label file, a
+     * manifest's columns of other names, a folder's files that are no pictures; "" = nothing. */
+    char excluded[8192];
+    int anchor_qf;     /* QF of the picture that JND 1 is searched from; 0 = the source itself */
     bool human_labels; /* false for synthetic observers (reports must say so) and without labels */
 };
 

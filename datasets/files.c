@@ -128,6 +128,17 @@ static int add_name(struct growing *list, const char *folder, const char *name)
     return rc;
 }
 
+/* The name is that of the file alone: it does not depend on the order of the listing. */
+static int pass_over(struct vj_names *names, const char *name)
+{
+    names->passed_over++;
+    if (names->first_passed && strcmp(names->first_passed, name) <= 0)
+        return 0;
+    free(names->first_passed);
+    names->first_passed = strdup(name);
+    return names->first_passed ? 0 : -ENOMEM;
+}
+
 enum kind { KIND_OTHER, KIND_FILE, KIND_FOLDER };
 
 /* A link is what it leads to, but never a folder. Most file systems say without being asked. */
@@ -168,6 +179,8 @@ static int list_folder(struct growing *files, struct growing *folders, const cha
             rc = add_name(folders, folder, name);
         else if (kind == KIND_FILE && (!keep || keep(name)))
             rc = add_name(files, folder, name);
+        else if (kind == KIND_FILE)
+            rc = pass_over(&files->names, name);
     }
     if (dir)
         closedir(dir);
@@ -206,8 +219,19 @@ int vj_names_tree(struct vj_names *names, const char *folder, bool (*keep)(const
     return finish_list(names, &files, rc);
 }
 
+void vj_names_describe_passed(const struct vj_names *names, char *text, size_t size)
+{
+    *text = '\0';
+    if (names->passed_over == 1)
+        snprintf(text, size, "a file that is no picture by its ending, %s", names->first_passed);
+    else if (names->passed_over)
+        snprintf(text, size, "%zu files that are no pictures by their endings, %s for one",
+                 names->passed_over, names->first_passed);
+}
+
 void vj_names_free(struct vj_names *names)
 {
+    free(names->first_passed);
     for (size_t i = 0; i < names->count; i++)
         free(names->name[i]);
     free(names->name);

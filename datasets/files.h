@@ -39,6 +39,8 @@ bool vj_is_picture_name(const char *name);
 struct vj_names {
     char **name; /* owned */
     size_t count;
+    size_t passed_over; /* files that `keep` did not want, and the bytewise first of their names */
+    char *first_passed; /* owned; NULL = none */
 };
 
 /*
@@ -57,6 +59,9 @@ int vj_names_list(struct vj_names *names, const char *folder, bool (*keep)(const
  */
 int vj_names_tree(struct vj_names *names, const char *folder, bool (*keep)(const char *name),
                   struct vj_error *err);
+
+/* "3 files that are no pictures by their endings, notes.txt for one", or "" where all were kept. */
+void vj_names_describe_passed(const struct vj_names *names, char *text, size_t size);
 
 void vj_names_free(struct vj_names *names);
 

@@ -4,7 +4,7 @@
  *
  * Pictures are the files *.jpg, *.jpeg, *.png, *.bmp, *.ppm and *.pgm (in any case), named by their
  * paths below the folder and sorted by these, bytewise. Other files, hidden files and folders, and
- * links to folders are passed over. Candidates are always synthesised from the picture, and
+ * links to folders are passed over; info.excluded counts the other files. Candidates are always synthesised from the picture, and
  * compared with it.
  */
 #include <errno.h>
@@ -74,6 +74,7 @@ static int folder_open(void **state, const struct vj_dataset_options *opt,
     }
     vj_label_describe(info->label_definition, sizeof(info->label_definition), VJ_LABEL_NONE, 1);
     vj_candidates_record(info, VJ_CANDIDATES_SYNTHESIZE);
+    vj_names_describe_passed(&folder->names, info->excluded, sizeof(info->excluded));
     *state = folder;
     return 0;
 }

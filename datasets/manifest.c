@@ -2,7 +2,8 @@
 /*
  * `manifest`: anyone's data, described by a CSV file (`root` names the file).
  *
- * The first line names the columns, in any order; other columns are ignored.
+ * The first line names the columns, in any order; other columns are ignored, and info.excluded
+ * names them, for one of them may be a misspelt label.
  *     image       source picture; the item is called by this text as written
  *     candidates  pattern of the candidate files with {qf} (7, 70, 100) or {qf:03d} (007, 070, 100;
  *                 any width 1..9), or empty: candidates are synthesised
@@ -58,6 +59,7 @@ struct manifest {
     size_t count;
     size_t with_pattern, first_with, first_without; /* rows, and lines of the first of each kind */
     size_t with_fold;
+    char ignored[1024]; /* what info.excluded says of other columns */
 };
 
 struct columns {
@@ -183,6 +185,22 @@ static int add_row(struct manifest *m, size_t *room, const struct vj_csv *csv,
     return 0;
 }
 
+static void name_ignored(struct manifest *m, const struct vj_csv *csv, const struct columns *at)
+{
+    const int known[] = {at->image, at->candidates, at->streams, at->qf_true, at->fold};
+    size_t used = 0;
+    for (size_t i = 0; i < vj_csv_columns(csv); i++) {
+        bool ignored = true;
+        for (size_t k = 0; k < sizeof(known) / sizeof(known[0]); k++)
+            ignored = ignored && known[k] != (int)i;
+        if (!ignored || used >= sizeof(m->ignored))
+            continue;
+        const int length = snprintf(m->ignored + used, sizeof(m->ignored) - used, "%s '%.100s'",
+                                    used ? "," : "columns of other names:", vj_csv_heading(csv, i));
+        used += length > 0 ? (size_t)length : 0;
+    }
+}
+
 static int read_rows(struct manifest *m, struct vj_error *err)
 {
     struct vj_csv *csv;
@@ -200,6 +218,8 @@ static int read_rows(struct manifest *m, struct vj_error *err)
         rc = vj_csv_column(csv, "qf_true", false, &at.qf_true, err);
     if (!rc)
         rc = vj_csv_column(csv, "fold", false, &at.fold, err);
+    if (!rc)
+        name_ignored(m, csv, &at);
     for (bool more = true; !rc && more;) {
         rc = vj_csv_next(csv, &more, err);
         if (!rc && more)
@@ -317,6 +337,7 @@ static int manifest_open(void **state, const struct vj_dataset_options *opt,
                  ? "manifest: column qf_true, definition and origin as its author says"
                  : "none");
     vj_candidates_record(info, m->candidates);
+    snprintf(info->excluded, sizeof(info->excluded), "%s", m->ignored);
     *state = m;
     return 0;
 }

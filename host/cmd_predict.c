@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "datasets/files.h"
+#include "eval/text.h"
 #include "host/checked.h"
 #include "host/commands.h"
 #include "host/engine.h"
@@ -60,6 +61,20 @@ static int add_image(struct arguments *a, char *path, size_t name)
     return 0;
 }
 
+static void print_passed(const char *folder, const struct vj_names *names)
+{
+    char passed[512];
+    struct vj_text line = {0};
+    vj_names_describe_passed(names, passed, sizeof(passed));
+    vj_text_add(&line, "vpjnd: ");
+    vj_text_plain(&line, folder);
+    vj_text_add(&line, ": not used: ");
+    vj_text_plain(&line, passed);
+    if (!line.failed)
+        fprintf(stderr, "%s\n", line.data);
+    vj_text_free(&line);
+}
+
 /* The pictures of a folder have the names and the order that the data set `folder` gives them. */
 static int add_folder(struct arguments *a, const char *folder, struct vj_error *err)
 {
@@ -67,6 +82,8 @@ static int add_folder(struct arguments *a, const char *folder, struct vj_error *
     int r = vj_names_tree(&names, folder, vj_is_picture_name, err);
     if (!r && names.count == 0)
         r = vj_fail(err, -ENOENT, "%s: no picture in it or its sub-folders", folder);
+    if (!r && names.passed_over)
+        print_passed(folder, &names);
     for (size_t i = 0; !r && i < names.count; i++) {
         char *path;
         r = vj_text(&path, err, "%s/%s", folder, names.name[i]);

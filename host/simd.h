@@ -10,7 +10,11 @@
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__CUDACC__) &&     \
     !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(VJ_NO_SIMD_CLONES)
+#if __GNUC__ >= 12
 #define VJ_SIMD __attribute__((target_clones("arch=x86-64-v3", "default")))
+#else /* earlier ones cannot choose by that name */
+#define VJ_SIMD __attribute__((target_clones("avx2", "default")))
+#endif
 #else
 #define VJ_SIMD
 #endif

@@ -58,6 +58,7 @@ static void columns_come_in_any_order_and_others_are_ignored(void **state)
     assert_string_equal(info->label_definition,
                         "manifest: column qf_true, definition and origin as its author says");
     assert_true(info->human_labels);
+    assert_string_equal(info->excluded, "columns of other names: 'note'");
     assert_int_equal(info->anchor_qf, 0);
 
     struct vj_item item;
@@ -363,6 +364,8 @@ static void pictures_of_a_folder_and_its_sub_folders_are_listed_by_path(void **s
     assert_string_equal(info->label_definition, "none");
     assert_string_equal(info->candidates, "synthesize");
     assert_false(info->human_labels);
+    assert_string_equal(info->excluded,
+                        "6 files that are no pictures by their endings, a.txt for one");
     assert_int_equal(info->anchor_qf, 0);
     assert_int_equal(vj_dataset_count(ds), LISTED);
     for (size_t i = 0; i < LISTED; i++) {

@@ -360,7 +360,10 @@ static void watch_progress(const char *term, unsigned short columns, char *text,
     struct vj_progress progress;
     const struct winsize window = {.ws_row = 24, .ws_col = columns};
     int master = posix_openpt(O_RDWR | O_NOCTTY);
-    assert_true(master >= 0);
+    if (master < 0) {
+        print_message("skipped: no pseudo-terminals here (%s)\n", strerror(errno));
+        skip();
+    }
     assert_int_equal(grantpt(master), 0);
     assert_int_equal(unlockpt(master), 0);
     FILE *out = fopen(ptsname(master), "w");
