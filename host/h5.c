@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -116,9 +117,25 @@ static bool is_of_kind(const char *path, const char *schema)
     return is;
 }
 
+/* Who asks for one of these wants a table or a page, not HDF5 under its name. */
+static int check_ending(const char *path, struct vj_error *err)
+{
+    static const char *const others[] = {".csv", ".json", ".html", ".txt", ".png", ".jpg"};
+    const char *dot = strrchr(path, '.');
+    for (size_t i = 0; dot && i < sizeof(others) / sizeof(others[0]); i++)
+        if (strcasecmp(dot, others[i]) == 0)
+            return vj_fail(err, -EINVAL,
+                           "output %s would be an HDF5 file; name it so (%.*s.h5), `vpjnd report` "
+                           "makes tables and pages of results",
+                           path, (int)(dot - path), path);
+    return 0;
+}
+
 int vj_h5_check_output(const char *path, const char *schema, struct vj_error *err)
 {
-    int r = check_folder(path, err);
+    int r = check_ending(path, err);
+    if (!r)
+        r = check_folder(path, err);
     if (r)
         return r;
     struct stat status;

@@ -489,13 +489,14 @@ static void outputs_that_cannot_be_or_would_destroy_are_refused_at_once(void **s
     } cases[] = {
         {"cp w.h5 v.h5; $V eval --config run.cfg --set predictors=vpjnd:v.h5 -o v.h5",
          "output v.h5 is there and is no file of kind vpjnd-results, so it is not replaced"},
-        {"$V eval --config run.cfg -o two.csv", "output two.csv is there and is no file of kind"},
+        {"$V eval --config run.cfg -o run.cfg", "output run.cfg is there and is no file of kind"},
+        {"$V eval --config run.cfg -o ./new.CSV", "would be an HDF5 file; name it so (./new.h5)"},
         {"$V eval --config run.cfg -o set", "output set is there and is no regular file"},
         {"$V eval --config run.cfg -o set/", "output 'set/': name a file"},
         {"$V eval --config run.cfg -o ''", "output '': name a file"},
         {"$V eval --config run.cfg -o a.png/r.h5", "output a.png/r.h5: a.png is no folder"},
-        {"$V init --variant figure --seed 1 -o two.csv", "output two.csv is there and is no file"},
-        {"$V train --config run.cfg --set steps=1 -o two.csv", "output two.csv is there and is no"},
+        {"$V init --variant figure --seed 1 -o run.cfg", "output run.cfg is there and is no file"},
+        {"$V train --config run.cfg --set steps=1 -o run.cfg", "output run.cfg is there and is no"},
         {"mkfifo fifo; $V report fifo", "fifo: is not a regular file"},
         {"$V report set", "set: is not a regular file"},
     };
