@@ -26,6 +26,17 @@ int vj_text(char **out, struct vj_error *err, const char *format, ...)
     return vj_fail(err, -ENOMEM, "out of memory for a text");
 }
 
+void vj_append(char *text, size_t size, const char *format, ...)
+{
+    const size_t used = strlen(text);
+    va_list args;
+    va_start(args, format);
+    const int wanted = vsnprintf(text + used, size - used, format, args);
+    va_end(args);
+    if (wanted >= (int)(size - used))
+        memcpy(text + size - 4, "...", 4);
+}
+
 int vj_numbered_name(const char *name, const char *before, int digits, const char *after)
 {
     size_t prefix = strlen(before);

@@ -14,6 +14,13 @@ int vj_text(char **out, struct vj_error *err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /*
+ * Appends to the string in a buffer of `size` bytes, 4 or more; what does not fit is cut off, and
+ * the string then ends in "...".
+ */
+void vj_append(char *text, size_t size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/*
  * The number in a name made of `before`, a number >= 1 written with at least `digits` digits (zeros
  * in front only up to that width, nine digits at most) and `after`; 0 for any other name.
  */

@@ -4,8 +4,8 @@
  *
  * Pictures are the files *.jpg, *.jpeg, *.png, *.bmp, *.ppm and *.pgm (in any case), named by their
  * paths below the folder and sorted by these, bytewise. Other files, hidden files and folders, and
- * links to folders are passed over; info.excluded counts the other files. Candidates are always synthesised from the picture, and
- * compared with it.
+ * links to folders are passed over; info.excluded counts the other files. Candidates are always
+ * synthesised from the picture, and compared with it.
  */
 #include <errno.h>
 #include <stdlib.h>

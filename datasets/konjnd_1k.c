@@ -24,7 +24,6 @@
  */
 #include <errno.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -177,19 +176,6 @@ static int exclude_row(struct konjnd *k, struct konjnd_numbers *list, const stru
     return 0;
 }
 
-/* Appends to a text of `size` bytes; what does not fit is cut off and ends in "...". */
-__attribute__((format(printf, 3, 4))) static void append(char *text, size_t size,
-                                                         const char *format, ...)
-{
-    size_t used = strlen(text);
-    va_list args;
-    va_start(args, format);
-    int wanted = vsnprintf(text + used, size - used, format, args);
-    va_end(args);
-    if (wanted >= (int)(size - used))
-        memcpy(text + size - 4, "...", 4);
-}
-
 /* "504 rows of type BPG: SRC0505-SRC1008" */
 static void describe_excluded(char *text, size_t size, const struct konjnd_numbers *list,
                               const char *type)
@@ -199,22 +185,22 @@ static void describe_excluded(char *text, size_t size, const struct konjnd_numbe
     if (!list->count)
         return;
     qsort(list->id, list->count, sizeof(*list->id), vj_compare_ints);
-    append(text, size, "%s%zu row%s of %s", *text ? "; " : "", list->count,
-           list->count == 1 ? "" : "s", type);
+    vj_append(text, size, "%s%zu row%s of %s", *text ? "; " : "", list->count,
+              list->count == 1 ? "" : "s", type);
     while (nameless < list->count && list->id[nameless] == 0)
         nameless++;
     for (size_t i = nameless; i < list->count;) {
         size_t end = i + 1;
         while (end < list->count && list->id[end] <= list->id[end - 1] + 1)
             end++;
-        append(text, size, "%sSRC%04d", separator, list->id[i]);
+        vj_append(text, size, "%sSRC%04d", separator, list->id[i]);
         if (list->id[end - 1] != list->id[i])
-            append(text, size, "-SRC%04d", list->id[end - 1]);
+            vj_append(text, size, "-SRC%04d", list->id[end - 1]);
         separator = ", ";
         i = end;
     }
     if (nameless)
-        append(text, size, "%s%zu without such a name", separator, nameless);
+        vj_append(text, size, "%s%zu without such a name", separator, nameless);
 }
 
 static int find_columns(struct columns *at, const struct vj_csv *csv, struct vj_error *err)

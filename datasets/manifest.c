@@ -59,7 +59,6 @@ struct manifest {
     size_t count;
     size_t with_pattern, first_with, first_without; /* rows, and lines of the first of each kind */
     size_t with_fold;
-    char ignored[1024]; /* what info.excluded says of other columns */
 };
 
 struct columns {
@@ -185,23 +184,18 @@ static int add_row(struct manifest *m, size_t *room, const struct vj_csv *csv,
     return 0;
 }
 
-static void name_ignored(struct manifest *m, const struct vj_csv *csv, const struct columns *at)
+/* "columns of other names: 'note', 'qf_ture'" */
+static void name_ignored(char *text, size_t size, const struct vj_csv *csv,
+                         const struct columns *at)
 {
-    const int known[] = {at->image, at->candidates, at->streams, at->qf_true, at->fold};
-    size_t used = 0;
-    for (size_t i = 0; i < vj_csv_columns(csv); i++) {
-        bool ignored = true;
-        for (size_t k = 0; k < sizeof(known) / sizeof(known[0]); k++)
-            ignored = ignored && known[k] != (int)i;
-        if (!ignored || used >= sizeof(m->ignored))
-            continue;
-        const int length = snprintf(m->ignored + used, sizeof(m->ignored) - used, "%s '%.100s'",
-                                    used ? "," : "columns of other names:", vj_csv_heading(csv, i));
-        used += length > 0 ? (size_t)length : 0;
-    }
+    for (int i = 0; i < (int)vj_csv_columns(csv); i++)
+        if (i != at->image && i != at->candidates && i != at->streams && i != at->qf_true &&
+            i != at->fold)
+            vj_append(text, size, "%s '%s'",
+                      *text ? "," : "columns of other names:", vj_csv_heading(csv, (size_t)i));
 }
 
-static int read_rows(struct manifest *m, struct vj_error *err)
+static int read_rows(struct manifest *m, struct vj_dataset_info *info, struct vj_error *err)
 {
     struct vj_csv *csv;
     int rc = vj_csv_open(&csv, m->file, err);
@@ -219,7 +213,7 @@ static int read_rows(struct manifest *m, struct vj_error *err)
     if (!rc)
         rc = vj_csv_column(csv, "fold", false, &at.fold, err);
     if (!rc)
-        name_ignored(m, csv, &at);
+        name_ignored(info->excluded, sizeof(info->excluded), csv, &at);
     for (bool more = true; !rc && more;) {
         rc = vj_csv_next(csv, &more, err);
         if (!rc && more)
@@ -318,7 +312,7 @@ static int manifest_open(void **state, const struct vj_dataset_options *opt,
         return vj_fail(err, -ENOMEM, "%s: out of memory", opt->root);
     int rc = parse_options(m, opt, err);
     if (!rc)
-        rc = read_rows(m, err);
+        rc = read_rows(m, info, err);
     if (!rc)
         rc = name_rows(m, err);
     if (!rc)
@@ -337,7 +331,6 @@ static int manifest_open(void **state, const struct vj_dataset_options *opt,
                  ? "manifest: column qf_true, definition and origin as its author says"
                  : "none");
     vj_candidates_record(info, m->candidates);
-    snprintf(info->excluded, sizeof(info->excluded), "%s", m->ignored);
     *state = m;
     return 0;
 }

@@ -278,6 +278,10 @@ static void predictions_stand_one_per_line(void **state)
     assert_int_equal(strncmp(output, "two/a.png\t", 10), 0);
     vj_assert_contains(output, "\ntwo/sub/b.png\t");
     vj_assert_contains(output, "\nnone/../b.png\t");
+    assert_int_equal(shell("touch two/x.heic; $V predict --weights w.h5 two 2>&1 > /dev/null",
+                           output, sizeof(output)),
+                     0);
+    vj_assert_contains(output, "two: not used: a file that is no picture by its ending, x.heic");
     assert_int_equal(shell("$V predict --weights w.h5 none", output, sizeof(output)), 2);
     vj_assert_contains(output, "none: no picture in it or its sub-folders");
     /* The way to a picture is not the picture. */

@@ -3,7 +3,7 @@
 """Golden outputs of the network, computed by PyTorch in double precision from the unfolded formulas.
 
 Writes golden.h5 and, variant pw-jnd, pw_jnd.h5 beside this file, or those named as arguments. Needs torch, numpy and h5py; the project's build and tests do not:
-tests/host/test_net.c makes the same weights and patches from the same integer formulas
+tests/host/test_net_golden.c makes the same weights and patches from the same integer formulas
 (tests/host/net_formula.h) and compares layer by layer.
 
 File: one group per case, attributes = the network's shape; in it one group per pass (r0, d0_0, j0,
