@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: MIT
-# Writes OUTPUT with the program's version and the checkout's revision; untouched when nothing changed.
+# Writes OUTPUT with the program's version and the checkout's revision ($VPJND_COMMIT where there is no
+# checkout); untouched when nothing changed.
 cmake_minimum_required(VERSION 3.22)
 execute_process(COMMAND git describe --always --dirty --abbrev=12
                 WORKING_DIRECTORY "${SOURCE_DIR}" OUTPUT_VARIABLE revision
                 OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET RESULT_VARIABLE failed)
 if(failed OR NOT revision)
+  set(revision "$ENV{VPJND_COMMIT}")
+endif()
+if(NOT revision)
   set(revision "unknown")
 endif()
 file(CONFIGURE OUTPUT "${OUTPUT}" CONTENT
