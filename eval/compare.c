@@ -2,6 +2,7 @@
 /* Two predictors on the same images. */
 #include <errno.h>
 #include <math.h>
+#include <omp.h>
 #include <stdlib.h>
 
 #include "eval/metrics.h"
@@ -72,14 +73,17 @@ static int add_intervals(struct vj_comparison *out, const struct pair_row *row, 
     size_t resamples = boot->resamples;
     struct vj_bootstrap pooled = *boot;
     pooled.stream = 0;
-    uint32_t *draw = vj_calloc(n, sizeof(*draw));
+    const int threads = vj_bootstrap_threads(boot, n);
+    uint32_t *draws = vj_calloc((size_t)threads, n * sizeof(*draws));
     double *error = vj_calloc(resamples, sizeof(*error));
     double *right = vj_calloc(resamples, sizeof(*right));
-    if (!draw || !error || !right) {
+    if (!draws || !error || !right) {
         rc = vj_fail(err, -ENOMEM, "out of memory for %zu bootstrap resamples", resamples);
         goto out;
     }
+#pragma omp parallel for schedule(static) num_threads(threads)
     for (size_t b = 0; b < resamples; b++) {
+        uint32_t *draw = draws + (size_t)omp_get_thread_num() * n;
         vj_bootstrap_draw(&pooled, b, draw, n);
         struct sums s = add_rows(row, draw, n);
         error[b] = s.error / (double)n;
@@ -89,7 +93,7 @@ static int add_intervals(struct vj_comparison *out, const struct pair_row *row, 
     if (out->pair_accuracy.present)
         set_interval(&out->pair_accuracy, right, resamples, boot->confidence);
 out:
-    free(draw);
+    free(draws);
     free(error);
     free(right);
     return rc;

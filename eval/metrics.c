@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -162,9 +163,10 @@ static void count_errors(uint32_t *histogram, size_t bins, const struct vj_rows 
 struct work {
     struct vj_bootstrap boot;
     size_t bins;
-    uint32_t *histogram; /* [bins] */
+    int threads;
+    uint32_t *histogram; /* [threads, bins] */
     uint32_t *set;       /* images of the set, [rows->count] */
-    uint32_t *draw;      /* positions drawn, then images, [rows->count] */
+    uint32_t *draw;      /* positions drawn, then images, [threads, rows->count] */
     double *replicate;   /* [VJ_METRIC_COUNT, resamples] */
     size_t valid[VJ_METRIC_COUNT];
 };
@@ -190,10 +192,12 @@ static int work_init(struct work *w, const struct vj_rows *rows, const struct vj
     if (w->boot.resamples > UINT32_MAX)
         return vj_fail(err, -EINVAL, "%zu bootstrap resamples were asked for; use some thousands",
                        w->boot.resamples);
+    w->threads = vj_bootstrap_threads(&w->boot, rows->count);
+    const size_t threads = (size_t)w->threads;
     size_t bytes;
-    w->histogram = vj_calloc(w->bins, sizeof(*w->histogram));
+    w->histogram = vj_calloc(threads, w->bins * sizeof(*w->histogram));
     w->set = vj_calloc(rows->count, sizeof(*w->set));
-    w->draw = vj_calloc(rows->count, sizeof(*w->draw));
+    w->draw = vj_calloc(threads, rows->count * sizeof(*w->draw));
     if (vj_size_mul(w->boot.resamples, sizeof(double), &bytes))
         w->replicate = vj_calloc(VJ_METRIC_COUNT, bytes);
     if (w->histogram && w->set && w->draw && w->replicate)
@@ -203,21 +207,35 @@ static int work_init(struct work *w, const struct vj_rows *rows, const struct vj
                    w->boot.resamples, rows->count);
 }
 
+/* Values of all metrics in resample b, NaN where it does not define them. */
+static void resample_once(struct work *w, const struct vj_rows *rows, size_t images, size_t b)
+{
+    const size_t thread = (size_t)omp_get_thread_num();
+    uint32_t *draw = w->draw + thread * rows->count;
+    uint32_t *histogram = w->histogram + thread * w->bins;
+    double sum[VJ_SUMS];
+    vj_bootstrap_draw(&w->boot, b, draw, images);
+    for (size_t i = 0; i < images; i++)
+        draw[i] = w->set[draw[i]];
+    sum_rows(sum, (const double(*)[VJ_SUMS])rows->row, draw, images);
+    count_errors(histogram, w->bins, rows, draw, images);
+    for (int m = 0; m < VJ_METRIC_COUNT; m++)
+        w->replicate[(size_t)m * w->boot.resamples + b] =
+            evaluate((enum vj_metric)m, sum, histogram, w->bins);
+}
+
 static void resample(struct work *w, const struct vj_rows *rows, size_t images)
 {
-    memset(w->valid, 0, sizeof(w->valid));
-    for (size_t b = 0; b < w->boot.resamples; b++) {
-        double sum[VJ_SUMS];
-        vj_bootstrap_draw(&w->boot, b, w->draw, images);
-        for (size_t i = 0; i < images; i++)
-            w->draw[i] = w->set[w->draw[i]];
-        sum_rows(sum, (const double(*)[VJ_SUMS])rows->row, w->draw, images);
-        count_errors(w->histogram, w->bins, rows, w->draw, images);
-        for (int m = 0; m < VJ_METRIC_COUNT; m++) {
-            double v = evaluate((enum vj_metric)m, sum, w->histogram, w->bins);
-            if (!isnan(v))
-                w->replicate[(size_t)m * w->boot.resamples + w->valid[m]++] = v;
-        }
+    const size_t resamples = w->boot.resamples;
+#pragma omp parallel for schedule(static) num_threads(w->threads)
+    for (size_t b = 0; b < resamples; b++)
+        resample_once(w, rows, images, b);
+    for (int m = 0; m < VJ_METRIC_COUNT; m++) {
+        double *value = w->replicate + (size_t)m * resamples;
+        w->valid[m] = 0;
+        for (size_t b = 0; b < resamples; b++)
+            if (!isnan(value[b]))
+                value[w->valid[m]++] = value[b];
     }
 }
 

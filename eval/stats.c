@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <float.h>
 #include <math.h>
+#include <omp.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
@@ -28,6 +29,14 @@ void vj_bootstrap_draw(const struct vj_bootstrap *boot, size_t resample, uint32_
         for (size_t j = 0; j < 4 && i + j < count; j++)
             index[i + j] = vj_random_below(word.v[j], (uint32_t)count);
     }
+}
+
+int vj_bootstrap_threads(const struct vj_bootstrap *boot, size_t count)
+{
+    const double draws = (double)boot->resamples * (double)count, grain = 1e6;
+    const double room = (double)(1 << 30) / (sizeof(uint32_t) * (double)count);
+    const double threads = fmin(fmin(draws / grain, room), omp_get_max_threads());
+    return threads > 1 ? (int)threads : 1;
 }
 
 static int compare_doubles(const void *a, const void *b)

@@ -27,6 +27,13 @@ struct vj_bootstrap vj_bootstrap_default(uint64_t seed);
 void vj_bootstrap_draw(const struct vj_bootstrap *boot, size_t resample, uint32_t *index,
                        size_t count);
 
+/*
+ * Threads for the resamples of `count` images, 1 or more: OpenMP's, but not so many that they have
+ * less than a million draws each or that their indices take more than 1 GiB. Resamples are apart
+ * from each other: their number changes no value.
+ */
+int vj_bootstrap_threads(const struct vj_bootstrap *boot, size_t count);
+
 /* Ascending order; NaN is not allowed. */
 void vj_sort_doubles(double *value, size_t count);
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <omp.h>
 #include <time.h>
 
 #include "eval/metrics.h"
@@ -425,6 +426,47 @@ static void the_seed_decides_the_intervals_and_nothing_else_does(void **state)
     run_free(&r);
 }
 
+static void assert_same_value(const struct vj_metric_value *a, const struct vj_metric_value *b)
+{
+    assert_int_equal(a->present, b->present);
+    assert_int_equal(a->has_interval, b->has_interval);
+    assert_int_equal(a->n, b->n);
+    assert_true(a->value == b->value && a->ci_low == b->ci_low && a->ci_high == b->ci_high);
+}
+
+static void the_number_of_threads_changes_no_bit(void **state)
+{
+    (void)state;
+    struct run r;
+    struct vj_metrics_table table[2];
+    struct vj_comparison comparison[2];
+    struct vj_bootstrap boot = vj_bootstrap_default(7);
+    const int threads = omp_get_max_threads();
+    boot.resamples = 10000; /* of 400 images: 4 threads */
+    run_random(&r, 400);
+    const struct vj_prediction exact = {.qf_pred = r.qf_true};
+    for (int i = 0; i < 2; i++) {
+        omp_set_num_threads(i ? 4 : 1);
+        assert_int_equal(vj_bootstrap_threads(&boot, 400), i ? 4 : 1);
+        assert_int_equal(vj_metrics_compute(&table[i], &r.truth, &r.prediction, &boot, NULL), 0);
+        assert_int_equal(
+            vj_metrics_compare(&comparison[i], &r.truth, &r.prediction, &exact, &boot, NULL), 0);
+    }
+    omp_set_num_threads(threads);
+    assert_int_equal(table[0].folds, 10);
+    for (int m = 0; m < VJ_METRIC_COUNT; m++) {
+        assert_same_value(&table[0].pooled.value[m], &table[1].pooled.value[m]);
+        for (size_t k = 0; k < table[0].folds; k++)
+            assert_same_value(&table[0].fold[k].value[m], &table[1].fold[k].value[m]);
+    }
+    assert_true(comparison[0].mad.has_interval);
+    assert_same_value(&comparison[0].mad, &comparison[1].mad);
+    assert_same_value(&comparison[0].pair_accuracy, &comparison[1].pair_accuracy);
+    for (int i = 0; i < 2; i++)
+        vj_metrics_free(&table[i]);
+    run_free(&r);
+}
+
 static void the_sweep_trades_saving_against_damage(void **state)
 {
     (void)state;
@@ -611,6 +653,7 @@ int main(void)
         cmocka_unit_test(pairs_end_at_the_anchor),
         cmocka_unit_test(the_image_at_its_jnd_is_lossy),
         cmocka_unit_test(the_seed_decides_the_intervals_and_nothing_else_does),
+        cmocka_unit_test(the_number_of_threads_changes_no_bit),
         cmocka_unit_test(the_sweep_trades_saving_against_damage),
         cmocka_unit_test(a_better_predictor_is_told_from_a_worse_one),
         cmocka_unit_test(a_predictor_does_not_differ_from_itself),
