@@ -388,18 +388,21 @@ static struct pass make_pass(struct vj_cuda_net_work *work, const struct batch *
     return {work, net, batch, &batch->plan, &net->weights.extractor[s], s, stream, err};
 }
 
-static int show(const struct pass *p, const char *layer, const void *data, bool single,
-                size_t pixels, size_t channels, size_t ld, double macs)
+static int show(const struct pass *p, const struct vj_cuda_net_stage &stage)
 {
-    if (!p->work->hook)
-        return 0;
-    const struct vj_cuda_net_stage stage = {layer, data, single, pixels, channels, ld, macs};
-    return p->work->hook(p->work->hook_user, p->stream, &stage, p->err);
+    return p->work->hook ? p->work->hook(p->work->hook_user, p->stream, &stage, p->err) : 0;
+}
+
+/* Bytes of so many numbers of the plan's precision. */
+static double bytes_of(const struct pass *p, size_t numbers)
+{
+    return (double)(numbers * p->plan->element);
 }
 
 static int run_input(const struct pass *p, const uint8_t *d_patches, int channels, size_t count)
 {
-    const size_t side = (size_t)p->plan->shape.patch_size;
+    const size_t side = (size_t)p->plan->shape.patch_size, px = side * side;
+    const size_t ld = (size_t)p->plan->conv[0].in;
     void *input = at(p->work, VJ_CUDA_NET_INPUT);
     int r = VJ_CUDA(
         cudaMemsetAsync(flags_of(p->work), 0, p->work->place[VJ_CUDA_NET_FLAGS].bytes, p->stream),
@@ -407,7 +410,9 @@ static int run_input(const struct pass *p, const uint8_t *d_patches, int channel
     if (!r)
         r = VJ_CUDA(vj_cuda_net_input(p->plan, p->stream, d_patches, channels, count, input),
                     p->err);
-    return r ? r : show(p, "input", input, false, side * side, 3, (size_t)p->plan->conv[0].in, 0);
+    return r ? r
+             : show(p, {"input", input, false, px, 3, ld, 0,
+                        (double)(px * (size_t)channels) + bytes_of(p, px * ld)});
 }
 
 static int run_conv(const struct pass *p, int i, const void *from, void *to)
@@ -415,10 +420,11 @@ static int run_conv(const struct pass *p, int i, const void *from, void *to)
     const struct vj_cuda_net_conv *c = &p->plan->conv[i];
     const struct vj_cuda_net_conv_memory m = {from, p->extractor->kernel[i], p->extractor->bias[i],
                                               to, at(p->work, VJ_CUDA_NET_WORKSPACE)};
+    const size_t px = (size_t)c->side * (size_t)c->side, in = (size_t)c->in, out = (size_t)c->out;
     int r = vj_cuda_net_conv_run(&p->batch->conv[i], p->work->dnn, p->stream, &m, p->err);
     return r ? r
-             : show(p, c->name, to, false, (size_t)c->side * (size_t)c->side, (size_t)c->real_out,
-                    (size_t)c->out, vj_cuda_net_conv_macs(c));
+             : show(p, {c->name, to, false, px, (size_t)c->real_out, out, vj_cuda_net_conv_macs(c),
+                        bytes_of(p, px * (in + out))});
 }
 
 static const char *const pool_names[VJ_NET_BLOCKS] = {"pool1", "pool2", "pool3", "pool4", "pool5"};
@@ -446,13 +452,15 @@ static int run_plain_block(const struct pass *p, int b)
     struct vj_cuda_net_work *w = p->work;
     const bool last = b == p->plan->form->blocks - 1;
     const struct vj_cuda_net_conv *c = &p->plan->conv[vj_net_block_end(p->plan->form, b)];
-    const size_t channels = (size_t)c->out, half = (size_t)c->side / 2;
+    const size_t channels = (size_t)c->out, half = (size_t)c->side / 2, px = half * half;
     void *map = at(w, VJ_CUDA_NET_MAP);
     void *pooled = at(w, last ? VJ_CUDA_NET_LAST : VJ_CUDA_NET_POOLED);
     int r = run_convs(p, b, map);
     if (!r)
         r = VJ_CUDA(vj_cuda_net_halve(p->plan, b, p->stream, map, pooled, flags_of(w)), p->err);
-    return r ? r : show(p, pool_names[b], pooled, false, half * half, channels, channels, 0);
+    return r ? r
+             : show(p, {pool_names[b], pooled, false, px, channels, channels, 0,
+                        bytes_of(p, 5 * px * channels)});
 }
 
 /* Block i with attention: from input or pooled to pooled. */
@@ -462,7 +470,7 @@ static int run_block(const struct pass *p, int i)
                                                   "attention4"};
     struct vj_cuda_net_work *w = p->work;
     const size_t channels = (size_t)p->plan->pool[i].channels;
-    const size_t half = (size_t)p->plan->pool[i].side / 2;
+    const size_t half = (size_t)p->plan->pool[i].side / 2, px = half * half;
     void *map = at(w, VJ_CUDA_NET_MAP), *pooled = at(w, VJ_CUDA_NET_POOLED);
     float *sums = floats_at(w, VJ_CUDA_NET_SUMS), *peaks = floats_at(w, VJ_CUDA_NET_PEAKS);
     float *scale = floats_at(w, VJ_CUDA_NET_SCALE);
@@ -475,10 +483,13 @@ static int run_block(const struct pass *p, int i)
                                        peaks, scale),
                     p->err);
     if (!r)
-        r = show(p, attention_names[i], scale, true, 1, channels, channels, 0);
+        r = show(p, {attention_names[i], scale, true, 1, channels, channels, 0,
+                     bytes_of(p, 5 * px * channels)});
     if (!r)
         r = VJ_CUDA(vj_cuda_net_scale(p->plan, i, p->stream, pooled, scale), p->err);
-    return r ? r : show(p, pool_names[i], pooled, false, half * half, channels, channels, 0);
+    return r ? r
+             : show(p, {pool_names[i], pooled, false, px, channels, channels, 0,
+                        bytes_of(p, 2 * px * channels)});
 }
 
 static int run_matmul(const struct pass *p, const struct vj_cuda_net_matmul_op *op, const void *a,
@@ -501,7 +512,8 @@ static int run_projections(const struct pass *p)
         r = run_matmul(p, &p->batch->projection[p->stream_index][i],
                        at(p->work, VJ_CUDA_NET_TOKENS), kernel[i], out);
         if (!r)
-            r = show(p, projection_names[i], out, false, n, c, c, (double)(n * c * c));
+            r = show(p, {projection_names[i], out, false, n, c, c, (double)(n * c * c),
+                         bytes_of(p, 2 * n * c)});
     }
     return r;
 }
@@ -521,39 +533,47 @@ static int run_non_local(const struct pass *p)
         r = run_matmul(p, &p->batch->affinity, at(w, VJ_CUDA_NET_THETA), at(w, VJ_CUDA_NET_PHI),
                        scores);
     if (!r)
-        r = show(p, "affinity", scores, true, n, n, n, macs);
+        r = show(p, {"affinity", scores, true, n, n, n, macs,
+                     bytes_of(p, 2 * n * c) + (double)(n * n * sizeof(float))});
     if (!r)
         r = VJ_CUDA(vj_cuda_net_softmax(p->plan, p->stream, scores, chances, flags_of(w)), p->err);
     if (!r)
-        r = show(p, "softmax", chances, false, n, n, n, 0);
+        r = show(p, {"softmax", chances, false, n, n, n, 0,
+                     bytes_of(p, n * n) + (double)(n * n * sizeof(float))});
     if (!r)
         r = run_matmul(p, &p->batch->attend, chances, at(w, VJ_CUDA_NET_VALUE), attended);
-    return r ? r : show(p, "attended", attended, false, n, c, c, macs);
+    return r ? r
+             : show(p,
+                    {"attended", attended, false, n, c, c, macs, bytes_of(p, n * n + 2 * n * c)});
 }
 
 /* Pooling behind the non-local block: to the last pooled map. */
 static int run_join(const struct pass *p)
 {
     struct vj_cuda_net_work *w = p->work;
-    const size_t c = vj_net_last_channels(&p->plan->shape);
+    const size_t c = vj_net_last_channels(&p->plan->shape), px = p->plan->last;
     void *last = at(w, VJ_CUDA_NET_LAST);
     int r = VJ_CUDA(vj_cuda_net_join(p->plan, p->stream, at(w, VJ_CUDA_NET_TOKENS),
                                      at(w, VJ_CUDA_NET_ATTENDED), last, flags_of(w)),
                     p->err);
     return r ? r
-             : show(p, pool_names[p->plan->form->blocks - 1], last, false, p->plan->last, c, c, 0);
+             : show(p, {pool_names[p->plan->form->blocks - 1], last, false, px, c, c, 0,
+                        bytes_of(p, 9 * px * c)});
 }
 
 /* From the last pooled map, which is the features themselves where they are flattened. */
 static int run_features(const struct pass *p)
 {
     const size_t features = p->plan->features;
+    const size_t read = p->plan->last * vj_net_last_channels(&p->plan->shape);
     void *out = at(p->work, VJ_CUDA_NET_FEATURES);
     int r = 0;
     if (p->plan->form->statistics)
         r = VJ_CUDA(vj_cuda_net_statistics(p->plan, p->stream, at(p->work, VJ_CUDA_NET_LAST), out),
                     p->err);
-    return r ? r : show(p, "features", out, false, 1, features, features, 0);
+    return r ? r
+             : show(p, {"features", out, false, 1, features, features, 0,
+                        p->plan->form->statistics ? bytes_of(p, read + features) : 0});
 }
 
 /* Features of up to a batch of patches, left in the work's buffer. */
@@ -704,8 +724,9 @@ static int score_rows(struct vj_cuda_net_work *work, cudaStream_t stream, size_t
                                        quality, weight),
                     err);
     return r ? r
-             : show(&p, "heads", pair, true, 1, 2 * VJ_NET_HIDDEN, 2 * VJ_NET_HIDDEN,
-                    vj_cuda_net_head_macs(plan));
+             : show(&p,
+                    {"heads", pair, true, 1, 2 * VJ_NET_HIDDEN, 2 * VJ_NET_HIDDEN,
+                     vj_cuda_net_head_macs(plan), bytes_of(&p, (jnd ? 5 : 1) * plan->features)});
 }
 
 int vj_cuda_net_scores(struct vj_cuda_net_work *work, cudaStream_t stream, size_t reference,

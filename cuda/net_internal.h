@@ -27,7 +27,8 @@ struct vj_cuda_net_stage {
     const void *data;
     bool single; /* float whatever the precision */
     size_t pixels, channels, ld;
-    double macs; /* multiply-accumulates of a patch, 0 for what is not a product */
+    double macs;  /* multiply-accumulates of a patch, 0 for what is not a product */
+    double bytes; /* of a patch's maps that the layer reads and writes, each once; weights aside */
 };
 
 typedef int (*vj_cuda_net_hook)(void *user, cudaStream_t stream,

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Milliseconds and TFLOP/s of every layer and of whole passes on a GPU, next to what a large square
- * product of cuBLASLt reaches in the same precision and in the same run.
+ * Milliseconds, TFLOP/s and GB/s of every layer and of whole passes on a GPU, next to what a large
+ * square product of cuBLASLt in the same precision and a large copy reach in the same run. The
+ * floor is what the layers would take if each ran at the one speed or the other, whichever holds
+ * it back: what is gained at most without other layers.
  *
  *     bench_net_gpu [ROWS [PATCHES [CANDIDATES]]]
  *
@@ -128,11 +130,43 @@ static double ceiling(enum vj_cuda_precision precision)
     return known[precision];
 }
 
+/* GB/s of a copy of 2 GiB on the GPU, read and written; measured once. */
+static double copy_speed(void)
+{
+    const size_t bytes = (size_t)2 << 30;
+    static double known; /* 0 = not yet */
+    if (known > 0)
+        return known;
+    cudaStream_t stream;
+    cudaEvent_t from, to;
+    std::vector<double> ms;
+    void *a = device_memory(bytes), *b = device_memory(bytes);
+    must(VJ_CUDA(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), &err));
+    must(VJ_CUDA(cudaEventCreate(&from), &err));
+    must(VJ_CUDA(cudaEventCreate(&to), &err));
+    must(VJ_CUDA(cudaMemsetAsync(a, 0x5a, bytes, stream), &err));
+    for (int i = 0; i < warm_up + repeats; i++) {
+        must(VJ_CUDA(cudaEventRecord(from, stream), &err));
+        must(VJ_CUDA(cudaMemcpyAsync(b, a, bytes, cudaMemcpyDeviceToDevice, stream), &err));
+        must(VJ_CUDA(cudaEventRecord(to, stream), &err));
+        must(VJ_CUDA(cudaEventSynchronize(to), &err));
+        if (i >= warm_up)
+            ms.push_back(elapsed(from, to));
+    }
+    cudaEventDestroy(from);
+    cudaEventDestroy(to);
+    cudaStreamDestroy(stream);
+    cudaFree(a);
+    cudaFree(b);
+    known = 2.0 * (double)bytes / (median(ms) * 1e-3) * 1e-9;
+    return known;
+}
+
 /* Events behind the layers of one pass, and their times over the repeats. */
 struct timeline {
     std::vector<cudaEvent_t> event;
     std::vector<const char *> layer;
-    std::vector<double> macs;
+    std::vector<double> macs, bytes;
     std::vector<std::vector<double>> ms;
     size_t next;
 };
@@ -149,6 +183,7 @@ static int mark(void *user, cudaStream_t stream, const struct vj_cuda_net_stage 
         t->event.push_back(event);
         t->layer.push_back(stage->layer);
         t->macs.push_back(stage->macs);
+        t->bytes.push_back(stage->bytes);
         t->ms.emplace_back();
     }
     return VJ_CUDA(cudaEventRecord(t->event[t->next++], stream), e);
@@ -175,7 +210,7 @@ static void bench_layers(const struct rig *rig, double top)
     const double rows = (double)vj_cuda_net_get_plan(rig->net)->rows;
     struct timeline t = {};
     cudaEvent_t start;
-    double total = 0;
+    double total = 0, floor = 0;
     must(VJ_CUDA(cudaEventCreate(&start), &err));
     vj_cuda_net_set_hook(rig->work, mark, &t);
     for (int i = 0; i < warm_up + repeats; i++) {
@@ -188,16 +223,18 @@ static void bench_layers(const struct rig *rig, double top)
     }
     vj_cuda_net_set_hook(rig->work, NULL, NULL);
     for (size_t k = 0; k < t.layer.size(); k++) {
-        const double ms = median(t.ms[k]), tflops = 2 * t.macs[k] * rows / (ms * 1e-3) * 1e-12;
+        const double ms = median(t.ms[k]), flop = 2 * t.macs[k] * rows, bytes = t.bytes[k] * rows;
+        const double tflops = flop / (ms * 1e-3) * 1e-12, gbytes = bytes / (ms * 1e-3) * 1e-9;
         total += ms;
-        if (t.macs[k] > 0)
-            printf("  %-12s %8.3f ms %8.1f TFLOP/s %5.1f%%\n", t.layer[k], ms, tflops,
-                   100 * tflops / top);
-        else
-            printf("  %-12s %8.3f ms\n", t.layer[k], ms);
+        floor += std::max(flop / (top * 1e9), bytes / (copy_speed() * 1e6));
+        printf("  %-12s %8.3f ms %8.0f GB/s %5.1f%%", t.layer[k], ms, gbytes,
+               100 * gbytes / copy_speed());
+        if (flop > 0)
+            printf(" %8.1f TFLOP/s %5.1f%%", tflops, 100 * tflops / top);
+        printf("\n");
         cudaEventDestroy(t.event[k]);
     }
-    printf("  %-12s %8.3f ms\n", "sum", total);
+    printf("  %-12s %8.3f ms, floor %.3f ms\n", "sum", total, floor);
     cudaEventDestroy(start);
 }
 
@@ -262,9 +299,10 @@ static void bench(const struct vj_weights *w, enum vj_cuda_precision precision, 
     rig.r = rig.j = rig.d;
     must(vj_cuda_net_reference(rig.work, rig.stream, 0, rig.r, rig.j, patches, &err));
     vj_cuda_net_describe(rig.net, text, sizeof(text));
-    printf("%s%s, weights %.0f MB, work %.0f MB; a product of 8192: %.1f TFLOP/s\n", text,
-           vj_variant_name(w->shape.variant), (double)vj_cuda_net_bytes(rig.net) * 1e-6,
-           (double)vj_cuda_net_work_bytes(rig.work) * 1e-6, top);
+    printf("%s%s, weights %.0f MB, work %.0f MB; a product of 8192: %.1f TFLOP/s, a copy: %.0f "
+           "GB/s\n",
+           text, vj_variant_name(w->shape.variant), (double)vj_cuda_net_bytes(rig.net) * 1e-6,
+           (double)vj_cuda_net_work_bytes(rig.work) * 1e-6, top, copy_speed());
     bench_layers(&rig, top);
     bench_whole(&rig, top);
     for (void *p : {(void *)rig.d, (void *)rig.score, (void *)rig.quality, (void *)rig.weight})

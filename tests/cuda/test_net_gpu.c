@@ -537,6 +537,58 @@ static void capture(const struct vj_net_shape *shape)
     rig_free(&rig);
 }
 
+struct traffic {
+    int count;
+    char name[MAX_LAYERS][16];
+    double bytes[MAX_LAYERS];
+};
+
+static int note_bytes(void *user, cudaStream_t stream, const struct vj_cuda_net_stage *s,
+                      struct vj_error *e)
+{
+    struct traffic *t = user;
+    (void)stream;
+    (void)e;
+    assert_true(t->count < MAX_LAYERS);
+    snprintf(t->name[t->count], sizeof(t->name[0]), "%s", s->layer);
+    t->bytes[t->count++] = s->bytes;
+    return 0;
+}
+
+/* Counted by hand: numbers read and written, times 4, and the picture's 3 x 32 x 32 bytes. */
+static void layers_say_what_bytes_they_move(void **state)
+{
+    static const struct {
+        const char *layer;
+        double bytes;
+    } want[] = {
+        {"input", 19456},     {"conv1", 81920},      {"attention1", 81920}, {"pool1", 32768},
+        {"conv2", 49152},     {"attention2", 40960}, {"pool2", 16384},      {"conv3", 12288},
+        {"attention3", 5120}, {"pool3", 2048},       {"conv4", 2560},       {"theta", 3072},
+        {"phi", 3072},        {"value", 3072},       {"affinity", 4096},    {"softmax", 2048},
+        {"attended", 4096},   {"pool4", 3456},       {"features", 576}};
+    (void)state;
+    const struct vj_net_shape shape =
+        small_shape(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE, 32, 16, 32, 16, 24);
+    struct rig rig;
+    struct traffic t = {0};
+    rig_make(&rig, &shape, 2, VJ_CUDA_FP32, 2);
+    uint8_t *patches = calloc(2, rig.pixels * 3);
+    uint8_t *d_patches = on_device(patches, 2 * rig.pixels * 3);
+    vj_cuda_net_set_hook(rig.gpu_work, note_bytes, &t);
+    ok(vj_cuda_net_extract(rig.gpu_work, rig.stream, VJ_CUDA_NET_PICTURE, d_patches, 3, 2, &err));
+    cuda(cudaStreamSynchronize(rig.stream));
+    assert_int_equal(t.count, sizeof(want) / sizeof(want[0]));
+    for (int i = 0; i < t.count; i++) {
+        assert_string_equal(t.name[i], want[i].layer);
+        if (t.bytes[i] != want[i].bytes)
+            fail_msg("%s: %.0f bytes, not %.0f", t.name[i], t.bytes[i], want[i].bytes);
+    }
+    cuda(cudaFree(d_patches));
+    free(patches);
+    rig_free(&rig);
+}
+
 static void scores_can_be_captured_in_a_graph(void **state)
 {
     (void)state;
@@ -801,6 +853,7 @@ int main(void)
         cmocka_unit_test(repeated_calls_and_places_in_a_batch_give_the_same_bits),
         cmocka_unit_test(other_patches_of_the_batch_do_not_matter),
         cmocka_unit_test(batches_of_reference_sides_change_no_more_than_the_order_of_sums),
+        cmocka_unit_test(layers_say_what_bytes_they_move),
         cmocka_unit_test(scores_can_be_captured_in_a_graph),
         cmocka_unit_test(works_run_side_by_side),
         cmocka_unit_test(values_beyond_half_precision_are_not_a_number_but_finite_in_tf32),
