@@ -33,7 +33,8 @@ enum {
 
 static const struct argp_option options[] = {
     {"config", KEY_CONFIG, "FILE", 0, "read options from a configuration file", 0},
-    {"set", KEY_SET, "KEY=VALUE", 0, "set one option; wins over what stands before it", 0},
+    {"set", KEY_SET, "KEY=VALUE", 0,
+     "set one option; wins over what stands before it; predictors+=P adds to the list", 0},
     {"folds", KEY_FOLDS, "PATTERN", 0,
      "cross-validated networks: PATTERN with {fold}, as in net-{fold}.h5 or net-{fold:02d}.h5, "
      "names one weight file for each test fold, trained without it; each image is scored by the "

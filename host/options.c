@@ -371,15 +371,33 @@ int vj_config_set(struct vj_config *config, const char *key, const char *value,
     return vj_fail(err, -EINVAL, "option %s: unknown type", key);
 }
 
+/* Behind the predictors that stand there. */
+static int add_predictors(struct vj_config *config, const char *key, const char *value,
+                          struct vj_error *err)
+{
+    char list[sizeof(config->predictors)];
+    if (strcmp(key, "predictors") != 0)
+        return vj_fail(err, -EINVAL, "--set %s+=%s: only predictors can be added to with +=", key,
+                       value);
+    const char *old = config->predictors;
+    const int length = snprintf(list, sizeof(list), "%s%s%s", old, *old ? "," : "", value);
+    if ((size_t)length >= sizeof(list))
+        return vj_fail(err, -EINVAL, "--set predictors+=%s: all together are longer than %zu",
+                       value, sizeof(list) - 1);
+    return vj_config_set(config, key, list, err);
+}
+
 int vj_config_set_pair(struct vj_config *config, const char *pair, struct vj_error *err)
 {
     const char *equals = strchr(pair, '=');
     char key[64];
-    if (!equals || equals == pair || (size_t)(equals - pair) >= sizeof(key))
+    const bool add = equals && equals > pair && equals[-1] == '+';
+    const size_t length = equals ? (size_t)(equals - pair) - add : 0;
+    if (length < 1 || length >= sizeof(key))
         return vj_fail(err, -EINVAL, "--set '%s' is not of the form key=value", pair);
-    memcpy(key, pair, (size_t)(equals - pair));
-    key[equals - pair] = '\0';
-    return vj_config_set(config, key, equals + 1, err);
+    memcpy(key, pair, length);
+    key[length] = '\0';
+    return (add ? add_predictors : vj_config_set)(config, key, equals + 1, err);
 }
 
 void vj_config_defaults(struct vj_config *config, enum vj_config_use use)

@@ -130,7 +130,7 @@ void vj_config_defaults(struct vj_config *config, enum vj_config_use use);
 int vj_config_set(struct vj_config *config, const char *key, const char *value,
                   struct vj_error *err);
 
-/* The same from "key=value", the form of --set. */
+/* The same from "key=value", the form of --set; "predictors+=value" adds to the list. */
 int vj_config_set_pair(struct vj_config *config, const char *pair, struct vj_error *err);
 
 /*

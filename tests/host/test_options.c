@@ -134,6 +134,10 @@ static void bad_values_are_refused_with_what_is_allowed(void **state)
         {"draws=0", "option draws: '0' is not a whole number from 1 to 64"},
         {"root=a\nb", "option root: control character 0xa in its value"},
         {"labels=abcdefghijklmnopqrstuvwxyz", "option labels: value of 26 characters is longer"},
+        {"ids+=5", "--set ids+=5: only predictors can be added to with +="},
+        {"rot+=5", "--set rot+=5: only predictors can be added to"},
+        {"+=5", "--set '+=5' is not of the form key=value"},
+        {"=5", "--set '=5' is not of the form key=value"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct vj_config config;
@@ -142,6 +146,27 @@ static void bad_values_are_refused_with_what_is_allowed(void **state)
         assert_int_equal(vj_config_set_pair(&config, cases[i].pair, &err), -EINVAL);
         vj_assert_contains(err.text, cases[i].text);
     }
+}
+
+static void predictors_can_be_added_to(void **state)
+{
+    (void)state;
+    struct vj_config config;
+    struct vj_error err = {0};
+    char *many;
+    vj_config_defaults(&config, VJ_USE_EVAL);
+    assert_int_equal(vj_config_set_pair(&config, "predictors+=pixel-epc17", &err), 0);
+    assert_int_equal(vj_config_set_pair(&config, "predictors+=external:a=b+.csv", &err), 0);
+    assert_string_equal(config.predictors, "constant,pixel-epc17,external:a=b+.csv");
+    assert_int_equal(vj_config_set_pair(&config, "predictors=", &err), 0);
+    assert_int_equal(vj_config_set_pair(&config, "predictors+=psnr-threshold", &err), 0);
+    assert_string_equal(config.predictors, "psnr-threshold");
+    assert_int_equal(asprintf(&many, "predictors+=%*s", (int)sizeof(config.predictors) - 16, "x"),
+                     sizeof(config.predictors) - 4);
+    assert_int_equal(vj_config_set_pair(&config, many, &err), 0);
+    assert_int_equal(vj_config_set_pair(&config, "predictors+=x", &err), -EINVAL);
+    vj_assert_contains(err.text, "--set predictors+=x: all together are longer than ");
+    free(many);
 }
 
 static void bad_files_are_refused_with_their_line(void **state)
@@ -259,6 +284,7 @@ int main(void)
         cmocka_unit_test(options_of_the_machine_stay_out_of_the_text_that_must_match),
         cmocka_unit_test(lists_of_a_file_become_one_value),
         cmocka_unit_test(bad_values_are_refused_with_what_is_allowed),
+        cmocka_unit_test(predictors_can_be_added_to),
         cmocka_unit_test(bad_files_are_refused_with_their_line),
         cmocka_unit_test(words_and_comments_are_not_taken_for_numbers_or_directives),
         cmocka_unit_test(a_file_and_an_empty_one_are_read),
