@@ -152,14 +152,27 @@ int vj_h5_check_output(const char *path, const char *schema, struct vj_error *er
     return 0;
 }
 
+/*
+ * The format of HDF5 1.8 puts checksums on metadata; the library's default is the older one. And no
+ * sieve: a row of a column is less than a kilobyte, but through a sieve each of them costs reading
+ * and writing 64 KiB.
+ */
+hid_t vj_h5_access(void)
+{
+    hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+    if (access >= 0 && (H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_LATEST) < 0 ||
+                        H5Pset_sieve_buf_size(access, 0) < 0)) {
+        H5Pclose(access);
+        access = H5I_INVALID_HID;
+    }
+    return access;
+}
+
 int vj_h5_create(hid_t *file, const char *path, struct vj_error *err)
 {
     vj_h5_start();
-    hid_t access = H5Pcreate(H5P_FILE_ACCESS);
-    *file = H5I_INVALID_HID;
-    /* The format of HDF5 1.8 puts checksums on metadata; the library's default is the older one. */
-    if (access >= 0 && H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_LATEST) >= 0)
-        *file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, access);
+    hid_t access = vj_h5_access();
+    *file = access >= 0 ? H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, access) : H5I_INVALID_HID;
     int r = 0;
     if (*file < 0)
         r = vj_h5_fail(err, "%s: cannot be created; check the folder and its permissions", path);

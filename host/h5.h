@@ -47,6 +47,9 @@ int vj_h5_check_regular(const char *path, struct vj_error *err);
  */
 int vj_h5_open(hid_t *file, const char *path, struct vj_error *err);
 
+/* How files are created, or opened to be written to; the caller closes it. Negative: no memory. */
+hid_t vj_h5_access(void);
+
 /* Creates a file, replacing one of that name. */
 int vj_h5_create(hid_t *file, const char *path, struct vj_error *err);
 

@@ -178,7 +178,10 @@ int vj_results_open(struct vj_results **out, const char *path, bool writable, st
         return vj_fail(err, -ENOMEM, "out of memory");
     snprintf(results->path, sizeof(results->path), "%s", path);
     vj_h5_start();
-    results->file = H5Fopen(path, writable ? H5F_ACC_RDWR : H5F_ACC_RDONLY, H5P_DEFAULT);
+    hid_t how = vj_h5_access();
+    results->file = how < 0 ? -1 : H5Fopen(path, writable ? H5F_ACC_RDWR : H5F_ACC_RDONLY, how);
+    if (how >= 0)
+        H5Pclose(how);
     if (results->file < 0) {
         free(results);
         return vj_fail(err, -EINVAL,

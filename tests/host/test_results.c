@@ -220,6 +220,44 @@ static void a_killed_writer_leaves_a_file_that_opens_up_to_its_last_row(void **s
     }
 }
 
+/* Bytes that this process has written so far, or 0 where the system does not say. */
+static unsigned long long bytes_written(void)
+{
+    unsigned long long bytes = 0;
+    char line[128];
+    FILE *f = fopen("/proc/self/io", "r");
+    while (f && fgets(line, sizeof(line), f))
+        if (sscanf(line, "wchar: %llu", &bytes) == 1)
+            break;
+    if (f)
+        fclose(f);
+    return bytes;
+}
+
+static void a_row_costs_no_more_than_its_bytes(void **state)
+{
+    (void)state;
+    enum { MANY = 100000, WRITTEN = 200 };
+    struct vj_results *r;
+    struct vj_error err = {0};
+    if (bytes_written() == 0) {
+        print_message("skipped: the system does not say what is written (/proc/self/io)\n");
+        skip();
+    }
+    for (int opened = 0; opened < 2; opened++) {
+        if (opened ? vj_results_open(&r, part, true, &err)
+                   : vj_results_create(&r, part, MANY, columns, COLUMNS, &err))
+            fail_msg("%s", err.text);
+        const unsigned long long before = bytes_written();
+        for (size_t i = 0; i < WRITTEN; i++)
+            write_row(r, i * (MANY / WRITTEN));
+        /* A score and a count are 32 bytes; HDF5 keeps some hundred of its own. */
+        vj_assert_in_range(bytes_written() - before, WRITTEN * 32, WRITTEN * 1024);
+        vj_results_close(r);
+    }
+    unlink(part);
+}
+
 static void requests_that_do_not_fit_are_refused(void **state)
 {
     (void)state;
@@ -256,6 +294,7 @@ int main(void)
         cmocka_unit_test(columns_start_as_never_written),
         cmocka_unit_test(published_file_holds_the_same_and_grows),
         cmocka_unit_test(a_killed_writer_leaves_a_file_that_opens_up_to_its_last_row),
+        cmocka_unit_test(a_row_costs_no_more_than_its_bytes),
         cmocka_unit_test(requests_that_do_not_fit_are_refused),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
