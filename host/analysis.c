@@ -114,6 +114,8 @@ static int load_images(struct vj_analysis *a, struct vj_results *results, struct
         r = read_strings(results, "/images/name", a->count, &a->name, err);
     if (!r)
         r = read_strings(results, "/images/error", a->count, &a->error, err);
+    if (!r && vj_results_has(results, VJ_SCHEMA_SOURCE_SHA256))
+        r = read_strings(results, VJ_SCHEMA_SOURCE_SHA256, a->count, &a->source_sha256, err);
     for (size_t i = 0; !r && i < a->count; i++) {
         if (a->error[i][0] != '\0')
             continue;
@@ -330,6 +332,7 @@ void vj_analysis_free(struct vj_analysis *a)
 {
     free_strings(a->name, a->count);
     free_strings(a->error, a->count);
+    free_strings(a->source_sha256, a->count);
     free(a->status);
     free(a->id);
     free(a->qf_true);

@@ -40,8 +40,9 @@ struct vj_analysis {
     size_t count; /* images */
     int levels, qf_first;
     char **name;
-    char **error;    /* [count] NULL where the image is fine */
-    int32_t *status; /* VJ_STATUS_* */
+    char **error;         /* [count] NULL where the image is fine */
+    char **source_sha256; /* [count] "" = unknown; NULL in a file that does not say */
+    int32_t *status;      /* VJ_STATUS_* */
     int32_t *id, *qf_true, *fold;
     int32_t *anchor;         /* as in struct vj_truth; NULL in a file that does not say */
     uint32_t *bytes;         /* [count][levels] */

@@ -211,62 +211,72 @@ static int compare_lists(struct vj_differences *d, const struct vj_image_index *
     return append_if_unlike(d, "images", true, true, value, err);
 }
 
-/* A column with one number per image. */
-typedef const int32_t *(*image_column)(const struct vj_analysis *a);
+enum { IMAGE_VALUE = 24 };
 
-static const int32_t *labels_of(const struct vj_analysis *a)
+/* What a file says of an image, in words; empty where it does not say. */
+typedef void (*image_value)(char text[IMAGE_VALUE], const struct vj_analysis *a, size_t image);
+
+static void label_of(char text[IMAGE_VALUE], const struct vj_analysis *a, size_t image)
 {
-    return a->qf_true;
+    snprintf(text, IMAGE_VALUE, "%d", (int)a->qf_true[image]);
 }
 
-static const int32_t *folds_of(const struct vj_analysis *a)
+static void fold_of(char text[IMAGE_VALUE], const struct vj_analysis *a, size_t image)
 {
-    return a->fold;
+    snprintf(text, IMAGE_VALUE, "%d", (int)a->fold[image]);
 }
 
-static const int32_t *anchors_of(const struct vj_analysis *a)
+static void anchor_of(char text[IMAGE_VALUE], const struct vj_analysis *a, size_t image)
 {
-    return a->anchor;
+    text[0] = '\0';
+    if (a->anchor)
+        snprintf(text, IMAGE_VALUE, "%d", (int)a->anchor[image]);
 }
 
-/* Is an image of the first file in all of them, with numbers that are not all equal? */
-static bool numbers_differ(const struct vj_image_index *index, size_t runs, image_column column,
-                           size_t image)
+/* The first 16 digits of the digest of its pixels. */
+static void picture_of(char text[IMAGE_VALUE], const struct vj_analysis *a, size_t image)
+{
+    text[0] = '\0';
+    if (a->source_sha256)
+        snprintf(text, IMAGE_VALUE, "%.16s", a->source_sha256[image]);
+}
+
+/* Do all files have the image of the first one and say something of it, but not all the same? */
+static bool values_differ(const struct vj_image_index *index, size_t runs, image_value value,
+                          size_t image)
 {
     const char *name = index[0].analysis->name[image];
-    int32_t first = column(index[0].analysis)[image];
+    char first[IMAGE_VALUE], text[IMAGE_VALUE];
     bool unlike = false;
+    value(first, index[0].analysis, image);
     for (size_t k = 1; k < runs; k++) {
         ssize_t row = vj_image_index_find(&index[k], name);
         if (row < 0)
             return false;
-        unlike = unlike || column(index[k].analysis)[row] != first;
+        value(text, index[k].analysis, (size_t)row);
+        if (!*first || !*text)
+            return false;
+        unlike = unlike || strcmp(text, first) != 0;
     }
     return unlike;
 }
 
-static int compare_numbers(struct vj_differences *d, const struct vj_image_index *index,
-                           const char *field, image_column column, struct vj_error *err)
+static int compare_values(struct vj_differences *d, const struct vj_image_index *index,
+                          const char *field, image_value value, struct vj_error *err)
 {
     const struct vj_analysis *first = index[0].analysis;
     struct vj_text *text = vj_calloc(d->runs, sizeof(*text));
-    char **value = new_values(d, err);
+    char **values = new_values(d, err);
     size_t unlike = 0;
-    bool failed = !text || !value;
-    for (size_t k = 0; !failed && k < d->runs; k++) {
-        if (column(index[k].analysis))
-            continue; /* of an older program: nothing to compare with */
-        free(text);
-        free_values(value, d->runs);
-        return 0;
-    }
+    bool failed = !text || !values;
     for (size_t i = 0; !failed && i < first->count; i++) {
-        if (!numbers_differ(index, d->runs, column, i))
+        if (!values_differ(index, d->runs, value, i))
             continue;
         for (size_t k = 0; unlike < NAMED && k < d->runs; k++) {
+            char said[IMAGE_VALUE];
             ssize_t row = vj_image_index_find(&index[k], first->name[i]);
-            vj_text_add(&text[k], "%s%s: %d", unlike ? ", " : "", first->name[i],
-                        (int)column(index[k].analysis)[row]);
+            value(said, index[k].analysis, (size_t)row);
+            vj_text_add(&text[k], "%s%s: %s", unlike ? ", " : "", first->name[i], said);
         }
         unlike++;
     }
@@ -276,17 +286,17 @@ static int compare_numbers(struct vj_differences *d, const struct vj_image_index
         failed = text[k].failed;
     }
     for (size_t k = 0; text && k < d->runs; k++) {
-        if (value && !failed)
-            value[k] = text[k].data;
+        if (values && !failed)
+            values[k] = text[k].data;
         else
             vj_text_free(&text[k]);
     }
     free(text);
     if (failed) {
-        free_values(value, d->runs);
+        free_values(values, d->runs);
         return vj_fail(err, -ENOMEM, "out of memory");
     }
-    return append_if_unlike(d, field, true, false, value, err);
+    return append_if_unlike(d, field, true, false, values, err);
 }
 
 /* ---- options ---- */
@@ -421,11 +431,13 @@ static int compare_everything(struct vj_differences *d, const struct vj_report_s
     if (!r)
         r = compare_lists(d, index, err);
     if (!r)
-        r = compare_numbers(d, index, "labels (qf_true)", labels_of, err);
+        r = compare_values(d, index, "pictures (source_sha256)", picture_of, err);
     if (!r)
-        r = compare_numbers(d, index, "fold of the image", folds_of, err);
+        r = compare_values(d, index, "labels (qf_true)", label_of, err);
     if (!r)
-        r = compare_numbers(d, index, "anchor (anchor_qf)", anchors_of, err);
+        r = compare_values(d, index, "fold of the image", fold_of, err);
+    if (!r)
+        r = compare_values(d, index, "anchor (anchor_qf)", anchor_of, err);
     if (!r)
         r = compare_options(d, source, config, true, err);
     if (!r)

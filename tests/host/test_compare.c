@@ -306,6 +306,35 @@ static void another_anchor_is_another_question(void **state)
     vj_text_free(&t);
 }
 
+/* The fingerprint knows sizes of files alone; a BMP of the same size may hold another picture. */
+static void another_picture_of_the_same_name_is_refused(void **state)
+{
+    (void)state;
+    struct vj_text t;
+    struct vj_error err = {0};
+    struct vj_results *results;
+    char digest[64] = "0123456789abcdef0123456789abcdef";
+    evaluate("two.h5", "root=*/all.csv predictors=external:*/y.csv");
+    assert_int_equal(vj_results_open(&results, in_folder("two.h5"), true, &err), 0);
+    assert_int_equal(
+        vj_results_write(results, "/images/source_sha256", VJ_COLUMN_STRING, 2, 1, digest, &err),
+        0);
+    vj_results_close(results);
+    assert_int_equal(compare(&t, &plain, &err, "one.h5", "two.h5", NULL), -EINVAL);
+    vj_assert_contains(err.text, "they differ in pictures (source_sha256). ");
+    assert_compared(t.data, "\n  two: p2.png: 0123456789abcdef\n");
+    vj_text_free(&t);
+    /* A file that does not say is no other picture. */
+    memset(digest, 0, sizeof(digest));
+    assert_int_equal(vj_results_open(&results, in_folder("two.h5"), true, &err), 0);
+    assert_int_equal(
+        vj_results_write(results, "/images/source_sha256", VJ_COLUMN_STRING, 2, 1, digest, &err),
+        0);
+    vj_results_close(results);
+    assert_int_equal(compare(&t, &plain, &err, "one.h5", "two.h5", NULL), 0);
+    vj_text_free(&t);
+}
+
 static void differences_that_are_allowed_are_named(void **state)
 {
     (void)state;
@@ -541,6 +570,7 @@ int main(void)
         cmocka_unit_test(images_are_listed_with_every_prediction),
         cmocka_unit_test(runs_that_are_not_comparable_are_refused_with_what_differs),
         cmocka_unit_test(another_anchor_is_another_question),
+        cmocka_unit_test(another_picture_of_the_same_name_is_refused),
         cmocka_unit_test(differences_that_are_allowed_are_named),
         cmocka_unit_test(weights_that_have_seen_images_are_marked),
         cmocka_unit_test(equal_runs_differ_in_nothing),
