@@ -79,6 +79,10 @@ int vj_image_read_memory(struct vj_image *img, const uint8_t *data, size_t size,
  */
 int vj_image_probe(struct vj_image_info *info, const char *path, struct vj_error *err);
 
+/* The same of bytes in memory, which may be no more than the start of the file. */
+int vj_image_probe_memory(struct vj_image_info *info, const uint8_t *data, size_t size,
+                          const char *name, struct vj_error *err);
+
 /* Allocates an uninitialised picture (overflow-checked). */
 int vj_image_alloc(struct vj_image *img, size_t width, size_t height, int channels,
                    struct vj_error *err);

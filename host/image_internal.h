@@ -33,10 +33,6 @@ typedef int vj_image_info_fn(struct vj_image_info *info, const struct vj_image_s
 vj_image_read_fn vj_image_read_jpeg, vj_image_read_png, vj_image_read_bmp, vj_image_read_pnm;
 vj_image_info_fn vj_image_info_jpeg, vj_image_info_png, vj_image_info_bmp, vj_image_info_pnm;
 
-/* vj_image_probe() on bytes in memory, which may be no more than the start of the file. */
-int vj_image_probe_memory(struct vj_image_info *info, const uint8_t *data, size_t size,
-                          const char *name, struct vj_error *err);
-
 /* Refuses an empty picture (-EBADMSG) and one of more than max_pixels pixels (-EFBIG). */
 int vj_image_check_size(const char *name, uint64_t width, uint64_t height, size_t max_pixels,
                         struct vj_error *err);

@@ -185,6 +185,18 @@ void vj_loaded_free(struct vj_loaded *loaded)
     memset(loaded, 0, sizeof(*loaded));
 }
 
+/* Has a candidate the width and height of its source? */
+static int check_like_source(const struct vj_loaded *loaded, const struct vj_file_bytes *file,
+                             const char *path, struct vj_error *err)
+{
+    struct vj_image_info info;
+    int r = vj_image_probe_memory(&info, file->data, file->size, path, err);
+    if (!r && (info.width != loaded->source.width || info.height != loaded->source.height))
+        r = vj_fail(err, -EINVAL, "%s is %zux%zu, but its source is %zux%zu", path, info.width,
+                    info.height, loaded->source.width, loaded->source.height);
+    return r;
+}
+
 int vj_loaded_fetch(void *user, int qf, struct vj_image *img, int64_t *bytes, struct vj_error *err)
 {
     const struct vj_loaded *loaded = user;
@@ -194,6 +206,8 @@ int vj_loaded_fetch(void *user, int qf, struct vj_image *img, int64_t *bytes, st
         return vj_fail(err, -ENOENT, "%s: no candidate file at quality factor %d",
                        loaded->item.name, qf);
     int r = loaded->item.decoded ? 0 : check_quality(file, qf, path, err);
+    if (!r)
+        r = check_like_source(loaded, file, path, err);
     if (r)
         return r;
     *bytes = file->rate;
@@ -202,9 +216,6 @@ int vj_loaded_fetch(void *user, int qf, struct vj_image *img, int64_t *bytes, st
     r = vj_image_read_memory(img, file->data, file->size, path, &loaded->image, err);
     if (!r)
         r = vj_image_to_rgb(img, err);
-    if (!r && (img->width != loaded->source.width || img->height != loaded->source.height))
-        r = vj_fail(err, -EINVAL, "%s is %zux%zu, but its source is %zux%zu", path, img->width,
-                    img->height, loaded->source.width, loaded->source.height);
     if (r)
         vj_image_free(img);
     return r;

@@ -92,8 +92,9 @@ void vj_load_picture(struct vj_loaded *loaded, const char *path, const char *nam
 /*
  * Decodes the candidate at `qf` of a loaded item: a vj_candidate_fetch whose user is the item. The
  * quality factor is read from a JPEG file's quantisation tables and must be the one its name
- * claims; pictures that another codec left decoded are taken as they are.
- * img: NULL: only the size is wanted, and nothing else of the file is looked at
+ * claims; of pictures that another codec left decoded it is taken from the name. Width and height
+ * must be those of the source.
+ * img: NULL: only the bytes are wanted, and the picture is not decoded
  */
 int vj_loaded_fetch(void *user, int qf, struct vj_image *img, int64_t *bytes, struct vj_error *err);
 

@@ -372,6 +372,38 @@ static void ladder_files_are_checked_by_their_tables(void **state)
         "data set 7");
 }
 
+/* Where nothing but bytes is wanted, no candidate is decoded. */
+static void a_ladder_file_of_another_size_is_refused_undecoded(void **state)
+{
+    (void)state;
+    char path[4096], out[4096], pair[4200];
+    struct vj_image img;
+    struct vj_error err = {0};
+    struct vj_run_summary summary;
+    struct vj_results *r;
+    char error[VJ_SCHEMA_ERROR_SIZE];
+    assert_int_equal(vj_image_read(&img, in_folder(path, "p1.png"), NULL, &err), 0);
+    for (int qf = 1; qf <= 10; qf++) {
+        char name[32];
+        snprintf(name, sizeof(name), "cut_%03d.jpg", qf);
+        img.height -= qf == 7;
+        write_jpeg(name, &img, qf);
+        img.height += qf == 7;
+    }
+    vj_image_free(&img);
+    write_text(in_folder(path, "cut.csv"), "image,candidates,qf_true\np1.png,cut_{qf:03d}.jpg,5\n");
+    snprintf(pair, sizeof(pair), "root=%s", path);
+    const char *pairs[] = {pair, "qf_last=10", "image_metrics=none", NULL};
+    if (run_as("cut.h5", out, "constant", pairs, false, &summary, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(summary.failed, 1);
+    assert_int_equal(vj_results_open(&r, out, false, &err), 0);
+    read_rows(r, "/images/error", VJ_COLUMN_STRING, 0, 1, error);
+    vj_results_close(r);
+    vj_assert_contains(error, "cut_007.jpg is ");
+    vj_assert_contains(error, ", but its source is ");
+}
+
 static void files_and_synthesised_candidates_agree(void **state)
 {
     (void)state;
@@ -782,6 +814,7 @@ int main(void)
         cmocka_unit_test(the_constant_stands_in_every_run_with_labels),
         cmocka_unit_test(images_without_a_fold_train_but_are_tested_by_nobody),
         cmocka_unit_test(ladder_files_are_checked_by_their_tables),
+        cmocka_unit_test(a_ladder_file_of_another_size_is_refused_undecoded),
         cmocka_unit_test(files_and_synthesised_candidates_agree),
         cmocka_unit_test(external_results_stand_beside_ours),
         cmocka_unit_test(pairs_of_predictors_that_only_name_a_quality_factor_come_from_its_step),
