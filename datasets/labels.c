@@ -262,10 +262,15 @@ struct vj_label_value vj_stairs_label(const struct vj_stairs *stairs, int jnd)
 
 /* ---- answers of single subjects ---- */
 
-/* A sign or a point beside a number belongs to it, and answers have neither. */
-static bool is_of_number(char c)
+/*
+ * A sign or a point beside a number belongs to it, and answers have neither. A hyphen right behind
+ * another number is no sign: it separates.
+ */
+static bool has_sign(const char *line, const char *number)
 {
-    return c == '-' || c == '+' || c == '.';
+    if (number == line || !strchr("-+.", number[-1]))
+        return false;
+    return !(number[-1] == '-' && number - line > 1 && isdigit((unsigned char)number[-2]));
 }
 
 /* Values of one line into value[0..max-1] (the rest stays 0); *count counts all of them. */
@@ -282,8 +287,8 @@ static int read_answers(int *value, size_t max, size_t *count, const char *line,
         int qf = 0;
         for (; isdigit((unsigned char)*p); p++)
             qf = qf > VJ_QF_MAX ? qf : qf * 10 + (*p - '0');
-        if ((start > line && is_of_number(start[-1])) || is_of_number(*p)) {
-            start -= start > line && is_of_number(start[-1]);
+        if (has_sign(line, start) || *p == '+' || *p == '.') {
+            start -= has_sign(line, start);
             const size_t length = strcspn(start, " \t\r,;/]");
             return vj_fail(err, -EINVAL, "%s:%zu: '%.*s' is not a whole number from 0 to 100", path,
                            number, (int)(length > 20 ? 20 : length), start);

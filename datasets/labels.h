@@ -76,8 +76,8 @@ struct vj_label_value vj_stairs_label(const struct vj_stairs *stairs, int jnd);
 
 /*
  * Reads JND_samples/JND_image_<nn>.txt: one subject per line, QFs descending, separated by anything
- * that is not a digit, but a sign or a point beside one is an error; 0 or nothing = no such JND;
- * lines without digits are skipped.
+ * that is not a digit, but a sign before one or a point beside one is an error; 0 or nothing = no
+ * such JND; lines without digits are skipped.
  * rows: subjects that must be there, 0 = any number.
  * jnd:  values up to this one must descend (later ones have no bearing on any label).
  * Errors: -EINVAL naming file:line and value.

@@ -103,6 +103,7 @@ static void subject_files_are_split_at_anything_but_digits(void **state)
         "  29/18/13/7/2  \n  0 0 0\n31 17 0\n\n \n",
         "29 18 13\r0\r31 17\r",
         "29 - 18 - 13\n0\n31 17 - -\n",
+        "29-18-13\n0-0-0\n31-17-\n",
         "\xEF\xBB\xBF"
         "29 18 13\n0\n31 17\n",
     };
@@ -137,7 +138,9 @@ static void broken_subject_files_are_refused_with_line_and_value(void **state)
         {"29\n-12.5 -3\n", 2, "JND_image_01.txt:2: '-12.5' is not a whole number from 0 to 100"},
         {"29 18.5\n", 1, "JND_image_01.txt:1: '18.5' is not a whole number"},
         {"29;.5\n", 1, "JND_image_01.txt:1: '.5' is not a whole number"},
-        {"29-18\n", 1, "JND_image_01.txt:1: '29-18' is not a whole number"},
+        {"29;-18\n", 1, "JND_image_01.txt:1: '-18' is not a whole number"},
+        {"29--18\n", 1, "JND_image_01.txt:1: '-18' is not a whole number"},
+        {"2.9e-18\n", 1, "JND_image_01.txt:1: '2.9e-18' is not a whole number"},
         {"[29, +18]\n", 1, "JND_image_01.txt:1: '+18' is not a whole number"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
