@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Label definitions: one picture-wise JND per source from the official stair quality function or
- * from the answers of single subjects. The definitions differ by up to 17 QF on average (MCL-JCI,
+ * from the answers of single subjects. The definitions differ by up to 13.5 QF on average (MCL-JCI,
  * JND 1: sqf 39.58, sur75 35.18, median 26.06), so the one in force is named in words in every
  * results file.
  *
