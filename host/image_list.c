@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,4 +135,19 @@ int vj_name_largest(size_t width, size_t height, const char *widest, const char 
                    "%s; the width is that of %s, the height that of %s: scale one of them or leave "
                    "it out",
                    old.text, widest, tallest);
+}
+
+int vj_name_first_broken(const struct vj_dataset *ds, struct vj_error *err)
+{
+    const struct vj_error old = *err;
+    bool found = false;
+    for (size_t i = 0; !found && i < vj_dataset_count(ds); i++) {
+        struct vj_item item = {0};
+        found = vj_dataset_item(ds, i, &item, NULL) == 0 && item.status != 0;
+        if (found)
+            vj_fail(err, old.code, "%s; the first broken image is %s: %s", old.text, item.name,
+                    item.error);
+        vj_item_free(&item);
+    }
+    return old.code;
 }

@@ -43,4 +43,11 @@ void vj_image_list_free(struct vj_image_list *list);
 int vj_name_largest(size_t width, size_t height, const char *widest, const char *tallest,
                     struct vj_error *err);
 
+/*
+ * Adds to the text of an error that misses labels why the first broken item of the data set is
+ * broken, if one is: its label may be what is missing. Returns err->code.
+ * err: not NULL
+ */
+int vj_name_first_broken(const struct vj_dataset *ds, struct vj_error *err);
+
 #endif

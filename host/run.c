@@ -505,6 +505,21 @@ static int check_external(const struct run *run, struct vj_error *err)
     return r;
 }
 
+static int refuse_without_labels(const struct run *run, const struct vj_predictor *fitted,
+                                 struct vj_error *err)
+{
+    if (fitted)
+        vj_fail(err, -EINVAL,
+                "predictor %s is fitted to labels, and no image of this run has one; leave it "
+                "out%s",
+                fitted->kind_name, fitted->fit ? " or give it a threshold" : "");
+    else
+        vj_fail(err, -EINVAL,
+                "no image of this run has a label, which the constant is the median of; name other "
+                "predictors, e.g. predictors=vpjnd:W.h5");
+    return vj_name_first_broken(run->dataset, err);
+}
+
 /* Refuses what the run's labels and folds do not allow now, not after hours of work. */
 static int check_fits(const struct run *run, struct vj_error *err)
 {
@@ -520,10 +535,7 @@ static int check_fits(const struct run *run, struct vj_error *err)
         if (p->kind != VJ_PREDICTOR_RATIO && !p->fit)
             continue;
         if (!labels)
-            return vj_fail(err, -EINVAL,
-                           "predictor %s is fitted to labels, and no image of this run has one; "
-                           "leave it out%s",
-                           p->kind_name, p->fit ? " or give it a threshold" : "");
+            return refuse_without_labels(run, p, err);
         if (!folds)
             return vj_fail(err, -EINVAL,
                            "predictor %s is fitted on the images outside each fold, and no image "
@@ -539,9 +551,7 @@ static int check_fits(const struct run *run, struct vj_error *err)
                            p->kind_name);
     }
     if (!labels && constants_alone)
-        return vj_fail(err, -EINVAL,
-                       "no image of this run has a label, which the constant is the median of; "
-                       "name other predictors, e.g. predictors=vpjnd:W.h5");
+        return refuse_without_labels(run, NULL, err);
     return 0;
 }
 

@@ -8,6 +8,7 @@
 
 #include "eval/text.h"
 #include "host/checked.h"
+#include "host/image_list.h"
 #include "host/int_order.h"
 #include "host/ranges.h"
 #include "host/weights.h"
@@ -90,6 +91,8 @@ static int check_filled(const struct vj_config *c, const struct vj_dataset *ds, 
                     "option fold = %d: fold %d, which is to %s, has no picture%s; folds that have "
                     "some: %.200s (option folds = %s)",
                     c->fold, fold, what, kind, list.data ? list.data : "none", c->folds);
+        if (labelled)
+            r = vj_name_first_broken(ds, err);
         vj_text_free(&list);
     }
     free(folds.of);
@@ -171,14 +174,17 @@ int vj_train_items_select(struct vj_train_items *items, const struct vj_config *
         r = vj_ranges_check_met(&ids, c->ids, "ids", err);
     if (!r)
         r = vj_ranges_check_met(&valid_ids, c->valid_ids, "valid_ids", err);
-    if (!r && items->train_count == 0)
-        r = vj_fail(err, -ENODATA,
-                    "data set %s at %s has no picture with a label to train with (options ids, "
-                    "fold, labels)",
-                    c->dataset, c->root);
-    if (!r && c->valid_ids[0] && items->valid_count == 0)
-        r = vj_fail(err, -ENODATA, "option valid_ids = %s names no picture with a label",
-                    c->valid_ids);
+    if (!r && items->train_count == 0) {
+        vj_fail(err, -ENODATA,
+                "data set %s at %s has no picture with a label to train with (options ids, fold, "
+                "labels)",
+                c->dataset, c->root);
+        r = vj_name_first_broken(ds, err);
+    }
+    if (!r && c->valid_ids[0] && items->valid_count == 0) {
+        vj_fail(err, -ENODATA, "option valid_ids = %s names no picture with a label", c->valid_ids);
+        r = vj_name_first_broken(ds, err);
+    }
     if (!r)
         r = describe_ids(&items->ids, id, used, err);
     free(id);

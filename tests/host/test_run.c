@@ -504,7 +504,9 @@ static void pairs_of_predictors_that_only_name_a_quality_factor_come_from_its_st
 static void what_lacks_labels_or_folds_is_refused_before_the_run(void **state)
 {
     (void)state;
-    char some[4200], none[4200], path[4096];
+    char some[4200], none[4200], broken[4200], path[4096];
+    write_text(in_folder(path, "broken.csv"), "image,qf_true\np0.png,\np1.png,140\n");
+    snprintf(broken, sizeof(broken), "root=%s", path);
     write_text(in_folder(path, "some.csv"), "image,candidates,qf_true,fold\np0.png,,20,1\n"
                                             "p1.png,,30,2\np3.png,,50,\np4.png,,60,\n");
     snprintf(some, sizeof(some), "root=%s", path);
@@ -523,6 +525,8 @@ static void what_lacks_labels_or_folds_is_refused_before_the_run(void **state)
          "predictor psnr-threshold is fitted to labels, and no image of this run has one; leave "
          "it out or give it a threshold"},
         {"constant", {none, NULL}, "no image of this run has a label, which the constant is"},
+        {"constant", {broken, NULL}, "predictors=vpjnd:W.h5; the first broken image is p1.png: "},
+        {"ssim-threshold:fit", {broken, NULL}, "broken.csv:3: qf_true '140' is not a quality"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct vj_run_summary summary;

@@ -965,14 +965,19 @@ static void a_validation_that_failed_is_made_up_for(void **state)
 static void bad_choices_of_pictures_are_refused_by_name(void **state)
 {
     (void)state;
-    char holes[4200] = "root=";
+    char holes[4200] = "root=", broken[4200] = "root=";
     in_folder(holes + 5, "holes.csv"); /* nobody is in fold 2, nobody with a label in fold 4 */
     write_text("holes.csv", "image,qf_true,fold\np0.png,30,1\np1.png,38,3\np2.png,,4\n"
                             "p3.png,40,5\n");
+    in_folder(broken + 5, "broken.csv");
+    write_text("broken.csv", "image,qf_true,fold\np0.png,x30,1\np1.png,,1\np2.png,,2\np3.png,,3\n");
     const struct {
         const char *pairs[5];
         const char *text;
     } cases[] = {
+        {{broken, "fold=1", "valid_ids=", "folds=manifest"},
+         "(option folds = manifest); the first broken image is p0.png: "},
+        {{broken, "valid_ids=", NULL}, "broken.csv:2: qf_true 'x30' is not a quality factor"},
         {{"ids=9", "valid_ids=", NULL}, "option ids = 9: no picture has the number 9"},
         {{"ids=1,99,2-3", NULL}, "option ids = 1,99,2-3: no picture has the number 99"},
         {{"ids=1,7-12", NULL}, "no picture has a number of 7 to 12"},
