@@ -188,8 +188,19 @@ static size_t choose_ladders(const struct konjnd *k, const struct konjnd_row *ch
     return found;
 }
 
+/* What is wrong with the first row, if no row names a source; NULL if one does. */
+static const char *nameless(const struct konjnd *k)
+{
+    for (size_t i = 0; i < k->count; i++)
+        if (k->rows[i].id)
+            return NULL;
+    return k->rows[0].error;
+}
+
 static int no_ladder(const struct konjnd *k, struct vj_dataset_info *info, struct vj_error *err)
 {
+    if (nameless(k))
+        return vj_fail(err, -EINVAL, "%s; nor does any other row name a source", nameless(k));
     if (k->half->decoded)
         return vj_fail(err, -ENOENT,
                        "%s/bpg: no source has its files SRC..._BPG_001.png to _003 and _049 to "

@@ -206,6 +206,12 @@ static void the_axis_is_read_from_the_sources_that_are_whole(void **state)
     tree_remove(root, "jpeg/SRC0007_JPEG_100.jpg");
     expect_refusal("konjnd-1k", &opt, -ENOENT,
                    "/jpeg: no source has its files SRC..._JPEG_001.jpg and _100.jpg");
+    /* Where no row names a source, that is what is wrong, not the folder. */
+    tree_write(root, "subjective_ratings.csv",
+               HEADER "SRC0002,JPEG,1,25.0,0.0,[25]\nSRC0007,JPEG,1,30.0,0.0,[30]\n");
+    expect_refusal("konjnd-1k", &opt, -EINVAL,
+                   "subjective_ratings.csv:2: image_id 'SRC0002' is not of the form SRC0001.png; "
+                   "nor does any other row");
     vj_test_rmdir(root);
 }
 
