@@ -6,7 +6,7 @@
  * names them, for one of them may be a misspelt label.
  *     image       source picture; the item is called by this text as written
  *     candidates  pattern of the candidate files with {qf} (7, 70, 100) or {qf:03d} (007, 070, 100;
- *                 any width 1..9), or empty: candidates are synthesised
+ *                 any width 1..9), or empty or "synthesize": candidates are synthesised
  *     streams     with a codec other than JPEG: pattern of the compressed files, whose sizes are
  *                 the rates, or empty: the rates are unknown
  *     qf_true     picture-wise JND, 1..100, or empty; decimals are kept and rounded, halves upwards
@@ -166,9 +166,10 @@ static int add_row(struct manifest *m, size_t *room, const struct vj_csv *csv,
     }
     struct manifest_row *row = &m->rows[m->count++];
     *row = (struct manifest_row){.line = vj_csv_line(csv), .qf_exact = NAN, .fold = VJ_FOLD_NONE};
+    const char *pattern = vj_csv_field(csv, at->candidates);
     int rc = vj_text(&row->image, err, "%s", vj_csv_field(csv, at->image));
     if (!rc)
-        rc = vj_text(&row->pattern, err, "%s", vj_csv_field(csv, at->candidates));
+        rc = vj_text(&row->pattern, err, "%s", strcmp(pattern, "synthesize") == 0 ? "" : pattern);
     if (!rc)
         rc = vj_text(&row->streams, err, "%s", m->decoded ? vj_csv_field(csv, at->streams) : "");
     if (rc)

@@ -99,6 +99,17 @@ static void the_image_column_alone_is_enough(void **state)
     vj_test_rmdir(root);
 }
 
+static void synthesize_is_no_pattern(void **state)
+{
+    (void)state;
+    char *root = make_pictures();
+    struct vj_dataset *ds = open_manifest(root, "image,candidates\na.png,synthesize\nsub/b.png,\n");
+    assert_int_equal(count_broken(ds), 0);
+    assert_string_equal(vj_dataset_info(ds)->candidates, "synthesize");
+    vj_dataset_close(ds);
+    vj_test_rmdir(root);
+}
+
 static void paths_are_absolute_or_relative_to_the_csv(void **state)
 {
     (void)state;
@@ -426,6 +437,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(columns_come_in_any_order_and_others_are_ignored),
         cmocka_unit_test(the_image_column_alone_is_enough),
+        cmocka_unit_test(synthesize_is_no_pattern),
         cmocka_unit_test(paths_are_absolute_or_relative_to_the_csv),
         cmocka_unit_test(decimal_labels_are_kept_and_rounded_half_up),
         cmocka_unit_test(folds_are_those_of_the_column_when_asked_for),
