@@ -22,6 +22,17 @@ bool vj_report_has_labels(const struct vj_report *r)
     return false;
 }
 
+void vj_report_labels(struct vj_text *out, const struct vj_report *r)
+{
+    const char *definition = vj_report_or_dash(r->label_definition);
+    if (vj_report_has_labels(r))
+        vj_text_add(out, "%s", definition);
+    else if (!r->qf_true || strcmp(definition, "-") == 0 || strcmp(definition, "none") == 0)
+        vj_text_add(out, "none: predictions only");
+    else
+        vj_text_add(out, "%s; no picture has such a label: predictions only", definition);
+}
+
 size_t vj_report_rated(const struct vj_metrics *m)
 {
     return m && m->value[VJ_METRIC_MAD].present ? m->value[VJ_METRIC_MAD].n : 0;

@@ -216,10 +216,12 @@ static void facts(const struct vj_html *page)
 {
     const struct vj_report *r = page->report;
     char line[160];
+    struct vj_text labels = {0};
     vj_text_add(page->out, "<dl>\n");
-    fact(page, "labels",
-         vj_report_has_labels(r) ? vj_report_or_dash(r->label_definition)
-                                 : "none: predictions only");
+    vj_report_labels(&labels, r);
+    fact(page, "labels", labels.data ? labels.data : "");
+    page->out->failed |= labels.failed;
+    vj_text_free(&labels);
     fact(page, "candidates", r->candidates);
     fact(page, "folds", r->folds);
     fact(page, "axis", r->axis);

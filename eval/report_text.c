@@ -171,6 +171,7 @@ static void add_counts(struct vj_text *out, const struct vj_report *r)
 static void add_header(struct vj_text *out, const struct vj_report *r)
 {
     char line[512];
+    struct vj_text labels = {0};
     snprintf(line, sizeof(line), "%s, vpjnd %s",
              r->runs ? "Comparison of picture-wise JND evaluations" : "Picture-wise JND evaluation",
              vj_report_or_dash(r->program_version));
@@ -179,9 +180,10 @@ static void add_header(struct vj_text *out, const struct vj_report *r)
     vj_text_add(out, "\n\n");
     vj_report_field(out, r, "data set", vj_report_or_dash(r->dataset));
     add_counts(out, r);
-    vj_report_field(out, r, "labels",
-                    vj_report_has_labels(r) ? vj_report_or_dash(r->label_definition)
-                                            : "none: predictions only");
+    vj_report_labels(&labels, r);
+    vj_report_field(out, r, "labels", labels.data ? labels.data : "");
+    out->failed |= labels.failed;
+    vj_text_free(&labels);
     if (vj_report_has_labels(r) && !r->human_labels)
         vj_report_field(
             out, r, "",

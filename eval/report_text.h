@@ -20,6 +20,9 @@ size_t vj_report_count_failed(const struct vj_report *report);
 /* Is the truth of any image known? */
 bool vj_report_has_labels(const struct vj_report *report);
 
+/* The label definition in force, and that it gives no label where it gives none. */
+void vj_report_labels(struct vj_text *out, const struct vj_report *report);
+
 /* Pictures that the accuracy of `metrics` (NULL: none) rests on: with prediction and label. */
 size_t vj_report_rated(const struct vj_metrics *metrics);
 

@@ -367,6 +367,14 @@ static void labels_that_nobody_gave_are_called_that(void **state)
     vj_assert_contains(t.data, sentence);
     vj_assert_contains(t.data, "INCOMPLETE");
     vj_text_free(&t);
+    /* A definition that gives no label stays the one in force. */
+    for (size_t i = 0; i < s.report.images; i++)
+        s.qf_true[i] = VJ_EVAL_UNKNOWN;
+    t = text_report(&s.report, 0);
+    assert_null(strstr(t.data, sentence));
+    vj_assert_contains(t.data,
+                       "sqf: first drop of the stair function; no picture has such a label");
+    vj_text_free(&t);
     s.report.qf_true = NULL;
     t = text_report(&s.report, 0);
     assert_null(strstr(t.data, sentence));
