@@ -352,6 +352,14 @@ static int sweep_point(struct vj_sweep_point *point, const struct vj_truth *trut
     return 0;
 }
 
+/* The highest quality factor that a prediction may name: the run's, or the anchor's below it. */
+static int32_t highest_qf(const struct vj_truth *truth, size_t image)
+{
+    int32_t low = truth->qf_first, high = low + truth->levels - 1;
+    int32_t anchor = truth->anchor && truth->anchor[image] > 0 ? truth->anchor[image] : high;
+    return anchor < low ? low : anchor < high ? anchor : high;
+}
+
 int vj_metrics_sweep(struct vj_sweep_point *point, int first, size_t count,
                      const struct vj_truth *truth, const struct vj_prediction *prediction,
                      struct vj_error *err)
@@ -362,11 +370,11 @@ int vj_metrics_sweep(struct vj_sweep_point *point, int first, size_t count,
     if (!moved)
         return vj_fail(err, -ENOMEM, "out of memory for moving %zu predictions", truth->count);
     int32_t low = truth->qf_first;
-    int32_t high = truth->qf_first + truth->levels - 1;
     int rc = 0;
     for (size_t k = 0; k < count && !rc; k++) {
         point[k] = (struct vj_sweep_point){.offset = first + (int)k};
         for (size_t i = 0; i < truth->count; i++) {
+            int32_t high = highest_qf(truth, i);
             int64_t qf = (int64_t)prediction->qf_pred[i] + point[k].offset;
             moved[i] = (int32_t)(qf < low ? low : qf > high ? high : qf);
             if (prediction->qf_pred[i] < 0)

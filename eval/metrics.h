@@ -153,8 +153,8 @@ int vj_metrics_compute(struct vj_metrics_table *out, const struct vj_truth *trut
 void vj_metrics_free(struct vj_metrics_table *table);
 
 /*
- * One point of a rate-damage curve: either predictions moved by `offset`, kept within the levels,
- * or those of a rule with another `tolerance`.
+ * One point of a rate-damage curve: either predictions moved by `offset`, kept within the levels
+ * and not above the anchor, or those of a rule with another `tolerance`.
  */
 struct vj_sweep_point {
     int offset;

@@ -501,6 +501,29 @@ static void the_sweep_trades_saving_against_damage(void **state)
     run_free(&r);
 }
 
+/* Above the anchor PSNR against it falls again, which is no damage of a higher quality. */
+static void the_sweep_ends_at_the_anchor(void **state)
+{
+    (void)state;
+    const int32_t qf_true[] = {2, 2}, qf_pred[] = {2, 2}, anchor[] = {4, 0};
+    const float psnr_y[] = {30, 34, 36, INFINITY, 33, 32, 30, 34, 36, 38, 40, 42};
+    const uint32_t bytes[] = {10, 20, 30, 40, 50, 100, 10, 20, 30, 40, 50, 100};
+    const struct vj_truth truth = {.count = 2,
+                                   .levels = 6,
+                                   .qf_first = 1,
+                                   .qf_true = qf_true,
+                                   .anchor = anchor,
+                                   .psnr_y = psnr_y,
+                                   .bytes = bytes};
+    const struct vj_prediction prediction = {.qf_pred = qf_pred};
+    struct vj_sweep_point point[2];
+    assert_int_equal(vj_metrics_sweep(point, 3, 2, &truth, &prediction, NULL), 0);
+    for (int k = 0; k < 2; k++)
+        assert_true(point[k].dpsnr_y.value == 0);
+    assert_near("+3", point[0].saving_mean.value, (0.6 + 0.5) / 2, 1e-12);
+    assert_near("+4", point[1].saving_mean.value, (0.6 + 0) / 2, 1e-12);
+}
+
 static void a_better_predictor_is_told_from_a_worse_one(void **state)
 {
     (void)state;
@@ -655,6 +678,7 @@ int main(void)
         cmocka_unit_test(the_seed_decides_the_intervals_and_nothing_else_does),
         cmocka_unit_test(the_number_of_threads_changes_no_bit),
         cmocka_unit_test(the_sweep_trades_saving_against_damage),
+        cmocka_unit_test(the_sweep_ends_at_the_anchor),
         cmocka_unit_test(a_better_predictor_is_told_from_a_worse_one),
         cmocka_unit_test(a_predictor_does_not_differ_from_itself),
         cmocka_unit_test(values_that_cannot_be_are_refused_with_their_image),
