@@ -208,6 +208,10 @@ static void command_lines_end_with_the_right_status_and_words(void **state)
          "--anchor 50 is not above qf_first 60, so no quality factor is left to search; give a"},
         {"$V predict --weights w.h5 --anchor 1 a.png", 2, "not above qf_first 1"},
         {"$V predict --weights w.h5 --anchor 2 a.png", 0, "a.png\t"},
+        {"$V predict --weights w.h5 --set codec=bpg a.png", 2, "'codec=bpg' has no effect"},
+        {"$V predict --weights w.h5 --set streams=set a.png", 2, "'streams=set' has no effect"},
+        {"$V predict --weights w.h5 --set ssimulacra2_mode=parity a.png", 2, "has no effect"},
+        {"$V predict --weights w.h5 --set predictors+=constant a.png", 2, "has no effect"},
         {"$V predict --weights absent.h5 a.png", 2, "absent.h5"},
         {"$V predict a.png", 2, "no weights given"},
     };
