@@ -693,6 +693,37 @@ static int match_fold_weights(struct vj_results *results, const struct vj_engine
     return r;
 }
 
+static int match_patch_size(struct vj_results *results, const struct vj_engine *engine,
+                            const char *group, struct vj_error *err)
+{
+    int64_t then;
+    int r = vj_results_get_int(results, group, "patch_size", &then, err);
+    if (!r && then != engine->plan.patch_size)
+        r = vj_fail(err, -EINVAL,
+                    "the unfinished run's patch_size of %s is %lld, this one's %d; finish it with "
+                    "the same inputs, or remove it",
+                    group, (long long)then, engine->plan.patch_size);
+    return r;
+}
+
+/* The digest is of tensors alone: what else a weight file says must be the same, too. */
+static int match_network(struct vj_results *results, const struct vj_engine *engine,
+                         const struct vj_predictor *p, const char *group, struct vj_error *err)
+{
+    int r = p->kind == VJ_PREDICTOR_FOLDS
+                ? match_fold_weights(results, engine, p, group, err)
+                : match_text(results, group, "weights_sha256",
+                             engine->predictors->weights[p->network].sha256, err);
+    if (!r)
+        r = match_patch_size(results, engine, group, err);
+    bool decided =
+        p->positive_auto && vj_results_has_attribute(results, group, "positive_class_decision");
+    if (!r && !decided)
+        r = match_text(results, group, "positive_class", vj_positive_class_name(p->positive_class),
+                       err);
+    return r;
+}
+
 /* The pixel-JND model that a predictor's scores come from, or NULL. */
 static const struct vj_jnd_model *map_model(const struct vj_engine *engine,
                                             const struct vj_predictor *p)
@@ -719,11 +750,8 @@ int vj_schema_match(struct vj_results *results, const struct vj_engine *engine,
         const struct vj_predictor *p = &engine->predictors->list[i];
         char group[VJ_SCHEMA_PATH];
         snprintf(group, sizeof(group), "/predictors/%s", p->name);
-        if (p->kind == VJ_PREDICTOR_NETWORK)
-            r = match_text(results, group, "weights_sha256",
-                           engine->predictors->weights[p->network].sha256, err);
-        if (p->kind == VJ_PREDICTOR_FOLDS)
-            r = match_fold_weights(results, engine, p, group, err);
+        if (vj_predictor_is_network(p))
+            r = match_network(results, engine, p, group, err);
         if (p->kind == VJ_PREDICTOR_EXTERNAL)
             r = match_text(results, group, "file_sha256", p->external.sha256, err);
         const struct vj_jnd_model *model = map_model(engine, p);

@@ -267,6 +267,41 @@ static void a_run_of_a_network_without_a_map_is_resumed(void **state)
     assert_int_equal(summary.resumed, PICTURES);
 }
 
+/* Weight files of equal tensors, and so of one digest, that say different things of them. */
+static void a_run_is_not_resumed_with_weights_that_say_otherwise(void **state)
+{
+    (void)state;
+    struct vj_net_shape shape = {.variant = VJ_VARIANT_FIGURE,
+                                 .patch_size = 32,
+                                 .patches = PATCHES,
+                                 .channels = {16, 16, 16, 16}};
+    static const struct {
+        enum vj_positive_class positive;
+        int patch_size;
+        const char *text;
+    } cases[] = {
+        {VJ_POSITIVE_LOSSLESS, 32, "positive_class of /predictors/vpjnd-same is 'lossy', this one"},
+        {VJ_POSITIVE_AUTO, 32, "positive_class of /predictors/vpjnd-same is 'lossy', this one"},
+        {VJ_POSITIVE_LOSSY, 16, "patch_size of /predictors/vpjnd-same is 32, this one's 16"},
+    };
+    char same[4096], path[4096], part[4200], predictors[4300];
+    const char *pairs[] = {"qf_first=40", "qf_last=44", NULL};
+    struct vj_run_summary summary;
+    struct vj_error err = {0};
+    snprintf(predictors, sizeof(predictors), "vpjnd:%s", in_folder(same, "same.h5"));
+    write_network(same, &shape, 7, VJ_POSITIVE_LOSSY, VJ_ORIGIN_RANDOM);
+    vj_results_close(open_run("same-run.h5", predictors, pairs));
+    snprintf(part, sizeof(part), "%s.part", in_folder(path, "same-run.h5"));
+    assert_int_equal(rename(path, part), 0);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        shape.patch_size = cases[i].patch_size;
+        write_network(same, &shape, 7, cases[i].positive, VJ_ORIGIN_RANDOM);
+        assert_int_equal(run_as("same-run.h5", path, predictors, pairs, true, &summary, &err),
+                         -EINVAL);
+        vj_assert_contains(err.text, cases[i].text);
+    }
+}
+
 static void kept_patches_give_the_score_back(void **state)
 {
     (void)state;
@@ -813,6 +848,7 @@ int main(void)
         cmocka_unit_test(draws_are_kept_apart_and_averaged),
         cmocka_unit_test(networks_without_a_map_have_none_made_and_record_none),
         cmocka_unit_test(a_run_of_a_network_without_a_map_is_resumed),
+        cmocka_unit_test(a_run_is_not_resumed_with_weights_that_say_otherwise),
         cmocka_unit_test(kept_patches_give_the_score_back),
         cmocka_unit_test(independent_map_patches_change_scores_but_not_positions),
         cmocka_unit_test(the_constant_stands_in_every_run_with_labels),
