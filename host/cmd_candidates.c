@@ -169,8 +169,10 @@ int vj_cmd_candidates(int argc, char **argv)
         r = vj_jpeg_plan_create(&plan, &img, a.sampling, &err);
     if (!r)
         r = vj_jpeg_scratch_create(&scratch, img.width, img.height, img.channels, a.sampling, &err);
-    if (!r)
+    if (!r) {
+        status = VJ_EXIT_USAGE;
         r = write_candidates(&a, &img, plan, scratch, name, &err);
+    }
 out:
     if (r)
         vj_error_show(&err);

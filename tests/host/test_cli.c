@@ -174,6 +174,7 @@ static void command_lines_end_with_the_right_status_and_words(void **state)
         {"$V candidates a.png --qf 7 --sampling 422 -o out", 2, "'422' is neither 420 nor 444"},
         {"$V candidates absent.png --qf 7 -o out", 1, "absent.png"},
         {"$V candidates a.png --qf 7", 2, "say where to write them"},
+        {"$V candidates a.png --qf 7 -o two.csv", 2, "two.csv/a_007.png: cannot create a file"},
         {"$V map --list", 0, "klt22"},
         {"$V map --model chou95 a.png -o m.h5", 0, " grey levels, mean "},
         {"$V help map", 0, "--model"},
