@@ -576,8 +576,7 @@ static int predict_external(struct work *w, struct vj_error *err)
     if (incomplete)
         vj_text_add(&w->note,
                     "; SCORES MISSING for %zu images at some of the quality factors %d to %d: none "
-                    "of these is predicted whose search asks for one, and pairs are counted from "
-                    "the predictions",
+                    "of these is predicted whose search asks for one",
                     incomplete, config->qf_first, config->qf_last);
     return predict_probabilities(w, err);
 }

@@ -521,6 +521,27 @@ static char *text_of(struct vj_results *r, const char *object, const char *name)
     return text;
 }
 
+static void a_picture_that_lacks_scores_is_named_and_leaves_the_others_their_answers(void **state)
+{
+    (void)state;
+    char path[4096], pair[4200], text[4000] = "image,qf,score\n";
+    for (int q = 1; q <= 40; q++)
+        snprintf(text + strlen(text), 40, "p0.png,%d,%s\n", q, q <= 33 ? "0.8" : "0.3");
+    strcat(text, "p1.png,7,0.8\n");
+    write_text(in_folder(path, "gaps.csv"), text);
+    snprintf(pair, sizeof(pair), "predictors=external:%s", path);
+    const char *pairs[] = {pair, "qf_last=40", NULL};
+    struct vj_results *r = run_and_open("gaps.h5", pairs);
+    char *source = text_of(r, "/metrics/external-gaps", "pairs"),
+         *note = text_of(r, "/predictors/external-gaps", "note");
+    vj_results_close(r);
+    assert_string_equal(source, "answers");
+    vj_assert_contains(note, "SCORES MISSING for 1 images");
+    assert_null(strstr(note, "pairs are counted from the predictions"));
+    free(source);
+    free(note);
+}
+
 static void pairs_of_predictors_that_only_name_a_quality_factor_come_from_its_step(void **state)
 {
     (void)state;
@@ -857,6 +878,7 @@ int main(void)
         cmocka_unit_test(a_ladder_file_of_another_size_is_refused_undecoded),
         cmocka_unit_test(files_and_synthesised_candidates_agree),
         cmocka_unit_test(external_results_stand_beside_ours),
+        cmocka_unit_test(a_picture_that_lacks_scores_is_named_and_leaves_the_others_their_answers),
         cmocka_unit_test(pairs_of_predictors_that_only_name_a_quality_factor_come_from_its_step),
         cmocka_unit_test(what_lacks_labels_or_folds_is_refused_before_the_run),
         cmocka_unit_test(pictures_too_small_for_a_metric_are_counted),
