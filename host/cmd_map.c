@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "host/checked.h"
 #include "host/commands.h"
@@ -22,6 +23,8 @@ enum {
     CHUNK_VALUES = 1 << 18, /* 1 MiB of float32 */
     DEFLATE_LEVEL = 4,
 };
+
+#define SCHEMA "vpjnd-map"
 
 enum output { OUTPUT_HDF5, OUTPUT_PNG };
 
@@ -373,7 +376,7 @@ static int write_attributes(hid_t file, const struct arguments *a, const struct 
     const struct {
         const char *name, *text;
     } texts[] = {
-        {"schema", "vpjnd-map"},
+        {"schema", SCHEMA},
         {"program_version", VJ_VERSION},
         {"model", a->model->name},
         {"variant", a->model->variants[a->variant]},
@@ -412,6 +415,18 @@ static int write_hdf5(const struct arguments *a, const struct work *w, struct vj
     return vj_h5_part_end(&part, r, err);
 }
 
+/* Neither a file of another kind nor the picture itself is replaced by a map. */
+static int check_output(const struct arguments *a, struct vj_error *err)
+{
+    struct stat picture, output;
+    if (a->output == OUTPUT_HDF5)
+        return vj_h5_check_output(a->path, SCHEMA, err);
+    if (stat(a->image, &picture) == 0 && stat(a->path, &output) == 0 &&
+        picture.st_dev == output.st_dev && picture.st_ino == output.st_ino)
+        return vj_fail(err, -EEXIST, "output %s is the picture itself; name another one", a->path);
+    return 0;
+}
+
 int vj_cmd_map(int argc, char **argv)
 {
     struct vj_error err = {0};
@@ -427,7 +442,9 @@ int vj_cmd_map(int argc, char **argv)
     }
     struct work w = {0};
     int status = VJ_EXIT_USAGE;
-    int r = load_weights(&a, &err);
+    int r = check_output(&a, &err);
+    if (!r)
+        r = load_weights(&a, &err);
     if (!r) {
         status = VJ_EXIT_SOME_FAILED; /* from here on it is the picture that fails */
         r = vj_image_read(&w.img, a.image, &a.read, &err);

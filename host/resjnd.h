@@ -59,7 +59,10 @@ int vj_resjnd_import(struct vj_resjnd_file *file, const char *path, struct vj_er
 /* Shapes are checked before memory is taken, then the recorded SHA-256; values must be finite. */
 int vj_resjnd_file_read(struct vj_resjnd_file *file, const char *path, struct vj_error *err);
 
-/* Writes atomically (temporary file + rename), after hashing the tensors. */
+/*
+ * Writes atomically (temporary file + rename), after hashing the tensors. A file of another kind is
+ * not replaced (-EEXIST).
+ */
 int vj_resjnd_file_write(struct vj_resjnd_file *file, const char *path, struct vj_error *err);
 
 void vj_resjnd_file_free(struct vj_resjnd_file *file);

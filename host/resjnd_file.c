@@ -139,5 +139,6 @@ static int write_attributes(hid_t at, const void *owner, struct vj_error *err)
 
 int vj_resjnd_file_write(struct vj_resjnd_file *file, const char *path, struct vj_error *err)
 {
-    return vj_weights_write_file(&file->weights, path, write_attributes, file, err);
+    int r = vj_h5_check_output(path, SCHEMA, err);
+    return r ? r : vj_weights_write_file(&file->weights, path, write_attributes, file, err);
 }
