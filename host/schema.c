@@ -29,6 +29,12 @@ const char *vj_schema_path(char path[VJ_SCHEMA_PATH], const char *predictor, con
     return path;
 }
 
+/* What numbers of candidates are, of all columns that hold them. */
+static const char *qf_units(const struct vj_engine *engine)
+{
+    return strcmp(engine->config.codec, "jpeg") == 0 ? "JPEG quality factor" : "level of quality";
+}
+
 /* ---- columns ---- */
 
 struct columns {
@@ -78,12 +84,12 @@ static void add_images(struct columns *c, const struct vj_engine *engine,
     add(c, "/images/qf_true", VJ_COLUMN_I32, 0, 0, NULL,
         "PW-JND in the label definition of the run: largest quality factor whose difference is "
         "visible; -1 unknown",
-        "JPEG quality factor");
+        qf_units(engine));
     add(c, "/images/anchor_qf", VJ_COLUMN_I32, 0, 0, NULL,
         "quality factor of the JPEG that candidates are compared with; 0 = the source itself",
-        "JPEG quality factor");
+        qf_units(engine));
     add(c, "/images/qf_exact", VJ_COLUMN_F64, 0, 0, NULL, "qf_true before rounding; NaN unknown",
-        "JPEG quality factor");
+        qf_units(engine));
     if (images->sur)
         add(c, "/images/sur", VJ_COLUMN_F32, 0, 1, qfs,
             "satisfied user ratio: share of subjects who see no difference at quality factor "
@@ -138,7 +144,7 @@ static void add_network(struct columns *c, const struct vj_engine *engine,
         add(c, vj_schema_path(path, p->name, "score_draws"), VJ_COLUMN_F32, 0, 2, draw_dim,
             "score of each draw of patch positions; NaN not evaluated", "logit");
         add(c, vj_schema_path(path, p->name, "qf_pred_draws"), VJ_COLUMN_I32, 0, 1, draw_dim,
-            "quality factor predicted from each draw alone; -1 none", "JPEG quality factor");
+            "quality factor predicted from each draw alone; -1 none", qf_units(engine));
     }
     if (!engine->config.store_patches)
         return;
@@ -179,7 +185,7 @@ static const char *score_description(const struct vj_predictor *p, const char **
         *units = pixel[p->jnd_rule].units;
         return pixel[p->jnd_rule].description;
     case VJ_PREDICTOR_RATIO:
-        return "compression ratio: bytes of the source's samples per byte of the JPEG file";
+        return "compression ratio: bytes of the source's samples per byte of the compressed file";
     case VJ_PREDICTOR_EXTERNAL:
         *units = "probability";
         return "probability that the difference is visible, as given";
@@ -208,12 +214,12 @@ static void add_predictor(struct columns *c, const struct vj_engine *engine,
     add(c, vj_schema_path(path, p->name, "lossy"), VJ_COLUMN_U8, 0, 1, dim,
         "answer at each quality factor: 1 visible, 0 not, 255 not evaluated", NULL);
     add(c, vj_schema_path(path, p->name, "qf_pred"), VJ_COLUMN_I32, 0, 0, NULL,
-        "predicted PW-JND: largest quality factor called visible; -1 none", "JPEG quality factor");
+        "predicted PW-JND: largest quality factor called visible; -1 none", qf_units(engine));
     const size_t steps[] = {VJ_TOLERANCE_STEPS};
     if (p->kind == VJ_PREDICTOR_PIXEL && !engine->lazy_rules)
         add(c, vj_schema_path(path, p->name, "qf_pred_tolerance"), VJ_COLUMN_I32, 0, 1, steps,
             "quality factor predicted at each tolerance of tolerance_sweep; -1 none",
-            "JPEG quality factor");
+            qf_units(engine));
     bool says_share =
         p->kind == VJ_PREDICTOR_CONSTANT || (p->kind == VJ_PREDICTOR_EXTERNAL && scores);
     if (images->sur && says_share)
@@ -490,17 +496,17 @@ static int write_axis(struct vj_results *results, const struct vj_engine *engine
     for (int i = 0; i < engine->levels; i++)
         qf[i] = engine->config.qf_first + i;
     return vj_results_vector(results, "/candidates/qf", VJ_COLUMN_I32, qf, (size_t)engine->levels,
-                             "quality factor of each column", "JPEG quality factor", err);
+                             "quality factor of each column", qf_units(engine), err);
 }
 
-static int write_left_out(struct vj_results *results, const struct vj_image_list *images,
-                          struct vj_error *err)
+static int write_left_out(struct vj_results *results, const struct vj_engine *engine,
+                          const struct vj_image_list *images, struct vj_error *err)
 {
     int r = vj_results_vector(
         results, "/left_out/qf_true", VJ_COLUMN_I32, images->other_qf_true, images->others,
         "labels of the items that the options ids and limit leave out: the constant "
         "predictor learns from them; -1 unknown",
-        "JPEG quality factor", err);
+        qf_units(engine), err);
     if (!r)
         r = vj_results_vector(results, "/left_out/fold", VJ_COLUMN_I32, images->other_fold,
                               images->others, "their folds; -1 none", NULL, err);
@@ -526,7 +532,7 @@ int vj_schema_create(struct vj_results **results, const char *path, const struct
     if (!r)
         r = write_labels(*results, engine, images, err);
     if (!r && images->others > 0)
-        r = write_left_out(*results, images, err);
+        r = write_left_out(*results, engine, images, err);
     for (size_t i = 0; !r && i < engine->predictors->count; i++)
         r = write_predictor(*results, engine, &engine->predictors->list[i], err);
     if (!r)

@@ -153,6 +153,25 @@ static void decoded_pictures_are_judged_and_streams_give_the_rates(void **state)
     vj_results_close(results);
 }
 
+/* Levels of another codec are called no JPEG quality factors. */
+static void units_are_those_of_the_codec(void **state)
+{
+    (void)state;
+    static const char *const columns[] = {"/candidates/qf", "/images/qf_true", "/images/qf_exact",
+                                          "/images/anchor_qf",
+                                          "/predictors/psnr-threshold/qf_pred"};
+    struct vj_error err = {0};
+    struct vj_results *results = open_run("units.h5", "psnr-threshold:36.7", range);
+    for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++) {
+        char *units;
+        if (vj_results_get_text(results, columns[i], "units", &units, &err))
+            fail_msg("%s", err.text);
+        assert_string_equal(units, "level of quality");
+        free(units);
+    }
+    vj_results_close(results);
+}
+
 static void without_streams_rates_and_savings_are_unknown(void **state)
 {
     (void)state;
@@ -268,6 +287,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(decoded_pictures_are_judged_and_streams_give_the_rates),
+        cmocka_unit_test(units_are_those_of_the_codec),
         cmocka_unit_test(without_streams_rates_and_savings_are_unknown),
         cmocka_unit_test(streams_that_are_not_of_their_picture_break_it),
         cmocka_unit_test(candidates_are_read_as_the_options_say),
