@@ -47,8 +47,9 @@ const struct vj_option vj_options[] = {
     STRING(dataset, "folder", true, BOTH,
            "data set: mcl-jci, konjnd-1k, manifest, folder, synthetic"),
     STRING(root, "", true, BOTH, "folder of the data set; for manifest its CSV file"),
-    STRING(labels, "", true, BOTH,
-           "label definition: sqf, sur50, sur75, median, mean; empty = data set's default"),
+    STRING(
+        labels, "", true, BOTH,
+        "label definition: sqf, sur50, sur75, median, mean, or none; empty = data set's default"),
     STRING(candidates, "", true, BOTH,
            "files (the data set's own JPEGs), synthesize (exact model), of a manifest also mixed "
            "(by the "

@@ -88,6 +88,7 @@ static void command_lines_end_with_the_right_status_and_words(void **state)
         {"$V predict --weights w.h5 \"$(printf 'z\\033y.png')\"", 1, "z?y.png"},
         {"$V eval --help", 0, "qf_first"},
         {"$V predict --help", 0, "IMAGE|FOLDER..."},
+        {"$V eval --help", 0, "none; empty = data set's default []"},
         {"$V map --help", 0, "--model"},
         {"$V candidates --help", 0, "--qf=LIST"},
         {"$V import --help", 0, "PREFIX"},
