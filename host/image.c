@@ -10,8 +10,6 @@
 #include "host/checked.h"
 #include "host/image_internal.h"
 
-#define DEFAULT_MAX_PIXELS ((size_t)1 << 28)
-
 /* Headers nearly always end within this; a longer one (large profile first) costs a second read. */
 #define PROBE_BYTES ((size_t)64 << 10)
 
@@ -158,7 +156,7 @@ static int resolve_options(struct vj_image_options *out, const struct vj_image_o
 {
     *out = opt ? *opt : (struct vj_image_options){.alpha = VJ_ALPHA_REFUSE};
     if (out->max_pixels == 0)
-        out->max_pixels = DEFAULT_MAX_PIXELS;
+        out->max_pixels = VJ_IMAGE_MAX_PIXELS;
     switch (out->alpha) {
     case VJ_ALPHA_REFUSE:
     case VJ_ALPHA_BLACK:

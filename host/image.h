@@ -27,9 +27,11 @@ enum vj_alpha_mode {
     VJ_ALPHA_WHITE,      /* blend over white */
 };
 
+#define VJ_IMAGE_MAX_PIXELS ((size_t)1 << 28) /* 268 Mpixel */
+
 struct vj_image_options {
     enum vj_alpha_mode alpha;
-    size_t max_pixels; /* larger pictures are refused before allocation; 0 = 2^28 (268 Mpixel) */
+    size_t max_pixels; /* larger pictures are refused before allocation; 0 = VJ_IMAGE_MAX_PIXELS */
 };
 
 enum vj_image_format {

@@ -30,9 +30,9 @@ static int add_sur(struct vj_image_list *list, size_t row, const struct vj_item 
 static void add_size(struct vj_image_list *list, size_t row, const char *source, size_t max_pixels)
 {
     struct vj_image_info info;
-    size_t pixels;
+    size_t pixels, most = max_pixels > 0 ? max_pixels : VJ_IMAGE_MAX_PIXELS;
     if (vj_image_probe(&info, source, NULL) || !vj_size_mul(info.width, info.height, &pixels) ||
-        (max_pixels > 0 && pixels > max_pixels))
+        pixels > most)
         return;
     if (info.width > list->max_width) {
         list->max_width = info.width;

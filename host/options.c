@@ -73,7 +73,8 @@ const struct vj_option vj_options[] = {
     CHOICE(sampling, "420", "420,444", true, BOTH, "chroma sampling of synthesised candidates"),
     CHOICE(jnd_source, "source", "source,anchor", true, BOTH,
            "picture the pixel-JND map is made from"),
-    BYTES(max_pixels, "256M", true, BOTH, "larger pictures are refused (pixels; K, M, G allowed)"),
+    BYTES(max_pixels, "256M", true, BOTH,
+          "larger pictures are refused (pixels; K, M, G allowed); 0 = 256M"),
 
     HEADING("Prediction", BOTH),
     STRING(predictors, "constant", true, EVAL,

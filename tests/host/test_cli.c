@@ -211,6 +211,16 @@ static void command_lines_end_with_the_right_status_and_words(void **state)
         {"$V predict --weights w.h5 set/c.png a.png", 1, "set/c.png"},
         {"$V predict --weights w.h5 --set max_memory=1M a.png b.png", 2,
          "or raise it; the largest picture is a.png: scale it or leave it out"},
+        /* the head of a PNG file of 60000x60000 pixels */
+        {"mkdir big && cp a.png big && printf '"
+         "\\211PNG\\015\\012\\032\\012\\000\\000\\000\\015IHDR\\000\\000\\352\\140\\000"
+         "\\000\\352\\140\\010\\002\\000\\000\\000\\017\\260\\342\\025\\000\\000\\000\\000"
+         "IDAT\\065\\257\\006\\036"
+         "' > big/b.png && $V eval --set root=big --set predictors=psnr-threshold "
+         "--set qf_last=9 --set max_pixels=0 -o big.h5",
+         1, "more than the 268435456 allowed (max_pixels)"},
+        {"$V predict --weights w.h5 --set max_pixels=0 big", 1,
+         "more than the 268435456 allowed (max_pixels)"},
         {"$V predict --weights w.h5 nope.png", 1, "vpjnd: nope.png: cannot be opened"},
         {"$V predict --weights w.h5 --anchor 50 --set qf_first=60 --set qf_last=70 a.png", 2,
          "--anchor 50 is not above qf_first 60, so no quality factor is left to search; give a"},
