@@ -625,7 +625,7 @@ static inline VJ_HD void vj_cuda_net_finish_write(const struct vj_cuda_net_finis
     if (head == 0)
         j->quality[row] = sum;
     else
-        j->weight[row] = vj_cuda_net_relu(sum) + 1e-6f;
+        j->weight[row] = vj_cuda_net_relu(sum) + VJ_NET_LEAST_WEIGHT;
 }
 
 /* ---- Weighted means in double, as on the CPU: thread = picture ----------------------------- */

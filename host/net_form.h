@@ -20,6 +20,8 @@
 
 enum { VJ_NET_CONVS = 2, VJ_NET_LAYERS = VJ_NET_BLOCKS * VJ_NET_CONVS };
 
+#define VJ_NET_LEAST_WEIGHT 1e-6f /* of a patch, where the relu lets nothing through */
+
 struct vj_net_form {
     const char *name;
     int blocks;                /* 1..VJ_NET_BLOCKS */

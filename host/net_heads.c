@@ -317,5 +317,5 @@ void vj_heads_finish(const struct vj_heads_work *w, size_t row, const float *con
         vj_layer_head(constant, of_quality, h->kernel[QUALITY], h->bias[QUALITY], VJ_NET_HIDDEN);
     float a = vj_layer_head(constant + VJ_NET_HIDDEN, of_weight, h->kernel[WEIGHT], h->bias[WEIGHT],
                             VJ_NET_HIDDEN);
-    *weight = (a > 0 ? a : 0) + 1e-6f;
+    *weight = (a > 0 ? a : 0) + VJ_NET_LEAST_WEIGHT;
 }

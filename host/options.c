@@ -161,6 +161,9 @@ const struct vj_option vj_options[] = {
     REAL(average, "0.9999", 0, 1, true, TRAIN,
          "largest decay of the weights' moving average, which is what is saved and validated"),
     REAL(keep, "0.5", 0.01, 1, true, TRAIN, "share of hidden units that dropout keeps; 1 = none"),
+    REAL(weight_bias, "0", 0, 1000, true, TRAIN,
+         "bias that the patch weights' output begins with, in place of that of `start` too; 0 = as "
+         "released (and as in `start`), which some seeds leave dead: 1 keeps it alive"),
     CHOICE(loss, "cross-entropy", "cross-entropy,visual-importance", true, TRAIN,
            "loss of a pair; visual-importance weighs it by 1 + importance (1 - SSIM to the picture "
            "at the PW-JND)"),

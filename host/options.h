@@ -82,6 +82,7 @@ struct vj_config {
     int decay_steps;
     double decay_rate;
     double average, keep;
+    double weight_bias;
     int loss;
     double importance;
     double label_spread;

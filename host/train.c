@@ -122,6 +122,16 @@ static int check_start(const struct vj_config *c, const struct vj_net_shape *s,
     return 0;
 }
 
+/* Where the patch weights begin; behind a relu that no patch passes nothing is ever learnt. */
+static int set_weight_bias(struct run *run, struct vj_error *err)
+{
+    const double bias = run->config->weight_bias;
+    if (bias <= 0)
+        return 0;
+    vj_weights_find(&run->initial, "weightings/block2/biases")->data[0] = (float)bias;
+    return vj_weights_hash(&run->initial, err);
+}
+
 static int open_weights(struct run *run, struct vj_error *err)
 {
     const struct vj_config *c = run->config;
@@ -134,7 +144,7 @@ static int open_weights(struct run *run, struct vj_error *err)
             r = check_start(c, &run->initial.shape, err);
         if (run->own.positions == VJ_POSITIONS_AUTO)
             run->own.positions = vj_trained_positions(&run->initial);
-        return r ? vj_fail_prefix(err, "option start = %s", c->start) : 0;
+        return r ? vj_fail_prefix(err, "option start = %s", c->start) : set_weight_bias(run, err);
     }
     if (run->own.positions == VJ_POSITIONS_AUTO)
         run->own.positions = VJ_POSITIONS_UNIFORM;
@@ -144,7 +154,8 @@ static int open_weights(struct run *run, struct vj_error *err)
         shape.patch_size = c->patch_size;
     if (c->patches > 0)
         shape.patches = c->patches;
-    return vj_weights_init(&run->initial, &shape, c->seed, err);
+    int r = vj_weights_init(&run->initial, &shape, c->seed, err);
+    return r ? r : set_weight_bias(run, err);
 }
 
 static int open_trainer(struct run *run, struct vj_error *err)
@@ -468,6 +479,12 @@ static int validate(struct run *run, struct vj_error *err)
     snprintf(line, sizeof(line), "step %lld: validation MAD %.2f QF, bias %+.2f (%zu pictures)%s",
              (long long)p->step, v.mad, v.bias, v.images, better ? ", the best so far" : "");
     note(run, line);
+    run->summary->dead_weights = v.live_weights == 0;
+    if (run->summary->dead_weights)
+        note(run,
+             "every patch weight is the smallest there is: the output that makes them is dead and "
+             "learns nothing, and a pixel-JND map has no effect; begin again with another seed "
+             "or with option weight_bias = 1");
     return r;
 }
 

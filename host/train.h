@@ -28,6 +28,7 @@ struct vj_train_summary {
     int64_t best_step; /* 0: no validation */
     double best_mad;   /* QF; NaN without validation */
     bool stopped;      /* by `patience` */
+    bool dead_weights; /* at the last validation every patch weight was the smallest there is */
     size_t train_items, validation_items;
     double seconds, pairs_per_second; /* of this process */
 };

@@ -10,6 +10,7 @@
 #include "host/checked.h"
 #include "host/engine.h"
 #include "host/image.h"
+#include "host/net_form.h"
 #include "host/predictors.h"
 #include "host/stream.h"
 
@@ -92,6 +93,16 @@ static int predict(struct vj_engine *engine, const struct vj_dataset *ds, size_t
     return r;
 }
 
+static size_t count_live(const struct vj_engine *engine, const struct vj_row *row)
+{
+    const size_t values =
+        (size_t)engine->config.draws * (size_t)engine->levels * (size_t)engine->plan.patches;
+    size_t live = 0;
+    for (size_t i = 0; i < values; i++) /* NaN where the search did not ask */
+        live += row->patch_weight[0][i] > VJ_NET_LEAST_WEIGHT;
+    return live;
+}
+
 /* What validation evaluates with. */
 struct setting {
     struct vj_config config;
@@ -109,6 +120,7 @@ static int open_setting(struct setting *s, const struct vj_config *config,
     s->config = *config;
     s->config.lazy = true;
     s->config.slots = 1;
+    s->config.store_patches = true; /* of a row in memory, for their weights */
     strcpy(s->config.image_metrics, "none");
     if (config->validate_patches > 0)
         s->config.patches = config->validate_patches;
@@ -155,6 +167,8 @@ int vj_validate(struct vj_validation *out, const struct vj_config *config,
         r = predict(&s.engine, ds, item[i], &options, &row, &error, err);
         out->mad += abs(error) / (double)count;
         out->bias += error / (double)count;
+        if (!r)
+            out->live_weights += count_live(&s.engine, &row);
     }
     if (row.bytes)
         vj_row_free(&row, &s.engine);

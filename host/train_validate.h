@@ -13,6 +13,7 @@
 struct vj_validation {
     double mad, bias; /* QF: mean |QF_pred - QF_true| and mean QF_pred - QF_true */
     size_t images;
+    size_t live_weights; /* patch weights above the smallest there is, of all that were looked at */
 };
 
 /*

@@ -558,6 +558,44 @@ static void start_weights_decide_what_the_network_is(void **state)
     }
 }
 
+static float weight_bias_of(const char *name)
+{
+    struct vj_weights w;
+    read_file(name, &w);
+    const float bias = vj_weights_find(&w, "weightings/block2/biases")->data[0];
+    vj_weights_free(&w);
+    return bias;
+}
+
+static void patch_weights_that_are_dead_are_seen_and_brought_to_life(void **state)
+{
+    (void)state;
+    char path[4096], start[4200] = "start=";
+    struct vj_weights w;
+    struct vj_train_summary s;
+    struct vj_error err = {0};
+    read_file("start.h5", &w);
+    vj_weights_find(&w, "weightings/block2/biases")->data[0] = -100;
+    if (vj_weights_hash(&w, &err) || vj_weights_write(&w, in_folder(path, "dead.h5"), &err))
+        fail_msg("%s", err.text);
+    vj_weights_free(&w);
+    in_folder(start + strlen(start), "dead.h5");
+    const char *const dead[] = {start, "steps=8", NULL};
+    must_train("dead-on.h5", false, dead, &s);
+    assert_true(s.dead_weights);
+    assert_true(weight_bias_of("dead-on.h5") == -100);
+    const char *const alive[] = {start, "steps=8", "weight_bias=1", NULL};
+    must_train("lively.h5", false, alive, &s);
+    assert_false(s.dead_weights);
+    assert_true(fabsf(weight_bias_of("lively.h5") - 1) < 0.1f);
+    assert_true(weight_bias_of("lively.h5") != 1); /* it learns */
+    must_train("begun.h5", false,
+               (const char *const[]){"start=", "patch_size=16", "steps=1", "variant=figure",
+                                     "weight_bias=1", NULL},
+               &s);
+    assert_true(fabsf(weight_bias_of("begun.h5") - 1) < 0.1f);
+}
+
 /* Even positions are inherited by fine-tuning and by whoever judges the weights. */
 static void patches_lie_as_in_training_unless_said_otherwise(void **state)
 {
@@ -1033,6 +1071,7 @@ int main(void)
         cmocka_unit_test(maps_of_resjnd24_train_and_judge_and_belong_to_the_run),
         cmocka_unit_test(other_start_weights_under_the_same_name_are_refused),
         cmocka_unit_test(start_weights_decide_what_the_network_is),
+        cmocka_unit_test(patch_weights_that_are_dead_are_seen_and_brought_to_life),
         cmocka_unit_test(patches_lie_as_in_training_unless_said_otherwise),
         cmocka_unit_test(training_stops_for_want_of_progress),
         cmocka_unit_test(a_state_that_says_less_is_refused_in_words),
