@@ -108,7 +108,7 @@ static int choose_convs(const struct vj_cuda_net *net, struct batch *b, cudnnHan
     int r = VJ_CUDA(cudaMalloc(&memory, in + out), err);
     if (!r)
         r = VJ_CUDA(cudaMemset(memory, 0, in + out), err);
-    for (int i = 0; i < p->layers && !r; i++) {
+    for (int i = p->first; i < p->layers && !r; i++) {
         const struct vj_cuda_net_extractor *e = &net->weights.extractor[VJ_CUDA_NET_PICTURE];
         const struct vj_cuda_net_conv_memory m = {memory, e->kernel[i], e->bias[i],
                                                   static_cast<char *>(memory) + in, NULL};
@@ -247,7 +247,9 @@ static void describe_layers(const struct batch *b, char **text, size_t *size)
                                                             &b->attend,
                                                             &b->head_pair,
                                                             &b->head_product};
-    for (int i = 0; i < b->plan.layers; i++)
+    if (b->plan.first)
+        advance(text, size, snprintf(*text, *size, "conv1 and its pooling in one kernel\n"));
+    for (int i = b->plan.first; i < b->plan.layers; i++)
         advance(text, size, vj_cuda_net_conv_describe(&b->conv[i], *text, *size));
     for (const auto *op : products)
         if (op->desc) /* the variant has it */
@@ -399,17 +401,20 @@ static double bytes_of(const struct pass *p, size_t numbers)
     return (double)(numbers * p->plan->element);
 }
 
+static int clear_flags(const struct pass *p)
+{
+    return VJ_CUDA(
+        cudaMemsetAsync(flags_of(p->work), 0, p->work->place[VJ_CUDA_NET_FLAGS].bytes, p->stream),
+        p->err);
+}
+
 static int run_input(const struct pass *p, const uint8_t *d_patches, int channels, size_t count)
 {
     const size_t side = (size_t)p->plan->shape.patch_size, px = side * side;
     const size_t ld = (size_t)p->plan->conv[0].in;
     void *input = at(p->work, VJ_CUDA_NET_INPUT);
-    int r = VJ_CUDA(
-        cudaMemsetAsync(flags_of(p->work), 0, p->work->place[VJ_CUDA_NET_FLAGS].bytes, p->stream),
-        p->err);
-    if (!r)
-        r = VJ_CUDA(vj_cuda_net_input(p->plan, p->stream, d_patches, channels, count, input),
-                    p->err);
+    int r =
+        VJ_CUDA(vj_cuda_net_input(p->plan, p->stream, d_patches, channels, count, input), p->err);
     return r ? r
              : show(p, {"input", input, false, px, 3, ld, 0,
                         (double)(px * (size_t)channels) + bytes_of(p, px * ld)});
@@ -463,33 +468,59 @@ static int run_plain_block(const struct pass *p, int b)
                         bytes_of(p, 5 * px * channels)});
 }
 
-/* Block i with attention: from input or pooled to pooled. */
-static int run_block(const struct pass *p, int i)
+/* Behind the sums and peaks of block i: scales pooled. macs, bytes: of what made them. */
+static int run_attention(const struct pass *p, int i, double macs, double bytes)
 {
     static const char *const attention_names[] = {"attention1", "attention2", "attention3",
                                                   "attention4"};
     struct vj_cuda_net_work *w = p->work;
     const size_t channels = (size_t)p->plan->pool[i].channels;
     const size_t half = (size_t)p->plan->pool[i].side / 2, px = half * half;
-    void *map = at(w, VJ_CUDA_NET_MAP), *pooled = at(w, VJ_CUDA_NET_POOLED);
-    float *sums = floats_at(w, VJ_CUDA_NET_SUMS), *peaks = floats_at(w, VJ_CUDA_NET_PEAKS);
+    void *pooled = at(w, VJ_CUDA_NET_POOLED);
     float *scale = floats_at(w, VJ_CUDA_NET_SCALE);
-    int r = run_convs(p, i, map);
-    if (!r)
-        r = VJ_CUDA(vj_cuda_net_pool(p->plan, i, p->stream, map, pooled, sums, peaks, flags_of(w)),
+    int r = VJ_CUDA(vj_cuda_net_attend(p->plan, i, p->stream, &p->extractor->attention[i],
+                                       floats_at(w, VJ_CUDA_NET_SUMS),
+                                       floats_at(w, VJ_CUDA_NET_PEAKS), scale),
                     p->err);
     if (!r)
-        r = VJ_CUDA(vj_cuda_net_attend(p->plan, i, p->stream, &p->extractor->attention[i], sums,
-                                       peaks, scale),
-                    p->err);
-    if (!r)
-        r = show(p, {attention_names[i], scale, true, 1, channels, channels, 0,
-                     bytes_of(p, 5 * px * channels)});
+        r = show(p, {attention_names[i], scale, true, 1, channels, channels, macs, bytes});
     if (!r)
         r = VJ_CUDA(vj_cuda_net_scale(p->plan, i, p->stream, pooled, scale), p->err);
     return r ? r
              : show(p, {pool_names[i], pooled, false, px, channels, channels, 0,
                         bytes_of(p, 2 * px * channels)});
+}
+
+/* Block i with attention: from input or pooled to pooled. */
+static int run_block(const struct pass *p, int i)
+{
+    struct vj_cuda_net_work *w = p->work;
+    const size_t side = (size_t)p->plan->pool[i].side, channels = (size_t)p->plan->pool[i].channels;
+    void *map = at(w, VJ_CUDA_NET_MAP);
+    int r = run_convs(p, i, map);
+    if (!r)
+        r = VJ_CUDA(vj_cuda_net_pool(p->plan, i, p->stream, map, at(w, VJ_CUDA_NET_POOLED),
+                                     floats_at(w, VJ_CUDA_NET_SUMS),
+                                     floats_at(w, VJ_CUDA_NET_PEAKS), flags_of(w)),
+                    p->err);
+    return r ? r : run_attention(p, i, 0, bytes_of(p, 5 * (side / 2) * (side / 2) * channels));
+}
+
+/* The first block as one kernel: from the patches to pooled. */
+static int run_first(const struct pass *p, const uint8_t *d_patches, int channels, size_t count)
+{
+    struct vj_cuda_net_work *w = p->work;
+    const struct vj_cuda_net_conv *c = &p->plan->conv[0];
+    const size_t px = (size_t)c->side * (size_t)c->side;
+    int r = VJ_CUDA(vj_cuda_net_first(p->plan, p->stream, d_patches, channels, count,
+                                      p->extractor->first, p->extractor->first_bias,
+                                      at(w, VJ_CUDA_NET_POOLED), floats_at(w, VJ_CUDA_NET_SUMS),
+                                      floats_at(w, VJ_CUDA_NET_PEAKS), flags_of(w)),
+                    p->err);
+    return r ? r
+             : run_attention(p, 0, vj_cuda_net_conv_macs(c),
+                             (double)(px * (size_t)channels) +
+                                 bytes_of(p, px / 4 * (size_t)c->out));
 }
 
 static int run_matmul(const struct pass *p, const struct vj_cuda_net_matmul_op *op, const void *a,
@@ -583,8 +614,11 @@ static int extract(const struct pass *p, const uint8_t *d_patches, int channels,
     const int attentions = vj_net_attentions(form), plain = form->blocks - form->non_local;
     int r = VJ_CUDNN(cudnnSetStream(p->work->dnn, p->stream), p->err);
     if (!r)
-        r = run_input(p, d_patches, channels, count);
-    for (int b = 0; b < plain && !r; b++)
+        r = clear_flags(p);
+    if (!r)
+        r = p->plan->first ? run_first(p, d_patches, channels, count)
+                           : run_input(p, d_patches, channels, count);
+    for (int b = p->plan->first; b < plain && !r; b++)
         r = b < attentions ? run_block(p, b) : run_plain_block(p, b);
     if (!r && form->non_local)
         r = run_non_local(p);

@@ -26,6 +26,16 @@ extern "C" {
 cudaError_t vj_cuda_net_input(const struct vj_cuda_net_plan *plan, cudaStream_t stream,
                               const uint8_t *patches, int channels, size_t count, void *input);
 
+/*
+ * u8 patches, rows from `count` on zero, through the first block where it is one kernel: 2x2 maxima
+ * of its map, and the map's sums and maxima for attention.
+ * kernel: as vj_cuda_net_first_pack() has it, bias: float [VJ_CUDA_FIRST_CHANNELS]
+ */
+cudaError_t vj_cuda_net_first(const struct vj_cuda_net_plan *plan, cudaStream_t stream,
+                              const uint8_t *patches, int channels, size_t count,
+                              const uint32_t *kernel, const float *bias, void *pooled, float *sums,
+                              float *peaks, int *flags);
+
 /* x = relu(x + bias) on [pixels][channels]: for convolutions that cuDNN does not fuse. */
 cudaError_t vj_cuda_net_bias_relu(enum vj_cuda_precision precision, cudaStream_t stream, void *x,
                                   const void *bias, size_t pixels, size_t channels);

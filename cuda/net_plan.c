@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "cuda/net_first_body.h"
 #include "host/checked.h"
 #include "host/net_fold.h"
 #include "host/net_form.h"
@@ -162,6 +163,14 @@ static void plan_heads(struct vj_cuda_net_plan *p)
     }
 }
 
+/* On tensor cores: where no rounding to their formats is allowed, it is not. */
+static bool is_one_kernel(const struct vj_cuda_net_plan *p)
+{
+    return p->precision != VJ_CUDA_FP32 && p->form->attention && p->form->convs == 1 &&
+           p->conv[0].real_out == VJ_CUDA_FIRST_CHANNELS &&
+           p->conv[0].side % VJ_CUDA_FIRST_ROWS == 0 && p->conv[0].side <= VJ_CUDA_FIRST_MOST_SIDE;
+}
+
 int vj_cuda_net_plan_make(struct vj_cuda_net_plan *plan, const struct vj_net_shape *shape,
                           size_t rows, enum vj_cuda_precision precision, struct vj_error *err)
 {
@@ -190,6 +199,9 @@ int vj_cuda_net_plan_make(struct vj_cuda_net_plan *plan, const struct vj_net_sha
         return r;
     for (int i = 0; i < vj_net_attentions(form); i++)
         plan_pool(&plan->pool[i], &plan->conv[vj_net_block_end(form, i)]);
+    plan->first = is_one_kernel(plan);
+    if (plan->first)
+        plan->pool[0].blocks = shape->patch_size / VJ_CUDA_FIRST_ROWS;
     if (form->non_local)
         plan_non_local(plan);
     plan_heads(plan);
@@ -231,7 +243,8 @@ static int measure(const struct vj_cuda_net_plan *p, size_t references, size_t m
     for (int i = 0; i < ends; i++) {
         const struct vj_cuda_net_conv *conv = &p->conv[vj_net_block_end(p->form, i)];
         const size_t side = (size_t)conv->side, out = (size_t)conv->out;
-        map = larger(map, side * side * out);
+        if (i > 0 || !p->first)
+            map = larger(map, side * side * out);
         if (i < blocks - 1) /* the last one's is LAST */
             pooled = larger(pooled, side / 2 * (side / 2) * out);
     }
@@ -241,7 +254,7 @@ static int measure(const struct vj_cuda_net_plan *p, size_t references, size_t m
         scale = larger(scale, out);
     }
     const size_t side = (size_t)p->shape.patch_size, hidden = VJ_NET_HIDDEN;
-    bytes[VJ_CUDA_NET_INPUT] = rows * side * side * (size_t)p->conv[0].in * e;
+    bytes[VJ_CUDA_NET_INPUT] = p->first ? 0 : rows * side * side * (size_t)p->conv[0].in * e;
     bytes[VJ_CUDA_NET_BETWEEN] = p->form->convs > 1 ? rows * map * e : 0;
     bytes[VJ_CUDA_NET_MAP] = rows * map * e;
     bytes[VJ_CUDA_NET_POOLED] = rows * pooled * e;
@@ -425,4 +438,27 @@ void vj_cuda_net_conv_kernel(const struct vj_cuda_net_conv *conv, const float *h
         for (size_t tap = 0; tap < 9; tap++)
             for (size_t i = 0; i < real_in; i++)
                 krsc[(o * 9 + tap) * in + i] = hwio[(tap * real_in + i) * real_out + o];
+}
+
+void vj_cuda_net_first_pack(const float *hwio, bool half, uint32_t *packed)
+{
+    const int steps = vj_cuda_first_steps(half), pair = half ? 2 : 1;
+    memset(packed, 0, VJ_CUDA_FIRST_WORDS * sizeof(*packed));
+    for (int s = 0; s < steps; s++)
+        for (int n = 0; n < VJ_CUDA_FIRST_PRODUCTS; n++)
+            for (int lane = 0; lane < 32; lane++)
+                for (int r = 0; r < 2; r++) {
+                    uint32_t *to =
+                        packed + (((s * VJ_CUDA_FIRST_PRODUCTS + n) * 32 + lane) * 2 + r);
+                    for (int i = 0; i < pair; i++) {
+                        const int k =
+                            half ? 16 * s + 2 * (lane % 4) + i + 8 * r : 8 * s + lane % 4 + 4 * r;
+                        const int tap = k / 4, c = k % 4;
+                        if (tap < VJ_CUDA_FIRST_TAPS && c < 3)
+                            vj_cuda_first_store(to, i,
+                                                hwio[(tap * 3 + c) * VJ_CUDA_FIRST_CHANNELS +
+                                                     vj_cuda_first_channel(n, lane / 4)],
+                                                half);
+                    }
+                }
 }

@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -40,6 +41,17 @@ enum {
     VJ_CUDA_NET_ALIGNMENT = 256, /* of every buffer, bytes */
     VJ_CUDA_NET_MATMUL_WORKSPACE =
         32 << 20, /* bytes offered to cuBLASLt; NVIDIA's advice for Hopper */
+};
+
+/* What a first block must be like to be one kernel (cuda/net_first_body.h). */
+enum {
+    VJ_CUDA_FIRST_CHANNELS = 32,
+    VJ_CUDA_FIRST_ROWS = 16, /* of the map, of a thread block; the side is a multiple of it */
+    VJ_CUDA_FIRST_MOST_SIDE = 128,
+    VJ_CUDA_FIRST_PRODUCTS = VJ_CUDA_FIRST_CHANNELS / 8,
+    VJ_CUDA_FIRST_STEPS_HALF = 3,  /* of 4 taps */
+    VJ_CUDA_FIRST_STEPS_FLOAT = 5, /* of 2 */
+    VJ_CUDA_FIRST_WORDS = VJ_CUDA_FIRST_STEPS_FLOAT * VJ_CUDA_FIRST_PRODUCTS * 32 * 2,
 };
 
 /*
@@ -72,7 +84,7 @@ struct vj_cuda_net_pool_shape {
     int groups; /* pixels in work at a time in a block: groups * channels / 4 <= VJ_CUDA_NET_THREADS
                  */
     int span;   /* pooled pixels of a block; the last block of a patch may have fewer */
-    int blocks; /* of a patch */
+    int blocks; /* of a patch; all that is of use where the first block is one kernel */
 };
 
 /*
@@ -174,6 +186,7 @@ struct vj_cuda_net_plan {
     size_t features;  /* F */
     size_t slices;    /* partial sums of a head's first layer */
     int layers;       /* convolutions */
+    bool first;       /* the first block is one kernel, without input, first convolution and map */
     struct vj_cuda_net_conv conv[VJ_NET_LAYERS];
     struct vj_cuda_net_pool_shape pool[VJ_NET_BLOCKS - 1]; /* of blocks with attention */
     struct vj_cuda_net_matmul product[VJ_CUDA_NET_PRODUCTS];
@@ -230,6 +243,12 @@ unsigned vj_cuda_net_blocks(size_t n);
 double vj_cuda_net_macs(const struct vj_cuda_net_plan *plan);
 double vj_cuda_net_head_macs(const struct vj_cuda_net_plan *plan); /* the heads' share of it */
 double vj_cuda_net_conv_macs(const struct vj_cuda_net_conv *conv);
+
+/*
+ * HWIO kernel [3][3][3][VJ_CUDA_FIRST_CHANNELS] as the lanes of cuda/net_first_body.h hold it:
+ * [step][product][lane][2], the rest of packed[VJ_CUDA_FIRST_WORDS] zero.
+ */
+void vj_cuda_net_first_pack(const float *hwio, bool half, uint32_t *packed);
 
 /* HWIO kernel [3][3][real_in][real_out] as KRSC [out][3][3][in], padding zero. */
 void vj_cuda_net_conv_kernel(const struct vj_cuda_net_conv *conv, const float *hwio, float *krsc);

@@ -93,6 +93,25 @@ static int load_conv(struct loader *l, struct vj_cuda_net_extractor *e, const ch
     return r;
 }
 
+static int load_first(struct loader *l, struct vj_cuda_net_extractor *e, const char *stream)
+{
+    enum { CHANNELS = VJ_CUDA_FIRST_CHANNELS, WORDS = VJ_CUDA_FIRST_WORDS };
+    const bool half = l->plan->precision == VJ_CUDA_FP16;
+    const float *kernel = vj_net_tensor(l->from, 27 * CHANNELS, l->err, "%s/conv1/weights", stream);
+    const float *bias =
+        kernel ? vj_net_tensor(l->from, CHANNELS, l->err, "%s/conv1/biases", stream) : NULL;
+    uint32_t packed[WORDS];
+    void *memory = NULL;
+    if (!bias)
+        return -EINVAL;
+    vj_cuda_net_first_pack(kernel, half, packed);
+    int r = take(l, sizeof(packed), &memory);
+    if (!r)
+        r = VJ_CUDA(cudaMemcpy(memory, packed, sizeof(packed), cudaMemcpyHostToDevice), l->err);
+    e->first = static_cast<uint32_t *>(memory);
+    return r ? r : upload_single(l, bias, CHANNELS, &e->first_bias);
+}
+
 static int load_attention_part(struct loader *l, const char *stream, int layer, const char *part,
                                size_t count, const float **to)
 {
@@ -151,6 +170,8 @@ static int load_extractor(struct loader *l, struct vj_cuda_net_extractor *e, con
     int r = 0;
     for (int i = 0; i < l->plan->layers && !r; i++)
         r = load_conv(l, e, stream, i);
+    if (!r && l->plan->first)
+        r = load_first(l, e, stream);
     for (int i = 0; i < vj_net_attentions(l->plan->form) && !r; i++)
         r = load_attention(l, e, stream, i);
     if (r || !l->plan->form->non_local)

@@ -14,6 +14,8 @@ extern "C" {
  */
 struct vj_cuda_net_extractor {
     void *kernel[VJ_NET_LAYERS], *bias[VJ_NET_LAYERS]; /* KRSC, [out]; channel padding zero */
+    uint32_t *first;   /* of a first block that is one kernel, as vj_cuda_net_first_pack() has it */
+    float *first_bias; /* likewise */
     struct vj_cuda_net_attention attention[VJ_NET_BLOCKS - 1]; /* float */
     void *theta, *phi, *value;                                 /* [C][C], in, out */
     void *theta_bias, *phi_bias, *value_bias;                  /* [C] */

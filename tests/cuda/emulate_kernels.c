@@ -4,6 +4,7 @@
 
 #include "cuda/net_body.h"
 #include "cuda/net_kernels.h"
+#include "tests/cuda/emulate_first.h"
 
 /* A kernel of one step, a thread for each of `count` numbers. */
 #define EACH(count, step, job)                                                                     \
@@ -26,6 +27,20 @@ cudaError_t vj_cuda_net_input(const struct vj_cuda_net_plan *plan, cudaStream_t 
         patches, input, count * patch, plan->rows * patch, channels, is_half(plan)};
     (void)stream;
     EACH(j.pixels, vj_cuda_net_input_step, &j);
+}
+
+cudaError_t vj_cuda_net_first(const struct vj_cuda_net_plan *plan, cudaStream_t stream,
+                              const uint8_t *patches, int channels, size_t count,
+                              const uint32_t *kernel, const float *bias, void *pooled, float *sums,
+                              float *peaks, int *flags)
+{
+    const struct vj_cuda_first_job j = {
+        patches,      count, channels, kernel, bias,
+        pooled,       sums,  peaks,    flags,  plan->shape.patch_size,
+        is_half(plan)};
+    (void)stream;
+    emulate_first(&j, plan->rows);
+    return cudaGetLastError();
 }
 
 cudaError_t vj_cuda_net_bias_relu(enum vj_cuda_precision precision, cudaStream_t stream, void *x,

@@ -10,6 +10,7 @@
 #include "tests/cuda/emulate.h"
 
 #include "cuda/net_body.h"
+#include "tests/cuda/emulate_first.h"
 
 enum { EMU_PICTURE = 0, EMU_MAPS, EMU_STREAMS, EMU_THETA = 0, EMU_PHI, EMU_VALUE };
 
@@ -17,6 +18,8 @@ struct emu_extractor {
     void *kernel[VJ_NET_LAYERS], *bias[VJ_NET_LAYERS];
     struct vj_cuda_net_attention attention[3];
     void *projection[3], *projection_bias[3];
+    uint32_t first[VJ_CUDA_FIRST_WORDS];
+    const float *first_bias;
 };
 
 struct emu_net {
@@ -93,6 +96,10 @@ static inline void emu_extractor_load(struct emu_net *e, struct emu_extractor *x
     }
     if (emu_pw(e))
         return;
+    if (e->plan.first) {
+        vj_cuda_net_first_pack(emu_tensor(w, "%s/conv1/weights", stream), e->half, x->first);
+        x->first_bias = emu_tensor(w, "%s/conv1/biases", stream);
+    }
     for (int i = 0; i < 3; i++)
         x->attention[i] = (struct vj_cuda_net_attention){
             emu_tensor(w, "%s/conv%d/ch_at/mlp_0/kernel", stream, i + 1),
@@ -251,17 +258,17 @@ static inline void emu_matmul(const struct emu_net *e, enum vj_cuda_net_product 
     free(b);
 }
 
-static inline void emu_pool(const struct emu_net *e, const struct emu_extractor *x, int layer)
+static inline void emu_pool(const struct emu_net *e, int layer)
 {
     const struct vj_cuda_net_pool_shape shape = e->plan.pool[layer];
-    const size_t channels = (size_t)shape.channels, half = (size_t)shape.side / 2;
-    void *pooled = emu_at(e, VJ_CUDA_NET_POOLED);
-    float *sums = emu_at(e, VJ_CUDA_NET_SUMS), *peaks = emu_at(e, VJ_CUDA_NET_PEAKS);
-    float *scale = emu_at(e, VJ_CUDA_NET_SCALE);
-    const struct vj_cuda_net_pool_job pool = {shape, emu_at(e, VJ_CUDA_NET_MAP),   pooled, sums,
-                                              peaks, emu_at(e, VJ_CUDA_NET_FLAGS), e->half};
-    const struct vj_cuda_net_attend_job attend = {shape, x->attention[layer], sums, peaks, scale};
-    struct vj_cuda_grid grid = {(unsigned)shape.blocks, (unsigned)e->plan.rows, 1};
+    const struct vj_cuda_net_pool_job pool = {shape,
+                                              emu_at(e, VJ_CUDA_NET_MAP),
+                                              emu_at(e, VJ_CUDA_NET_POOLED),
+                                              emu_at(e, VJ_CUDA_NET_SUMS),
+                                              emu_at(e, VJ_CUDA_NET_PEAKS),
+                                              emu_at(e, VJ_CUDA_NET_FLAGS),
+                                              e->half};
+    const struct vj_cuda_grid grid = {(unsigned)shape.blocks, (unsigned)e->plan.rows, 1};
     EMULATE_BLOCKS(grid, at)
     {
         struct vj_cuda_net_pool_shared shared;
@@ -271,7 +278,17 @@ static inline void emu_pool(const struct emu_net *e, const struct emu_extractor 
         EMULATE_THREADS(VJ_CUDA_NET_THREADS, thread)
         vj_cuda_net_pool_combine(&pool, &shared, at.x, at.y, (int)thread);
     }
-    grid = (struct vj_cuda_grid){(unsigned)e->plan.rows, 1, 1};
+}
+
+static inline void emu_attend(const struct emu_net *e, const struct emu_extractor *x, int layer)
+{
+    const struct vj_cuda_net_pool_shape shape = e->plan.pool[layer];
+    const size_t channels = (size_t)shape.channels, half = (size_t)shape.side / 2;
+    void *pooled = emu_at(e, VJ_CUDA_NET_POOLED);
+    float *sums = emu_at(e, VJ_CUDA_NET_SUMS), *peaks = emu_at(e, VJ_CUDA_NET_PEAKS);
+    float *scale = emu_at(e, VJ_CUDA_NET_SCALE);
+    const struct vj_cuda_net_attend_job attend = {shape, x->attention[layer], sums, peaks, scale};
+    const struct vj_cuda_grid grid = {(unsigned)e->plan.rows, 1, 1};
     EMULATE_BLOCKS(grid, at)
     {
         struct vj_cuda_net_attend_shared shared;
@@ -347,15 +364,32 @@ static inline void emu_extract(const struct emu_net *e, int stream, const uint8_
     memset(emu_at(e, VJ_CUDA_NET_FLAGS), 0, e->place[VJ_CUDA_NET_FLAGS].bytes);
     const struct vj_cuda_net_input_job input = {
         patches, emu_at(e, VJ_CUDA_NET_INPUT), count * patch, p->rows * patch, channels, e->half};
-    EMU_EACH(input.pixels, vj_cuda_net_input_step, &input);
+    const struct vj_cuda_first_job one = {patches,
+                                          count,
+                                          channels,
+                                          x->first,
+                                          x->first_bias,
+                                          emu_at(e, VJ_CUDA_NET_POOLED),
+                                          emu_at(e, VJ_CUDA_NET_SUMS),
+                                          emu_at(e, VJ_CUDA_NET_PEAKS),
+                                          emu_at(e, VJ_CUDA_NET_FLAGS),
+                                          p->shape.patch_size,
+                                          e->half};
+    if (p->first)
+        emulate_first(&one, p->rows);
+    else
+        EMU_EACH(input.pixels, vj_cuda_net_input_step, &input);
     for (int b = 0; b < 5 && emu_pw(e); b++)
         emu_pair_of_convs(e, x, b);
     if (emu_pw(e))
         return;
     for (int i = 0; i < 3; i++) {
-        emu_conv(e, x, i, emu_at(e, i ? VJ_CUDA_NET_POOLED : VJ_CUDA_NET_INPUT),
-                 emu_at(e, VJ_CUDA_NET_MAP));
-        emu_pool(e, x, i);
+        if (i > 0 || !p->first) {
+            emu_conv(e, x, i, emu_at(e, i ? VJ_CUDA_NET_POOLED : VJ_CUDA_NET_INPUT),
+                     emu_at(e, VJ_CUDA_NET_MAP));
+            emu_pool(e, i);
+        }
+        emu_attend(e, x, i);
     }
     emu_conv(e, x, 3, emu_at(e, VJ_CUDA_NET_POOLED), emu_at(e, VJ_CUDA_NET_TOKENS));
     for (int i = 0; i < 3; i++)

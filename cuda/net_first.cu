@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+#include <cuda_fp16.h>
+#include <cuda_runtime.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cuda/net_first_body.h"
+#include "cuda/net_kernels.h"
+
+namespace
+{
+
+constexpr int threads = VJ_CUDA_FIRST_THREADS, products = VJ_CUDA_FIRST_PRODUCTS;
+
+/* D += A B: 16 pixels, 8 channels and a step's taps. */
+template <bool half>
+__device__ void multiply(vj_cuda_first_d &d, const vj_cuda_first_a &a, const vj_cuda_first_b &b)
+{
+    if (half)
+        asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
+                     "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+                     : "+f"(d.v[0]), "+f"(d.v[1]), "+f"(d.v[2]), "+f"(d.v[3])
+                     : "r"(a.v[0]), "r"(a.v[1]), "r"(a.v[2]), "r"(a.v[3]), "r"(b.v[0]),
+                       "r"(b.v[1]));
+    else
+        asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
+                     "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+                     : "+f"(d.v[0]), "+f"(d.v[1]), "+f"(d.v[2]), "+f"(d.v[3])
+                     : "r"(a.v[0]), "r"(a.v[1]), "r"(a.v[2]), "r"(a.v[3]), "r"(b.v[0]),
+                       "r"(b.v[1]));
+}
+
+template <bool half>
+__global__ void __launch_bounds__(threads) first_kernel(const struct vj_cuda_first_job job)
+{
+    constexpr int steps = half ? VJ_CUDA_FIRST_STEPS_HALF : VJ_CUDA_FIRST_STEPS_FLOAT;
+    constexpr size_t samples = VJ_CUDA_FIRST_SAMPLES * (half ? 2 : 4);
+    constexpr size_t statistics = threads * sizeof(struct vj_cuda_first_statistics);
+    __shared__ __align__(16) char shared[samples > statistics ? samples : statistics];
+    struct vj_cuda_first_job j = job;
+    j.half = half;
+    const int thread = (int)threadIdx.x, lane = thread % 32, y = thread / 32 * 2;
+    vj_cuda_first_load(&j, shared, blockIdx.x, blockIdx.y, thread);
+    struct vj_cuda_first_b b[steps][products];
+    float bias[8];
+    for (int s = 0; s < steps; s++)
+        for (int n = 0; n < products; n++)
+            b[s][n] = ((const struct vj_cuda_first_b *)j.kernel)[(s * products + n) * 32 + lane];
+    for (int c = 0; c < 8; c++)
+        bias[c] = j.bias[8 * (lane % 4) + c];
+    struct vj_cuda_first_statistics mine = {};
+    __syncthreads();
+    for (int x = 0; x < j.side; x += 16) {
+        struct vj_cuda_first_d d[2][products] = {};
+        for (int s = 0; s < steps; s++)
+            for (int k = 0; k < 2; k++) {
+                const struct vj_cuda_first_a a =
+                    vj_cuda_first_samples(shared, half, s, y + k, x, lane);
+                for (int n = 0; n < products; n++)
+                    multiply<half>(d[k][n], a, b[s][n]);
+            }
+        vj_cuda_first_finish(&j, d, bias, &mine, blockIdx.x, blockIdx.y, y, x, lane);
+    }
+    __syncthreads();
+    struct vj_cuda_first_statistics *all = (struct vj_cuda_first_statistics *)shared;
+    all[thread] = mine;
+    __syncthreads();
+    vj_cuda_first_total(&j, all, blockIdx.x, blockIdx.y, thread);
+}
+
+} // namespace
+
+cudaError_t vj_cuda_net_first(const struct vj_cuda_net_plan *plan, cudaStream_t stream,
+                              const uint8_t *patches, int channels, size_t count,
+                              const uint32_t *kernel, const float *bias, void *pooled, float *sums,
+                              float *peaks, int *flags)
+{
+    const bool half = plan->precision == VJ_CUDA_FP16;
+    const struct vj_cuda_first_job job = {patches, count, channels, kernel, bias,
+                                          pooled,  sums,  peaks,    flags,  plan->shape.patch_size,
+                                          half};
+    const dim3 grid((unsigned)plan->pool[0].blocks, (unsigned)plan->rows);
+    (half ? first_kernel<true> : first_kernel<false>)<<<grid, threads, 0, stream>>>(job);
+    return cudaGetLastError();
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The first block as one kernel, lane by lane, against the block's definition in double.
+ */
+#include "tests/vj_test.h"
+
+#include <math.h>
+
+#include "host/rng.h"
+#include "tests/cuda/emulate_first.h"
+
+static float noise(uint32_t i)
+{
+    return (float)(vj_random_unit(vj_random4(3, VJ_RNG_TEST, 0, i).v[0]) - 0.5);
+}
+
+/* The map of full size; a patch of NULL has samples that are zero. */
+static double by_definition(const uint8_t *patch, int channels, const float *hwio,
+                            const float *bias, int side, int y, int x, int channel)
+{
+    double sum = (double)bias[channel];
+    for (int tap = 0; patch && tap < 9; tap++) {
+        const int py = y + tap / 3 - 1, px = x + tap % 3 - 1;
+        for (int c = 0; c < 3 && py >= 0 && py < side && px >= 0 && px < side; c++)
+            sum += (patch[(py * side + px) * channels + (channels == 3 ? c : 0)] / 255.0 - 0.5) *
+                   (double)hwio[(tap * 3 + c) * VJ_CUDA_FIRST_CHANNELS + channel];
+    }
+    return sum > 0 ? sum : 0;
+}
+
+/* Three rows, the last of which is padding. */
+static void compare(int side, int channels, bool half)
+{
+    enum { ROWS = 3, COUNT = 2 };
+    const size_t px = (size_t)(side * side), pooled = px / 4 * VJ_CUDA_FIRST_CHANNELS;
+    const size_t parts = (size_t)(side / VJ_CUDA_FIRST_ROWS) * VJ_CUDA_FIRST_CHANNELS,
+                 element = half ? 2 : 4;
+    float hwio[VJ_CUDA_FIRST_TAPS * 3 * VJ_CUDA_FIRST_CHANNELS], bias[VJ_CUDA_FIRST_CHANNELS];
+    uint32_t packed[VJ_CUDA_FIRST_STEPS_FLOAT * VJ_CUDA_FIRST_PRODUCTS * 32 * 2];
+    uint8_t *patches = malloc(COUNT * px * (size_t)channels);
+    int flags[ROWS] = {0};
+    char *out = malloc(ROWS * pooled * element);
+    float *sums = calloc(ROWS * parts, sizeof(float)), *peaks = calloc(ROWS * parts, sizeof(float));
+    for (size_t i = 0; i < COUNT * px * (size_t)channels; i++)
+        patches[i] = (uint8_t)vj_random4(2, VJ_RNG_TEST, 0, (uint32_t)i).v[0];
+    for (uint32_t i = 0; i < VJ_CUDA_FIRST_TAPS * 3 * VJ_CUDA_FIRST_CHANNELS; i++)
+        hwio[i] = noise(i);
+    for (uint32_t i = 0; i < VJ_CUDA_FIRST_CHANNELS; i++)
+        bias[i] = noise(10000 + i);
+    vj_cuda_net_first_pack(hwio, half, packed);
+    const struct vj_cuda_first_job job = {patches, COUNT, channels, packed, bias, out,
+                                          sums,    peaks, flags,    side,   half};
+    emulate_first(&job, ROWS);
+    double worst = 0, largest = 0;
+    for (size_t row = 0; row < ROWS; row++) {
+        const uint8_t *patch = row < COUNT ? patches + row * px * (size_t)channels : NULL;
+        assert_int_equal(flags[row], 0);
+        for (int c = 0; c < VJ_CUDA_FIRST_CHANNELS; c++) {
+            double sum = 0, peak = 0, have_sum = 0, have_peak = 0;
+            for (int y = 0; y < side; y += 2)
+                for (int x = 0; x < side; x += 2) {
+                    double top = 0;
+                    for (int k = 0; k < 4; k++) {
+                        const double v = by_definition(patch, channels, hwio, bias, side, y + k / 2,
+                                                       x + k % 2, c);
+                        sum += v;
+                        top = fmax(top, v);
+                    }
+                    const size_t at =
+                        row * pooled +
+                        (size_t)((y / 2 * (side / 2) + x / 2) * VJ_CUDA_FIRST_CHANNELS + c);
+                    worst = fmax(worst, fabs(top - (double)vj_cuda_net_get(out, at, half)));
+                    peak = fmax(peak, top);
+                }
+            for (int part = 0; part < side / VJ_CUDA_FIRST_ROWS; part++) {
+                const size_t at = row * parts + (size_t)(part * VJ_CUDA_FIRST_CHANNELS + c);
+                have_sum += (double)sums[at];
+                have_peak = fmax(have_peak, (double)peaks[at]);
+            }
+            largest = fmax(largest, peak);
+            assert_true(fabs(peak - have_peak) <= 2e-3 * peak);
+            assert_true(fabs(sum - have_sum) <= 2e-3 * sum);
+        }
+    }
+    print_message("%d pixels of %d, %s: %.1e of the largest\n", side, channels,
+                  half ? "fp16" : "tf32", worst / largest);
+    assert_true(worst / largest <= 2e-3); /* operands of 11 bits */
+    free(patches);
+    free(out);
+    free(sums);
+    free(peaks);
+}
+
+static void every_number_is_that_of_the_definition(void **state)
+{
+    (void)state;
+    for (int half = 0; half < 2; half++)
+        for (int side = 16; side <= 128; side *= 2)
+            if (side != 64)
+                compare(side, side == 32 ? 1 : 3, half);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_number_is_that_of_the_definition),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
