@@ -13,6 +13,7 @@ extern "C" {
 #include "host/net_fold.h"
 }
 
+#include "cuda/net_graph.h"
 #include "cuda/net_ops.h"
 #include "cuda/net_weights.h"
 
@@ -45,6 +46,7 @@ struct vj_cuda_net_work {
     struct vj_cuda_net_place place[VJ_CUDA_NET_BUFFERS];
     size_t references, max_patches;
     size_t *loaded; /* [references]: patches of each, 0 = none */
+    struct vj_cuda_net_recordings recordings;
     vj_cuda_net_hook hook;
     void *hook_user;
 };
@@ -336,6 +338,7 @@ void vj_cuda_net_work_destroy(struct vj_cuda_net_work *work)
 {
     if (!work)
         return;
+    vj_cuda_net_recordings_free(&work->recordings);
     if (work->dnn)
         cudnnDestroy(work->dnn);
     cudaFree(work->memory);
@@ -352,6 +355,11 @@ void vj_cuda_net_set_hook(struct vj_cuda_net_work *work, vj_cuda_net_hook hook, 
 {
     work->hook = hook;
     work->hook_user = user;
+}
+
+size_t vj_cuda_net_replays(const struct vj_cuda_net_work *work)
+{
+    return work->recordings.replays;
 }
 
 static void *at(const struct vj_cuda_net_work *work, enum vj_cuda_net_buffer buffer)
@@ -703,29 +711,20 @@ static int check_reference(const struct vj_cuda_net_work *work, size_t reference
     return 0;
 }
 
-int vj_cuda_net_reference(struct vj_cuda_net_work *work, cudaStream_t stream, size_t reference,
-                          const uint8_t *d_r, const uint8_t *d_jnd, size_t patches,
-                          struct vj_error *err)
+static int enqueue_reference(struct vj_cuda_net_work *work, const struct vj_cuda_net_call *call,
+                             struct vj_error *err)
 {
-    int r = check_reference(work, reference, patches, err);
-    if (r)
-        return r;
     const struct vj_cuda_net_plan *plan = &work->net->side->plan;
     const size_t pixels = patch_pixels(work->net), row = plan->features * plan->element;
-    if (plan->form->jnd && !d_jnd)
-        return vj_fail(err, -EINVAL, "variant %s sees a pixel-JND map, none is given",
-                       vj_variant_name(plan->shape.variant));
-    work->loaded[reference] = 0;
-    for (size_t first = 0; first < patches && !r; first += plan->rows) {
-        const size_t count = smaller(plan->rows, patches - first);
-        r = load_pictures(work, stream, d_r + first * pixels * 3, count,
-                          constant_of(work, reference) + first * 2 * VJ_NET_HIDDEN, err);
+    int r = 0;
+    for (size_t first = 0; first < call->patches && !r; first += plan->rows) {
+        const size_t count = smaller(plan->rows, call->patches - first);
+        r = load_pictures(work, call->stream, call->d_patches + first * pixels * 3, count,
+                          constant_of(work, call->reference) + first * 2 * VJ_NET_HIDDEN, err);
         if (!r && plan->form->jnd)
-            r = load_maps(work, stream, d_jnd + first * pixels, count,
-                          jnd_of(work, reference) + first * row, err);
+            r = load_maps(work, call->stream, call->d_jnd + first * pixels, count,
+                          jnd_of(work, call->reference) + first * row, err);
     }
-    if (!r)
-        work->loaded[reference] = patches;
     return r;
 }
 
@@ -763,6 +762,57 @@ static int score_rows(struct vj_cuda_net_work *work, cudaStream_t stream, size_t
                      vj_cuda_net_head_macs(plan), bytes_of(&p, (jnd ? 5 : 1) * plan->features)});
 }
 
+static int enqueue_scores(struct vj_cuda_net_work *work, const struct vj_cuda_net_call *call,
+                          struct vj_error *err)
+{
+    const size_t step = work->net->full.plan.rows, bytes = patch_pixels(work->net) * 3;
+    const size_t rows = call->n * call->patches;
+    int r = 0;
+    for (size_t first = 0; first < rows && !r; first += step)
+        r = score_rows(work, call->stream, call->reference, call->d_patches + first * bytes, first,
+                       smaller(step, rows - first), call->d_quality + first, call->d_weight + first,
+                       err);
+    if (!r)
+        r = VJ_CUDA(vj_cuda_net_mean(call->stream, call->d_quality, call->d_weight, call->n,
+                                     call->patches, call->d_score),
+                    err);
+    return r;
+}
+
+static int enqueue(void *user, const struct vj_cuda_net_call *call, struct vj_error *err)
+{
+    struct vj_cuda_net_work *work = static_cast<struct vj_cuda_net_work *>(user);
+    return call->n ? enqueue_scores(work, call, err) : enqueue_reference(work, call, err);
+}
+
+/* A hook sees layers, which a recording does not show. */
+static int run_call(struct vj_cuda_net_work *work, const struct vj_cuda_net_call *call,
+                    struct vj_error *err)
+{
+    return work->hook ? enqueue(work, call, err)
+                      : vj_cuda_net_replay(&work->recordings, enqueue, work, call, err);
+}
+
+int vj_cuda_net_reference(struct vj_cuda_net_work *work, cudaStream_t stream, size_t reference,
+                          const uint8_t *d_r, const uint8_t *d_jnd, size_t patches,
+                          struct vj_error *err)
+{
+    int r = check_reference(work, reference, patches, err);
+    if (r)
+        return r;
+    const struct vj_cuda_net_plan *plan = &work->net->side->plan;
+    if (plan->form->jnd && !d_jnd)
+        return vj_fail(err, -EINVAL, "variant %s sees a pixel-JND map, none is given",
+                       vj_variant_name(plan->shape.variant));
+    const struct vj_cuda_net_call call = {stream, d_r,       d_jnd,   NULL, NULL,
+                                          NULL,   reference, patches, 0};
+    work->loaded[reference] = 0;
+    r = run_call(work, &call, err);
+    if (!r)
+        work->loaded[reference] = patches;
+    return r;
+}
+
 int vj_cuda_net_scores(struct vj_cuda_net_work *work, cudaStream_t stream, size_t reference,
                        const uint8_t *d_patches, size_t n, size_t patches, float *d_score,
                        float *d_quality, float *d_weight, struct vj_error *err)
@@ -776,11 +826,7 @@ int vj_cuda_net_scores(struct vj_cuda_net_work *work, cudaStream_t stream, size_
                        reference, work->loaded[reference], patches);
     if (n < 1 || n > INT32_MAX || !vj_size_mul(n, patches, &rows))
         return vj_fail(err, -EINVAL, "%zu candidates of %zu patches asked for", n, patches);
-    const size_t step = work->net->full.plan.rows, bytes = patch_pixels(work->net) * 3;
-    for (size_t first = 0; first < rows && !r; first += step)
-        r = score_rows(work, stream, reference, d_patches + first * bytes, first,
-                       smaller(step, rows - first), d_quality + first, d_weight + first, err);
-    if (!r)
-        r = VJ_CUDA(vj_cuda_net_mean(stream, d_quality, d_weight, n, patches, d_score), err);
-    return r;
+    const struct vj_cuda_net_call call = {stream,   d_patches, NULL,    d_score, d_quality,
+                                          d_weight, reference, patches, n};
+    return run_call(work, &call, err);
 }

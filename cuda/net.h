@@ -9,8 +9,9 @@
  *                            pictures
  *
  * Every function that takes a stream only enqueues: nothing in it allocates, synchronises or copies
- * to or from the host, so that calls can be captured into a CUDA graph. Pointers d_* are device
- * memory.
+ * to or from the host, so that calls can be captured into a CUDA graph. So does a work itself with
+ * calls that come again (cuda/net_graph.h), unless the caller does: the second call with the same
+ * arguments makes the graph, which allocates. Pointers d_* are device memory.
  *
  * Batch shape. Candidates' patches always pass through the layers in batches of exactly `rows`, the
  * last one padded, those of reference sides in batches of `side_rows`; algorithms are chosen once

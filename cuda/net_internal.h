@@ -38,6 +38,9 @@ typedef int (*vj_cuda_net_hook)(void *user, cudaStream_t stream,
 /* Has the hook called behind every layer from now on; NULL: no more. */
 void vj_cuda_net_set_hook(struct vj_cuda_net_work *work, vj_cuda_net_hook hook, void *user);
 
+/* Calls for which a recording was launched (cuda/net_graph.h). */
+size_t vj_cuda_net_replays(const struct vj_cuda_net_work *work);
+
 /* Features of `count` (1..rows) patches, [count][S][S][channels], left in the work's buffer. */
 int vj_cuda_net_extract(struct vj_cuda_net_work *work, cudaStream_t stream,
                         enum vj_cuda_net_stream s, const uint8_t *d_patches, int channels,

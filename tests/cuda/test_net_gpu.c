@@ -600,6 +600,96 @@ static void scores_can_be_captured_in_a_graph(void **state)
     }
 }
 
+static struct values scores_of(struct rig *rig, struct vj_cuda_net_work *work, size_t reference,
+                               const struct device_side *s, size_t patches, size_t n)
+{
+    cuda(cudaMemset(s->score, 0xff, n * sizeof(float)));
+    cuda(cudaMemset(s->quality, 0xff, n * patches * sizeof(float)));
+    cuda(cudaMemset(s->weight, 0xff, n * patches * sizeof(float)));
+    cuda(cudaDeviceSynchronize());
+    ok(vj_cuda_net_scores(work, rig->stream, reference, s->d, n, patches, s->score, s->quality,
+                          s->weight, &err));
+    return fetch(rig, s, patches, n);
+}
+
+/* Other pictures where the last ones were. */
+static void send_pictures(const struct rig *rig, const struct pictures *p, size_t round,
+                          const struct device_side *s, size_t patches, size_t n)
+{
+    const struct {
+        const uint8_t *from;
+        uint8_t *to;
+        size_t bytes;
+    } list[] = {{p->r, s->r, patches * rig->pixels * 3},
+                {p->j, s->j, patches * rig->pixels},
+                {p->d, s->d, n * patches * rig->pixels * 3}};
+    for (size_t k = 0; k < sizeof(list) / sizeof(list[0]); k++) {
+        uint8_t *changed = malloc(list[k].bytes);
+        for (size_t i = 0; i < list[k].bytes; i++)
+            changed[i] = (uint8_t)(list[k].from[i] / 2 + (i / 7 * (round + 1)) % 64);
+        cuda(cudaMemcpy(list[k].to, changed, list[k].bytes, cudaMemcpyHostToDevice));
+        free(changed);
+    }
+    cuda(cudaDeviceSynchronize());
+}
+
+enum { REPLAYED_PATCHES = 2, REPLAYED = 3 };
+
+/* The next pictures on side `reference` of the work and of one that has seen no call. */
+static struct values compare_with_fresh(struct rig *rig, size_t reference,
+                                        const struct device_side *s)
+{
+    enum { P = REPLAYED_PATCHES };
+    static const size_t candidates[] = {REPLAYED, 1};
+    struct vj_cuda_net_work *fresh;
+    struct values have, want;
+    ok(vj_cuda_net_work_create(&fresh, rig->gpu, 2, P, &err));
+    ok(vj_cuda_net_reference(rig->gpu_work, rig->stream, reference, s->r, s->j, P, &err));
+    ok(vj_cuda_net_reference(fresh, rig->stream, reference, s->r, s->j, P, &err));
+    for (size_t i = 0; i < sizeof(candidates) / sizeof(candidates[0]); i++) {
+        have = scores_of(rig, rig->gpu_work, reference, s, P, candidates[i]);
+        want = scores_of(rig, fresh, reference, s, P, candidates[i]);
+        assert_memory_equal(&have, &want, sizeof(want));
+        assert_true(isfinite(have.score[0]));
+    }
+    assert_int_equal(vj_cuda_net_replays(fresh), 0);
+    vj_cuda_net_work_destroy(fresh);
+    return have;
+}
+
+/* A side and two numbers of candidates each time: all calls but the first of their kind. */
+static void replay(const struct vj_net_shape *shape, enum vj_cuda_precision precision)
+{
+    enum { P = REPLAYED_PATCHES, N = REPLAYED, SIDES = 2, ROUNDS = 5, KINDS = 3 };
+    struct rig rig;
+    float before = NAN;
+    rig_make(&rig, shape, 4, precision, P);
+    struct pictures p = pictures_make(&rig, P, N);
+    struct device_side s = device_side_make(&rig, &p, P, N);
+    for (size_t round = 0; round < SIDES * ROUNDS; round++) {
+        send_pictures(&rig, &p, round, &s, P, N);
+        const struct values v = compare_with_fresh(&rig, round % SIDES, &s);
+        assert_true(v.score[0] != before); /* or old pictures would not show */
+        before = v.score[0];
+    }
+    assert_int_equal(vj_cuda_net_replays(rig.gpu_work),
+                     small_only() ? 0 : SIDES * KINDS * (ROUNDS - 1));
+    device_side_free(&s);
+    pictures_free(&p);
+    rig_free(&rig);
+}
+
+/* The emulation records nothing. */
+static void replayed_calls_give_the_bits_of_calls_made_for_the_first_time(void **state)
+{
+    (void)state;
+    for (int i = 0; i < USUAL; i++) {
+        const struct vj_net_shape shape = usual_shape(i);
+        replay(&shape, VJ_CUDA_FP32);
+        replay(&shape, VJ_CUDA_FP16);
+    }
+}
+
 /* Two works of one network on two streams at the same time. */
 static void works_run_side_by_side(void **state)
 {
@@ -857,6 +947,7 @@ int main(void)
         cmocka_unit_test(batches_of_reference_sides_change_no_more_than_the_order_of_sums),
         cmocka_unit_test(layers_say_what_bytes_they_move),
         cmocka_unit_test(scores_can_be_captured_in_a_graph),
+        cmocka_unit_test(replayed_calls_give_the_bits_of_calls_made_for_the_first_time),
         cmocka_unit_test(works_run_side_by_side),
         cmocka_unit_test(values_beyond_half_precision_are_not_a_number_but_finite_in_tf32),
         cmocka_unit_test(values_beyond_half_precision_inside_a_block_are_not_lost),
