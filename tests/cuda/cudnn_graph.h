@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The program's 3x3 convolutions as graphs of cuDNN's backend, and what its engines say of
- * themselves: for test_engines.c, which asks without a card, and bench_engines_gpu.c, which runs
- * them. Whoever includes this defines graph_failed(), which does not come back.
+ * themselves. Whoever includes this defines graph_failed(), which does not come back.
  */
 #ifndef VJ_TESTS_CUDNN_GRAPH_H
 #define VJ_TESTS_CUDNN_GRAPH_H
