@@ -440,25 +440,26 @@ void vj_cuda_net_conv_kernel(const struct vj_cuda_net_conv *conv, const float *h
                 krsc[(o * 9 + tap) * in + i] = hwio[(tap * real_in + i) * real_out + o];
 }
 
+/* One word of a lane's operands in step s: a number in single precision, or two halves. */
+static void pack_word(const float *hwio, bool half, int s, int channel, int member, int r,
+                      uint32_t *to)
+{
+    const int pair = half ? 2 : 1;
+    for (int i = 0; i < pair; i++) {
+        const int k = pair * (8 * s + member + 4 * r) + i, tap = k / 4, c = k % 4;
+        if (tap < VJ_CUDA_FIRST_TAPS && c < 3)
+            vj_cuda_first_store(to, i, hwio[(tap * 3 + c) * VJ_CUDA_FIRST_CHANNELS + channel],
+                                half);
+    }
+}
+
 void vj_cuda_net_first_pack(const float *hwio, bool half, uint32_t *packed)
 {
-    const int steps = vj_cuda_first_steps(half), pair = half ? 2 : 1;
+    const int words = vj_cuda_first_steps(half) * VJ_CUDA_FIRST_PRODUCTS * 32 * 2;
     memset(packed, 0, VJ_CUDA_FIRST_WORDS * sizeof(*packed));
-    for (int s = 0; s < steps; s++)
-        for (int n = 0; n < VJ_CUDA_FIRST_PRODUCTS; n++)
-            for (int lane = 0; lane < 32; lane++)
-                for (int r = 0; r < 2; r++) {
-                    uint32_t *to =
-                        packed + (((s * VJ_CUDA_FIRST_PRODUCTS + n) * 32 + lane) * 2 + r);
-                    for (int i = 0; i < pair; i++) {
-                        const int k =
-                            half ? 16 * s + 2 * (lane % 4) + i + 8 * r : 8 * s + lane % 4 + 4 * r;
-                        const int tap = k / 4, c = k % 4;
-                        if (tap < VJ_CUDA_FIRST_TAPS && c < 3)
-                            vj_cuda_first_store(to, i,
-                                                hwio[(tap * 3 + c) * VJ_CUDA_FIRST_CHANNELS +
-                                                     vj_cuda_first_channel(n, lane / 4)],
-                                                half);
-                    }
-                }
+    for (int w = 0; w < words; w++) {
+        const int r = w % 2, lane = w / 2 % 32, product = w / 64 % VJ_CUDA_FIRST_PRODUCTS;
+        pack_word(hwio, half, w / 64 / VJ_CUDA_FIRST_PRODUCTS,
+                  vj_cuda_first_channel(product, lane / 4), lane % 4, r, &packed[w]);
+    }
 }

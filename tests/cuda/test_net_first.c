@@ -36,7 +36,7 @@ static void compare(int side, int channels, bool half)
     const size_t parts = (size_t)(side / VJ_CUDA_FIRST_ROWS) * VJ_CUDA_FIRST_CHANNELS,
                  element = half ? 2 : 4;
     float hwio[VJ_CUDA_FIRST_TAPS * 3 * VJ_CUDA_FIRST_CHANNELS], bias[VJ_CUDA_FIRST_CHANNELS];
-    uint32_t packed[VJ_CUDA_FIRST_STEPS_FLOAT * VJ_CUDA_FIRST_PRODUCTS * 32 * 2];
+    uint32_t packed[VJ_CUDA_FIRST_WORDS];
     uint8_t *patches = malloc(COUNT * px * (size_t)channels);
     int flags[ROWS] = {0};
     char *out = malloc(ROWS * pooled * element);
@@ -47,6 +47,7 @@ static void compare(int side, int channels, bool half)
         hwio[i] = noise(i);
     for (uint32_t i = 0; i < VJ_CUDA_FIRST_CHANNELS; i++)
         bias[i] = noise(10000 + i);
+    memset(out, 0xff, ROWS * pooled * element); /* NaN */
     vj_cuda_net_first_pack(hwio, half, packed);
     const struct vj_cuda_first_job job = {patches, COUNT, channels, packed, bias, out,
                                           sums,    peaks, flags,    side,   half};
@@ -69,7 +70,9 @@ static void compare(int side, int channels, bool half)
                     const size_t at =
                         row * pooled +
                         (size_t)((y / 2 * (side / 2) + x / 2) * VJ_CUDA_FIRST_CHANNELS + c);
-                    worst = fmax(worst, fabs(top - (double)vj_cuda_net_get(out, at, half)));
+                    const double have = (double)vj_cuda_net_get(out, at, half);
+                    assert_true(isfinite(have));
+                    worst = fmax(worst, fabs(top - have));
                     peak = fmax(peak, top);
                 }
             for (int part = 0; part < side / VJ_CUDA_FIRST_ROWS; part++) {
