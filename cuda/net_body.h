@@ -27,7 +27,8 @@ extern "C" {
 enum {
     VJ_CUDA_NET_LANES = 32, /* threads that share a sum in softmax and heads: one warp */
     VJ_CUDA_NET_WARPS = VJ_CUDA_NET_THREADS / VJ_CUDA_NET_LANES,
-    VJ_CUDA_NET_MAX_CHANNELS = 1024, /* struct vj_net_shape's range */
+    VJ_CUDA_NET_MAX_CHANNELS = 1024,  /* struct vj_net_shape's range */
+    VJ_CUDA_NET_MAX_POSITIONS = 1024, /* of patches of 256 pixels, the largest there are */
     VJ_CUDA_NET_MAX_UNITS = VJ_CUDA_NET_MAX_CHANNELS / 16,
 };
 
@@ -170,13 +171,19 @@ struct vj_cuda_net_input_job {
     bool half;
 };
 
+/* What the network sees of an 8-bit sample. */
+static inline VJ_HD float vj_cuda_net_sample(uint8_t value)
+{
+    return (float)value * (1.0f / 255.0f) - 0.5f;
+}
+
 static inline VJ_HD void vj_cuda_net_input_step(const struct vj_cuda_net_input_job *j, size_t i)
 {
     struct vj_cuda_net_quad q = {{0.0f, 0.0f, 0.0f, 0.0f}};
     const struct vj_cuda_net_quad none = q;
     for (int c = 0; c < 3 && i < j->filled; c++) {
         const size_t at = i * (size_t)j->channels + (size_t)(j->channels == 3 ? c : 0);
-        q.v[c] = (float)j->patches[at] * (1.0f / 255.0f) - 0.5f;
+        q.v[c] = vj_cuda_net_sample(j->patches[at]);
     }
     vj_cuda_net_set4(j->input, j->half ? 8 * i : 4 * i, q, j->half);
     if (j->half)
@@ -281,8 +288,10 @@ struct vj_cuda_net_halve_job {
 
 static inline VJ_HD void vj_cuda_net_halve_step(const struct vj_cuda_net_halve_job *j, size_t i)
 {
-    const size_t half = j->side / 2, quads = j->channels / 4, c = i % quads * 4;
-    const size_t row = i / (quads * half * half), pixel = i / quads % (half * half);
+    /* Maps have less than 2^31 numbers: divisions of 32 bits, which a device has at hand. */
+    const unsigned half = (unsigned)j->side / 2, quads = (unsigned)j->channels / 4;
+    const unsigned c = (unsigned)i % quads * 4, place = (unsigned)i / quads;
+    const size_t row = place / (half * half), pixel = place % (half * half);
     const size_t corner = (row * j->side + pixel / half * 2) * j->side + pixel % half * 2;
     struct vj_cuda_net_quad top = vj_cuda_net_get4(j->map, corner * j->channels + c, j->half);
     for (size_t k = 0; k < 4; k++) {
@@ -384,16 +393,17 @@ struct vj_cuda_net_scale_job {
 
 static inline VJ_HD void vj_cuda_net_scale_step(const struct vj_cuda_net_scale_job *j, size_t quad)
 {
-    const size_t i = 4 * quad;
+    /* Maps have less than 2^31 numbers: divisions of 32 bits, which a device has at hand. */
+    const unsigned i = 4 * (unsigned)quad, channels = (unsigned)j->channels;
     struct vj_cuda_net_quad x = vj_cuda_net_get4(j->pooled, i, j->half);
     const struct vj_cuda_net_quad s =
-        vj_cuda_net_get4(j->scale, i / j->patch * j->channels + i % j->channels, false);
+        vj_cuda_net_get4(j->scale, i / (unsigned)j->patch * channels + i % channels, false);
     for (int k = 0; k < 4; k++)
         x.v[k] *= s.v[k];
     vj_cuda_net_set4(j->pooled, i, x, j->half);
 }
 
-/* ---- Softmax of the rows of [rows][n]: warp = row ------------------------------------------ */
+/* ---- Softmax of the rows of [rows][n], n a multiple of four: warp = row -------------------- */
 
 struct vj_cuda_net_softmax_job {
     const float *scores;
@@ -403,62 +413,69 @@ struct vj_cuda_net_softmax_job {
     bool half;
 };
 
-struct vj_cuda_net_softmax_shared {
-    float top[VJ_CUDA_NET_WARPS][VJ_CUDA_NET_LANES], sum[VJ_CUDA_NET_WARPS][VJ_CUDA_NET_LANES];
+/* What a lane has of a row: every VJ_CUDA_NET_LANESth of its quads. */
+enum {
+    VJ_CUDA_NET_SOFTMAX_FEW = 2, /* of patches of up to 128 pixels */
+    VJ_CUDA_NET_SOFTMAX_MOST = VJ_CUDA_NET_MAX_POSITIONS / 4 / VJ_CUDA_NET_LANES,
 };
 
-static inline VJ_HD void vj_cuda_net_softmax_top(const struct vj_cuda_net_softmax_job *j,
-                                                 struct vj_cuda_net_softmax_shared *shared,
-                                                 size_t row, int thread)
+struct vj_cuda_net_softmax_lane {
+    struct vj_cuda_net_quad value[VJ_CUDA_NET_SOFTMAX_MOST];
+};
+
+/* Quads of a lane that hold a row of n. */
+static inline int vj_cuda_net_softmax_quads(size_t n)
+{
+    return n <= 4 * VJ_CUDA_NET_SOFTMAX_FEW * VJ_CUDA_NET_LANES ? VJ_CUDA_NET_SOFTMAX_FEW
+                                                                : VJ_CUDA_NET_SOFTMAX_MOST;
+}
+
+/* Step 1: reads; the lane's largest. Between steps the warp's largest, and its sum, are taken. */
+static inline VJ_HD float vj_cuda_net_softmax_top(const struct vj_cuda_net_softmax_job *j,
+                                                  struct vj_cuda_net_softmax_lane *mine, int quads,
+                                                  size_t row, int lane)
 {
     float top = -INFINITY;
-    if (row >= j->rows)
-        return;
-    const float *from = j->scores + row * j->n;
-    for (size_t i = (size_t)(thread % VJ_CUDA_NET_LANES); i < j->n; i += VJ_CUDA_NET_LANES) {
-        vj_cuda_net_guard(from[i], j->flags, row / j->n, j->half);
-        top = vj_cuda_net_larger(from[i], top);
+    for (int q = 0; q < quads; q++) {
+        const size_t i = 4 * (size_t)(lane + q * VJ_CUDA_NET_LANES);
+        if (i >= j->n)
+            continue;
+        mine->value[q] = vj_cuda_net_get4(j->scores, row * j->n + i, false);
+        for (int k = 0; k < 4; k++) {
+            vj_cuda_net_guard(mine->value[q].v[k], j->flags, row / j->n, j->half);
+            top = vj_cuda_net_larger(mine->value[q].v[k], top);
+        }
     }
-    shared->top[thread / VJ_CUDA_NET_LANES][thread % VJ_CUDA_NET_LANES] = top;
+    return top;
 }
 
-static inline VJ_HD float vj_cuda_net_softmax_largest(const float top[VJ_CUDA_NET_LANES])
+/* Step 2: the lane's sum of e^(value - top). */
+static inline VJ_HD float vj_cuda_net_softmax_sum(const struct vj_cuda_net_softmax_job *j,
+                                                  struct vj_cuda_net_softmax_lane *mine, int quads,
+                                                  float top, int lane)
 {
-    float largest = top[0];
-    for (int lane = 1; lane < VJ_CUDA_NET_LANES; lane++)
-        largest = vj_cuda_net_larger(top[lane], largest);
-    return largest;
-}
-
-static inline VJ_HD void vj_cuda_net_softmax_sum(const struct vj_cuda_net_softmax_job *j,
-                                                 struct vj_cuda_net_softmax_shared *shared,
-                                                 size_t row, int thread)
-{
-    const int warp = thread / VJ_CUDA_NET_LANES, lane = thread % VJ_CUDA_NET_LANES;
-    if (row >= j->rows)
-        return;
-    const float *from = j->scores + row * j->n;
-    const float top = vj_cuda_net_softmax_largest(shared->top[warp]);
     float sum = 0.0f;
-    for (size_t i = (size_t)lane; i < j->n; i += VJ_CUDA_NET_LANES)
-        sum += expf(from[i] - top);
-    shared->sum[warp][lane] = sum;
+    for (int q = 0; q < quads; q++)
+        for (int k = 0; k < 4; k++)
+            if (4 * (size_t)(lane + q * VJ_CUDA_NET_LANES) < j->n) {
+                mine->value[q].v[k] = expf(mine->value[q].v[k] - top);
+                sum += mine->value[q].v[k];
+            }
+    return sum;
 }
 
+/* Step 3. */
 static inline VJ_HD void vj_cuda_net_softmax_write(const struct vj_cuda_net_softmax_job *j,
-                                                   const struct vj_cuda_net_softmax_shared *shared,
-                                                   size_t row, int thread)
+                                                   struct vj_cuda_net_softmax_lane *mine, int quads,
+                                                   float sum, size_t row, int lane)
 {
-    const int warp = thread / VJ_CUDA_NET_LANES;
-    if (row >= j->rows)
-        return;
-    const float top = vj_cuda_net_softmax_largest(shared->top[warp]);
-    float sum = 0.0f;
-    for (int lane = 0; lane < VJ_CUDA_NET_LANES; lane++)
-        sum += shared->sum[warp][lane];
-    for (size_t i = (size_t)(thread % VJ_CUDA_NET_LANES); i < j->n; i += VJ_CUDA_NET_LANES) {
-        const size_t at = row * j->n + i;
-        vj_cuda_net_set(j->chances, at, expf(j->scores[at] - top) / sum, j->half);
+    for (int q = 0; q < quads; q++) {
+        const size_t i = 4 * (size_t)(lane + q * VJ_CUDA_NET_LANES);
+        if (i >= j->n)
+            continue;
+        for (int k = 0; k < 4; k++)
+            mine->value[q].v[k] /= sum;
+        vj_cuda_net_set4(j->chances, row * j->n + i, mine->value[q], j->half);
     }
 }
 
@@ -475,7 +492,9 @@ struct vj_cuda_net_join_job {
 
 static inline VJ_HD void vj_cuda_net_join_step(const struct vj_cuda_net_join_job *j, size_t i)
 {
-    const size_t half = j->side / 2, c = i % j->channels, pixel = i / j->channels;
+    /* Maps have less than 2^31 numbers: divisions of 32 bits, which a device has at hand. */
+    const unsigned half = (unsigned)j->side / 2, channels = (unsigned)j->channels;
+    const unsigned c = (unsigned)i % channels, pixel = (unsigned)i / channels;
     const size_t row = pixel / (half * half), y = pixel / half % half, x = pixel % half;
     float top = -INFINITY;
     for (size_t k = 0; k < 4; k++) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cuda/net_first_body.h"
+#include "cuda/net_first_fp32_body.h"
 #include "cuda/net_kernels.h"
 
 namespace
@@ -69,6 +70,35 @@ __global__ void __launch_bounds__(threads) first_kernel(const struct vj_cuda_fir
     vj_cuda_first_total(&j, all, blockIdx.x, blockIdx.y, thread);
 }
 
+/* Two thread blocks a multiprocessor: 128 registers a thread, of which 64 are sums. */
+__global__ void __launch_bounds__(threads, 2) first_fp32_kernel(const struct vj_cuda_first_job j)
+{
+    constexpr size_t samples = sizeof(struct vj_cuda_first32_shared);
+    constexpr size_t statistics = threads * sizeof(struct vj_cuda_first_statistics);
+    static_assert(statistics <= samples, "the statistics lie where the samples were");
+    __shared__ __align__(16) char memory[samples];
+    struct vj_cuda_first32_shared *shared = (struct vj_cuda_first32_shared *)memory;
+    const int thread = (int)threadIdx.x, group = vj_cuda_first32_group(thread);
+    const int across = j.side / VJ_CUDA_FIRST32_COLUMNS;
+    vj_cuda_first32_load(&j, shared, blockIdx.x, blockIdx.y, thread);
+    float bias[VJ_CUDA_FIRST32_GROUP];
+    for (int c = 0; c < VJ_CUDA_FIRST32_GROUP; c++)
+        bias[c] = j.bias[VJ_CUDA_FIRST32_GROUP * group + c];
+    struct vj_cuda_first_statistics mine = {};
+    __syncthreads();
+    for (int i = vj_cuda_first32_worker(thread); i < vj_cuda_first32_tiles(j.side);
+         i += VJ_CUDA_FIRST32_WORKERS) {
+        const int y = 2 * (i / across), x = VJ_CUDA_FIRST32_COLUMNS * (i % across);
+        const struct vj_cuda_first32_tile tile = vj_cuda_first32_sums(shared, y, x, group);
+        vj_cuda_first32_finish(&j, &tile, bias, &mine, blockIdx.x, blockIdx.y, y, x, group);
+    }
+    __syncthreads();
+    struct vj_cuda_first_statistics *all = (struct vj_cuda_first_statistics *)memory;
+    all[vj_cuda_first32_place(thread)] = mine;
+    __syncthreads();
+    vj_cuda_first_total(&j, all, blockIdx.x, blockIdx.y, thread);
+}
+
 } // namespace
 
 cudaError_t vj_cuda_net_first(const struct vj_cuda_net_plan *plan, cudaStream_t stream,
@@ -81,6 +111,9 @@ cudaError_t vj_cuda_net_first(const struct vj_cuda_net_plan *plan, cudaStream_t 
                                           pooled,  sums,  peaks,    flags,  plan->shape.patch_size,
                                           half};
     const dim3 grid((unsigned)plan->pool[0].blocks, (unsigned)plan->rows);
-    (half ? first_kernel<true> : first_kernel<false>)<<<grid, threads, 0, stream>>>(job);
+    if (plan->precision == VJ_CUDA_FP32)
+        first_fp32_kernel<<<grid, threads, 0, stream>>>(job);
+    else
+        (half ? first_kernel<true> : first_kernel<false>)<<<grid, threads, 0, stream>>>(job);
     return cudaGetLastError();
 }

@@ -29,7 +29,7 @@ struct vj_cuda_first_job {
     const uint8_t *patches; /* [count][side][side][channels] */
     size_t count;           /* rows from it on are of samples that are zero */
     int channels;           /* 3, or 1 to be seen three times */
-    const uint32_t *kernel; /* as vj_cuda_net_first_pack() has it */
+    const uint32_t *kernel; /* as vj_cuda_net_first_pack() has it for the precision */
     const float *bias;      /* [VJ_CUDA_FIRST_CHANNELS] */
     void *pooled;           /* [rows][side / 2][side / 2][VJ_CUDA_FIRST_CHANNELS] */
     float *sums, *peaks;    /* [rows][side / VJ_CUDA_FIRST_ROWS][VJ_CUDA_FIRST_CHANNELS] */
@@ -97,7 +97,7 @@ static inline VJ_HD void vj_cuda_first_load(const struct vj_cuda_first_job *j, v
         for (int c = 0; c < 4; c++) {
             float v = 0.0f;
             if (inside && c < 3)
-                v = (float)patch[from + (size_t)(channels == 3 ? c : 0)] * (1.0f / 255.0f) - 0.5f;
+                v = vj_cuda_net_sample(patch[from + (size_t)(channels == 3 ? c : 0)]);
             vj_cuda_first_store(to, c, v, j->half);
         }
     }
@@ -134,6 +134,17 @@ static inline VJ_HD float vj_cuda_first_round(float value, bool half)
 #endif
 }
 
+/* Statistics and maximum of a pooled pixel: left, right of the upper row, then of the lower. */
+static inline VJ_HD float vj_cuda_first_pool(const float v[4], struct vj_cuda_first_statistics *t,
+                                             int c)
+{
+    const float top =
+        vj_cuda_net_larger(vj_cuda_net_larger(v[0], v[1]), vj_cuda_net_larger(v[2], v[3]));
+    t->sum[c] += (v[0] + v[1]) + (v[2] + v[3]);
+    t->peak[c] = vj_cuda_net_larger(t->peak[c], top);
+    return top;
+}
+
 /*
  * Bias, relu, statistics and pooling of 8 pairs of pixels of two rows. y: the upper row in the
  * thread block.
@@ -154,15 +165,11 @@ vj_cuda_first_finish(const struct vj_cuda_first_job *j,
         for (int i = 0; i < 2; i++) {
             const int c = 2 * n + i;
             float v[4];
-            for (int k = 0; k < 4; k++) { /* left, right of the upper row, then of the lower */
+            for (int k = 0; k < 4; k++) {
                 const float biased = d[k / 2][n].v[2 * (k % 2) + i] + bias[c];
                 v[k] = vj_cuda_first_round(vj_cuda_net_relu(biased), j->half);
             }
-            const float top =
-                vj_cuda_net_larger(vj_cuda_net_larger(v[0], v[1]), vj_cuda_net_larger(v[2], v[3]));
-            t->sum[c] += (v[0] + v[1]) + (v[2] + v[3]);
-            t->peak[c] = vj_cuda_net_larger(t->peak[c], top);
-            out[c / 4].v[c % 4] = top;
+            out[c / 4].v[c % 4] = vj_cuda_first_pool(v, t, c);
         }
     vj_cuda_net_set4(j->pooled, at, out[0], j->half);
     vj_cuda_net_set4(j->pooled, at + 4, out[1], j->half);

@@ -84,18 +84,23 @@ template <bool half> __global__ void scale_kernel(const struct vj_cuda_net_scale
         vj_cuda_net_scale_step(&j, quad);
 }
 
-/* Rows are one warp's affair, and so are the barriers. */
-template <bool half>
+/* A row is one warp's affair, the whole of which has it or none. */
+template <bool half, int quads>
 __global__ void __launch_bounds__(threads) softmax_kernel(const struct vj_cuda_net_softmax_job job)
 {
-    __shared__ struct vj_cuda_net_softmax_shared shared;
     const struct vj_cuda_net_softmax_job j = typed<half>(job);
     const size_t row = index_of_thread() / lanes;
-    vj_cuda_net_softmax_top(&j, &shared, row, (int)threadIdx.x);
-    __syncwarp();
-    vj_cuda_net_softmax_sum(&j, &shared, row, (int)threadIdx.x);
-    __syncwarp();
-    vj_cuda_net_softmax_write(&j, &shared, row, (int)threadIdx.x);
+    const int lane = (int)threadIdx.x % lanes;
+    struct vj_cuda_net_softmax_lane mine;
+    if (row >= j.rows)
+        return;
+    float top = vj_cuda_net_softmax_top(&j, &mine, quads, row, lane);
+    for (int m = lanes / 2; m > 0; m /= 2)
+        top = vj_cuda_net_larger(top, __shfl_xor_sync(0xffffffffu, top, m));
+    float sum = vj_cuda_net_softmax_sum(&j, &mine, quads, top, lane);
+    for (int m = lanes / 2; m > 0; m /= 2)
+        sum += __shfl_xor_sync(0xffffffffu, sum, m);
+    vj_cuda_net_softmax_write(&j, &mine, quads, sum, row, lane);
 }
 
 template <bool half> __global__ void join_kernel(const struct vj_cuda_net_join_job job)
@@ -266,8 +271,11 @@ cudaError_t vj_cuda_net_softmax(const struct vj_cuda_net_plan *plan, cudaStream_
     const struct vj_cuda_net_softmax_job job = {scores,          chances,
                                                 flags,           plan->rows * plan->positions,
                                                 plan->positions, is_half(plan->precision)};
-    return launch(softmax_kernel<true>, softmax_kernel<false>, job,
-                  vj_cuda_net_blocks(job.rows * lanes), stream);
+    const unsigned blocks = vj_cuda_net_blocks(job.rows * lanes);
+    constexpr int few = VJ_CUDA_NET_SOFTMAX_FEW, most = VJ_CUDA_NET_SOFTMAX_MOST;
+    if (vj_cuda_net_softmax_quads(job.n) == few)
+        return launch(softmax_kernel<true, few>, softmax_kernel<false, few>, job, blocks, stream);
+    return launch(softmax_kernel<true, most>, softmax_kernel<false, most>, job, blocks, stream);
 }
 
 cudaError_t vj_cuda_net_join(const struct vj_cuda_net_plan *plan, cudaStream_t stream,

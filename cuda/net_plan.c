@@ -163,10 +163,9 @@ static void plan_heads(struct vj_cuda_net_plan *p)
     }
 }
 
-/* On tensor cores: where no rounding to their formats is allowed, it is not. */
 static bool is_one_kernel(const struct vj_cuda_net_plan *p)
 {
-    return p->precision != VJ_CUDA_FP32 && p->form->attention && p->form->convs == 1 &&
+    return p->form->attention && p->form->convs == 1 &&
            p->conv[0].real_out == VJ_CUDA_FIRST_CHANNELS &&
            p->conv[0].side % VJ_CUDA_FIRST_ROWS == 0 && p->conv[0].side <= VJ_CUDA_FIRST_MOST_SIDE;
 }
@@ -206,6 +205,13 @@ int vj_cuda_net_plan_make(struct vj_cuda_net_plan *plan, const struct vj_net_sha
         plan_non_local(plan);
     plan_heads(plan);
     return 0;
+}
+
+void vj_cuda_net_plan_every_map(struct vj_cuda_net_plan *plan)
+{
+    if (plan->first)
+        plan_pool(&plan->pool[0], &plan->conv[0]);
+    plan->first = false;
 }
 
 static size_t ceil_div(size_t a, size_t b)
@@ -453,10 +459,15 @@ static void pack_word(const float *hwio, bool half, int s, int channel, int memb
     }
 }
 
-void vj_cuda_net_first_pack(const float *hwio, bool half, uint32_t *packed)
+void vj_cuda_net_first_pack(const float *hwio, enum vj_cuda_precision precision, uint32_t *packed)
 {
+    const bool half = precision == VJ_CUDA_FP16;
     const int words = vj_cuda_first_steps(half) * VJ_CUDA_FIRST_PRODUCTS * 32 * 2;
     memset(packed, 0, VJ_CUDA_FIRST_WORDS * sizeof(*packed));
+    if (precision == VJ_CUDA_FP32) {
+        memcpy(packed, hwio, VJ_CUDA_FIRST_TAPS * 3 * VJ_CUDA_FIRST_CHANNELS * sizeof(*packed));
+        return;
+    }
     for (int w = 0; w < words; w++) {
         const int r = w % 2, lane = w / 2 % 32, product = w / 64 % VJ_CUDA_FIRST_PRODUCTS;
         pack_word(hwio, half, w / 64 / VJ_CUDA_FIRST_PRODUCTS,

@@ -43,7 +43,8 @@ enum {
         32 << 20, /* bytes offered to cuBLASLt; NVIDIA's advice for Hopper */
 };
 
-/* What a first block must be like to be one kernel (cuda/net_first_body.h). */
+/* What a first block must be like to be one kernel (cuda/net_first_body.h, net_first_fp32_body.h).
+ */
 enum {
     VJ_CUDA_FIRST_CHANNELS = 32,
     VJ_CUDA_FIRST_ROWS = 16, /* of the map, of a thread block; the side is a multiple of it */
@@ -212,6 +213,9 @@ struct vj_cuda_net_second {
 int vj_cuda_net_plan_make(struct vj_cuda_net_plan *plan, const struct vj_net_shape *shape,
                           size_t rows, enum vj_cuda_precision precision, struct vj_error *err);
 
+/* The first block layer by layer: training needs every map. */
+void vj_cuda_net_plan_every_map(struct vj_cuda_net_plan *plan);
+
 /*
  * Rows for patches smaller than 64 pixels, so that a batch keeps a card as busy: `rows` times
  * (64 / S) squared, rounded down to a multiple of rows, at most VJ_CUDA_NET_MAX_ROWS; rows for
@@ -245,10 +249,11 @@ double vj_cuda_net_head_macs(const struct vj_cuda_net_plan *plan); /* the heads'
 double vj_cuda_net_conv_macs(const struct vj_cuda_net_conv *conv);
 
 /*
- * HWIO kernel [3][3][3][VJ_CUDA_FIRST_CHANNELS] as the lanes of cuda/net_first_body.h hold it:
- * [step][product][lane][2], the rest of packed[VJ_CUDA_FIRST_WORDS] zero.
+ * HWIO kernel [3][3][3][VJ_CUDA_FIRST_CHANNELS] as the first block's kernel reads it: for fp32 as
+ * it is, otherwise as the lanes of cuda/net_first_body.h hold it, [step][product][lane][2]; the
+ * rest of packed[VJ_CUDA_FIRST_WORDS] is zero.
  */
-void vj_cuda_net_first_pack(const float *hwio, bool half, uint32_t *packed);
+void vj_cuda_net_first_pack(const float *hwio, enum vj_cuda_precision precision, uint32_t *packed);
 
 /* HWIO kernel [3][3][real_in][real_out] as KRSC [out][3][3][in], padding zero. */
 void vj_cuda_net_conv_kernel(const struct vj_cuda_net_conv *conv, const float *hwio, float *krsc);

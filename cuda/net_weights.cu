@@ -96,7 +96,6 @@ static int load_conv(struct loader *l, struct vj_cuda_net_extractor *e, const ch
 static int load_first(struct loader *l, struct vj_cuda_net_extractor *e, const char *stream)
 {
     enum { CHANNELS = VJ_CUDA_FIRST_CHANNELS, WORDS = VJ_CUDA_FIRST_WORDS };
-    const bool half = l->plan->precision == VJ_CUDA_FP16;
     const float *kernel = vj_net_tensor(l->from, 27 * CHANNELS, l->err, "%s/conv1/weights", stream);
     const float *bias =
         kernel ? vj_net_tensor(l->from, CHANNELS, l->err, "%s/conv1/biases", stream) : NULL;
@@ -104,7 +103,7 @@ static int load_first(struct loader *l, struct vj_cuda_net_extractor *e, const c
     void *memory = NULL;
     if (!bias)
         return -EINVAL;
-    vj_cuda_net_first_pack(kernel, half, packed);
+    vj_cuda_net_first_pack(kernel, l->plan->precision, packed);
     int r = take(l, sizeof(packed), &memory);
     if (!r)
         r = VJ_CUDA(cudaMemcpy(memory, packed, sizeof(packed), cudaMemcpyHostToDevice), l->err);

@@ -461,6 +461,7 @@ int vj_cuda_train_plan_make(struct vj_cuda_train_plan *plan, const struct vj_tra
         r = plan_tensors(plan, trainer->weights, err);
     if (r)
         return r;
+    vj_cuda_net_plan_every_map(&plan->net);
     plan->max_references = trainer->max_references;
     plan->max_pairs = trainer->max_pairs;
     if (plan->net.form->non_local) {

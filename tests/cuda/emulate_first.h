@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* The kernel of cuda/net_first_body.h lane by lane, with products of 16 x 8 as PTX defines them. */
+/*
+ * The kernel of cuda/net_first_body.h lane by lane, with products of 16 x 8 as PTX defines them,
+ * and that of cuda/net_first_fp32_body.h thread by thread.
+ */
 #ifndef VJ_TESTS_CUDA_EMULATE_FIRST_H
 #define VJ_TESTS_CUDA_EMULATE_FIRST_H
 
 #include "cuda/net_first_body.h"
+#include "cuda/net_first_fp32_body.h"
 
 /* Number i of a word: the word itself, or one of two halves. */
 static inline float emulate_operand(const uint32_t *word, int i, bool half)
@@ -66,21 +70,55 @@ static inline void emulate_first_warp(const struct vj_cuda_first_job *j, const v
     }
 }
 
-static inline void emulate_first(const struct vj_cuda_first_job *j, size_t rows)
+static inline void emulate_first_block(const struct vj_cuda_first_job *j, unsigned part, size_t row)
 {
     static uint32_t samples[VJ_CUDA_FIRST_SAMPLES];
     static struct vj_cuda_first_statistics statistics[VJ_CUDA_FIRST_THREADS];
-    for (size_t row = 0; row < rows; row++)
-        for (unsigned part = 0; part < (unsigned)(j->side / VJ_CUDA_FIRST_ROWS); part++) {
-            memset(samples, 0xff, sizeof(samples)); /* NaN */
-            memset(statistics, 0, sizeof(statistics));
-            for (int thread = 0; thread < VJ_CUDA_FIRST_THREADS; thread++)
-                vj_cuda_first_load(j, samples, part, row, thread);
-            for (int warp = 0; warp < VJ_CUDA_FIRST_WARPS; warp++)
-                emulate_first_warp(j, samples, statistics, part, row, warp);
-            for (int thread = 0; thread < VJ_CUDA_FIRST_THREADS; thread++)
-                vj_cuda_first_total(j, statistics, part, row, thread);
+    memset(samples, 0xff, sizeof(samples)); /* NaN */
+    memset(statistics, 0, sizeof(statistics));
+    for (int thread = 0; thread < VJ_CUDA_FIRST_THREADS; thread++)
+        vj_cuda_first_load(j, samples, part, row, thread);
+    for (int warp = 0; warp < VJ_CUDA_FIRST_WARPS; warp++)
+        emulate_first_warp(j, samples, statistics, part, row, warp);
+    for (int thread = 0; thread < VJ_CUDA_FIRST_THREADS; thread++)
+        vj_cuda_first_total(j, statistics, part, row, thread);
+}
+
+static inline void emulate_first32_block(const struct vj_cuda_first_job *j, unsigned part,
+                                         size_t row)
+{
+    static struct vj_cuda_first32_shared shared;
+    static struct vj_cuda_first_statistics statistics[VJ_CUDA_FIRST_THREADS];
+    const int across = j->side / VJ_CUDA_FIRST32_COLUMNS;
+    memset(&shared, 0xff, sizeof(shared)); /* NaN */
+    memset(statistics, 0xff, sizeof(statistics));
+    for (int thread = 0; thread < VJ_CUDA_FIRST_THREADS; thread++)
+        vj_cuda_first32_load(j, &shared, part, row, thread);
+    for (int thread = 0; thread < VJ_CUDA_FIRST_THREADS; thread++) {
+        const int group = vj_cuda_first32_group(thread);
+        struct vj_cuda_first_statistics *mine = &statistics[vj_cuda_first32_place(thread)];
+        memset(mine, 0, sizeof(*mine));
+        for (int i = vj_cuda_first32_worker(thread); i < vj_cuda_first32_tiles(j->side);
+             i += VJ_CUDA_FIRST32_WORKERS) {
+            const int y = 2 * (i / across), x = VJ_CUDA_FIRST32_COLUMNS * (i % across);
+            const struct vj_cuda_first32_tile tile = vj_cuda_first32_sums(&shared, y, x, group);
+            vj_cuda_first32_finish(j, &tile, j->bias + VJ_CUDA_FIRST32_GROUP * group, mine, part,
+                                   row, y, x, group);
         }
+    }
+    for (int thread = 0; thread < VJ_CUDA_FIRST_THREADS; thread++)
+        vj_cuda_first_total(j, statistics, part, row, thread);
+}
+
+static inline void emulate_first(const struct vj_cuda_first_job *j,
+                                 enum vj_cuda_precision precision, size_t rows)
+{
+    for (size_t row = 0; row < rows; row++)
+        for (unsigned part = 0; part < (unsigned)(j->side / VJ_CUDA_FIRST_ROWS); part++)
+            if (precision == VJ_CUDA_FP32)
+                emulate_first32_block(j, part, row);
+            else
+                emulate_first_block(j, part, row);
 }
 
 #endif

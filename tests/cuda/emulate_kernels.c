@@ -5,6 +5,7 @@
 #include "cuda/net_body.h"
 #include "cuda/net_kernels.h"
 #include "tests/cuda/emulate_first.h"
+#include "tests/cuda/emulate_softmax.h"
 
 /* A kernel of one step, a thread for each of `count` numbers. */
 #define EACH(count, step, job)                                                                     \
@@ -39,7 +40,7 @@ cudaError_t vj_cuda_net_first(const struct vj_cuda_net_plan *plan, cudaStream_t 
         pooled,       sums,  peaks,    flags,  plan->shape.patch_size,
         is_half(plan)};
     (void)stream;
-    emulate_first(&j, plan->rows);
+    emulate_first(&j, plan->precision, plan->rows);
     return cudaGetLastError();
 }
 
@@ -130,15 +131,7 @@ cudaError_t vj_cuda_net_softmax(const struct vj_cuda_net_plan *plan, cudaStream_
     const struct vj_cuda_net_softmax_job j = {
         scores, chances, flags, plan->rows * plan->positions, plan->positions, is_half(plan)};
     (void)stream;
-    for (size_t first = 0; first < j.rows; first += VJ_CUDA_NET_WARPS) {
-        struct vj_cuda_net_softmax_shared shared;
-        EMULATE_THREADS(VJ_CUDA_NET_THREADS, thread)
-        vj_cuda_net_softmax_top(&j, &shared, first + thread / VJ_CUDA_NET_LANES, (int)thread);
-        EMULATE_THREADS(VJ_CUDA_NET_THREADS, thread)
-        vj_cuda_net_softmax_sum(&j, &shared, first + thread / VJ_CUDA_NET_LANES, (int)thread);
-        EMULATE_THREADS(VJ_CUDA_NET_THREADS, thread)
-        vj_cuda_net_softmax_write(&j, &shared, first + thread / VJ_CUDA_NET_LANES, (int)thread);
-    }
+    emulate_softmax(&j);
     return cudaGetLastError();
 }
 

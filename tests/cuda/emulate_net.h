@@ -11,6 +11,7 @@
 
 #include "cuda/net_body.h"
 #include "tests/cuda/emulate_first.h"
+#include "tests/cuda/emulate_softmax.h"
 
 enum { EMU_PICTURE = 0, EMU_MAPS, EMU_STREAMS, EMU_THETA = 0, EMU_PHI, EMU_VALUE };
 
@@ -97,7 +98,8 @@ static inline void emu_extractor_load(struct emu_net *e, struct emu_extractor *x
     if (emu_pw(e))
         return;
     if (e->plan.first) {
-        vj_cuda_net_first_pack(emu_tensor(w, "%s/conv1/weights", stream), e->half, x->first);
+        vj_cuda_net_first_pack(emu_tensor(w, "%s/conv1/weights", stream), e->plan.precision,
+                               x->first);
         x->first_bias = emu_tensor(w, "%s/conv1/biases", stream);
     }
     for (int i = 0; i < 3; i++)
@@ -314,19 +316,7 @@ static inline void emu_softmax(const struct emu_net *e)
                                               e->plan.rows * e->plan.positions,
                                               e->plan.positions,
                                               e->half};
-    const struct vj_cuda_grid grid = {vj_cuda_net_blocks(j.rows * VJ_CUDA_NET_LANES), 1, 1};
-    EMULATE_BLOCKS(grid, at)
-    {
-        struct vj_cuda_net_softmax_shared shared;
-        const size_t first = (size_t)at.x * VJ_CUDA_NET_WARPS;
-        memset(&shared, 0xff, sizeof(shared));
-        EMULATE_THREADS(VJ_CUDA_NET_THREADS, thread)
-        vj_cuda_net_softmax_top(&j, &shared, first + thread / VJ_CUDA_NET_LANES, (int)thread);
-        EMULATE_THREADS(VJ_CUDA_NET_THREADS, thread)
-        vj_cuda_net_softmax_sum(&j, &shared, first + thread / VJ_CUDA_NET_LANES, (int)thread);
-        EMULATE_THREADS(VJ_CUDA_NET_THREADS, thread)
-        vj_cuda_net_softmax_write(&j, &shared, first + thread / VJ_CUDA_NET_LANES, (int)thread);
-    }
+    emulate_softmax(&j);
 }
 
 /* ---- passes ---- */
@@ -376,7 +366,7 @@ static inline void emu_extract(const struct emu_net *e, int stream, const uint8_
                                           p->shape.patch_size,
                                           e->half};
     if (p->first)
-        emulate_first(&one, p->rows);
+        emulate_first(&one, p->precision, p->rows);
     else
         EMU_EACH(input.pixels, vj_cuda_net_input_step, &input);
     for (int b = 0; b < 5 && emu_pw(e); b++)

@@ -288,9 +288,44 @@ static void bias_and_relu_apart_are_bias_and_relu(void **state)
     }
 }
 
+/* Rows of both kinds of lanes, against the definition in double; NaN where something is not
+ * written. */
+static void softmax_is_that_of_the_definition(void **state)
+{
+    (void)state;
+    static const size_t sides[] = {2, 4, 6, 8, 14, 16, 18, 32};
+    for (size_t i = 0; i < sizeof(sides) / sizeof(*sides); i++)
+        for (int half = 0; half < 2; half++) {
+            enum { ROWS = 3 };
+            const size_t n = sides[i] * sides[i];
+            float *scores = malloc(ROWS * n * sizeof(float));
+            void *chances = malloc(ROWS * n * sizeof(float));
+            int flags[ROWS] = {0};
+            for (size_t k = 0; k < ROWS * n; k++)
+                scores[k] =
+                    30.0f * (float)vj_random_unit(vj_random4(4, VJ_RNG_TEST, 0, (uint32_t)k).v[0]);
+            memset(chances, 0xff, ROWS * n * sizeof(float));
+            const struct vj_cuda_net_softmax_job job = {scores, chances, flags, ROWS, n, half};
+            emulate_softmax(&job);
+            for (size_t row = 0; row < ROWS; row++) {
+                double sum = 0;
+                for (size_t k = 0; k < n; k++)
+                    sum += exp((double)scores[row * n + k] - 30);
+                for (size_t k = 0; k < n; k++) {
+                    const double want = exp((double)scores[row * n + k] - 30) / sum;
+                    const double have = (double)vj_cuda_net_get(chances, row * n + k, half);
+                    assert_true(fabs(have - want) <= (half ? 5e-4 * want + 6e-8 : 2e-6 * want));
+                }
+            }
+            free(scores);
+            free(chances);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(softmax_is_that_of_the_definition),
         cmocka_unit_test(every_half_survives_the_way_to_single_and_back),
         cmocka_unit_test(singles_become_the_nearest_half_ties_to_even),
         cmocka_unit_test(bias_and_relu_apart_are_bias_and_relu),

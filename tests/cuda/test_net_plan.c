@@ -440,6 +440,8 @@ static void the_pooling_kernel_visits_every_pixel_and_channel_once(void **state)
                                                        size, channels, channels, channels, 8);
             struct vj_cuda_net_plan p;
             ok(vj_cuda_net_plan_make(&p, &shape, 1, VJ_CUDA_FP32, &err));
+            vj_cuda_net_plan_every_map(&p); /* the one kernel of a first block pools by itself */
+            assert_false(p.first);
             for (int i = 0; i < 3; i++)
                 walk_pool(&p.pool[i]);
         }
@@ -602,7 +604,7 @@ static void a_row_takes_what_the_documentation_says(void **state)
         enum vj_variant variant;
         enum vj_cuda_precision precision;
         double megabytes;
-    } list[] = {{VJ_VARIANT_RELEASED, VJ_CUDA_FP32, 3.1},
+    } list[] = {{VJ_VARIANT_RELEASED, VJ_CUDA_FP32, 2.3},
                 {VJ_VARIANT_RELEASED, VJ_CUDA_TF32, 2.3},
                 {VJ_VARIANT_RELEASED, VJ_CUDA_FP16, 1.4},
                 {VJ_VARIANT_PW_JND, VJ_CUDA_FP32, 0.3},
