@@ -46,7 +46,7 @@ struct vj_cuda_net_work;
 /*
  * Prepares the network on the current device: folds and uploads the weights (`w` may be freed
  * afterwards), picks and tries out the algorithm of every layer.
- * rows: patches per batch, 1..VJ_CUDA_NET_MAX_ROWS. Memory of a work grows by 3.1 MB a row, 1.4 MB
+ * rows: patches per batch, 1..VJ_CUDA_NET_MAX_ROWS. Memory of a work grows by 2.3 MB a row, 1.4 MB
  * in fp16 (released, default shape; pw-jnd 0.3 and 0.2 MB); 128 or 256 fill a large card, of
  * smaller patches more do: vj_cuda_net_rows(). A multiple of the patches per picture wastes
  * nothing.

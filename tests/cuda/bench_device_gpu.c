@@ -3,7 +3,8 @@
  * bench_device_gpu [DEVICE [ROUNDS]]: a device end to end on 1080p pictures in memory, all quality
  * factors 1..100, PSNR + SSIM + MS-SSIM + sizes, chou95 share of pixels, VP-JNDnet (figure, random
  * weights) with 32 and 64 patches in each precision; then, on a GPU, with
- * SSIMULACRA2 too. DEVICE: cuda (default), cpu, cuda:0,1, ...
+ * SSIMULACRA2 too; last the stage of candidates by what is asked of it. DEVICE: cuda (default),
+ * cpu, cuda:0,1, ...
  *
  * Stages: milliseconds of one picture when each is waited for, median of ROUNDS (default 9) after
  * two warm-ups. Images per second: pictures follow each other through the slots as in a run,
@@ -29,6 +30,7 @@ struct bench {
     const struct vj_weights *weights[1];
     struct vj_image picture[PICTURES];
     int32_t (*origin)[2];
+    struct vj_candidate_request request; /* what is asked of candidates */
     struct {
         int64_t bytes[LEVELS];
         struct vj_quality_values quality[LEVELS];
@@ -37,6 +39,9 @@ struct bench {
         float score[LEVELS];
     } out[SLOTS];
 };
+
+static const struct vj_candidate_request everything = {
+    .sizes = true, .metrics = true, .patches = true};
 
 static void must(int r, const struct vj_error *err)
 {
@@ -83,8 +88,9 @@ static void ask(struct bench *b, int slot, int picture, enum stage stage)
     int qf[LEVELS];
     for (int i = 0; i < LEVELS; i++)
         qf[i] = i + 1;
-    const struct vj_candidate_request request = {
-        .qf = qf, .count = LEVELS, .sizes = true, .metrics = true, .patches = true};
+    struct vj_candidate_request request = b->request;
+    request.qf = qf;
+    request.count = LEVELS;
     const struct vj_candidate_values out = {.bytes = b->out[slot].bytes,
                                             .quality = b->out[slot].quality,
                                             .ssimulacra2 = b->out[slot].ssimulacra2,
@@ -119,6 +125,12 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static double median_of(double *times, int count)
+{
+    qsort(times, (size_t)count, sizeof(double), compare);
+    return times[count / 2];
+}
+
 /* Median milliseconds of every stage on its own. */
 static void time_stages(struct bench *b, int rounds, double median[STAGES])
 {
@@ -131,10 +143,65 @@ static void time_stages(struct bench *b, int rounds, double median[STAGES])
             if (round >= 0)
                 times[stage][round] = 1e3 * (seconds() - start);
         }
-    for (int stage = 0; stage < STAGES; stage++) {
-        qsort(times[stage], (size_t)rounds, sizeof(double), compare);
-        median[stage] = times[stage][rounds / 2];
+    for (int stage = 0; stage < STAGES; stage++)
+        median[stage] = median_of(times[stage], rounds);
+}
+
+/* Median milliseconds of candidates of which only some things are asked. */
+static double time_part(struct bench *b, const struct vj_candidate_request *what, int rounds)
+{
+    static double times[ROUNDS_MAX];
+    b->request = *what;
+    for (int stage = SOURCE; stage < CANDIDATES; stage++)
+        ask(b, 0, 0, (enum stage)stage);
+    for (int round = -2; round < rounds; round++) {
+        wait_for(b, 0);
+        const double start = seconds();
+        ask(b, 0, 0, CANDIDATES);
+        wait_for(b, 0);
+        if (round >= 0)
+            times[round] = 1e3 * (seconds() - start);
     }
+    b->request = everything;
+    return median_of(times, rounds);
+}
+
+/*
+ * What the stage of candidates spends its time on: metrics of one kind are whole decoded pictures
+ * and that kind; patches alone are decoded without the rest of their pictures.
+ */
+static void run_parts(struct bench *b, const char *selector, int rounds)
+{
+    static const struct {
+        const char *name;
+        int quality;
+        struct vj_candidate_request what;
+    } parts[] = {
+        {"sizes", VJ_QUALITY_ALL, {.sizes = true}},
+        {"patches alone", VJ_QUALITY_ALL, {.patches = true}},
+        {"PSNR", VJ_QUALITY_PSNR, {.metrics = true}},
+        {"PSNR, SSIM", VJ_QUALITY_PSNR | VJ_QUALITY_SSIM, {.metrics = true}},
+        {"PSNR, SSIM, MS-SSIM", VJ_QUALITY_ALL, {.metrics = true}},
+    };
+    const struct vj_device_plan plan = b->plan;
+    struct vj_error err = {0};
+    char note[256];
+    b->plan.patches = 32;
+    b->plan.precision = VJ_PRECISION_FP32;
+    b->plan.ssimulacra2 = VJ_SSIMULACRA2_OFF;
+    b->plan.jnd_share[0] = false;
+    printf("\ncandidates, one thing asked          ms\n");
+    for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+        b->plan.quality = parts[i].quality;
+        must(vj_device_open(&b->device, selector, &b->plan, note, &err), &err);
+        b->origin = vj_calloc((size_t)b->plan.patches, sizeof(*b->origin));
+        place(b);
+        printf("%-30s %8.2f\n", parts[i].name, time_part(b, &parts[i].what, rounds));
+        fflush(stdout);
+        free(b->origin);
+        vj_device_close(&b->device);
+    }
+    b->plan = plan;
 }
 
 static double images_per_second(struct bench *b, int pictures)
@@ -192,6 +259,7 @@ int main(int argc, char **argv)
     }
     must(vj_weights_init(&weights, &shape, 1, &err), &err);
     b.weights[0] = &weights;
+    b.request = everything;
     b.plan = (struct vj_device_plan){.max_width = WIDTH,
                                      .max_height = HEIGHT,
                                      .slots = SLOTS,
@@ -217,6 +285,7 @@ int main(int argc, char **argv)
             run(&b, selector, patches, (enum vj_precision)p, VJ_SSIMULACRA2_OFF, rounds);
     for (int mode = VJ_SSIMULACRA2_EXACT; !cpu && mode <= VJ_SSIMULACRA2_PARITY; mode++)
         run(&b, selector, 32, VJ_PRECISION_FP32, (enum vj_ssimulacra2_mode)mode, rounds);
+    run_parts(&b, selector, rounds);
     for (int i = 0; i < PICTURES; i++)
         vj_image_free(&b.picture[i]);
     vj_weights_free(&weights);
