@@ -369,6 +369,7 @@ static const struct {
     {"weights_sha256", TEXT},
     {"file_sha256", TEXT},
     {"variant", TEXT},
+    {"non_local", TEXT},
     {"positive_class", TEXT},
     {"search", TEXT},
     {"jnd_model", TEXT},

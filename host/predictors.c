@@ -458,7 +458,7 @@ static void describe(const struct vj_weights *w, enum trait trait, char text[64]
         snprintf(text, 64, "%s", vj_variant_name(s->variant));
         break;
     case NON_LOCAL:
-        snprintf(text, 64, "%s", s->non_local == VJ_NON_LOCAL_RESHAPE ? "reshape" : "transpose");
+        snprintf(text, 64, "%s", vj_non_local_name(s->non_local));
         break;
     case PATCH_SIZE:
         snprintf(text, 64, "%d", s->patch_size);

@@ -397,6 +397,9 @@ static int write_network(struct vj_results *results, const struct vj_engine *eng
                                 err);
     if (!r)
         r = vj_results_set_text(results, group, "variant", vj_variant_name(w->shape.variant), err);
+    if (!r && vj_net_form(w->shape.variant)->non_local)
+        r = vj_results_set_text(results, group, "non_local", vj_non_local_name(w->shape.non_local),
+                                err);
     if (!r)
         r = vj_results_set_text(results, group, "positive_class",
                                 vj_positive_class_name(p->positive_class), err);
@@ -716,10 +719,12 @@ static int match_patch_size(struct vj_results *results, const struct vj_engine *
 static int match_network(struct vj_results *results, const struct vj_engine *engine,
                          const struct vj_predictor *p, const char *group, struct vj_error *err)
 {
+    const struct vj_weights *w = &engine->predictors->weights[p->network];
     int r = p->kind == VJ_PREDICTOR_FOLDS
                 ? match_fold_weights(results, engine, p, group, err)
-                : match_text(results, group, "weights_sha256",
-                             engine->predictors->weights[p->network].sha256, err);
+                : match_text(results, group, "weights_sha256", w->sha256, err);
+    if (!r && vj_net_form(w->shape.variant)->non_local)
+        r = match_text(results, group, "non_local", vj_non_local_name(w->shape.non_local), err);
     if (!r)
         r = match_patch_size(results, engine, group, err);
     bool decided =

@@ -36,6 +36,11 @@ const char *vj_positive_class_name(enum vj_positive_class c)
     return (size_t)c < COUNT(positive_class_names) ? positive_class_names[c] : "unknown";
 }
 
+const char *vj_non_local_name(enum vj_non_local n)
+{
+    return (size_t)n < COUNT(non_local_names) ? non_local_names[n] : "unknown";
+}
+
 const char *vj_weights_origin_name(enum vj_weights_origin o)
 {
     return (size_t)o < COUNT(origin_names) ? origin_names[o] : "unknown";
@@ -601,7 +606,7 @@ static int write_attributes(hid_t file, const void *owner, struct vj_error *err)
     if (!r)
         r = vj_h5_write_ints(file, "channels", channels, (size_t)form->blocks, err);
     if (!r && form->non_local)
-        r = vj_h5_write_text(file, "non_local", non_local_names[w->shape.non_local], err);
+        r = vj_h5_write_text(file, "non_local", vj_non_local_name(w->shape.non_local), err);
     return r || !w->trained ? r : write_trained(file, w->trained, err);
 }
 

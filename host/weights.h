@@ -167,6 +167,7 @@ void vj_weights_free(struct vj_weights *w);
 
 const char *vj_variant_name(enum vj_variant v);               /* "released", "figure", "pw-jnd" */
 const char *vj_positive_class_name(enum vj_positive_class c); /* "auto", "lossy", "lossless" */
+const char *vj_non_local_name(enum vj_non_local n);           /* "reshape", "transpose" */
 const char *vj_weights_origin_name(enum vj_weights_origin o); /* "random", "imported", "trained" */
 /* 0 and *v, or -EINVAL with the list of known names. */
 int vj_variant_parse(enum vj_variant *v, const char *name, struct vj_error *err);

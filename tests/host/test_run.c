@@ -278,11 +278,17 @@ static void a_run_is_not_resumed_with_weights_that_say_otherwise(void **state)
     static const struct {
         enum vj_positive_class positive;
         int patch_size;
+        enum vj_non_local non_local;
         const char *text;
     } cases[] = {
-        {VJ_POSITIVE_LOSSLESS, 32, "positive_class of /predictors/vpjnd-same is 'lossy', this one"},
-        {VJ_POSITIVE_AUTO, 32, "positive_class of /predictors/vpjnd-same is 'lossy', this one"},
-        {VJ_POSITIVE_LOSSY, 16, "patch_size of /predictors/vpjnd-same is 32, this one's 16"},
+        {VJ_POSITIVE_LOSSLESS, 32, VJ_NON_LOCAL_RESHAPE,
+         "positive_class of /predictors/vpjnd-same is 'lossy', this one"},
+        {VJ_POSITIVE_AUTO, 32, VJ_NON_LOCAL_RESHAPE,
+         "positive_class of /predictors/vpjnd-same is 'lossy', this one"},
+        {VJ_POSITIVE_LOSSY, 32, VJ_NON_LOCAL_TRANSPOSE,
+         "non_local of /predictors/vpjnd-same is 'reshape', this one's 'transpose'"},
+        {VJ_POSITIVE_LOSSY, 16, VJ_NON_LOCAL_RESHAPE,
+         "patch_size of /predictors/vpjnd-same is 32, this one's 16"},
     };
     char same[4096], path[4096], part[4200], predictors[4300];
     const char *pairs[] = {"qf_first=40", "qf_last=44", NULL};
@@ -295,6 +301,7 @@ static void a_run_is_not_resumed_with_weights_that_say_otherwise(void **state)
     assert_int_equal(rename(path, part), 0);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         shape.patch_size = cases[i].patch_size;
+        shape.non_local = cases[i].non_local;
         write_network(same, &shape, 7, cases[i].positive, VJ_ORIGIN_RANDOM);
         assert_int_equal(run_as("same-run.h5", path, predictors, pairs, true, &summary, &err),
                          -EINVAL);
