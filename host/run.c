@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "datasets/dataset.h"
+#include "eval/sur.h"
 #include "host/checked.h"
 #include "host/engine.h"
 #include "host/finish.h"
@@ -153,6 +154,11 @@ static int open_dataset(struct run *run, struct vj_error *err)
         r = vj_image_list_read(&run->images, run->dataset, c->ids, c->limit, c->max_pixels, err);
     if (!r && run->images.count == 0)
         r = vj_fail(err, -ENODATA, "data set %s at %s has no images", c->dataset, c->root);
+    if (!r && c->sur != VJ_SUR_EMPIRICAL && !run->images.sur)
+        r = vj_fail(err, -EINVAL,
+                    "sur=%s fits a curve to the subjects' answers, and data set %s at %s has none; "
+                    "leave the option out",
+                    vj_sur_model_name((enum vj_sur_model)c->sur), c->dataset, c->root);
     return r;
 }
 

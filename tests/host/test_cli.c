@@ -110,6 +110,8 @@ static void command_lines_end_with_the_right_status_and_words(void **state)
         {"$V eval --config run.cfg --jnd 2 -o r.h5", 2, "'manifest' knows only JND 1"},
         {"$V eval --config run.cfg --set sur=bell -o r.h5", 2,
          "option sur: 'bell' is not one of empirical,normal,gev"},
+        {"$V eval --config run.cfg --set sur=gev -o r.h5", 2,
+         "sur=gev fits a curve to the subjects' answers, and data set manifest at"},
         {"$V eval --config run.cfg extra -o r.h5", 2, "unexpected argument 'extra'"},
         {"$V eval --config run.cfg --set qf_last=20 -o one.h5", 0, "constant"},
         {"$V eval --help", 0, "vpjnd-folds:PATTERN"},
