@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Files and pictures in the hands of test_image.c. */
+/* Files and pictures in the hands of test_image.c and test_image_write.c. */
 #ifndef VJ_TESTS_IMAGE_TEST_FILES_H
 #define VJ_TESTS_IMAGE_TEST_FILES_H
 
@@ -8,6 +8,10 @@
 #include "host/image.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Of tests/golden/image/source.raw. */
+#define JPEG_WIDTH  37
+#define JPEG_HEIGHT 29
 
 struct bytes {
     uint8_t *data;
