@@ -100,7 +100,7 @@ static int choose_convs(const struct vj_cuda_net *net, struct batch *b, cudnnHan
     const struct vj_cuda_net_plan *p = &b->plan;
     size_t in = 0, out = 0;
     void *memory = NULL;
-    for (int i = 0; i < p->layers; i++) {
+    for (int i = p->first; i < p->layers; i++) {
         const struct vj_cuda_net_conv &c = p->conv[i];
         const size_t pixels = p->rows * (size_t)c.side * (size_t)c.side * p->element;
         in = pixels * (size_t)c.in > in ? pixels * (size_t)c.in : in;

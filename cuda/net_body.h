@@ -436,6 +436,7 @@ static inline VJ_HD float vj_cuda_net_softmax_top(const struct vj_cuda_net_softm
                                                   size_t row, int lane)
 {
     float top = -INFINITY;
+    VJ_UNROLL
     for (int q = 0; q < quads; q++) {
         const size_t i = 4 * (size_t)(lane + q * VJ_CUDA_NET_LANES);
         if (i >= j->n)
@@ -455,6 +456,7 @@ static inline VJ_HD float vj_cuda_net_softmax_sum(const struct vj_cuda_net_softm
                                                   float top, int lane)
 {
     float sum = 0.0f;
+    VJ_UNROLL
     for (int q = 0; q < quads; q++)
         for (int k = 0; k < 4; k++)
             if (4 * (size_t)(lane + q * VJ_CUDA_NET_LANES) < j->n) {
@@ -469,6 +471,7 @@ static inline VJ_HD void vj_cuda_net_softmax_write(const struct vj_cuda_net_soft
                                                    struct vj_cuda_net_softmax_lane *mine, int quads,
                                                    float sum, size_t row, int lane)
 {
+    VJ_UNROLL
     for (int q = 0; q < quads; q++) {
         const size_t i = 4 * (size_t)(lane + q * VJ_CUDA_NET_LANES);
         if (i >= j->n)

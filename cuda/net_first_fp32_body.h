@@ -17,7 +17,7 @@ enum {
     VJ_CUDA_FIRST32_GROUP = 8, /* channels of a thread */
     VJ_CUDA_FIRST32_GROUPS = VJ_CUDA_FIRST_CHANNELS / VJ_CUDA_FIRST32_GROUP,
     VJ_CUDA_FIRST32_COLUMNS = 4,                          /* of a tile */
-    VJ_CUDA_FIRST32_STRIDE = VJ_CUDA_FIRST_MOST_SIDE + 4, /* samples of a row, in quads */
+    VJ_CUDA_FIRST32_STRIDE = VJ_CUDA_FIRST_MOST_SIDE + 4, /* samples of a row, whole quads */
     VJ_CUDA_FIRST32_PLANE = (VJ_CUDA_FIRST_ROWS + 2) * VJ_CUDA_FIRST32_STRIDE,
     VJ_CUDA_FIRST32_SAMPLES = 3 * VJ_CUDA_FIRST32_PLANE,
     VJ_CUDA_FIRST32_KERNEL = VJ_CUDA_FIRST_TAPS * 3 * VJ_CUDA_FIRST_CHANNELS,
@@ -78,6 +78,7 @@ static inline VJ_HD struct vj_cuda_first32_tile
 vj_cuda_first32_sums(const struct vj_cuda_first32_shared *shared, int y, int x, int group)
 {
     struct vj_cuda_first32_tile t;
+    VJ_UNROLL
     for (int i = 0; i < 2 * VJ_CUDA_FIRST32_COLUMNS; i++)
         for (int n = 0; n < VJ_CUDA_FIRST32_GROUP; n++)
             t.v[i / VJ_CUDA_FIRST32_COLUMNS][i % VJ_CUDA_FIRST32_COLUMNS][n] = 0.0f;
@@ -89,9 +90,7 @@ vj_cuda_first32_sums(const struct vj_cuda_first32_shared *shared, int y, int x, 
             left[r] = vj_cuda_net_get4(shared->samples, at, false);
             right[r] = vj_cuda_net_get4(shared->samples, at + 4, false);
         }
-#ifdef __CUDA_ARCH__
-#pragma unroll /* samples and sums stay in registers */
-#endif
+        VJ_UNROLL
         for (int tap = 0; tap < VJ_CUDA_FIRST_TAPS; tap++) {
             const size_t at =
                 (size_t)((tap * 3 + c) * VJ_CUDA_FIRST_CHANNELS + group * VJ_CUDA_FIRST32_GROUP);
@@ -120,6 +119,7 @@ static inline VJ_HD void vj_cuda_first32_finish(const struct vj_cuda_first_job *
 {
     const size_t half_side = (size_t)(j->side / 2);
     const size_t py = (size_t)((int)part * VJ_CUDA_FIRST_ROWS + y) / 2;
+    VJ_UNROLL
     for (int pair = 0; pair < VJ_CUDA_FIRST32_COLUMNS / 2; pair++) {
         struct vj_cuda_net_quad out[2];
         for (int n = 0; n < VJ_CUDA_FIRST32_GROUP; n++) {

@@ -13,4 +13,11 @@
 #define VJ_HD
 #endif
 
+/* Before a loop whose numbers are to stay in a device's registers. */
+#ifdef __CUDA_ARCH__
+#define VJ_UNROLL _Pragma("unroll")
+#else
+#define VJ_UNROLL
+#endif
+
 #endif

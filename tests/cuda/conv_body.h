@@ -162,9 +162,7 @@ static inline VJ_HD void vj_conv_multiply(struct vj_conv_block b,
                                           const struct vj_conv_shared *shared, int buffer,
                                           struct vj_conv_sums *sums, int thread)
 {
-#ifdef __CUDA_ARCH__
-#pragma unroll /* everything stays in registers */
-#endif
+    VJ_UNROLL
     for (int k = 0; k < VJ_CONV_STEP; k++) {
         struct vj_cuda_net_quad pixel[2], channel[2];
         for (int run = 0; run < 2; run++) {

@@ -6,6 +6,8 @@
 #ifndef VJ_TESTS_CUDA_EMULATE_FIRST_H
 #define VJ_TESTS_CUDA_EMULATE_FIRST_H
 
+#include "tests/cuda/emulate.h"
+
 #include "cuda/net_first_body.h"
 #include "cuda/net_first_fp32_body.h"
 
@@ -76,12 +78,12 @@ static inline void emulate_first_block(const struct vj_cuda_first_job *j, unsign
     static struct vj_cuda_first_statistics statistics[VJ_CUDA_FIRST_THREADS];
     memset(samples, 0xff, sizeof(samples)); /* NaN */
     memset(statistics, 0, sizeof(statistics));
-    for (int thread = 0; thread < VJ_CUDA_FIRST_THREADS; thread++)
-        vj_cuda_first_load(j, samples, part, row, thread);
+    EMULATE_THREADS(VJ_CUDA_FIRST_THREADS, thread)
+    vj_cuda_first_load(j, samples, part, row, (int)thread);
     for (int warp = 0; warp < VJ_CUDA_FIRST_WARPS; warp++)
         emulate_first_warp(j, samples, statistics, part, row, warp);
-    for (int thread = 0; thread < VJ_CUDA_FIRST_THREADS; thread++)
-        vj_cuda_first_total(j, statistics, part, row, thread);
+    EMULATE_THREADS(VJ_CUDA_FIRST_THREADS, thread)
+    vj_cuda_first_total(j, statistics, part, row, (int)thread);
 }
 
 static inline void emulate_first32_block(const struct vj_cuda_first_job *j, unsigned part,
@@ -92,13 +94,14 @@ static inline void emulate_first32_block(const struct vj_cuda_first_job *j, unsi
     const int across = j->side / VJ_CUDA_FIRST32_COLUMNS;
     memset(&shared, 0xff, sizeof(shared)); /* NaN */
     memset(statistics, 0xff, sizeof(statistics));
-    for (int thread = 0; thread < VJ_CUDA_FIRST_THREADS; thread++)
-        vj_cuda_first32_load(j, &shared, part, row, thread);
-    for (int thread = 0; thread < VJ_CUDA_FIRST_THREADS; thread++) {
-        const int group = vj_cuda_first32_group(thread);
-        struct vj_cuda_first_statistics *mine = &statistics[vj_cuda_first32_place(thread)];
+    EMULATE_THREADS(VJ_CUDA_FIRST_THREADS, thread)
+    vj_cuda_first32_load(j, &shared, part, row, (int)thread);
+    EMULATE_THREADS(VJ_CUDA_FIRST_THREADS, thread)
+    {
+        const int group = vj_cuda_first32_group((int)thread);
+        struct vj_cuda_first_statistics *mine = &statistics[vj_cuda_first32_place((int)thread)];
         memset(mine, 0, sizeof(*mine));
-        for (int i = vj_cuda_first32_worker(thread); i < vj_cuda_first32_tiles(j->side);
+        for (int i = vj_cuda_first32_worker((int)thread); i < vj_cuda_first32_tiles(j->side);
              i += VJ_CUDA_FIRST32_WORKERS) {
             const int y = 2 * (i / across), x = VJ_CUDA_FIRST32_COLUMNS * (i % across);
             const struct vj_cuda_first32_tile tile = vj_cuda_first32_sums(&shared, y, x, group);
@@ -106,8 +109,8 @@ static inline void emulate_first32_block(const struct vj_cuda_first_job *j, unsi
                                    row, y, x, group);
         }
     }
-    for (int thread = 0; thread < VJ_CUDA_FIRST_THREADS; thread++)
-        vj_cuda_first_total(j, statistics, part, row, thread);
+    EMULATE_THREADS(VJ_CUDA_FIRST_THREADS, thread)
+    vj_cuda_first_total(j, statistics, part, row, (int)thread);
 }
 
 static inline void emulate_first(const struct vj_cuda_first_job *j,

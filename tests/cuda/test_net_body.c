@@ -192,6 +192,8 @@ static void bits_depend_on_neither_the_batch_nor_the_order_of_threads(void **sta
     (void)state;
     const struct vj_net_shape shapes[] = {
         small_shape(VJ_VARIANT_RELEASED, VJ_NON_LOCAL_RESHAPE, 32, 16, 32, 16, 24),
+        small_shape(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE, 32, VJ_CUDA_FIRST_CHANNELS, 16, 16,
+                    16),
         pw_shape(32, 16, 32, 16, 16, 32)};
     for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
         compare_batches(&shapes[i]);

@@ -5,8 +5,6 @@
  */
 #include "tests/host/train_data_rig.h"
 
-#include <errno.h>
-#include <math.h>
 #include <stdbool.h>
 
 #include "host/jnd_map.h"

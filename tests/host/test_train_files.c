@@ -2,7 +2,6 @@
 /* Training runs and files: what lies beside the weights, and what goes bad under way. */
 #include "tests/host/train_run.h"
 
-
 #include "host/file_lock.h"
 #include "host/h5.h"
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Makes the picture files of this folder, which tests/host/test_image.c reads.
+"""Makes the picture files of this folder, which tests/host/test_image.c and test_image_write.c read.
 
 PNG, BMP and PNM files are put together here byte by byte, from the formulas below, which the test
 repeats; Pillow then has to read the same samples from them. JPEG files come from Pillow and cjpeg,
