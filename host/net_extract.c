@@ -53,20 +53,20 @@ static int prepare_conv(struct vj_extractor *e, int i, struct vj_dnn *dnn,
         .out = out,
         .kernel = 3,
         .relu = true,
-        .src_block = layer.first ? VJ_DNN_ANY : vj_dnn_op_dst_block(e->conv[i - 1]),
+        .src_block = layer.first ? VJ_DNN_ANY : vj_net_conv_dst_block(e->conv[i - 1]),
         .dst_block = VJ_DNN_ANY,
     };
-    int r = vj_dnn_conv_prepare(&e->conv[i], dnn, &conv, kernel, bias, err);
+    int r = vj_net_conv_prepare(&e->conv[i], dnn, &conv, kernel, bias, err);
     if (r)
         return r;
-    size_t src = vj_dnn_op_src_block(e->conv[i]), dst = vj_dnn_op_dst_block(e->conv[i]);
+    size_t src = vj_net_conv_src_block(e->conv[i]), dst = vj_net_conv_dst_block(e->conv[i]);
     if ((i == 0 ? src == 1 || src == 3 : suits_loops(src, in)) && suits_loops(dst, out))
         return 0;
-    vj_dnn_op_free(e->conv[i]);
+    vj_net_conv_free(e->conv[i]);
     if (layer.first)
         conv.src_block = in;
     conv.dst_block = out;
-    return vj_dnn_conv_prepare(&e->conv[i], dnn, &conv, kernel, bias, err);
+    return vj_net_conv_prepare(&e->conv[i], dnn, &conv, kernel, bias, err);
 }
 
 /* Appends a copy of a tensor to *room and moves *room on. */
@@ -185,7 +185,7 @@ int vj_extractor_prepare(struct vj_extractor *e, struct vj_dnn *dnn, const struc
 void vj_extractor_release(struct vj_extractor *e)
 {
     for (int i = 0; i < VJ_NET_LAYERS; i++)
-        vj_dnn_op_free(e->conv[i]);
+        vj_net_conv_free(e->conv[i]);
     vj_dnn_op_free(e->theta);
     vj_dnn_op_free(e->phi);
     vj_dnn_op_free(e->value);
@@ -193,24 +193,14 @@ void vj_extractor_release(struct vj_extractor *e)
     memset(e, 0, sizeof(*e));
 }
 
-/* The operations of a pass with weights of their own, NULL where there is none. */
-enum { WEIGHTED = VJ_NET_LAYERS + 3 };
-
-static void list_weighted(const struct vj_extractor *e, const struct vj_dnn_op *list[WEIGHTED])
-{
-    memcpy(list, e->conv, sizeof(e->conv));
-    list[VJ_NET_LAYERS] = e->theta;
-    list[VJ_NET_LAYERS + 1] = e->phi;
-    list[VJ_NET_LAYERS + 2] = e->value;
-}
-
 size_t vj_extractor_bytes(const struct vj_extractor *e)
 {
-    const struct vj_dnn_op *list[WEIGHTED];
+    const struct vj_dnn_op *projections[] = {e->theta, e->phi, e->value};
     size_t bytes = 0;
-    list_weighted(e, list);
-    for (int i = 0; i < WEIGHTED; i++)
-        bytes += list[i] ? vj_dnn_op_weight_bytes(list[i]) : 0;
+    for (int i = 0; i < VJ_NET_LAYERS; i++)
+        bytes += e->conv[i] ? vj_net_conv_weight_bytes(e->conv[i]) : 0;
+    for (int i = 0; i < 3; i++)
+        bytes += projections[i] ? vj_dnn_op_weight_bytes(projections[i]) : 0;
     for (int i = 0; i < VJ_NET_BLOCKS; i++) {
         size_t c = e->attention[i].channels, h = e->attention[i].hidden;
         bytes += (2 * c * h + c + h) * sizeof(float);
@@ -225,6 +215,7 @@ int vj_non_local_prepare(struct vj_non_local_ops *ops, struct vj_dnn *dnn,
     /* Reshape: phi's memory read as [c][n], as the released graph does. Otherwise its transpose. */
     const struct vj_dnn_matmul affinity = {
         .name = "affinity",
+        .batch = 1,
         .rows = n,
         .depth = c,
         .columns = n,
@@ -232,6 +223,7 @@ int vj_non_local_prepare(struct vj_non_local_ops *ops, struct vj_dnn *dnn,
     };
     const struct vj_dnn_matmul attend = {
         .name = "attend",
+        .batch = 1,
         .rows = n,
         .depth = n,
         .columns = c,
@@ -265,17 +257,20 @@ static size_t map_floats(size_t side, size_t channels)
 
 static size_t scratch_bytes(const struct vj_net *net)
 {
-    const struct vj_dnn_op *shared[] = {net->non_local.affinity, net->non_local.softmax,
-                                        net->non_local.attend};
     size_t bytes = 0;
     for (int s = 0; s < vj_net_streams(net); s++) {
-        const struct vj_dnn_op *list[WEIGHTED];
-        list_weighted(vj_net_extractor(net, (enum vj_net_stream)s), list);
-        for (int i = 0; i < WEIGHTED; i++)
-            bytes = larger(bytes, list[i] ? vj_dnn_op_scratch_bytes(list[i]) : 0);
+        const struct vj_extractor *e = vj_net_extractor(net, (enum vj_net_stream)s);
+        for (int i = 0; i < VJ_NET_LAYERS; i++)
+            bytes = larger(bytes, e->conv[i] ? vj_net_conv_scratch_bytes(e->conv[i]) : 0);
+        const struct vj_dnn_op *others[] = {e->theta,
+                                            e->phi,
+                                            e->value,
+                                            net->non_local.affinity,
+                                            net->non_local.softmax,
+                                            net->non_local.attend};
+        for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+            bytes = larger(bytes, others[i] ? vj_dnn_op_scratch_bytes(others[i]) : 0);
     }
-    for (int i = 0; i < 3; i++)
-        bytes = larger(bytes, shared[i] ? vj_dnn_op_scratch_bytes(shared[i]) : 0);
     return bytes;
 }
 
@@ -351,8 +346,8 @@ static int bind_stream(struct vj_extractor_thread *t, const struct vj_net *net, 
     for (int i = 0; i < vj_net_layers(&net->shape) && !r; i++) {
         const struct vj_net_layer layer = vj_net_layer(&net->shape, i);
         float *from = !layer.first ? t->between : i ? t->pooled : t->input;
-        r = vj_dnn_bind(&t->stream[s].conv[i], e->conv[i], from, NULL,
-                        layer.last ? t->map : t->between, t->scratch, err);
+        r = vj_net_conv_bind(&t->stream[s].conv[i], e->conv[i], from,
+                             layer.last ? t->map : t->between, t->scratch, err);
     }
     return r || !net->form->non_local ? r : bind_projections(t, e, s, err);
 }
@@ -384,7 +379,7 @@ void vj_extractor_thread_release(struct vj_extractor_thread *t)
 {
     for (int s = 0; s < VJ_NET_STREAMS; s++) {
         for (int i = 0; i < VJ_NET_LAYERS; i++)
-            vj_dnn_call_free(t->stream[s].conv[i]);
+            vj_net_conv_call_free(t->stream[s].conv[i]);
         vj_dnn_call_free(t->stream[s].theta);
         vj_dnn_call_free(t->stream[s].phi);
         vj_dnn_call_free(t->stream[s].value);
@@ -438,8 +433,8 @@ static int run_convs(struct vj_extractor_thread *t, const struct vj_net *net,
     int r = 0;
     for (int i = end + 1 - net->form->convs; i <= end && !r; i++) {
         const struct vj_net_layer layer = vj_net_layer(&net->shape, i);
-        *map = map_at(&net->shape, b, layer.out, vj_dnn_op_dst_block(e->conv[i]));
-        r = vj_dnn_run(t->stream[s].conv[i], err);
+        *map = map_at(&net->shape, b, layer.out, vj_net_conv_dst_block(e->conv[i]));
+        r = vj_net_conv_run(t->stream[s].conv[i], err);
         if (!r)
             r = show_map(trace, layer.name, layer.last ? t->map : t->between, map, err);
     }
@@ -529,14 +524,14 @@ int vj_extractor_run(struct vj_extractor_thread *t, const struct vj_net *net,
     const struct trace trace = {probe, user};
     const struct vj_net_form *form = net->form;
     const struct vj_extractor *e = vj_net_extractor(net, stream);
-    const struct vj_map input = map_at(&net->shape, 0, 3, vj_dnn_op_src_block(e->conv[0]));
+    const struct vj_map input = map_at(&net->shape, 0, 3, vj_net_conv_src_block(e->conv[0]));
     const size_t side = vj_net_side(&net->shape, form->blocks);
     float *pooled = form->statistics ? t->last : out;
 
     vj_layer_input(patch, channels, t->input, &input);
     int r = show_map(&trace, "input", t->input, &input, err);
     for (int b = 0; b < form->blocks - 1 && !r; b++) {
-        size_t block = vj_dnn_op_src_block(e->conv[vj_net_block_end(form, b) + 1]);
+        size_t block = vj_net_conv_src_block(e->conv[vj_net_block_end(form, b) + 1]);
         r = run_block(t, net, e, (int)stream, b, t->pooled, block, &trace, err);
     }
     if (!r)

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "host/net.h"
+#include "host/net_conv.h"
 #include "host/net_fold.h"
 #include "host/net_form.h"
 #include "host/net_layers.h"
@@ -22,7 +23,7 @@ enum vj_net_stream {
 
 /* One feature extractor, prepared; what the variant does not have is NULL or empty. */
 struct vj_extractor {
-    struct vj_dnn_op *conv[VJ_NET_LAYERS];
+    struct vj_net_conv *conv[VJ_NET_LAYERS];
     struct vj_attention attention[VJ_NET_BLOCKS]; /* their tensors lie in `attention_data` */
     float *attention_data;
     struct vj_dnn_op *theta, *phi, *value;
@@ -45,7 +46,8 @@ struct vj_extractor_thread {
     float *input, *between, *map, *pooled, *nhwc, *theta, *phi, *value, *affinity, *attended, *last;
     float *scratch;
     struct {
-        struct vj_dnn_call *conv[VJ_NET_LAYERS], *theta, *phi, *value;
+        struct vj_net_conv_call *conv[VJ_NET_LAYERS];
+        struct vj_dnn_call *theta, *phi, *value;
     } stream[VJ_NET_STREAMS];
     struct vj_dnn_call *affinity_call, *softmax_call, *attend_call;
     size_t bytes;

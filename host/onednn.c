@@ -404,18 +404,19 @@ int vj_dnn_conv_prepare(struct vj_dnn_op **op, struct vj_dnn *dnn, const struct 
 
 static dnnl_status_t make_matmul(struct vj_dnn_op *op, const struct vj_dnn_matmul *m)
 {
-    const dnnl_dim_t rows = (dnnl_dim_t)m->rows, depth = (dnnl_dim_t)m->depth;
-    const dnnl_dim_t columns = (dnnl_dim_t)m->columns;
-    const dnnl_dims_t a_dims = {rows, depth}, b_dims = {depth, columns}, c_dims = {rows, columns};
+    const dnnl_dim_t batch = (dnnl_dim_t)m->batch, rows = (dnnl_dim_t)m->rows;
+    const dnnl_dim_t depth = (dnnl_dim_t)m->depth, columns = (dnnl_dim_t)m->columns;
+    const dnnl_dims_t a_dims = {batch, rows, depth}, b_dims = {batch, depth, columns};
+    const dnnl_dims_t c_dims = {batch, rows, columns};
     struct vj_md a = {0}, b = {0}, c = {0};
     dnnl_primitive_attr_t attr = NULL;
     dnnl_status_t s = vj_dnn_attributes(&attr, false);
     if (!s)
-        s = vj_md_tagged(&a, 2, a_dims, dnnl_ab);
+        s = vj_md_tagged(&a, 3, a_dims, dnnl_bac);
     if (!s)
-        s = vj_md_tagged(&b, 2, b_dims, m->b_transposed ? dnnl_ba : dnnl_ab);
+        s = vj_md_tagged(&b, 3, b_dims, m->b_transposed ? dnnl_acb : dnnl_abc);
     if (!s)
-        s = vj_md_tagged(&c, 2, c_dims, dnnl_ab);
+        s = vj_md_tagged(&c, 3, c_dims, dnnl_bac);
     if (!s)
         s = describe_matmul(&op->desc, op->engine, vj_md_look(&a), vj_md_look(&b), vj_md_look(&c),
                             attr);

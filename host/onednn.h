@@ -41,9 +41,13 @@ struct vj_dnn_conv {
     size_t src_block, dst_block;
 };
 
-/* C[rows][columns] = A[rows][depth] B[depth][columns], all row by row. */
+/*
+ * `batch` products C = A B of A [rows][depth] and B [depth][columns], side by side: in memory A is
+ * [rows][batch][depth] and C is [rows][batch][columns], while B is [batch][depth][columns].
+ */
 struct vj_dnn_matmul {
     const char *name;
+    size_t batch;
     size_t rows, depth, columns;
     bool b_transposed; /* B is stored as [columns][depth] */
 };

@@ -71,7 +71,9 @@ static void must_run(struct vj_dnn_call *call)
 
 static void run_conv(struct bench *b, const struct item *item, int thread)
 {
-    must_run(b->work->thread[thread].stream[VJ_NET_PICTURE].conv[item->index]);
+    struct vj_error err;
+    if (vj_net_conv_run(b->work->thread[thread].stream[VJ_NET_PICTURE].conv[item->index], &err))
+        die(&err);
 }
 
 static void run_projections(struct bench *b, const struct item *item, int thread)
