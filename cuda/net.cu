@@ -13,8 +13,8 @@ extern "C" {
 #include "host/net_fold.h"
 }
 
+#include "cuda/net_conv.h"
 #include "cuda/net_graph.h"
-#include "cuda/net_ops.h"
 #include "cuda/net_weights.h"
 
 #include "cuda/check.h"
@@ -24,7 +24,7 @@ enum projection { THETA = 0, PHI, VALUE, PROJECTIONS };
 /* The layers for one number of rows. */
 struct batch {
     struct vj_cuda_net_plan plan;
-    struct vj_cuda_net_conv_op conv[VJ_NET_LAYERS];
+    struct vj_cuda_net_layer conv[VJ_NET_LAYERS];
     struct vj_cuda_net_matmul_op projection[VJ_CUDA_NET_STREAMS][PROJECTIONS]; /* with biases */
     struct vj_cuda_net_matmul_op affinity, attend, head_pair, head_product;
 };
@@ -98,6 +98,7 @@ static int choose_convs(const struct vj_cuda_net *net, struct batch *b, cudnnHan
                         struct vj_error *err)
 {
     const struct vj_cuda_net_plan *p = &b->plan;
+    const struct vj_cuda_net_handles handles = {dnn, net->lt};
     size_t in = 0, out = 0;
     void *memory = NULL;
     for (int i = p->first; i < p->layers; i++) {
@@ -114,9 +115,8 @@ static int choose_convs(const struct vj_cuda_net *net, struct batch *b, cudnnHan
         const struct vj_cuda_net_extractor *e = &net->weights.extractor[VJ_CUDA_NET_PICTURE];
         const struct vj_cuda_net_conv_memory m = {memory, e->kernel[i], e->bias[i],
                                                   static_cast<char *>(memory) + in, NULL};
-        r = vj_cuda_net_conv_prepare(&b->conv[i], &p->conv[i], p->rows, p->precision, err);
-        if (!r)
-            r = vj_cuda_net_conv_choose(&b->conv[i], dnn, &m, err);
+        r = vj_cuda_net_layer_prepare(&b->conv[i], &p->conv[i], p->rows, p->precision, &handles, &m,
+                                      err);
     }
     cudaFree(memory);
     return r;
@@ -193,7 +193,7 @@ int vj_cuda_net_create(struct vj_cuda_net **net, const struct vj_weights *w, siz
 static void free_batch(struct batch *b)
 {
     for (auto &c : b->conv)
-        vj_cuda_net_conv_free(&c);
+        vj_cuda_net_layer_free(&c);
     for (auto &stream : b->projection)
         for (auto &op : stream)
             vj_cuda_net_matmul_free(&op);
@@ -252,7 +252,7 @@ static void describe_layers(const struct batch *b, char **text, size_t *size)
     if (b->plan.first)
         advance(text, size, snprintf(*text, *size, "conv1 and its pooling in one kernel\n"));
     for (int i = b->plan.first; i < b->plan.layers; i++)
-        advance(text, size, vj_cuda_net_conv_describe(&b->conv[i], *text, *size));
+        advance(text, size, vj_cuda_net_layer_describe(&b->conv[i], *text, *size));
     for (const auto *op : products)
         if (op->desc) /* the variant has it */
             advance(text, size, vj_cuda_net_matmul_describe(op, *text, *size));
@@ -433,11 +433,12 @@ static int run_conv(const struct pass *p, int i, const void *from, void *to)
     const struct vj_cuda_net_conv *c = &p->plan->conv[i];
     const struct vj_cuda_net_conv_memory m = {from, p->extractor->kernel[i], p->extractor->bias[i],
                                               to, at(p->work, VJ_CUDA_NET_WORKSPACE)};
-    const size_t px = (size_t)c->side * (size_t)c->side, in = (size_t)c->in, out = (size_t)c->out;
-    int r = vj_cuda_net_conv_run(&p->batch->conv[i], p->work->dnn, p->stream, &m, p->err);
+    const struct vj_cuda_net_handles handles = {p->work->dnn, p->net->lt};
+    const size_t px = (size_t)c->side * (size_t)c->side;
+    int r = vj_cuda_net_layer_run(&p->batch->conv[i], &handles, p->stream, &m, p->err);
     return r ? r
-             : show(p, {c->name, to, false, px, (size_t)c->real_out, out, vj_cuda_net_conv_macs(c),
-                        bytes_of(p, px * (in + out))});
+             : show(p, {c->name, to, false, px, (size_t)c->real_out, (size_t)c->out,
+                        vj_cuda_net_conv_made(c), vj_cuda_net_conv_bytes(c, p->plan->element)});
 }
 
 static const char *const pool_names[VJ_NET_BLOCKS] = {"pool1", "pool2", "pool3", "pool4", "pool5"};

@@ -7,6 +7,7 @@
 
 #include "cuda/net_body.h"
 #include "cuda/net_kernels.h"
+#include "cuda/net_tiles_body.h"
 
 namespace
 {
@@ -39,6 +40,21 @@ template <bool half> __global__ void bias_kernel(const struct vj_cuda_net_bias_j
     const size_t quad = index_of_thread();
     if (quad < j.count / 4)
         vj_cuda_net_bias_step(&j, quad);
+}
+
+__global__ void __launch_bounds__(threads) tiles_in_kernel(const struct vj_cuda_net_tiles_in_job j)
+{
+    const size_t i = index_of_thread();
+    if (i < j.shape.count)
+        vj_cuda_net_tiles_in_step(&j, i);
+}
+
+__global__ void __launch_bounds__(threads)
+    tiles_out_kernel(const struct vj_cuda_net_tiles_out_job j)
+{
+    const size_t i = index_of_thread();
+    if (i < j.shape.count)
+        vj_cuda_net_tiles_out_step(&j, i);
 }
 
 template <bool half>
@@ -206,6 +222,25 @@ cudaError_t vj_cuda_net_bias_relu(enum vj_cuda_precision precision, cudaStream_t
                                              is_half(precision)};
     return launch(bias_kernel<true>, bias_kernel<false>, job, vj_cuda_net_blocks(job.count / 4),
                   stream);
+}
+
+cudaError_t vj_cuda_net_tiles_in(const struct vj_cuda_net_conv *conv, cudaStream_t stream,
+                                 const float *map, size_t patches, float *inputs)
+{
+    const struct vj_cuda_net_tiles_in_job job = {vj_cuda_net_tiles_of(conv, patches, conv->in), map,
+                                                 inputs};
+    tiles_in_kernel<<<vj_cuda_net_blocks(job.shape.count), threads, 0, stream>>>(job);
+    return cudaGetLastError();
+}
+
+cudaError_t vj_cuda_net_tiles_out(const struct vj_cuda_net_conv *conv, cudaStream_t stream,
+                                  const float *products, const float *bias, size_t patches,
+                                  float *map)
+{
+    const struct vj_cuda_net_tiles_out_job job = {vj_cuda_net_tiles_of(conv, patches, conv->out),
+                                                  products, bias, map};
+    tiles_out_kernel<<<vj_cuda_net_blocks(job.shape.count), threads, 0, stream>>>(job);
+    return cudaGetLastError();
 }
 
 cudaError_t vj_cuda_net_pool(const struct vj_cuda_net_plan *plan, int layer, cudaStream_t stream,

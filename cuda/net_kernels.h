@@ -40,6 +40,16 @@ cudaError_t vj_cuda_net_first(const struct vj_cuda_net_plan *plan, cudaStream_t 
 cudaError_t vj_cuda_net_bias_relu(enum vj_cuda_precision precision, cudaStream_t stream, void *x,
                                   const void *bias, size_t pixels, size_t channels);
 
+/*
+ * Of a TILED convolution, for `patches` (1..conv->group) patches.
+ * map: [patches][side][side][in or out]; inputs: [36][group's tiles][in], products the same of out
+ */
+cudaError_t vj_cuda_net_tiles_in(const struct vj_cuda_net_conv *conv, cudaStream_t stream,
+                                 const float *map, size_t patches, float *inputs);
+cudaError_t vj_cuda_net_tiles_out(const struct vj_cuda_net_conv *conv, cudaStream_t stream,
+                                  const float *products, const float *bias, size_t patches,
+                                  float *map);
+
 /* 2x2 maxima of a map, and sums and maxima of its parts for attention. */
 cudaError_t vj_cuda_net_pool(const struct vj_cuda_net_plan *plan, int layer, cudaStream_t stream,
                              const void *map, void *pooled, float *sums, float *peaks, int *flags);

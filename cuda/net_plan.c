@@ -9,6 +9,7 @@
 #include "host/checked.h"
 #include "host/net_fold.h"
 #include "host/net_form.h"
+#include "host/winograd.h"
 
 static const char *const precision_names[] = {"fp32", "tf32", "fp16"};
 
@@ -50,6 +51,49 @@ static int pad_channels(size_t channels, size_t element)
     return (int)round_up(channels, 16 / element);
 }
 
+static size_t ceil_div(size_t a, size_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static size_t tiles_of(const struct vj_cuda_net_conv *c)
+{
+    return (size_t)c->across * (size_t)c->across;
+}
+
+/* Patches of a group: as few groups as memory allows, or up to twice as many where that leaves less
+ * of the last one empty. */
+static size_t plan_group(size_t rows, size_t patch_bytes)
+{
+    const size_t most = VJ_CUDA_NET_TILE_BYTES / patch_bytes;
+    const size_t fewest = ceil_div(rows, most ? most : 1);
+    size_t best = ceil_div(rows, fewest), empty = best * fewest - rows;
+    for (size_t groups = fewest + 1; groups <= 2 * fewest && empty > 0; groups++) {
+        const size_t group = ceil_div(rows, groups);
+        if (group * groups - rows < empty) {
+            best = group;
+            empty = group * groups - rows;
+        }
+    }
+    return best;
+}
+
+static void plan_way(struct vj_cuda_net_conv *c, const struct vj_cuda_net_plan *p)
+{
+    enum { FEWEST = 16 }; /* channels: not of the patches themselves */
+    c->group = p->rows;
+    if (p->precision != VJ_CUDA_FP32 || c->real_in < FEWEST)
+        return;
+    if (c->side == 2) {
+        c->way = VJ_CUDA_NET_DENSE;
+    } else if (c->side >= VJ_WINOGRAD_OUT) {
+        c->way = VJ_CUDA_NET_TILED;
+        c->across = (c->side + VJ_WINOGRAD_OUT - 1) / VJ_WINOGRAD_OUT;
+        c->group = plan_group(p->rows, VJ_WINOGRAD_PRODUCTS * tiles_of(c) *
+                                           (size_t)(c->in + c->out) * sizeof(float));
+    }
+}
+
 static int plan_convs(struct vj_cuda_net_plan *p, struct vj_error *err)
 {
     for (int i = 0; i < p->layers; i++) {
@@ -67,6 +111,7 @@ static int plan_convs(struct vj_cuda_net_plan *p, struct vj_error *err)
             return vj_fail(err, -EINVAL,
                            "%zu rows of %s are %zu numbers, beyond cuDNN's 2^31: at most %zu rows",
                            p->rows, c->name, p->rows * row, (size_t)INT32_MAX / row);
+        plan_way(c, p);
     }
     return 0;
 }
@@ -212,11 +257,11 @@ void vj_cuda_net_plan_every_map(struct vj_cuda_net_plan *plan)
     if (plan->first)
         plan_pool(&plan->pool[0], &plan->conv[0]);
     plan->first = false;
-}
-
-static size_t ceil_div(size_t a, size_t b)
-{
-    return (a + b - 1) / b;
+    for (int i = 0; i < plan->layers; i++) {
+        plan->conv[i].way = VJ_CUDA_NET_DIRECT;
+        plan->conv[i].across = 0;
+        plan->conv[i].group = plan->rows;
+    }
 }
 
 size_t vj_cuda_net_rows(const struct vj_net_shape *shape, size_t rows, size_t patches)
@@ -418,6 +463,27 @@ double vj_cuda_net_conv_macs(const struct vj_cuda_net_conv *conv)
     return 9.0 * conv->side * conv->side * conv->real_in * conv->real_out;
 }
 
+double vj_cuda_net_conv_made(const struct vj_cuda_net_conv *conv)
+{
+    const double pairs = (double)conv->real_in * conv->real_out;
+    switch (conv->way) {
+    case VJ_CUDA_NET_TILED:
+        return (double)(VJ_WINOGRAD_PRODUCTS * tiles_of(conv)) * pairs;
+    case VJ_CUDA_NET_DENSE:
+        return 16 * pairs;
+    default:
+        return vj_cuda_net_conv_macs(conv);
+    }
+}
+
+double vj_cuda_net_conv_bytes(const struct vj_cuda_net_conv *conv, size_t element)
+{
+    const double pixels = (double)conv->side * conv->side, channels = conv->in + conv->out;
+    const double tiles = conv->way == VJ_CUDA_NET_TILED ? (double)tiles_of(conv) : 0;
+    /* Transformed inputs and products are written and read. */
+    return (pixels + 2 * VJ_WINOGRAD_PRODUCTS * tiles) * channels * (double)element;
+}
+
 double vj_cuda_net_head_macs(const struct vj_cuda_net_plan *plan)
 {
     const double parts = plan->form->jnd ? 3 : 2; /* f_d of both heads, f_d * f_j of one */
@@ -435,15 +501,100 @@ double vj_cuda_net_macs(const struct vj_cuda_net_plan *plan)
     return macs + vj_cuda_net_head_macs(plan);
 }
 
-void vj_cuda_net_conv_kernel(const struct vj_cuda_net_conv *conv, const float *hwio, float *krsc)
+struct vj_cuda_net_matmul vj_cuda_net_conv_product(const struct vj_cuda_net_conv *conv)
+{
+    const bool tiled = conv->way == VJ_CUDA_NET_TILED;
+    const size_t pixels = tiled ? 1 : 4; /* of a row of the matrices */
+    const size_t m = conv->group * (tiled ? tiles_of(conv) : 1);
+    const size_t in = pixels * (size_t)conv->in, out = pixels * (size_t)conv->out;
+    return (struct vj_cuda_net_matmul){
+        .name = conv->name,
+        .m = m,
+        .n = out,
+        .k = in,
+        .ld_a = in,
+        .ld_b = out,
+        .ld_d = out,
+        .batch = tiled ? VJ_WINOGRAD_PRODUCTS : 1,
+        .stride_a = m * in,
+        .stride_b = in * out,
+        .stride_d = m * out,
+    };
+}
+
+static size_t tile_bytes(const struct vj_cuda_net_conv *conv, int channels)
+{
+    if (conv->way != VJ_CUDA_NET_TILED)
+        return 0;
+    return round_up(VJ_WINOGRAD_PRODUCTS * conv->group * tiles_of(conv) * (size_t)channels *
+                        sizeof(float),
+                    VJ_CUDA_NET_ALIGNMENT);
+}
+
+size_t vj_cuda_net_conv_inputs(const struct vj_cuda_net_conv *conv)
+{
+    return tile_bytes(conv, conv->in);
+}
+
+size_t vj_cuda_net_conv_products(const struct vj_cuda_net_conv *conv)
+{
+    return tile_bytes(conv, conv->out);
+}
+
+static void direct_kernel(const struct vj_cuda_net_conv *conv, const float *hwio, float *krsc)
 {
     const size_t in = (size_t)conv->in, real_in = (size_t)conv->real_in;
-    const size_t out = (size_t)conv->out, real_out = (size_t)conv->real_out;
-    memset(krsc, 0, out * 9 * in * sizeof(float));
+    const size_t real_out = (size_t)conv->real_out;
     for (size_t o = 0; o < real_out; o++)
         for (size_t tap = 0; tap < 9; tap++)
             for (size_t i = 0; i < real_in; i++)
                 krsc[(o * 9 + tap) * in + i] = hwio[(tap * real_in + i) * real_out + o];
+}
+
+static void tiled_kernel(const struct vj_cuda_net_conv *conv, const float *hwio, float *to)
+{
+    const size_t out = (size_t)conv->out, real_in = (size_t)conv->real_in;
+    const size_t real_out = (size_t)conv->real_out;
+    for (size_t i = 0; i < real_in; i++)
+        for (size_t o = 0; o < real_out; o++)
+            vj_winograd_kernel(hwio + i * real_out + o, real_in * real_out, to + i * out + o,
+                               (size_t)conv->in * out);
+}
+
+static void dense_kernel(const struct vj_cuda_net_conv *conv, const float *hwio, float *to)
+{
+    const size_t in = (size_t)conv->in, out = (size_t)conv->out;
+    const size_t real_in = (size_t)conv->real_in, real_out = (size_t)conv->real_out;
+    for (size_t p = 0; p < 16; p++) {
+        const size_t from = p / 4, of = p % 4; /* pixels */
+        const size_t tap = (from / 2 + 1 - of / 2) * 3 + (from % 2 + 1 - of % 2);
+        for (size_t i = 0; i < real_in; i++)
+            for (size_t o = 0; o < real_out; o++)
+                to[((from * in + i) * 4 + of) * out + o] = hwio[(tap * real_in + i) * real_out + o];
+    }
+}
+
+size_t vj_cuda_net_conv_kernel_floats(const struct vj_cuda_net_conv *conv)
+{
+    static const size_t taps[] = {[VJ_CUDA_NET_DIRECT] = 9,
+                                  [VJ_CUDA_NET_TILED] = VJ_WINOGRAD_PRODUCTS,
+                                  [VJ_CUDA_NET_DENSE] = 16};
+    return taps[conv->way] * (size_t)conv->in * (size_t)conv->out;
+}
+
+void vj_cuda_net_conv_kernel(const struct vj_cuda_net_conv *conv, const float *hwio, float *kernel)
+{
+    memset(kernel, 0, vj_cuda_net_conv_kernel_floats(conv) * sizeof(float));
+    switch (conv->way) {
+    case VJ_CUDA_NET_TILED:
+        tiled_kernel(conv, hwio, kernel);
+        break;
+    case VJ_CUDA_NET_DENSE:
+        dense_kernel(conv, hwio, kernel);
+        break;
+    default:
+        direct_kernel(conv, hwio, kernel);
+    }
 }
 
 /* One word of a lane's operands in step s: a number in single precision, or two halves. */

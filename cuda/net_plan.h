@@ -41,6 +41,9 @@ enum {
     VJ_CUDA_NET_ALIGNMENT = 256, /* of every buffer, bytes */
     VJ_CUDA_NET_MATMUL_WORKSPACE =
         32 << 20, /* bytes offered to cuBLASLt; NVIDIA's advice for Hopper */
+    VJ_CUDA_NET_TILE_BYTES =
+        64 << 20, /* of tiles in work: enough to fill a card, little enough to pass through its
+                     second cache, 40 to 50 MiB on Ampere and Hopper */
 };
 
 /* What a first block must be like to be one kernel (cuda/net_first_body.h, net_first_fp32_body.h).
@@ -68,12 +71,28 @@ struct vj_cuda_net_form {
 enum { VJ_CUDA_NET_FORMS = 4 };
 extern const struct vj_cuda_net_form vj_cuda_net_forms[VJ_CUDA_NET_FORMS];
 
+/*
+ * How a convolution is computed, a function of precision and shape. In single precision arithmetic
+ * holds layers back, not memory, and there are ways with less of it; with tensor cores it is the
+ * other way round.
+ */
+enum vj_cuda_net_way {
+    VJ_CUDA_NET_DIRECT = 0, /* by cuDNN */
+    VJ_CUDA_NET_TILED, /* Winograd's F(4x4, 3x3), host/winograd.h: a quarter of the products, 36
+                          matrices of tiles by channels */
+    VJ_CUDA_NET_DENSE, /* a map of 2x2 as one row, every pixel of which is every other's neighbour:
+                          16 products for each pair of channels, where padding makes 36 of them */
+};
+
 /* A 3x3 convolution, padded by one, of [R][side][side][in] into [R][side][side][out]. */
 struct vj_cuda_net_conv {
     const char *name;
     int side;
     int in, out;           /* channels in memory, padding included */
     int real_in, real_out; /* channels of the weights; the rest is zero */
+    enum vj_cuda_net_way way;
+    int across;   /* TILED: tiles of a row of the map */
+    size_t group; /* TILED: patches whose tiles are in memory at a time; else R */
 };
 
 /*
@@ -213,8 +232,16 @@ struct vj_cuda_net_second {
 int vj_cuda_net_plan_make(struct vj_cuda_net_plan *plan, const struct vj_net_shape *shape,
                           size_t rows, enum vj_cuda_precision precision, struct vj_error *err);
 
-/* The first block layer by layer: training needs every map. */
+/* The first block layer by layer and all convolutions direct: training needs every map, and the
+ * libraries' gradients. */
 void vj_cuda_net_plan_every_map(struct vj_cuda_net_plan *plan);
+
+/* The product that a TILED or DENSE convolution is made of: of `group` patches. */
+struct vj_cuda_net_matmul vj_cuda_net_conv_product(const struct vj_cuda_net_conv *conv);
+
+/* TILED: bytes of transformed inputs and of products, on VJ_CUDA_NET_ALIGNMENT; else 0. */
+size_t vj_cuda_net_conv_inputs(const struct vj_cuda_net_conv *conv);
+size_t vj_cuda_net_conv_products(const struct vj_cuda_net_conv *conv);
 
 /*
  * Rows for patches smaller than 64 pixels, so that a batch keeps a card as busy: `rows` times
@@ -248,6 +275,11 @@ double vj_cuda_net_macs(const struct vj_cuda_net_plan *plan);
 double vj_cuda_net_head_macs(const struct vj_cuda_net_plan *plan); /* the heads' share of it */
 double vj_cuda_net_conv_macs(const struct vj_cuda_net_conv *conv);
 
+/* Those that its way makes of it, and bytes of a patch that it reads and writes, each once; weights
+ * aside. element: the plan's */
+double vj_cuda_net_conv_made(const struct vj_cuda_net_conv *conv);
+double vj_cuda_net_conv_bytes(const struct vj_cuda_net_conv *conv, size_t element);
+
 /*
  * HWIO kernel [3][3][3][VJ_CUDA_FIRST_CHANNELS] as the first block's kernel reads it: for fp32 as
  * it is, otherwise as the lanes of cuda/net_first_body.h hold it, [step][product][lane][2]; the
@@ -255,8 +287,13 @@ double vj_cuda_net_conv_macs(const struct vj_cuda_net_conv *conv);
  */
 void vj_cuda_net_first_pack(const float *hwio, enum vj_cuda_precision precision, uint32_t *packed);
 
-/* HWIO kernel [3][3][real_in][real_out] as KRSC [out][3][3][in], padding zero. */
-void vj_cuda_net_conv_kernel(const struct vj_cuda_net_conv *conv, const float *hwio, float *krsc);
+/*
+ * HWIO kernel [3][3][real_in][real_out] as the convolution's way has it, padding zero: DIRECT KRSC,
+ * [out][3][3][in]; TILED [36][in][out]; DENSE [2][2][in][2][2][out], pixel of the source first.
+ * kernel: [vj_cuda_net_conv_kernel_floats()]
+ */
+void vj_cuda_net_conv_kernel(const struct vj_cuda_net_conv *conv, const float *hwio, float *kernel);
+size_t vj_cuda_net_conv_kernel_floats(const struct vj_cuda_net_conv *conv);
 
 #ifdef __cplusplus
 }

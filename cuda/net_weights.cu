@@ -74,22 +74,22 @@ static int load_conv(struct loader *l, struct vj_cuda_net_extractor *e, const ch
 {
     const struct vj_cuda_net_conv *c = &l->plan->conv[i];
     const size_t in = (size_t)c->real_in, out = (size_t)c->real_out;
-    const size_t padded = (size_t)c->out * 9 * (size_t)c->in;
+    const size_t padded = vj_cuda_net_conv_kernel_floats(c);
     const float *kernel =
         vj_net_tensor(l->from, 9 * in * out, l->err, "%s/%s/weights", stream, c->name);
     const float *bias =
         kernel ? vj_net_tensor(l->from, out, l->err, "%s/%s/biases", stream, c->name) : NULL;
     if (!bias)
         return -EINVAL;
-    float *krsc = static_cast<float *>(vj_calloc(padded + (size_t)c->out, sizeof(float)));
-    if (!krsc)
+    float *made = static_cast<float *>(vj_calloc(padded + (size_t)c->out, sizeof(float)));
+    if (!made)
         return vj_fail(l->err, -ENOMEM, "out of memory for the kernel of %s", c->name);
-    vj_cuda_net_conv_kernel(c, kernel, krsc);
-    memcpy(krsc + padded, bias, out * sizeof(float));
-    int r = upload(l, c->name, krsc, padded, &e->kernel[i]);
+    vj_cuda_net_conv_kernel(c, kernel, made);
+    memcpy(made + padded, bias, out * sizeof(float));
+    int r = upload(l, c->name, made, padded, &e->kernel[i]);
     if (!r)
-        r = upload(l, c->name, krsc + padded, (size_t)c->out, &e->bias[i]);
-    free(krsc);
+        r = upload(l, c->name, made + padded, (size_t)c->out, &e->bias[i]);
+    free(made);
     return r;
 }
 
@@ -249,7 +249,7 @@ static size_t largest_tensor(const struct vj_cuda_net_plan *plan)
 {
     size_t count = plan->features * 2 * VJ_NET_HIDDEN;
     for (int i = 0; i < plan->layers; i++) {
-        const size_t kernel = 9 * (size_t)plan->conv[i].in * (size_t)plan->conv[i].out;
+        const size_t kernel = vj_cuda_net_conv_kernel_floats(&plan->conv[i]);
         count = kernel > count ? kernel : count;
     }
     const size_t c = plan->form->non_local ? vj_net_last_channels(&plan->shape) : 0;

@@ -13,7 +13,8 @@ extern "C" {
  * does not have is NULL.
  */
 struct vj_cuda_net_extractor {
-    void *kernel[VJ_NET_LAYERS], *bias[VJ_NET_LAYERS]; /* KRSC, [out]; channel padding zero */
+    void *kernel[VJ_NET_LAYERS]; /* as vj_cuda_net_conv_kernel() has them */
+    void *bias[VJ_NET_LAYERS];   /* [out]; channel padding zero */
     uint32_t *first;   /* of a first block that is one kernel, as vj_cuda_net_first_pack() has it */
     float *first_bias; /* likewise */
     struct vj_cuda_net_attention attention[VJ_NET_BLOCKS - 1]; /* float */

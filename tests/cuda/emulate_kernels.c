@@ -4,6 +4,7 @@
 
 #include "cuda/net_body.h"
 #include "cuda/net_kernels.h"
+#include "cuda/net_tiles_body.h"
 #include "tests/cuda/emulate_first.h"
 #include "tests/cuda/emulate_softmax.h"
 
@@ -51,6 +52,25 @@ cudaError_t vj_cuda_net_bias_relu(enum vj_cuda_precision precision, cudaStream_t
                                            precision == VJ_CUDA_FP16};
     (void)stream;
     EACH(j.count / 4, vj_cuda_net_bias_step, &j);
+}
+
+cudaError_t vj_cuda_net_tiles_in(const struct vj_cuda_net_conv *conv, cudaStream_t stream,
+                                 const float *map, size_t patches, float *inputs)
+{
+    const struct vj_cuda_net_tiles_in_job j = {vj_cuda_net_tiles_of(conv, patches, conv->in), map,
+                                               inputs};
+    (void)stream;
+    EACH(j.shape.count, vj_cuda_net_tiles_in_step, &j);
+}
+
+cudaError_t vj_cuda_net_tiles_out(const struct vj_cuda_net_conv *conv, cudaStream_t stream,
+                                  const float *products, const float *bias, size_t patches,
+                                  float *map)
+{
+    const struct vj_cuda_net_tiles_out_job j = {vj_cuda_net_tiles_of(conv, patches, conv->out),
+                                                products, bias, map};
+    (void)stream;
+    EACH(j.shape.count, vj_cuda_net_tiles_out_step, &j);
 }
 
 cudaError_t vj_cuda_net_pool(const struct vj_cuda_net_plan *plan, int layer, cudaStream_t stream,

@@ -10,6 +10,7 @@
 #include "tests/cuda/emulate.h"
 
 #include "cuda/net_body.h"
+#include "cuda/net_tiles_body.h"
 #include "tests/cuda/emulate_first.h"
 #include "tests/cuda/emulate_softmax.h"
 
@@ -81,19 +82,19 @@ static inline void emu_extractor_load(struct emu_net *e, struct emu_extractor *x
     const size_t c = (size_t)e->plan.shape.channels[3];
     for (int i = 0; i < e->plan.layers; i++) {
         const struct vj_cuda_net_conv *conv = &e->plan.conv[i];
-        const size_t count = 9 * (size_t)conv->in * (size_t)conv->out;
-        float *krsc = calloc(count + (size_t)conv->out, sizeof(float));
+        const size_t count = vj_cuda_net_conv_kernel_floats(conv);
+        float *kernel = calloc(count + (size_t)conv->out, sizeof(float));
         char scope[64];
         if (emu_pw(e))
             snprintf(scope, sizeof(scope), "%s/conv%d_%d", stream, i / 2 + 1, i % 2 + 1);
         else
             snprintf(scope, sizeof(scope), "%s/conv%d", stream, i + 1);
-        vj_cuda_net_conv_kernel(conv, emu_tensor(w, "%s/weights", scope), krsc);
-        memcpy(krsc + count, emu_tensor(w, "%s/biases", scope),
+        vj_cuda_net_conv_kernel(conv, emu_tensor(w, "%s/weights", scope), kernel);
+        memcpy(kernel + count, emu_tensor(w, "%s/biases", scope),
                (size_t)conv->real_out * sizeof(float));
-        x->kernel[i] = emu_elements(e, krsc, count);
-        x->bias[i] = emu_elements(e, krsc + count, (size_t)conv->out);
-        free(krsc);
+        x->kernel[i] = emu_elements(e, kernel, count);
+        x->bias[i] = emu_elements(e, kernel + count, (size_t)conv->out);
+        free(kernel);
     }
     if (emu_pw(e))
         return;
@@ -208,9 +209,39 @@ static inline float *emu_wide(const struct emu_net *e, const void *from, size_t 
     return wide;
 }
 
+/* cuBLASLt's part, as it is called: by columns, our B first. */
+static inline void emu_product(const struct emu_net *e, const struct vj_cuda_net_matmul *m,
+                               const void *our_a, const void *our_b, const void *bias, void *to)
+{
+    struct vj_cuda_net_column_matmul c;
+    vj_cuda_net_matmul_by_columns(m, &c);
+    float *a = emu_wide(e, our_b, (m->batch - 1) * c.a.stride + c.a.cols * c.a.ld);
+    float *b = emu_wide(e, our_a, (m->batch - 1) * c.b.stride + (c.n - 1) * c.b.ld + c.k);
+    for (size_t p = 0; p < m->batch; p++)
+        for (size_t i = 0; i < c.m; i++)
+            for (size_t j = 0; j < c.n; j++) {
+                double sum = bias ? vj_cuda_net_get(bias, i, e->half) : 0.0f;
+                for (size_t l = 0; l < c.k; l++)
+                    sum +=
+                        (double)
+                            a[p * c.a.stride + (c.a_transposed ? l + i * c.a.ld : i + l * c.a.ld)] *
+                        (double)b[p * c.b.stride + l + j * c.b.ld];
+                vj_cuda_net_set(to, p * c.d.stride + i + j * c.d.ld, (float)sum,
+                                e->half && !m->single_out);
+            }
+    free(a);
+    free(b);
+}
+
+static inline void emu_matmul(const struct emu_net *e, enum vj_cuda_net_product which,
+                              const void *our_a, const void *our_b, const void *bias, void *to)
+{
+    emu_product(e, &e->plan.product[which], our_a, our_b, bias, to);
+}
+
 /* cuDNN's part: NHWC, KRSC, padded by one, bias, relu. */
-static inline void emu_conv(const struct emu_net *e, const struct emu_extractor *x, int layer,
-                            const void *from, void *to)
+static inline void emu_direct(const struct emu_net *e, const struct emu_extractor *x, int layer,
+                              const void *from, void *to)
 {
     const struct vj_cuda_net_conv *c = &e->plan.conv[layer];
     const size_t side = (size_t)c->side, in = (size_t)c->in, out = (size_t)c->out;
@@ -235,29 +266,51 @@ static inline void emu_conv(const struct emu_net *e, const struct emu_extractor 
     free(kernel);
 }
 
-/* cuBLASLt's part, as it is called: by columns, our B first. */
-static inline void emu_matmul(const struct emu_net *e, enum vj_cuda_net_product which,
-                              const void *our_a, const void *our_b, const void *bias, void *to)
+/* A group of patches at a time, in matrices that are NaN before the first. */
+static inline void emu_tiled(const struct emu_net *e, const struct emu_extractor *x, int layer,
+                             const float *from, float *to)
 {
-    const struct vj_cuda_net_matmul *m = &e->plan.product[which];
-    struct vj_cuda_net_column_matmul c;
-    vj_cuda_net_matmul_by_columns(m, &c);
-    float *a = emu_wide(e, our_b, (m->batch - 1) * c.a.stride + c.a.cols * c.a.ld);
-    float *b = emu_wide(e, our_a, (m->batch - 1) * c.b.stride + (c.n - 1) * c.b.ld + c.k);
-    for (size_t p = 0; p < m->batch; p++)
-        for (size_t i = 0; i < c.m; i++)
-            for (size_t j = 0; j < c.n; j++) {
-                double sum = bias ? vj_cuda_net_get(bias, i, e->half) : 0.0f;
-                for (size_t l = 0; l < c.k; l++)
-                    sum +=
-                        (double)
-                            a[p * c.a.stride + (c.a_transposed ? l + i * c.a.ld : i + l * c.a.ld)] *
-                        (double)b[p * c.b.stride + l + j * c.b.ld];
-                vj_cuda_net_set(to, p * c.d.stride + i + j * c.d.ld, (float)sum,
-                                e->half && !m->single_out);
-            }
-    free(a);
-    free(b);
+    const struct vj_cuda_net_conv *c = &e->plan.conv[layer];
+    const struct vj_cuda_net_matmul product = vj_cuda_net_conv_product(c);
+    const size_t pixels = (size_t)c->side * (size_t)c->side;
+    float *inputs = malloc(vj_cuda_net_conv_inputs(c));
+    float *products = malloc(vj_cuda_net_conv_products(c));
+    memset(inputs, 0xff, vj_cuda_net_conv_inputs(c));
+    for (size_t first = 0; first < e->plan.rows; first += c->group) {
+        const size_t left = e->plan.rows - first, patches = left < c->group ? left : c->group;
+        const struct vj_cuda_net_tiles_in_job in = {vj_cuda_net_tiles_of(c, patches, c->in),
+                                                    from + first * pixels * (size_t)c->in, inputs};
+        const struct vj_cuda_net_tiles_out_job out = {vj_cuda_net_tiles_of(c, patches, c->out),
+                                                      products, x->bias[layer],
+                                                      to + first * pixels * (size_t)c->out};
+        EMU_EACH(in.shape.count, vj_cuda_net_tiles_in_step, &in);
+        emu_product(e, &product, inputs, x->kernel[layer], NULL, products);
+        EMU_EACH(out.shape.count, vj_cuda_net_tiles_out_step, &out);
+    }
+    free(inputs);
+    free(products);
+}
+
+static inline void emu_conv(const struct emu_net *e, const struct emu_extractor *x, int layer,
+                            const void *from, void *to)
+{
+    const struct vj_cuda_net_conv *c = &e->plan.conv[layer];
+    const struct vj_cuda_net_bias_job bias = {to, x->bias[layer], e->plan.rows * 4 * (size_t)c->out,
+                                              (size_t)c->out, false};
+    switch (c->way) {
+    case VJ_CUDA_NET_DIRECT:
+        emu_direct(e, x, layer, from, to);
+        break;
+    case VJ_CUDA_NET_TILED:
+        emu_tiled(e, x, layer, from, to);
+        break;
+    case VJ_CUDA_NET_DENSE: {
+        const struct vj_cuda_net_matmul product = vj_cuda_net_conv_product(c);
+        emu_product(e, &product, from, x->kernel[layer], NULL, to);
+        EMU_EACH(bias.count / 4, vj_cuda_net_bias_step, &bias);
+        break;
+    }
+    }
 }
 
 static inline void emu_pool(const struct emu_net *e, int layer)

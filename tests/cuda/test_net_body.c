@@ -82,13 +82,17 @@ static struct values on_the_cpu(const struct vj_weights *w, const struct picture
     return v;
 }
 
-/* In the second of two reference sides, the first being other pictures. */
+/* In the second of two reference sides, the first being other pictures. group: patches whose tiles
+ * are in work at a time, 0 for the plan's */
 static struct values emulated(const struct vj_weights *w, const struct pictures *p, size_t rows,
-                              enum vj_cuda_precision precision)
+                              size_t group, enum vj_cuda_precision precision)
 {
     struct values v;
     struct emu_net e;
     emu_make(&e, w, rows, precision, 2, P + 1);
+    for (int i = 0; i < e.plan.layers && group; i++)
+        if (e.plan.conv[i].way == VJ_CUDA_NET_TILED)
+            e.plan.conv[i].group = group;
     emu_reference(&e, 1, p->r, p->j, P);
     emu_reference(&e, 0, p->d, p->j, P);
     memset(&v, 0xff, sizeof(v));
@@ -115,7 +119,7 @@ static void compare(const struct vj_net_shape *shape, enum vj_cuda_precision pre
     struct vj_weights w = {0};
     ok(formula_weights(&w, shape, &err));
     struct pictures p = pictures_make((size_t)shape->patch_size);
-    const struct values want = on_the_cpu(&w, &p), have = emulated(&w, &p, 4, precision);
+    const struct values want = on_the_cpu(&w, &p), have = emulated(&w, &p, 4, 0, precision);
     const double q = worst(have.quality, want.quality, N * P);
     const double a = worst(have.weight, want.weight, N * P);
     const double s = worst(have.score, want.score, N);
@@ -174,11 +178,11 @@ static void compare_batches(const struct vj_net_shape *shape)
     ok(formula_weights(&w, shape, &err));
     struct pictures p = pictures_make(32);
     for (int precision = VJ_CUDA_FP32; precision <= VJ_CUDA_FP16; precision += 2) {
-        const struct values want = emulated(&w, &p, 1, (enum vj_cuda_precision)precision);
+        const struct values want = emulated(&w, &p, 1, 0, (enum vj_cuda_precision)precision);
         for (emulate_order = 0; emulate_order < EMULATE_ORDERS; emulate_order++) {
-            const size_t rows[] = {4, 5, 7};
-            const struct values have =
-                emulated(&w, &p, rows[emulate_order], (enum vj_cuda_precision)precision);
+            static const size_t rows[] = {4, 5, 7}, groups[] = {0, 2, 3};
+            const struct values have = emulated(&w, &p, rows[emulate_order], groups[emulate_order],
+                                                (enum vj_cuda_precision)precision);
             assert_memory_equal(&have, &want, sizeof(want));
         }
         emulate_order = 0;
@@ -217,7 +221,7 @@ static void a_patch_beyond_the_range_of_halves_is_not_a_number_and_alone_in_it(v
     memset(p.j, 127, P * SIZE * SIZE);
     memset(p.d, 127, N * P * SIZE * SIZE * 3);
     memset(p.d + (P + 1) * SIZE * SIZE * 3, 255, SIZE * SIZE * 3); /* candidate 1, patch 1 */
-    const struct values v = emulated(&w, &p, 4, VJ_CUDA_FP16);
+    const struct values v = emulated(&w, &p, 4, 0, VJ_CUDA_FP16);
     for (size_t i = 0; i < N * P; i++) {
         assert_int_equal(isnan(v.quality[i]) != 0, i == P + 1);
         assert_int_equal(isnan(v.weight[i]) != 0, i == P + 1);
@@ -229,7 +233,7 @@ static void a_patch_beyond_the_range_of_halves_is_not_a_number_and_alone_in_it(v
     memset(p.d, 127, N * P * SIZE * SIZE * 3);
     memset(p.r + 2 * SIZE * SIZE * 3, 255, SIZE * SIZE * 3);
     memset(p.j, 255, SIZE * SIZE);
-    const struct values of_reference = emulated(&w, &p, 2, VJ_CUDA_FP16);
+    const struct values of_reference = emulated(&w, &p, 2, 0, VJ_CUDA_FP16);
     for (size_t i = 0; i < N * P; i++)
         assert_int_equal(isnan(of_reference.quality[i]) != 0, i % P != 1);
     pictures_free(&p);

@@ -565,7 +565,8 @@ static int note_bytes(void *user, cudaStream_t stream, const struct vj_cuda_net_
     return 0;
 }
 
-/* Counted by hand: numbers read and written, times 4, and the picture's 3 x 32 x 32 bytes. */
+/* Counted by hand: numbers read and written, times 4, and the picture's 3 x 32 x 32 bytes; of conv2
+ * to conv4, which have 16, 4 and 1 tiles, 36 for each tile and channel too, written and read. */
 static void layers_say_what_bytes_they_move(void **state)
 {
     static const struct {
@@ -573,8 +574,8 @@ static void layers_say_what_bytes_they_move(void **state)
         double bytes;
     } want[] = {
         {"input", 19456},     {"conv1", 81920},      {"attention1", 81920}, {"pool1", 32768},
-        {"conv2", 49152},     {"attention2", 40960}, {"pool2", 16384},      {"conv3", 12288},
-        {"attention3", 5120}, {"pool3", 2048},       {"conv4", 2560},       {"theta", 3072},
+        {"conv2", 270336},    {"attention2", 40960}, {"pool2", 16384},      {"conv3", 67584},
+        {"attention3", 5120}, {"pool3", 2048},       {"conv4", 14080},      {"theta", 3072},
         {"phi", 3072},        {"value", 3072},       {"affinity", 4096},    {"softmax", 2048},
         {"attended", 4096},   {"pool4", 3456},       {"features", 576}};
     (void)state;
@@ -876,14 +877,15 @@ static void work_that_does_not_fit_the_gpu_is_refused_with_both_numbers(void **s
     rig_free(&rig);
 }
 
-/* What the libraries settled on for a small network of the first usual variant; bytes of a work. */
+/* What the libraries settled on for a small network of the first usual variant, which leaves its
+ * convolutions to cuDNN in tf32; bytes of a work. */
 static size_t describe_small(char *text, size_t size)
 {
     const struct vj_net_shape shape = usual_shape(0);
     struct vj_weights w = {0};
     struct vj_cuda_net *net;
     ok(formula_weights(&w, &shape, &err));
-    ok(vj_cuda_net_create(&net, &w, 2, 2, VJ_CUDA_FP32, &err));
+    ok(vj_cuda_net_create(&net, &w, 2, 2, VJ_CUDA_TF32, &err));
     vj_cuda_net_describe(net, text, size);
     const size_t bytes = vj_cuda_net_work_bytes_needed(net, 1, 1);
     vj_cuda_net_destroy(net);
@@ -920,6 +922,28 @@ static void a_fused_convolution_gets_room_for_copies_before_it_is_taken_apart(vo
     snprintf(want, sizeof(want), "conv2 IMPLICIT_PRECOMP_GEMM fused workspace %zu\n", copies);
     vj_assert_contains(text, want);
     assert_true(bytes >= copies); /* the work has that room too */
+}
+
+/* Both ways of fp32 are recorded, with what cuBLASLt settled on. */
+static void ways_of_convolutions_are_described(void **state)
+{
+    (void)state;
+    for (int i = 0; i < USUAL; i++) {
+        const struct vj_net_shape shape = usual_shape(i);
+        struct vj_weights w = {0};
+        struct vj_cuda_net *net;
+        char text[4096];
+        ok(formula_weights(&w, &shape, &err));
+        ok(vj_cuda_net_create(&net, &w, 2, 2, VJ_CUDA_FP32, &err));
+        vj_cuda_net_describe(net, text, sizeof(text));
+        vj_assert_contains(text, i ? "conv2_1 by Winograd's 4x4 tiles, 2 patches at a time"
+                                   : "conv2 by Winograd's 4x4 tiles, 2 patches at a time");
+        vj_assert_contains(text, i ? "\nconv2_1 algorithm " : "\nconv2 algorithm ");
+        assert_int_equal(strstr(text, "conv5_2 as one product\nconv5_2 algorithm ") != NULL,
+                         i == 1);
+        vj_cuda_net_destroy(net);
+        vj_weights_free(&w);
+    }
 }
 
 static void an_algorithm_listed_as_unusable_is_none(void **state)
@@ -964,6 +988,7 @@ int main(void)
         cmocka_unit_test(work_that_does_not_fit_the_gpu_is_refused_with_both_numbers),
         cmocka_unit_test(a_convolution_without_its_relu_says_why),
         cmocka_unit_test(a_fused_convolution_gets_room_for_copies_before_it_is_taken_apart),
+        cmocka_unit_test(ways_of_convolutions_are_described),
         cmocka_unit_test(an_algorithm_listed_as_unusable_is_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* A convolution in the way that its plan has chosen: by cuDNN, or as products of cuBLASLt's. */
+#ifndef VJ_CUDA_NET_CONV_H
+#define VJ_CUDA_NET_CONV_H
+
+#include "cuda/net_ops.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct vj_cuda_net_layer {
+    struct vj_cuda_net_conv conv;
+    size_t rows;
+    struct vj_cuda_net_conv_op direct;    /* DIRECT only */
+    struct vj_cuda_net_matmul_op product; /* otherwise */
+    size_t workspace;                     /* bytes */
+};
+
+/* The libraries that a layer needs. */
+struct vj_cuda_net_handles {
+    cudnnHandle_t dnn;
+    cublasLtHandle_t lt;
+};
+
+/*
+ * Prepares the layer for `rows` patches, algorithm included. m: as for vj_cuda_net_conv_choose(),
+ * the kernel as vj_cuda_net_conv_kernel() has it. Waits for the device. Released by
+ * vj_cuda_net_layer_free() in any case. Errors: those of vj_cuda_net_conv_choose() and
+ * vj_cuda_net_matmul_prepare().
+ */
+int vj_cuda_net_layer_prepare(struct vj_cuda_net_layer *layer, const struct vj_cuda_net_conv *conv,
+                              size_t rows, enum vj_cuda_precision precision,
+                              const struct vj_cuda_net_handles *handles,
+                              const struct vj_cuda_net_conv_memory *m, struct vj_error *err);
+void vj_cuda_net_layer_free(struct vj_cuda_net_layer *layer);
+
+/* y = relu(conv(x) + bias) on `stream`, which is also handles->dnn's. */
+int vj_cuda_net_layer_run(const struct vj_cuda_net_layer *layer,
+                          const struct vj_cuda_net_handles *handles, cudaStream_t stream,
+                          const struct vj_cuda_net_conv_memory *m, struct vj_error *err);
+
+/* As vj_cuda_net_conv_describe(), or "conv2 by Winograd's 4x4 tiles, 16 patches at a time,
+ * workspace 56623104: conv2 algorithm 20 ...". */
+int vj_cuda_net_layer_describe(const struct vj_cuda_net_layer *layer, char *text, size_t size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
