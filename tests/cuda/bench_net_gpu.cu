@@ -9,8 +9,10 @@
  *
  * Medians, all variants with patches of their own size. ROWS is what the device takes for so many
  * patches (vj_cuda_rows()); patches of less than 64 pixels have more (vj_cuda_net_rows()). Two
- * floating-point operations per multiply-accumulate, padding and attention not counted. Inputs are
- * noise, since zeros make tensor cores faster than they are.
+ * floating-point operations per multiply-accumulate, padding and attention not counted; a layer's
+ * are those of its own way (enum vj_cuda_net_way), those of whole calls the direct convolution's,
+ * so that ways with less of them show. Inputs are noise, since zeros make tensor cores faster than
+ * they are.
  */
 #include <algorithm>
 #include <cstdio>
