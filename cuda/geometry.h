@@ -259,8 +259,15 @@ enum {
     VJ_CUDA_QUAD_WIDTH = 32, /* differences: 2x2 pixels per thread */
     VJ_CUDA_QUAD_HEIGHT = 8,
 
-    VJ_CUDA_WINDOW_WIDTH = 32, /* windows: two per thread */
-    VJ_CUDA_WINDOW_HEIGHT = 16,
+    VJ_CUDA_VARIANCE_WIDTH = 32, /* variances of the reference: two windows per thread */
+    VJ_CUDA_VARIANCE_HEIGHT = 16,
+
+    /* Windows: a thread goes down a column of samples, and sums up windows side by side. */
+    VJ_CUDA_WINDOW_THREADS = 128,
+    VJ_CUDA_WINDOW_STEP = 4, /* rows of windows at a time, and windows of a thread in each */
+    VJ_CUDA_WINDOW_WIDTH =
+        (VJ_CUDA_WINDOW_THREADS - VJ_SSIM_MARGIN) / VJ_CUDA_WINDOW_STEP * VJ_CUDA_WINDOW_STEP,
+    VJ_CUDA_WINDOW_HEIGHT = 32,
 };
 
 /* Integer sums over one candidate, from which its quality follows. */
@@ -296,11 +303,17 @@ static inline struct vj_cuda_quality_shape vj_cuda_quality_shape(size_t width, s
     return shape;
 }
 
-/* Thread blocks of the difference kernel and of the window kernel at a scale, per candidate. */
+/* Thread blocks of the difference kernel, and of those of variances and windows at a scale. */
 static inline struct vj_cuda_grid vj_cuda_quad_grid(size_t width, size_t height, size_t depth)
 {
     return vj_cuda_tile_grid((width + 1) / 2, (height + 1) / 2, VJ_CUDA_QUAD_WIDTH,
                              VJ_CUDA_QUAD_HEIGHT, depth);
+}
+
+static inline struct vj_cuda_grid vj_cuda_variance_grid(size_t width, size_t height, int scale)
+{
+    return vj_cuda_tile_grid((width >> scale) - VJ_SSIM_MARGIN, (height >> scale) - VJ_SSIM_MARGIN,
+                             VJ_CUDA_VARIANCE_WIDTH, VJ_CUDA_VARIANCE_HEIGHT, 1);
 }
 
 static inline struct vj_cuda_grid vj_cuda_window_grid(size_t width, size_t height, int scale,

@@ -43,10 +43,10 @@ static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
     vj_cuda_variance_windows(&job, &s, vj_cuda_here(), threadIdx.x);
 }
 
-/* Adds up over the threads of a block. */
-static __device__ void add_sums(struct vj_cuda_sum_shared *s)
+/* Adds up over the threads of a block, a power of two of them. */
+static __device__ void add_sums(struct vj_cuda_sum_shared *s, unsigned threads)
 {
-    for (unsigned half = VJ_CUDA_THREADS / 2; half > 0; half /= 2) {
+    for (unsigned half = threads / 2; half > 0; half /= 2) {
         __syncthreads();
         vj_cuda_sum_add(s, half, threadIdx.x);
     }
@@ -58,20 +58,25 @@ static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
 {
     __shared__ struct vj_cuda_sum_shared s;
     vj_cuda_difference_quad(&job, &s, vj_cuda_here(), threadIdx.x);
-    add_sums(&s);
+    add_sums(&s, VJ_CUDA_THREADS);
     vj_cuda_sum_store(job.part, &s, vj_cuda_here(), gridDim.x, gridDim.y, threadIdx.x);
 }
 
-static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
+static __global__ void __launch_bounds__(VJ_CUDA_WINDOW_THREADS)
     window_kernel(const __grid_constant__ struct vj_cuda_window_job job)
 {
-    __shared__ struct vj_cuda_window_shared s;
-    vj_cuda_window_load(&job, &s, vj_cuda_here(), threadIdx.x);
-    __syncthreads();
-    vj_cuda_window_columns(&s, threadIdx.x);
-    __syncthreads();
-    vj_cuda_window_sums(&job, &s, vj_cuda_here(), threadIdx.x);
-    add_sums(&s.sums);
+    __shared__ __align__(16) struct vj_cuda_window_shared s;
+    struct vj_cuda_window_thread own;
+    const size_t rows = vj_cuda_window_rows(&job, vj_cuda_here());
+    vj_cuda_window_start(&job, &own, vj_cuda_here(), threadIdx.x);
+    for (size_t row = 0; row < rows; row += VJ_CUDA_WINDOW_STEP) {
+        vj_cuda_window_columns(&job, &s, &own, vj_cuda_here(), threadIdx.x, row);
+        __syncthreads();
+        vj_cuda_window_losses(&job, &s, &own, vj_cuda_here(), threadIdx.x, row);
+        __syncthreads();
+    }
+    vj_cuda_window_sums(&s, &own, threadIdx.x);
+    add_sums(&s.sums, VJ_CUDA_WINDOW_THREADS);
     vj_cuda_sum_store(job.part, &s.sums, vj_cuda_here(), gridDim.x, gridDim.y, threadIdx.x);
 }
 
@@ -80,7 +85,7 @@ static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
 {
     __shared__ struct vj_cuda_sum_shared s;
     vj_cuda_total_gather(&job, &s, vj_cuda_here(), threadIdx.x);
-    add_sums(&s);
+    add_sums(&s, VJ_CUDA_THREADS);
     vj_cuda_total_write(&job, &s, vj_cuda_here(), threadIdx.x);
 }
 
@@ -229,7 +234,7 @@ static int load_scale(struct vj_cuda_quality *q, cudaStream_t stream,
     if (rc)
         return rc;
     struct vj_cuda_variance_job job = {q->luma[s], q->var[s], width, height};
-    variance_kernel<<<vj_cuda_dim(vj_cuda_window_grid(shape->width, shape->height, s, 1)),
+    variance_kernel<<<vj_cuda_dim(vj_cuda_variance_grid(shape->width, shape->height, s)),
                       VJ_CUDA_THREADS, 0, stream>>>(job);
     return VJ_CUDA_LAUNCHED("variances of the reference", err);
 }
@@ -295,7 +300,7 @@ static int windows(const struct vj_cuda_quality *q, cudaStream_t stream,
     job.part = q->part;
     const struct vj_cuda_grid grid =
         vj_cuda_window_grid(shape->width, shape->height, s, (size_t)count);
-    window_kernel<<<vj_cuda_dim(grid), VJ_CUDA_THREADS, 0, stream>>>(job);
+    window_kernel<<<vj_cuda_dim(grid), VJ_CUDA_WINDOW_THREADS, 0, stream>>>(job);
     int rc = VJ_CUDA_LAUNCHED("structural losses", err);
     return rc ? rc : total(q, stream, grid, s, d_sums, err);
 }

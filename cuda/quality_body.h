@@ -60,10 +60,9 @@ static inline VJ_HD void vj_cuda_pool_pixel(const struct vj_cuda_pool_job *job,
 }
 
 enum {
-    VJ_CUDA_COLUMNS = VJ_CUDA_WINDOW_WIDTH + VJ_SSIM_MARGIN, /* of samples under a tile's windows */
-    VJ_CUDA_ROWS = VJ_CUDA_WINDOW_HEIGHT + VJ_SSIM_MARGIN,
-    VJ_CUDA_WINDOWS = VJ_CUDA_WINDOW_WIDTH * VJ_CUDA_WINDOW_HEIGHT,
-    VJ_CUDA_COLUMN_WINDOWS = VJ_CUDA_COLUMNS * VJ_CUDA_WINDOW_HEIGHT,
+    VJ_CUDA_COLUMNS = VJ_CUDA_VARIANCE_WIDTH + VJ_SSIM_MARGIN, /* of samples under a tile */
+    VJ_CUDA_WINDOWS = VJ_CUDA_VARIANCE_WIDTH * VJ_CUDA_VARIANCE_HEIGHT,
+    VJ_CUDA_COLUMN_WINDOWS = VJ_CUDA_COLUMNS * VJ_CUDA_VARIANCE_HEIGHT,
 };
 
 /* Variances of the reference's windows, in double. */
@@ -102,8 +101,8 @@ static inline VJ_HD void vj_cuda_variance_columns(const struct vj_cuda_variance_
                                                   struct vj_cuda_place at, unsigned thread)
 {
     for (int i = (int)thread; i < VJ_CUDA_COLUMN_WINDOWS; i += VJ_CUDA_THREADS) {
-        size_t y = (size_t)at.y * VJ_CUDA_WINDOW_HEIGHT + (size_t)(i / VJ_CUDA_COLUMNS);
-        size_t x = (size_t)at.x * VJ_CUDA_WINDOW_WIDTH + (size_t)(i % VJ_CUDA_COLUMNS);
+        size_t y = (size_t)at.y * VJ_CUDA_VARIANCE_HEIGHT + (size_t)(i / VJ_CUDA_COLUMNS);
+        size_t x = (size_t)at.x * VJ_CUDA_VARIANCE_WIDTH + (size_t)(i % VJ_CUDA_COLUMNS);
         if (y + VJ_SSIM_MARGIN >= job->height || x >= job->width)
             continue;
         const float *p = job->luma + y * job->width + x;
@@ -125,11 +124,11 @@ static inline VJ_HD void vj_cuda_variance_windows(const struct vj_cuda_variance_
 {
     size_t across = job->width - VJ_SSIM_MARGIN, down = job->height - VJ_SSIM_MARGIN;
     for (int i = (int)thread; i < VJ_CUDA_WINDOWS; i += VJ_CUDA_THREADS) {
-        size_t y = (size_t)at.y * VJ_CUDA_WINDOW_HEIGHT + (size_t)(i / VJ_CUDA_WINDOW_WIDTH);
-        size_t x = (size_t)at.x * VJ_CUDA_WINDOW_WIDTH + (size_t)(i % VJ_CUDA_WINDOW_WIDTH);
+        size_t y = (size_t)at.y * VJ_CUDA_VARIANCE_HEIGHT + (size_t)(i / VJ_CUDA_VARIANCE_WIDTH);
+        size_t x = (size_t)at.x * VJ_CUDA_VARIANCE_WIDTH + (size_t)(i % VJ_CUDA_VARIANCE_WIDTH);
         if (y >= down || x >= across)
             continue;
-        int column = i / VJ_CUDA_WINDOW_WIDTH * VJ_CUDA_COLUMNS + i % VJ_CUDA_WINDOW_WIDTH;
+        int column = i / VJ_CUDA_VARIANCE_WIDTH * VJ_CUDA_COLUMNS + i % VJ_CUDA_VARIANCE_WIDTH;
         double m = vj_ssim_window_double(s->mean + column, 1);
         double v = vj_ssim_window_double(s->square + column, 1) - m * m;
         job->var[y * across + x] = (float)(v > 0.0 ? v : 0.0);
@@ -219,7 +218,12 @@ static inline VJ_HD void vj_cuda_sum_store(uint64_t (*part)[2], const struct vj_
 
 /* ---- Windows -------------------------------------------------------------------------------- */
 
-/* Losses of one scale, summed over all windows. */
+/*
+ * Losses of one scale, summed over all windows. A thread has a column of samples and goes down it,
+ * VJ_CUDA_WINDOW_STEP rows at a time: the moments of its column under these rows of windows go to
+ * shared memory, from which each thread takes those under as many windows side by side. So a sample
+ * is read once for each of a block's rows, and a column's moments are for the windows around it.
+ */
 struct vj_cuda_window_job {
     const float *luma;       /* of the reference at this scale */
     const float *var;        /* of its windows */
@@ -230,87 +234,163 @@ struct vj_cuda_window_job {
     uint64_t (*part)[2]; /* [count][thread blocks]: contrast, joint; as two's complement */
 };
 
+enum {
+    VJ_CUDA_WINDOW_SAMPLES = VJ_SSIM_MARGIN + VJ_CUDA_WINDOW_STEP,      /* under a step's windows */
+    VJ_CUDA_WINDOW_GROUPS = VJ_CUDA_WINDOW_WIDTH / VJ_CUDA_WINDOW_STEP, /* of a row of windows */
+};
+
+/* Moments of the columns of windows: mean and variance of t, mean of r, covariance. */
+enum { VJ_CUDA_MEAN_T, VJ_CUDA_VAR_T, VJ_CUDA_MEAN_R, VJ_CUDA_COVARIANCE, VJ_CUDA_COLUMN_MOMENTS };
+
 struct vj_cuda_window_shared {
-    float t[VJ_CUDA_ROWS * VJ_CUDA_COLUMNS];
-    float r[VJ_CUDA_ROWS * VJ_CUDA_COLUMNS];
-    float mean_t[VJ_CUDA_COLUMN_WINDOWS]; /* of the columns of windows */
-    float var_t[VJ_CUDA_COLUMN_WINDOWS];
-    float mean_r[VJ_CUDA_COLUMN_WINDOWS];
-    float covariance[VJ_CUDA_COLUMN_WINDOWS];
+    float moment[VJ_CUDA_COLUMN_MOMENTS][VJ_CUDA_WINDOW_STEP][VJ_CUDA_WINDOW_THREADS];
     struct vj_cuda_sum_shared sums;
 };
 
-/* Step 1: samples of reference and difference; 0 beyond the plane, where nothing depends on it. */
-static inline VJ_HD void vj_cuda_window_load(const struct vj_cuda_window_job *job,
-                                             struct vj_cuda_window_shared *s,
-                                             struct vj_cuda_place at, unsigned thread)
+struct vj_cuda_window_thread {
+    float t[VJ_CUDA_WINDOW_SAMPLES], r[VJ_CUDA_WINDOW_SAMPLES]; /* of its column */
+    int64_t loss[2];
+};
+
+/* Rows of windows of a block. */
+static inline VJ_HD size_t vj_cuda_window_rows(const struct vj_cuda_window_job *job,
+                                               struct vj_cuda_place at)
 {
-    for (int i = (int)thread; i < VJ_CUDA_ROWS * VJ_CUDA_COLUMNS; i += VJ_CUDA_THREADS) {
-        size_t y = (size_t)at.y * VJ_CUDA_WINDOW_HEIGHT + (size_t)(i / VJ_CUDA_COLUMNS);
-        size_t x = (size_t)at.x * VJ_CUDA_WINDOW_WIDTH + (size_t)(i % VJ_CUDA_COLUMNS);
-        float t = 0, r = 0;
-        if (y < job->height && x < job->width) {
-            uint64_t unused[2] = {0, 0};
-            r = job->luma[y * job->width + x];
-            t = job->difference
-                    ? job->difference[(at.z * job->height + y) * job->width + x]
-                    : vj_milli_to_float(vj_cuda_difference(&job->pixels, at, y, x, unused));
-        }
-        s->t[i] = t;
-        s->r[i] = r;
-    }
+    size_t left = job->height - VJ_SSIM_MARGIN - (size_t)at.y * VJ_CUDA_WINDOW_HEIGHT;
+    return left < VJ_CUDA_WINDOW_HEIGHT ? left : (size_t)VJ_CUDA_WINDOW_HEIGHT;
 }
 
-/* Step 2: moments of the columns of windows. */
-static inline VJ_HD void vj_cuda_window_columns(struct vj_cuda_window_shared *s, unsigned thread)
-{
-    for (int i = (int)thread; i < VJ_CUDA_COLUMN_WINDOWS; i += VJ_CUDA_THREADS) {
-        const float *t = s->t + i, *r = s->r + i;
-        float mean_t = vj_ssim_window(t, VJ_CUDA_COLUMNS);
-        float mean_r = vj_ssim_window(r, VJ_CUDA_COLUMNS);
-        s->mean_t[i] = mean_t;
-        s->mean_r[i] = mean_r;
-        s->var_t[i] = vj_ssim_window_cross(t, mean_t, t, mean_t, VJ_CUDA_COLUMNS);
-        s->covariance[i] = vj_ssim_window_cross(r, mean_r, t, mean_t, VJ_CUDA_COLUMNS);
-    }
-}
-
-/* Losses of the window whose first column is number `column` of the shared arrays. */
-static inline VJ_HD void vj_cuda_window_losses(const struct vj_cuda_window_shared *s, int column,
-                                               float var_r, bool joint, int64_t loss[2])
-{
-    const float *t = s->mean_t + column, *r = s->mean_r + column;
-    float mean_t = vj_ssim_window(t, 1);
-    float mean_r = vj_ssim_window(r, 1);
-    float var_t =
-        vj_ssim_window(s->var_t + column, 1) + vj_ssim_window_cross(t, mean_t, t, mean_t, 1);
-    float covariance =
-        vj_ssim_window(s->covariance + column, 1) + vj_ssim_window_cross(r, mean_r, t, mean_t, 1);
-    float contrast = vj_ssim_contrast_loss(var_t, covariance, var_r);
-    loss[0] += vj_ssim_fixed(contrast);
-    if (joint)
-        loss[1] +=
-            vj_ssim_fixed(vj_ssim_joint_loss(vj_ssim_luminance_loss(mean_t, mean_r), contrast));
-}
-
-/* Step 3: windows, and each thread's sums. Steps 4 and 5: vj_cuda_sum_add(), vj_cuda_sum_store().
+/*
+ * Sample number i of a thread, in the block's row `row`. Beyond the plane it is the nearest one's:
+ * nothing depends on it. Pixels are less than 2^28: offsets have 32 bits.
  */
-static inline VJ_HD void vj_cuda_window_sums(const struct vj_cuda_window_job *job,
-                                             struct vj_cuda_window_shared *s,
-                                             struct vj_cuda_place at, unsigned thread)
+static inline VJ_HD void vj_cuda_window_sample(const struct vj_cuda_window_job *job,
+                                               struct vj_cuda_window_thread *own,
+                                               struct vj_cuda_place at, unsigned thread, int i,
+                                               unsigned row)
 {
-    size_t across = job->width - VJ_SSIM_MARGIN, down = job->height - VJ_SSIM_MARGIN;
-    int64_t loss[2] = {0, 0};
-    for (int i = (int)thread; i < VJ_CUDA_WINDOWS; i += VJ_CUDA_THREADS) {
-        int row = i / VJ_CUDA_WINDOW_WIDTH, column = i % VJ_CUDA_WINDOW_WIDTH;
-        size_t y = (size_t)at.y * VJ_CUDA_WINDOW_HEIGHT + (size_t)row;
-        size_t x = (size_t)at.x * VJ_CUDA_WINDOW_WIDTH + (size_t)column;
-        if (y < down && x < across)
-            vj_cuda_window_losses(s, row * VJ_CUDA_COLUMNS + column, job->var[y * across + x],
-                                  job->joint, loss);
+    const unsigned width = (unsigned)job->width, height = (unsigned)job->height;
+    const unsigned y = at.y * VJ_CUDA_WINDOW_HEIGHT + row;
+    const unsigned x = at.x * VJ_CUDA_WINDOW_WIDTH + thread;
+    const unsigned offset = (y < height ? y : height - 1) * width + (x < width ? x : width - 1);
+    const size_t plane = at.z * (job->height * job->width);
+    own->r[i] = job->luma[offset];
+    if (job->difference) {
+        own->t[i] = job->difference[plane + offset];
+        return;
     }
-    s->sums.sum[0][thread] = (uint64_t)loss[0];
-    s->sums.sum[1][thread] = (uint64_t)loss[1];
+    const unsigned channels = (unsigned)job->pixels.channels;
+    const uint8_t *d = job->pixels.candidates + plane * channels + channels * offset;
+    const int32_t milli = channels == 3 ? vj_luma_milli(d[0], d[1], d[2]) : 1000 * d[0];
+    own->t[i] = vj_milli_to_float(milli - vj_float_to_milli(own->r[i]));
+}
+
+/* Step 1: the samples above those of the first step. */
+static inline VJ_HD void vj_cuda_window_start(const struct vj_cuda_window_job *job,
+                                              struct vj_cuda_window_thread *own,
+                                              struct vj_cuda_place at, unsigned thread)
+{
+    own->loss[0] = own->loss[1] = 0;
+    VJ_UNROLL
+    for (int i = 0; i < VJ_SSIM_MARGIN; i++)
+        vj_cuda_window_sample(job, own, at, thread, VJ_CUDA_WINDOW_STEP + i, (unsigned)i);
+}
+
+/* Step 2, for row = 0, VJ_CUDA_WINDOW_STEP, ...: moments of the thread's column. */
+static inline VJ_HD void vj_cuda_window_columns(const struct vj_cuda_window_job *job,
+                                                struct vj_cuda_window_shared *s,
+                                                struct vj_cuda_window_thread *own,
+                                                struct vj_cuda_place at, unsigned thread,
+                                                size_t row)
+{
+    VJ_UNROLL
+    for (int i = 0; i < VJ_SSIM_MARGIN; i++) {
+        own->t[i] = own->t[VJ_CUDA_WINDOW_STEP + i];
+        own->r[i] = own->r[VJ_CUDA_WINDOW_STEP + i];
+    }
+    VJ_UNROLL
+    for (int i = VJ_SSIM_MARGIN; i < VJ_CUDA_WINDOW_SAMPLES; i++)
+        vj_cuda_window_sample(job, own, at, thread, i, (unsigned)row + (unsigned)i);
+    VJ_UNROLL
+    for (int i = 0; i < VJ_CUDA_WINDOW_STEP; i++) {
+        const float *t = own->t + i, *r = own->r + i;
+        const float mean_t = vj_ssim_window(t, 1), mean_r = vj_ssim_window(r, 1);
+        s->moment[VJ_CUDA_MEAN_T][i][thread] = mean_t;
+        s->moment[VJ_CUDA_MEAN_R][i][thread] = mean_r;
+        s->moment[VJ_CUDA_VAR_T][i][thread] = vj_ssim_window_cross(t, mean_t, t, mean_t, 1);
+        s->moment[VJ_CUDA_COVARIANCE][i][thread] = vj_ssim_window_cross(r, mean_r, t, mean_t, 1);
+    }
+}
+
+/* Moments of the columns under VJ_CUDA_WINDOW_STEP windows, and two more. */
+struct vj_cuda_window_columns {
+    float v[VJ_CUDA_WINDOW_SAMPLES + 2];
+};
+
+/* Begins at a multiple of four: four loads of 16 bytes on a device. */
+static inline VJ_HD struct vj_cuda_window_columns vj_cuda_window_take(const float *from)
+{
+    struct vj_cuda_window_columns c;
+#ifdef __CUDA_ARCH__
+    VJ_UNROLL
+    for (int i = 0; i < VJ_CUDA_WINDOW_SAMPLES + 2; i += 4) {
+        const float4 four = *(const float4 *)(from + i);
+        c.v[i] = four.x;
+        c.v[i + 1] = four.y;
+        c.v[i + 2] = four.z;
+        c.v[i + 3] = four.w;
+    }
+#else
+    memcpy(c.v, from, sizeof(c.v));
+#endif
+    return c;
+}
+
+/* Step 3: losses of the thread's windows, number `group` of a row of them. */
+static inline VJ_HD void vj_cuda_window_losses(const struct vj_cuda_window_job *job,
+                                               const struct vj_cuda_window_shared *s,
+                                               struct vj_cuda_window_thread *own,
+                                               struct vj_cuda_place at, unsigned thread, size_t row)
+{
+    const unsigned line = thread / VJ_CUDA_WINDOW_GROUPS;
+    const unsigned column = thread % VJ_CUDA_WINDOW_GROUPS * VJ_CUDA_WINDOW_STEP;
+    const size_t across = job->width - VJ_SSIM_MARGIN, down = job->height - VJ_SSIM_MARGIN;
+    const size_t y = (size_t)at.y * VJ_CUDA_WINDOW_HEIGHT + row + line;
+    const size_t x = (size_t)at.x * VJ_CUDA_WINDOW_WIDTH + column;
+    if (line >= VJ_CUDA_WINDOW_STEP || y >= down || x >= across)
+        return;
+    const struct vj_cuda_window_columns t =
+        vj_cuda_window_take(&s->moment[VJ_CUDA_MEAN_T][line][column]);
+    const struct vj_cuda_window_columns r =
+        vj_cuda_window_take(&s->moment[VJ_CUDA_MEAN_R][line][column]);
+    const struct vj_cuda_window_columns var =
+        vj_cuda_window_take(&s->moment[VJ_CUDA_VAR_T][line][column]);
+    const struct vj_cuda_window_columns cov =
+        vj_cuda_window_take(&s->moment[VJ_CUDA_COVARIANCE][line][column]);
+    VJ_UNROLL
+    for (unsigned i = 0; i < VJ_CUDA_WINDOW_STEP; i++) {
+        const bool inside = x + i < across;
+        const float var_r = inside ? job->var[y * across + x + i] : 0.0f;
+        const float mean_t = vj_ssim_window(t.v + i, 1), mean_r = vj_ssim_window(r.v + i, 1);
+        const float var_t = vj_ssim_window(var.v + i, 1) +
+                            vj_ssim_window_cross(t.v + i, mean_t, t.v + i, mean_t, 1);
+        const float covariance = vj_ssim_window(cov.v + i, 1) +
+                                 vj_ssim_window_cross(r.v + i, mean_r, t.v + i, mean_t, 1);
+        const float contrast = vj_ssim_contrast_loss(var_t, covariance, var_r);
+        own->loss[0] += inside ? vj_ssim_fixed(contrast) : 0;
+        if (job->joint && inside)
+            own->loss[1] +=
+                vj_ssim_fixed(vj_ssim_joint_loss(vj_ssim_luminance_loss(mean_t, mean_r), contrast));
+    }
+}
+
+/* Step 4. Steps 5 and 6: vj_cuda_sum_add(), vj_cuda_sum_store(). */
+static inline VJ_HD void vj_cuda_window_sums(struct vj_cuda_window_shared *s,
+                                             const struct vj_cuda_window_thread *own,
+                                             unsigned thread)
+{
+    s->sums.sum[0][thread] = (uint64_t)own->loss[0];
+    s->sums.sum[1][thread] = (uint64_t)own->loss[1];
 }
 
 /* ---- Totals --------------------------------------------------------------------------------- */

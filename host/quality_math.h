@@ -25,6 +25,7 @@
 #ifndef VJ_HOST_QUALITY_MATH_H
 #define VJ_HOST_QUALITY_MATH_H
 
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -57,10 +58,30 @@ static inline VJ_HD int32_t vj_luma_milli(int32_t r, int32_t g, int32_t b)
     return 299 * r + 587 * g + 114 * b;
 }
 
-/* Thousandths to 8-bit units, correctly rounded: whole numbers stay whole, as in a grey picture. */
+/*
+ * Thousandths to 8-bit units, correctly rounded: whole numbers stay whole, as in a grey picture. A
+ * device, whose division is long, multiplies and puts it right by what that leaves: the same bits
+ * for all of -255000..255000 (tests/host/test_quality.c).
+ */
+static inline VJ_HD float vj_milli_by_product(int32_t milli)
+{
+    const float near = (float)milli * 0.001f;
+    return fmaf(fmaf(-1000.0f, near, (float)milli), 0.001f, near);
+}
+
 static inline VJ_HD float vj_milli_to_float(int32_t milli)
 {
+#ifdef __CUDA_ARCH__
+    return vj_milli_by_product(milli);
+#else
     return (float)milli / 1000.0f;
+#endif
+}
+
+/* The reverse for a luma of 0..255: what it is a thousandth of. */
+static inline VJ_HD int32_t vj_float_to_milli(float luma)
+{
+    return (int32_t)(luma * 1000.0f + 0.5f);
 }
 
 /* 2x2 mean, the step between two scales of MS-SSIM. */

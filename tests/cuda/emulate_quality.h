@@ -61,7 +61,7 @@ static inline void emulate_quality_load(struct emulated_quality *q, const struct
                          1);
         }
         struct vj_cuda_variance_job job = {q->luma[s], q->var[s], width, height};
-        emulate_variances(&job, vj_cuda_window_grid(img->width, img->height, s, 1));
+        emulate_variances(&job, vj_cuda_variance_grid(img->width, img->height, s));
     }
 }
 
@@ -73,10 +73,10 @@ static inline void emulate_quality_free(struct emulated_quality *q)
     }
 }
 
-static inline void emulate_sum_add(struct vj_cuda_sum_shared *s)
+static inline void emulate_sum_add(struct vj_cuda_sum_shared *s, unsigned threads)
 {
-    for (unsigned half = VJ_CUDA_THREADS / 2; half > 0; half /= 2)
-        EMULATE_THREADS(VJ_CUDA_THREADS, t)
+    for (unsigned half = threads / 2; half > 0; half /= 2)
+        EMULATE_THREADS(threads, t)
     vj_cuda_sum_add(s, half, t);
 }
 
@@ -92,7 +92,7 @@ static inline void emulate_total(uint64_t (*part)[2], struct vj_cuda_grid grid, 
         memset(&s, 0xA5, sizeof(s));
         EMULATE_THREADS(VJ_CUDA_THREADS, t)
         vj_cuda_total_gather(&job, &s, at, t);
-        emulate_sum_add(&s);
+        emulate_sum_add(&s, VJ_CUDA_THREADS);
         EMULATE_THREADS(VJ_CUDA_THREADS, t)
         vj_cuda_total_write(&job, &s, at, t);
     }
@@ -110,7 +110,7 @@ static inline void emulate_differences(struct vj_cuda_difference_job job, int co
         memset(&s, 0xA5, sizeof(s));
         EMULATE_THREADS(VJ_CUDA_THREADS, t)
         vj_cuda_difference_quad(&job, &s, at, t);
-        emulate_sum_add(&s);
+        emulate_sum_add(&s, VJ_CUDA_THREADS);
         EMULATE_THREADS(VJ_CUDA_THREADS, t)
         vj_cuda_sum_store(job.part, &s, at, grid.x, grid.y, t);
     }
@@ -138,15 +138,21 @@ static inline void emulate_windows(const struct emulated_quality *q,
     EMULATE_BLOCKS(grid, at)
     {
         static struct vj_cuda_window_shared s;
+        static struct vj_cuda_window_thread own[VJ_CUDA_WINDOW_THREADS];
         memset(&s, 0xFF, sizeof(s));
-        EMULATE_THREADS(VJ_CUDA_THREADS, t)
-        vj_cuda_window_load(&job, &s, at, t);
-        EMULATE_THREADS(VJ_CUDA_THREADS, t)
-        vj_cuda_window_columns(&s, t);
-        EMULATE_THREADS(VJ_CUDA_THREADS, t)
-        vj_cuda_window_sums(&job, &s, at, t);
-        emulate_sum_add(&s.sums);
-        EMULATE_THREADS(VJ_CUDA_THREADS, t)
+        memset(own, 0xFF, sizeof(own));
+        EMULATE_THREADS(VJ_CUDA_WINDOW_THREADS, t)
+        vj_cuda_window_start(&job, &own[t], at, t);
+        for (size_t row = 0; row < vj_cuda_window_rows(&job, at); row += VJ_CUDA_WINDOW_STEP) {
+            EMULATE_THREADS(VJ_CUDA_WINDOW_THREADS, t)
+            vj_cuda_window_columns(&job, &s, &own[t], at, t, row);
+            EMULATE_THREADS(VJ_CUDA_WINDOW_THREADS, t)
+            vj_cuda_window_losses(&job, &s, &own[t], at, t, row);
+        }
+        EMULATE_THREADS(VJ_CUDA_WINDOW_THREADS, t)
+        vj_cuda_window_sums(&s, &own[t], t);
+        emulate_sum_add(&s.sums, VJ_CUDA_WINDOW_THREADS);
+        EMULATE_THREADS(VJ_CUDA_WINDOW_THREADS, t)
         vj_cuda_sum_store(job.part, &s.sums, at, grid.x, grid.y, t);
     }
     emulate_total(job.part, grid, scale, sums);

@@ -438,9 +438,21 @@ static void the_fixed_point_holds_the_largest_loss(void **state)
     assert_true(vj_ssim_mean((int64_t)1 << 58, (double)((int64_t)1 << 28)) == -1.0);
 }
 
+/* What a device makes of thousandths without a division, and of a luma without its samples. */
+static void thousandths_survive_the_way_to_single_precision_and_back(void **state)
+{
+    (void)state;
+    for (int32_t milli = -255000; milli <= 255000; milli++) {
+        assert_true(vj_milli_by_product(milli) == vj_milli_to_float(milli));
+        if (milli >= 0)
+            assert_int_equal(vj_float_to_milli(vj_milli_to_float(milli)), milli);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(thousandths_survive_the_way_to_single_precision_and_back),
         cmocka_unit_test(formula_pictures_agree_with_the_independent_implementation),
         cmocka_unit_test(photographs_agree_with_the_independent_implementation),
         cmocka_unit_test(psnr_of_a_known_error_is_the_textbook_value),
