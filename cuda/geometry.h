@@ -30,8 +30,8 @@ enum {
 };
 
 /* Before a loop over what a thread holds in registers: an index that is no constant would put it
- * into memory. UNROLL_16: before a long sum in one order by few threads, which waits for memory:
- * that many loads are on their way. */
+ * into memory. UNROLL_16: before a long sum in one order by few threads, which waits for
+ * memory: that many loads are on their way. */
 #ifdef __CUDA_ARCH__
 #define VJ_CUDA_UNROLL    _Pragma("unroll")
 #define VJ_CUDA_UNROLL_16 _Pragma("unroll 16")
@@ -344,8 +344,10 @@ enum {
     VJ_CUDA_TOTAL_THREADS = 32, /* of which one per channel and term adds up columns */
 };
 
-/* Bytes that planes of the candidates in work take at most, unless one candidate takes more. */
-#define VJ_CUDA_SSIMULACRA2_BYTES ((size_t)256 << 20)
+/* Bytes that planes of the candidates in work take at most, unless one candidate takes more. Parity
+ * mode has a thread for a row or column, so that it takes several candidates to fill a card. */
+#define VJ_CUDA_SSIMULACRA2_BYTES        ((size_t)256 << 20)
+#define VJ_CUDA_SSIMULACRA2_PARITY_BYTES ((size_t)1 << 30)
 
 /* The scales of a picture, and where each begins in arrays that hold all of them. */
 struct vj_cuda_ssimulacra2_shape {
@@ -382,24 +384,26 @@ static inline VJ_HD size_t vj_cuda_ssimulacra2_lights(const struct vj_cuda_ssimu
 
 /*
  * Bytes of the planes of a candidate in work: linear light of all scales but the first and, in
- * parity mode, products of the first scale filtered along their rows.
+ * parity mode, of the largest scale X, Y, B and products filtered along their rows.
  */
 static inline size_t vj_cuda_ssimulacra2_planes(const struct vj_cuda_ssimulacra2_shape *most,
                                                 enum vj_ssimulacra2_mode mode)
 {
     size_t planes = 3 * vj_cuda_ssimulacra2_lights(most);
     if (mode == VJ_SSIMULACRA2_PARITY)
-        planes += (size_t)(VJ_SSIMULACRA2_CHANNELS * VJ_CUDA_PARITY_PRODUCTS) * most->width[0] *
-                  most->height[0];
+        planes += (size_t)(VJ_SSIMULACRA2_CHANNELS * (1 + VJ_CUDA_PARITY_PRODUCTS)) *
+                  most->width[0] * most->height[0];
     return planes * sizeof(float);
 }
 
-/* Candidates in work at a time: as many as VJ_CUDA_SSIMULACRA2_BYTES hold, at least one. */
+/* Candidates in work at a time: as many as those bytes hold, at least one. */
 static inline int vj_cuda_ssimulacra2_batch(const struct vj_cuda_ssimulacra2_shape *most,
                                             enum vj_ssimulacra2_mode mode, int levels)
 {
     size_t one = vj_cuda_ssimulacra2_planes(most, mode);
-    size_t fit = one ? VJ_CUDA_SSIMULACRA2_BYTES / one : (size_t)levels;
+    size_t bytes = mode == VJ_SSIMULACRA2_PARITY ? VJ_CUDA_SSIMULACRA2_PARITY_BYTES
+                                                 : VJ_CUDA_SSIMULACRA2_BYTES;
+    size_t fit = one ? bytes / one : (size_t)levels;
     return fit < 1 ? 1 : fit < (size_t)levels ? (int)fit : levels;
 }
 

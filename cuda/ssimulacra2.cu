@@ -25,7 +25,8 @@ struct vj_cuda_ssimulacra2 {
     float *table;
     struct vj_cuda_ssimulacra2_original original;
     float *light; /* of `batch` candidates; of the original while it is loaded */
-    float *rows;  /* parity: likewise, one scale at a time */
+    float *xyb;   /* parity: likewise, one scale at a time */
+    float *rows;  /* the same */
     double *part;
 };
 
@@ -73,7 +74,7 @@ static __global__ void __launch_bounds__(VJ_CUDA_ALONG_THREADS)
 {
     __shared__ struct vj_cuda_along_shared s;
     struct vj_cuda_along_thread own;
-    const size_t width = job.pictures.shape.width[job.scale];
+    const size_t width = job.shape.width[job.scale];
     for (size_t column = 0; column < width; column += VJ_CUDA_ALONG_COLUMNS) {
         vj_cuda_along_load(&job, &s, vj_cuda_here(), threadIdx.x, column);
         __syncthreads();
@@ -83,10 +84,13 @@ static __global__ void __launch_bounds__(VJ_CUDA_ALONG_THREADS)
     }
 }
 
+/* The number of products is a constant, so that candidates' loads need not wait for stores of the
+ * original's moments. */
+template <int products>
 static __global__ void __launch_bounds__(VJ_CUDA_DOWN_THREADS)
     down_kernel(const __grid_constant__ struct vj_cuda_parity_job job)
 {
-    vj_cuda_down_column(&job, vj_cuda_here(), threadIdx.x);
+    vj_cuda_down_column(&job, products, vj_cuda_here(), threadIdx.x);
 }
 
 static __global__ void __launch_bounds__(VJ_CUDA_TOTAL_THREADS)
@@ -149,11 +153,12 @@ static size_t lay_out(struct vj_cuda_ssimulacra2 *q, uint8_t *base)
     q->original.second = (float *)vj_cuda_take(&arena, planes, sizeof(float));
     q->light =
         (float *)vj_cuda_take(&arena, batch, 3 * vj_cuda_ssimulacra2_lights(&most) * sizeof(float));
-    if (q->mode == VJ_SSIMULACRA2_PARITY)
-        q->rows =
-            (float *)vj_cuda_take(&arena, batch,
-                                  (size_t)(VJ_SSIMULACRA2_CHANNELS * VJ_CUDA_PARITY_PRODUCTS) *
-                                      most.width[0] * most.height[0] * sizeof(float));
+    if (q->mode == VJ_SSIMULACRA2_PARITY) {
+        const size_t largest =
+            VJ_SSIMULACRA2_CHANNELS * most.width[0] * most.height[0] * sizeof(float);
+        q->xyb = (float *)vj_cuda_take(&arena, batch, largest);
+        q->rows = (float *)vj_cuda_take(&arena, batch, VJ_CUDA_PARITY_PRODUCTS * largest);
+    }
     q->part = (double *)vj_cuda_take(&arena, batch,
                                      VJ_SSIMULACRA2_CHANNELS * VJ_SSIMULACRA2_TERMS * most.columns *
                                          sizeof(double));
@@ -257,14 +262,27 @@ static int pool(const struct vj_cuda_ssimulacra2_pictures *pictures, cudaStream_
     return rc;
 }
 
+/* X, Y, B of one scale. */
+static int make_xyb(const struct vj_cuda_ssimulacra2 *q, cudaStream_t stream,
+                    const struct vj_cuda_ssimulacra2_pictures *pictures, int scale,
+                    struct vj_cuda_ssimulacra2_xyb to, int count, struct vj_error *err)
+{
+    struct vj_cuda_ssimulacra2_xyb_job job = {*pictures, scale, q->mode == VJ_SSIMULACRA2_PARITY,
+                                              to};
+    xyb_kernel<<<vj_cuda_dim(vj_cuda_ssimulacra2_pixel_grid(&q->shape, scale, (size_t)count)),
+                 VJ_CUDA_THREADS, 0, stream>>>(job);
+    return VJ_CUDA_LAUNCHED("X, Y, B", err);
+}
+
 /* Parity mode: one scale of the original (products 2) or of candidates (3), filtered. */
 static int filter(const struct vj_cuda_ssimulacra2 *q, cudaStream_t stream,
-                  const struct vj_cuda_ssimulacra2_pictures *pictures, int scale, int products,
-                  int count, struct vj_error *err)
+                  struct vj_cuda_ssimulacra2_xyb xyb, int scale, int products, int count,
+                  struct vj_error *err)
 {
     struct vj_cuda_parity_job job;
     memset(&job, 0, sizeof(job));
-    job.pictures = *pictures;
+    job.shape = q->shape;
+    job.xyb = xyb;
     job.scale = scale;
     job.products = products;
     job.original = q->original;
@@ -277,8 +295,11 @@ static int filter(const struct vj_cuda_ssimulacra2 *q, cudaStream_t stream,
     int rc = VJ_CUDA_LAUNCHED("SSIMULACRA2 rows", err);
     if (rc)
         return rc;
-    down_kernel<<<vj_cuda_dim(vj_cuda_down_grid(&q->shape, scale, (size_t)count)),
-                  VJ_CUDA_DOWN_THREADS, 0, stream>>>(job);
+    const dim3 columns = vj_cuda_dim(vj_cuda_down_grid(&q->shape, scale, (size_t)count));
+    if (products == VJ_CUDA_PARITY_PRODUCTS)
+        down_kernel<VJ_CUDA_PARITY_PRODUCTS><<<columns, VJ_CUDA_DOWN_THREADS, 0, stream>>>(job);
+    else
+        down_kernel<VJ_CUDA_PARITY_A_P><<<columns, VJ_CUDA_DOWN_THREADS, 0, stream>>>(job);
     return VJ_CUDA_LAUNCHED("SSIMULACRA2 columns", err);
 }
 
@@ -288,15 +309,13 @@ static int load_scale(const struct vj_cuda_ssimulacra2 *q, cudaStream_t stream,
                       const struct vj_cuda_ssimulacra2_pictures *pictures, int s,
                       struct vj_error *err)
 {
-    struct vj_cuda_ssimulacra2_xyb_job job = {*pictures, s, q->mode == VJ_SSIMULACRA2_PARITY,
-                                              q->original.plane};
-    xyb_kernel<<<vj_cuda_dim(vj_cuda_ssimulacra2_pixel_grid(&q->shape, s, 1)), VJ_CUDA_THREADS, 0,
-                 stream>>>(job);
-    int rc = VJ_CUDA_LAUNCHED("XYB of the original", err);
+    const struct vj_cuda_ssimulacra2_xyb xyb =
+        vj_cuda_ssimulacra2_xyb_of(&q->original, &q->shape, s);
+    int rc = make_xyb(q, stream, pictures, s, xyb, 1, err);
     if (rc)
         return rc;
     if (q->mode == VJ_SSIMULACRA2_PARITY)
-        return filter(q, stream, pictures, s, VJ_CUDA_PARITY_A_P, 1, err);
+        return filter(q, stream, xyb, s, VJ_CUDA_PARITY_A_P, 1, err);
     struct vj_cuda_moment_job moments = {q->shape, s, q->original};
     moment_kernel<<<vj_cuda_dim(vj_cuda_moment_grid(&q->shape, s)), VJ_CUDA_THREADS, 0, stream>>>(
         moments);
@@ -339,8 +358,14 @@ static int maps(const struct vj_cuda_ssimulacra2 *q, cudaStream_t stream,
 {
     int rc = 0;
     if (q->mode == VJ_SSIMULACRA2_PARITY) {
-        for (int s = 0; !rc && s < q->shape.scales; s++)
-            rc = filter(q, stream, pictures, s, VJ_CUDA_PARITY_PRODUCTS, count, err);
+        for (int s = 0; !rc && s < q->shape.scales; s++) {
+            const size_t pixels = q->shape.width[s] * q->shape.height[s];
+            const struct vj_cuda_ssimulacra2_xyb xyb = {q->xyb, pixels,
+                                                        VJ_SSIMULACRA2_CHANNELS * pixels};
+            rc = make_xyb(q, stream, pictures, s, xyb, count, err);
+            if (!rc)
+                rc = filter(q, stream, xyb, s, VJ_CUDA_PARITY_PRODUCTS, count, err);
+        }
         return rc;
     }
     if (q->shape.scales == 0)

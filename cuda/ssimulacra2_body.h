@@ -87,12 +87,28 @@ struct vj_cuda_ssimulacra2_original {
     float *second; /* the same */
 };
 
-/* X, Y, B of the original. */
+/* X, Y, B of one scale of pictures: planes of [height][width]. */
+struct vj_cuda_ssimulacra2_xyb {
+    float *plane;
+    size_t apart;   /* floats from channel to channel */
+    size_t picture; /* floats from picture to picture */
+};
+
+/* Those of the original, in the planes of all scales. */
+static inline VJ_HD struct vj_cuda_ssimulacra2_xyb
+vj_cuda_ssimulacra2_xyb_of(const struct vj_cuda_ssimulacra2_original *original,
+                           const struct vj_cuda_ssimulacra2_shape *shape, int scale)
+{
+    struct vj_cuda_ssimulacra2_xyb to = {original->plane + shape->pixel[scale], shape->pixels, 0};
+    return to;
+}
+
+/* A picture for each plane of the grid. */
 struct vj_cuda_ssimulacra2_xyb_job {
     struct vj_cuda_ssimulacra2_pictures pictures;
     int scale;
     bool parity;
-    float *plane; /* [channels][shape.pixels] */
+    struct vj_cuda_ssimulacra2_xyb to;
 };
 
 static inline VJ_HD struct vj_xyb
@@ -115,12 +131,12 @@ vj_cuda_ssimulacra2_xyb_pixel(const struct vj_cuda_ssimulacra2_xyb_job *job,
     size_t i = (size_t)at.x * VJ_CUDA_THREADS + thread;
     if (i >= width * shape->height[job->scale])
         return;
-    struct vj_xyb v = vj_cuda_ssimulacra2_xyb_at(&job->pictures, job->pictures.table, 0, job->scale,
-                                                 job->parity, i / width, i % width);
-    float *to = job->plane + shape->pixel[job->scale] + i;
+    struct vj_xyb v = vj_cuda_ssimulacra2_xyb_at(&job->pictures, job->pictures.table, at.z,
+                                                 job->scale, job->parity, i / width, i % width);
+    float *to = job->to.plane + at.z * job->to.picture + i;
     to[0] = v.x;
-    to[shape->pixels] = v.y;
-    to[2 * shape->pixels] = v.b;
+    to[job->to.apart] = v.y;
+    to[2 * job->to.apart] = v.b;
 }
 
 /* Exact mode: moments of the original, in double; a plane of the grid is a channel. */

@@ -32,7 +32,8 @@ enum { VJ_CUDA_PARITY_P, VJ_CUDA_PARITY_P_P, VJ_CUDA_PARITY_A_P };
 
 /* One scale of the original alone, or of candidates. */
 struct vj_cuda_parity_job {
-    struct vj_cuda_ssimulacra2_pictures pictures;
+    struct vj_cuda_ssimulacra2_shape shape;
+    struct vj_cuda_ssimulacra2_xyb xyb; /* of the pictures */
     int scale;
     int products; /* 2: the original, 3: candidates */
     struct vj_cuda_ssimulacra2_original original;
@@ -45,7 +46,7 @@ struct vj_cuda_parity_job {
 static inline VJ_HD float *vj_cuda_parity_plane(const struct vj_cuda_parity_job *job,
                                                 struct vj_cuda_place at, int product)
 {
-    const struct vj_cuda_ssimulacra2_shape *shape = &job->pictures.shape;
+    const struct vj_cuda_ssimulacra2_shape *shape = &job->shape;
     size_t plane = ((size_t)at.z * VJ_SSIMULACRA2_CHANNELS + at.y) * (size_t)job->products;
     return job->rows +
            (plane + (size_t)product) * (shape->width[job->scale] * shape->height[job->scale]);
@@ -55,16 +56,15 @@ static inline VJ_HD float *vj_cuda_parity_plane(const struct vj_cuda_parity_job 
 static inline VJ_HD float vj_cuda_parity_picture(const struct vj_cuda_parity_job *job,
                                                  struct vj_cuda_place at, size_t y, size_t x)
 {
-    struct vj_xyb v = vj_cuda_ssimulacra2_xyb_at(&job->pictures, job->pictures.table, at.z,
-                                                 job->scale, true, y, x);
-    return at.y == 0 ? v.x : at.y == 1 ? v.y : v.b;
+    return job->xyb.plane[at.z * job->xyb.picture + at.y * job->xyb.apart +
+                          y * job->shape.width[job->scale] + x];
 }
 
 /* Where the original has that pixel. */
 static inline VJ_HD size_t vj_cuda_parity_pixel(const struct vj_cuda_parity_job *job,
                                                 struct vj_cuda_place at, size_t y, size_t x)
 {
-    const struct vj_cuda_ssimulacra2_shape *shape = &job->pictures.shape;
+    const struct vj_cuda_ssimulacra2_shape *shape = &job->shape;
     return at.y * shape->pixels + shape->pixel[job->scale] + y * shape->width[job->scale] + x;
 }
 
@@ -95,7 +95,7 @@ static inline VJ_HD void vj_cuda_along_load(const struct vj_cuda_parity_job *job
                                             struct vj_cuda_along_shared *s, struct vj_cuda_place at,
                                             unsigned thread, size_t column)
 {
-    const struct vj_cuda_ssimulacra2_shape *shape = &job->pictures.shape;
+    const struct vj_cuda_ssimulacra2_shape *shape = &job->shape;
     for (unsigned i = thread; i < VJ_CUDA_ALONG_ROWS * VJ_CUDA_ALONG_INPUTS;
          i += VJ_CUDA_ALONG_THREADS) {
         const unsigned row = i / VJ_CUDA_ALONG_INPUTS, k = i % VJ_CUDA_ALONG_INPUTS;
@@ -179,7 +179,7 @@ static inline VJ_HD void vj_cuda_along_run(const struct vj_cuda_parity_job *job,
                                            struct vj_cuda_along_thread *own, unsigned thread,
                                            size_t column)
 {
-    const size_t width = job->pictures.shape.width[job->scale];
+    const size_t width = job->shape.width[job->scale];
     const unsigned row = thread % VJ_CUDA_ALONG_ROWS;
     const int product = (int)(thread / VJ_CUDA_ALONG_ROWS);
     if (product >= job->products)
@@ -202,7 +202,7 @@ static inline VJ_HD void vj_cuda_along_store(const struct vj_cuda_parity_job *jo
                                              struct vj_cuda_place at, unsigned thread,
                                              size_t column)
 {
-    const struct vj_cuda_ssimulacra2_shape *shape = &job->pictures.shape;
+    const struct vj_cuda_ssimulacra2_shape *shape = &job->shape;
     const size_t width = shape->width[job->scale];
     for (int product = 0; product < job->products; product++) {
         float *to = vj_cuda_parity_plane(job, at, product);
@@ -233,24 +233,54 @@ static inline struct vj_cuda_grid vj_cuda_down_grid(const struct vj_cuda_ssimula
     return grid;
 }
 
-/* Output i - 4 of every product, to filtered. */
-static inline VJ_HD void vj_cuda_down_step(const struct vj_cuda_parity_job *job,
-                                           struct vj_cuda_down_thread *own, struct vj_cuda_place at,
-                                           size_t x, size_t i,
-                                           float filtered[VJ_CUDA_PARITY_PRODUCTS])
+/* What step i reads: inputs of the filter, and of the maps of output i - 4 of a candidate. */
+struct vj_cuda_down_row {
+    float ahead[VJ_CUDA_PARITY_PRODUCTS], behind[VJ_CUDA_PARITY_PRODUCTS];
+    float a, d, mean, second;
+};
+
+/* Outside the plane, what is read is zero. */
+static inline VJ_HD struct vj_cuda_down_row vj_cuda_down_read(const struct vj_cuda_parity_job *job,
+                                                              int products, struct vj_cuda_place at,
+                                                              size_t x, size_t i)
 {
     const size_t apart = VJ_CUDA_PARITY_START + VJ_CUDA_PARITY_DELAY;
-    const size_t width = job->pictures.shape.width[job->scale];
+    const size_t width = job->shape.width[job->scale], height = job->shape.height[job->scale];
+    struct vj_cuda_down_row row = {{0, 0, 0}, {0, 0, 0}, 0, 0, 0, 0};
     VJ_CUDA_UNROLL
     for (int product = 0; product < VJ_CUDA_PARITY_PRODUCTS; product++) {
-        if (product >= job->products)
+        if (product >= products)
             continue;
         const float *in = vj_cuda_parity_plane(job, at, product) + x;
-        float ahead = i < job->pictures.shape.height[job->scale] ? in[i * width] : 0.0f;
-        float behind = i >= apart ? in[(i - apart) * width] : 0.0f;
+        row.ahead[product] = i < height ? in[i * width] : 0.0f;
+        row.behind[product] = i >= apart && i - apart < height ? in[(i - apart) * width] : 0.0f;
+    }
+    /* Above the plane this becomes a huge number, which is outside too. */
+    const size_t y = i - VJ_CUDA_PARITY_START;
+    if (products <= VJ_CUDA_PARITY_A_P || y >= height)
+        return row;
+    const size_t pixel = vj_cuda_parity_pixel(job, at, y, x);
+    row.a = job->original.plane[pixel];
+    row.mean = job->original.mean[pixel];
+    row.second = job->original.second[pixel];
+    row.d = vj_cuda_parity_picture(job, at, y, x);
+    return row;
+}
+
+/* Output i - 4 of every product, to filtered. */
+static inline VJ_HD void vj_cuda_down_step(const struct vj_cuda_parity_job *job, int products,
+                                           struct vj_cuda_down_thread *own,
+                                           const struct vj_cuda_down_row *row,
+                                           float filtered[VJ_CUDA_PARITY_PRODUCTS])
+{
+    VJ_CUDA_UNROLL
+    for (int product = 0; product < VJ_CUDA_PARITY_PRODUCTS; product++) {
+        if (product >= products)
+            continue;
         VJ_CUDA_UNROLL
         for (int j = 0; j < VJ_SSIMULACRA2_POLES; j++) {
-            float y = vj_ssimulacra2_parity_down(&job->pole[j], behind + ahead,
+            float y = vj_ssimulacra2_parity_down(&job->pole[j],
+                                                 row->behind[product] + row->ahead[product],
                                                  own->last[product][j], own->before[product][j]);
             own->before[product][j] = own->last[product][j];
             own->last[product][j] = y;
@@ -261,34 +291,34 @@ static inline VJ_HD void vj_cuda_down_step(const struct vj_cuda_parity_job *job,
 }
 
 /* The original's moments, or a candidate's maps, of pixel (y, x). */
-static inline VJ_HD void vj_cuda_down_use(const struct vj_cuda_parity_job *job,
-                                          struct vj_cuda_down_thread *own, struct vj_cuda_place at,
-                                          size_t y, size_t x, const float *filtered)
+static inline VJ_HD void vj_cuda_down_use(const struct vj_cuda_parity_job *job, int products,
+                                          struct vj_cuda_down_thread *own,
+                                          const struct vj_cuda_down_row *row,
+                                          struct vj_cuda_place at, size_t y, size_t x,
+                                          const float *filtered)
 {
-    const size_t i = vj_cuda_parity_pixel(job, at, y, x);
     const float m2 = filtered[VJ_CUDA_PARITY_P], s22 = filtered[VJ_CUDA_PARITY_P_P];
-    if (job->products <= VJ_CUDA_PARITY_A_P) {
-        job->original.mean[i] = m2;
-        job->original.second[i] = s22;
+    if (products <= VJ_CUDA_PARITY_A_P) {
+        const size_t pixel = vj_cuda_parity_pixel(job, at, y, x);
+        job->original.mean[pixel] = m2;
+        job->original.second[pixel] = s22;
         return;
     }
-    const float m1 = job->original.mean[i];
-    const float d = vj_cuda_parity_picture(job, at, y, x);
     double term[VJ_SSIMULACRA2_TERMS];
-    vj_ssimulacra2_parity_terms(vj_ssimulacra2_parity_error(m1, m2, job->original.second[i], s22,
-                                                            filtered[VJ_CUDA_PARITY_A_P]),
-                                vj_ssimulacra2_parity_edge(job->original.plane[i], m1, d, m2),
-                                term);
+    vj_ssimulacra2_parity_terms(
+        vj_ssimulacra2_parity_error(row->mean, m2, row->second, s22, filtered[VJ_CUDA_PARITY_A_P]),
+        vj_ssimulacra2_parity_edge(row->a, row->mean, row->d, m2), term);
     VJ_CUDA_UNROLL
     for (int k = 0; k < VJ_SSIMULACRA2_TERMS; k++)
         own->sum[k] += term[k];
 }
 
-/* One step: a column from top to bottom. */
-static inline VJ_HD void vj_cuda_down_column(const struct vj_cuda_parity_job *job,
+/* One step: a column from top to bottom. products: job->products, by value so that it may be a
+ * constant */
+static inline VJ_HD void vj_cuda_down_column(const struct vj_cuda_parity_job *job, int products,
                                              struct vj_cuda_place at, unsigned thread)
 {
-    const struct vj_cuda_ssimulacra2_shape *shape = &job->pictures.shape;
+    const struct vj_cuda_ssimulacra2_shape *shape = &job->shape;
     const size_t x = (size_t)at.x * VJ_CUDA_DOWN_THREADS + thread;
     struct vj_cuda_down_thread own;
     if (x >= shape->width[job->scale])
@@ -301,13 +331,17 @@ static inline VJ_HD void vj_cuda_down_column(const struct vj_cuda_parity_job *jo
     VJ_CUDA_UNROLL
     for (int k = 0; k < VJ_SSIMULACRA2_TERMS; k++)
         own.sum[k] = 0;
+    /* Few threads wait for memory: the next row is on its way while one is worked on. */
+    struct vj_cuda_down_row next = vj_cuda_down_read(job, products, at, x, 0);
     for (size_t i = 0; i < shape->height[job->scale] + VJ_CUDA_PARITY_START; i++) {
+        const struct vj_cuda_down_row row = next;
         float filtered[VJ_CUDA_PARITY_PRODUCTS] = {0, 0, 0};
-        vj_cuda_down_step(job, &own, at, x, i, filtered);
+        next = vj_cuda_down_read(job, products, at, x, i + 1);
+        vj_cuda_down_step(job, products, &own, &row, filtered);
         if (i >= VJ_CUDA_PARITY_START)
-            vj_cuda_down_use(job, &own, at, i - VJ_CUDA_PARITY_START, x, filtered);
+            vj_cuda_down_use(job, products, &own, &row, at, i - VJ_CUDA_PARITY_START, x, filtered);
     }
-    if (job->products <= VJ_CUDA_PARITY_A_P)
+    if (products <= VJ_CUDA_PARITY_A_P)
         return;
     double *to =
         job->part +

@@ -51,8 +51,8 @@ static inline void emulate_moments(const struct emulated_ssimulacra2 *q, int sca
  */
 static inline void emulate_along(const struct vj_cuda_parity_job *job, int count)
 {
-    const size_t width = job->pictures.shape.width[job->scale];
-    struct vj_cuda_grid grid = vj_cuda_along_grid(&job->pictures.shape, job->scale, (size_t)count);
+    const size_t width = job->shape.width[job->scale];
+    struct vj_cuda_grid grid = vj_cuda_along_grid(&job->shape, job->scale, (size_t)count);
     EMULATE_BLOCKS(grid, at)
     {
         struct vj_cuda_along_thread own[VJ_CUDA_ALONG_THREADS];
@@ -74,15 +74,28 @@ static inline void emulate_along(const struct vj_cuda_parity_job *job, int count
     }
 }
 
+static inline void emulate_xyb(const struct emulated_ssimulacra2 *q,
+                               const struct vj_cuda_ssimulacra2_pictures *pictures, int scale,
+                               struct vj_cuda_ssimulacra2_xyb to, int count)
+{
+    struct vj_cuda_ssimulacra2_xyb_job job = {*pictures, scale, q->mode == VJ_SSIMULACRA2_PARITY,
+                                              to};
+    struct vj_cuda_grid grid = vj_cuda_ssimulacra2_pixel_grid(&q->shape, scale, (size_t)count);
+    EMULATE_BLOCKS(grid, at)
+    EMULATE_THREADS(VJ_CUDA_THREADS, t)
+    vj_cuda_ssimulacra2_xyb_pixel(&job, at, t);
+}
+
 /* Parity mode: one scale of the original (products 2) or of candidates (3), filtered. */
 static inline void emulate_filter(const struct emulated_ssimulacra2 *q,
-                                  const struct vj_cuda_ssimulacra2_pictures *pictures, int scale,
-                                  int products, int count, double *part)
+                                  struct vj_cuda_ssimulacra2_xyb xyb, int scale, int products,
+                                  int count, double *part)
 {
     struct guarded rows;
     const size_t planes = (size_t)(count * VJ_SSIMULACRA2_CHANNELS * products);
     struct vj_cuda_parity_job job = {
-        .pictures = *pictures,
+        .shape = q->shape,
+        .xyb = xyb,
         .scale = scale,
         .products = products,
         .original = q->original,
@@ -95,7 +108,7 @@ static inline void emulate_filter(const struct emulated_ssimulacra2 *q,
     struct vj_cuda_grid grid = vj_cuda_down_grid(&q->shape, scale, (size_t)count);
     EMULATE_BLOCKS(grid, at)
     EMULATE_THREADS(VJ_CUDA_DOWN_THREADS, t)
-    vj_cuda_down_column(&job, at, t);
+    vj_cuda_down_column(&job, job.products, at, t);
     guarded_release(&rows);
 }
 
@@ -122,14 +135,11 @@ static inline void emulate_ssimulacra2_load(struct emulated_ssimulacra2 *q,
         guarded_take(&light, 3 * vj_cuda_ssimulacra2_lights(&q->shape) * sizeof(float))};
     emulate_ssimulacra2_pool(&pictures, 1);
     for (int s = 0; s < q->shape.scales; s++) {
-        struct vj_cuda_ssimulacra2_xyb_job job = {pictures, s, mode == VJ_SSIMULACRA2_PARITY,
-                                                  q->original.plane};
-        struct vj_cuda_grid grid = vj_cuda_ssimulacra2_pixel_grid(&q->shape, s, 1);
-        EMULATE_BLOCKS(grid, at)
-        EMULATE_THREADS(VJ_CUDA_THREADS, t)
-        vj_cuda_ssimulacra2_xyb_pixel(&job, at, t);
+        const struct vj_cuda_ssimulacra2_xyb xyb =
+            vj_cuda_ssimulacra2_xyb_of(&q->original, &q->shape, s);
+        emulate_xyb(q, &pictures, s, xyb, 1);
         if (mode == VJ_SSIMULACRA2_PARITY)
-            emulate_filter(q, &pictures, s, VJ_CUDA_PARITY_A_P, 1, NULL);
+            emulate_filter(q, xyb, s, VJ_CUDA_PARITY_A_P, 1, NULL);
         else
             emulate_moments(q, s);
     }
@@ -188,9 +198,16 @@ static inline void emulate_ssimulacra2(const struct emulated_ssimulacra2 *q,
     emulate_ssimulacra2_pool(&maps.candidates, count);
     if (q->mode == VJ_SSIMULACRA2_EXACT)
         emulate_maps(&maps, count);
-    else
-        for (int s = 0; s < shape->scales; s++)
-            emulate_filter(q, &maps.candidates, s, VJ_CUDA_PARITY_PRODUCTS, count, parts);
+    for (int s = 0; s < shape->scales && q->mode == VJ_SSIMULACRA2_PARITY; s++) {
+        struct guarded planes;
+        const size_t pixels = shape->width[s] * shape->height[s];
+        const struct vj_cuda_ssimulacra2_xyb xyb = {
+            guarded_take(&planes, VJ_SSIMULACRA2_CHANNELS * n * pixels * sizeof(float)), pixels,
+            VJ_SSIMULACRA2_CHANNELS * pixels};
+        emulate_xyb(q, &maps.candidates, s, xyb, count);
+        emulate_filter(q, xyb, s, VJ_CUDA_PARITY_PRODUCTS, count, parts);
+        guarded_release(&planes);
+    }
     struct vj_cuda_column_total_job total = {*shape, parts, totals};
     struct vj_cuda_grid grid = {VJ_SSIMULACRA2_SCALES, (unsigned)count, 1};
     EMULATE_BLOCKS(grid, at)

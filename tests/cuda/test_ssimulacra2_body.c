@@ -128,10 +128,10 @@ static void as_many_candidates_are_in_work_as_fit(void **state)
     const size_t exact = vj_cuda_ssimulacra2_planes(&full, VJ_SSIMULACRA2_EXACT);
     const size_t parity = vj_cuda_ssimulacra2_planes(&full, VJ_SSIMULACRA2_PARITY);
     assert_int_equal(exact, 12 * lights);
-    assert_int_equal(parity, 12 * lights + 36 * 1920 * 1080);
+    assert_int_equal(parity, 12 * lights + 48 * 1920 * 1080);
     assert_int_equal(vj_cuda_ssimulacra2_batch(&full, VJ_SSIMULACRA2_EXACT, 21), 21);
     assert_int_equal(vj_cuda_ssimulacra2_batch(&full, VJ_SSIMULACRA2_EXACT, 100), 32);
-    assert_int_equal(vj_cuda_ssimulacra2_batch(&full, VJ_SSIMULACRA2_PARITY, 21), 3);
+    assert_int_equal(vj_cuda_ssimulacra2_batch(&full, VJ_SSIMULACRA2_PARITY, 21), 9);
     assert_int_equal(vj_cuda_ssimulacra2_batch(&small, VJ_SSIMULACRA2_EXACT, 100), 100);
     assert_int_equal(vj_cuda_ssimulacra2_batch(&large, VJ_SSIMULACRA2_EXACT, 100), 1);
     /* Parts of equal size, one apart at most, and all of them together. */
