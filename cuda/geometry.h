@@ -29,14 +29,11 @@ enum {
     VJ_CUDA_SHARED = 48 * 1024, /* bytes of shared memory that any kernel may use */
 };
 
-/* Before a loop over what a thread holds in registers: an index that is no constant would put it
- * into memory. UNROLL_16: before a long sum in one order by few threads, which waits for
- * memory: that many loads are on their way. */
+/* Before a long sum in one order by few threads, which waits for memory: that many loads are on
+ * their way. VJ_UNROLL is host/hostdevice.h's. */
 #ifdef __CUDA_ARCH__
-#define VJ_CUDA_UNROLL    _Pragma("unroll")
 #define VJ_CUDA_UNROLL_16 _Pragma("unroll 16")
 #else
-#define VJ_CUDA_UNROLL
 #define VJ_CUDA_UNROLL_16
 #endif
 

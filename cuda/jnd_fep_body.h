@@ -130,7 +130,7 @@ static inline VJ_HD void vj_cuda_fep_begin(const struct vj_cuda_fep_predict_shar
     const int16_t *first =
         s->dark + (vj_cuda_fep_tile_row(thread) + VJ_JND_FEP_PATCH) * VJ_CUDA_FEP_DARK_ACROSS +
         vj_cuda_fep_tile_column(thread) + VJ_JND_FEP_PATCH;
-    VJ_CUDA_UNROLL
+    VJ_UNROLL
     for (int i = 0; i < VJ_CUDA_FEP_PIXELS; i++) {
         const int16_t *pixel = first + i * VJ_CUDA_FEP_DARK_ACROSS;
         double sensitivity =
@@ -198,7 +198,7 @@ static inline VJ_HD void vj_cuda_fep_nearest(const struct vj_cuda_fep_predict_sh
     for (int b = 0; b < VJ_CUDA_FEP_BATCH; b++) {
         int32_t distance[VJ_CUDA_FEP_PIXELS];
         vj_cuda_fep_distances(s->row[b], thread, distance);
-        VJ_CUDA_UNROLL
+        VJ_UNROLL
         for (int i = 0; i < VJ_CUDA_FEP_PIXELS; i++)
             p->least[i] = distance[i] < p->least[i] ? distance[i] : p->least[i];
     }
@@ -217,7 +217,7 @@ static inline VJ_HD void vj_cuda_fep_weigh(const struct vj_cuda_fep_predict_shar
             own + vj_jnd_fep_row(k) * VJ_CUDA_FEP_WIDE_ACROSS + vj_jnd_fep_column(k);
         int32_t distance[VJ_CUDA_FEP_PIXELS];
         vj_cuda_fep_distances(s->row[b], thread, distance);
-        VJ_CUDA_UNROLL
+        VJ_UNROLL
         for (int i = 0; i < VJ_CUDA_FEP_PIXELS; i++) {
             double weight = vj_jnd_fep_weight(distance[i], p->least[i], p->rate[i]);
             int more = other[i * VJ_CUDA_FEP_WIDE_ACROSS] - own[i * VJ_CUDA_FEP_WIDE_ACROSS];
@@ -234,7 +234,7 @@ static inline VJ_HD void vj_cuda_fep_predict(const struct vj_cuda_fep_predict_jo
                                              struct vj_cuda_place at, unsigned thread)
 {
     const int ty = vj_cuda_fep_tile_row(thread), tx = vj_cuda_fep_tile_column(thread);
-    VJ_CUDA_UNROLL
+    VJ_UNROLL
     for (int i = 0; i < VJ_CUDA_FEP_PIXELS; i++) {
         int y = (int)at.y * VJ_CUDA_FEP_HEIGHT + ty + i, x = (int)at.x * VJ_CUDA_FEP_WIDTH + tx;
         if (!vj_cuda_inside(&job->plane, y, x))

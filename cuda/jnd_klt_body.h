@@ -51,9 +51,9 @@ static inline VJ_HD size_t vj_cuda_klt_batches(const struct vj_cuda_plane *plane
 static inline VJ_HD void vj_cuda_klt_begin(struct vj_cuda_klt_sums *sums)
 {
     sums->blocks = sums->first = 0;
-    VJ_CUDA_UNROLL
+    VJ_UNROLL
     for (int j = 0; j < VJ_CUDA_KLT_TILE; j++) {
-        VJ_CUDA_UNROLL
+        VJ_UNROLL
         for (int i = 0; i < VJ_CUDA_KLT_TILE; i++)
             sums->second[j][i] = 0;
     }
@@ -90,17 +90,17 @@ static inline VJ_HD void vj_cuda_klt_add(const struct vj_cuda_klt_sum_job *job,
     int32_t product[VJ_CUDA_KLT_TILE][VJ_CUDA_KLT_TILE] = {{0}}, first = 0;
     for (int b = 0; b < VJ_CUDA_KLT_BATCH; b++) {
         const int32_t *row = s->sample[b] + top, *column = s->sample[b] + left;
-        VJ_CUDA_UNROLL
+        VJ_UNROLL
         for (int j = 0; j < VJ_CUDA_KLT_TILE; j++) {
-            VJ_CUDA_UNROLL
+            VJ_UNROLL
             for (int i = 0; i < VJ_CUDA_KLT_TILE; i++)
                 product[j][i] += row[j] * column[i];
         }
         first += s->sample[b][thread % VJ_KLT_AREA];
     }
-    VJ_CUDA_UNROLL
+    VJ_UNROLL
     for (int j = 0; j < VJ_CUDA_KLT_TILE; j++) {
-        VJ_CUDA_UNROLL
+        VJ_UNROLL
         for (int i = 0; i < VJ_CUDA_KLT_TILE; i++)
             sums->second[j][i] += product[j][i];
     }
@@ -127,9 +127,9 @@ static inline VJ_HD void vj_cuda_klt_store(const struct vj_cuda_klt_sum_job *job
     struct vj_klt_moments *m = job->moments;
     const unsigned top = thread / VJ_CUDA_KLT_ACROSS * VJ_CUDA_KLT_TILE;
     const unsigned left = thread % VJ_CUDA_KLT_ACROSS * VJ_CUDA_KLT_TILE;
-    VJ_CUDA_UNROLL
+    VJ_UNROLL
     for (unsigned j = 0; j < VJ_CUDA_KLT_TILE; j++) {
-        VJ_CUDA_UNROLL
+        VJ_UNROLL
         for (unsigned i = 0; i < VJ_CUDA_KLT_TILE; i++)
             vj_cuda_atomic_add(&m->second[top + j][left + i], sums->second[j][i]);
     }
@@ -158,7 +158,7 @@ static inline VJ_HD float vj_cuda_klt_weight(const struct vj_cuda_klt_job *job, 
 {
     float column[2 * VJ_CUDA_KLT_SOFTEN + 1];
     const int top = y - VJ_CUDA_KLT_SOFTEN;
-    VJ_CUDA_UNROLL
+    VJ_UNROLL
     for (int k = 0; k <= 2 * VJ_CUDA_KLT_SOFTEN; k++) {
         const int at = x - VJ_CUDA_KLT_SOFTEN + k;
         column[k] = 0;

@@ -82,7 +82,7 @@ static inline VJ_HD void vj_cuda_tv_load(const struct vj_cuda_tv_job *job,
                                          struct vj_cuda_tv_shared *s, struct vj_cuda_tv_pixels *own,
                                          struct vj_cuda_place at, unsigned thread)
 {
-    VJ_CUDA_UNROLL
+    VJ_UNROLL
     for (int i = 0; i < VJ_CUDA_TV_PIXELS; i++) {
         const struct vj_cuda_tv_place p = vj_cuda_tv_place(at, thread, i);
         const bool inside = vj_cuda_inside(&job->plane, p.y, p.x), known = inside && job->pass > 0;
@@ -109,7 +109,7 @@ static inline VJ_HD void vj_cuda_tv_move_pixels(const struct vj_cuda_tv_job *job
                                                 struct vj_cuda_place at, unsigned thread)
 {
     const struct vj_tvl1_step step = vj_tvl1_step(job->pass);
-    VJ_CUDA_UNROLL
+    VJ_UNROLL
     for (int i = 0; i < VJ_CUDA_TV_PIXELS; i++) {
         const struct vj_cuda_tv_place p = vj_cuda_tv_place(at, thread, i);
         if (p.sy <= k || p.sx <= k || !vj_cuda_tv_known(&job->plane, &p, k))
@@ -127,7 +127,7 @@ static inline VJ_HD void vj_cuda_tv_move_duals(const struct vj_cuda_tv_job *job,
                                                struct vj_cuda_place at, unsigned thread)
 {
     const struct vj_tvl1_step step = vj_tvl1_step(job->pass);
-    VJ_CUDA_UNROLL
+    VJ_UNROLL
     for (int i = 0; i < VJ_CUDA_TV_PIXELS; i++) {
         const struct vj_cuda_tv_place p = vj_cuda_tv_place(at, thread, i);
         if (!vj_cuda_tv_known(&job->plane, &p, k + 1))
@@ -147,7 +147,7 @@ static inline VJ_HD void vj_cuda_tv_store(const struct vj_cuda_tv_job *job,
                                           const struct vj_cuda_tv_pixels *own,
                                           struct vj_cuda_place at, unsigned thread)
 {
-    VJ_CUDA_UNROLL
+    VJ_UNROLL
     for (int i = 0; i < VJ_CUDA_TV_PIXELS; i++) {
         const struct vj_cuda_tv_place p = vj_cuda_tv_place(at, thread, i);
         if (!vj_cuda_tv_known(&job->plane, &p, VJ_CUDA_TV_HALO))

@@ -117,11 +117,11 @@ static inline VJ_HD void vj_cuda_rules_total(const struct vj_cuda_rules_job *job
     uint64_t above = 0, square = 0;
     for (size_t first = 0; first < segments; first += AT_ONCE) {
         struct vj_cuda_rules_sums part[AT_ONCE] = {{0, 0, 0}};
-        VJ_CUDA_UNROLL
+        VJ_UNROLL
         for (size_t k = 0; k < AT_ONCE; k++)
             if (first + k < segments)
                 part[k] = job->part[(first + k) * job->count + thread];
-        VJ_CUDA_UNROLL
+        VJ_UNROLL
         for (size_t k = 0; k < AT_ONCE; k++) {
             real += part[k].real;
             above += part[k].above;

@@ -93,7 +93,8 @@ static int prepare_products(const struct vj_cuda_net *net, struct batch *b, stru
     return r;
 }
 
-/* Chooses the algorithms of the convolutions by running them, on memory that is given back. */
+/* Chooses the algorithms of the convolutions, cuDNN's by running them on memory that is given back.
+ */
 static int choose_convs(const struct vj_cuda_net *net, struct batch *b, cudnnHandle_t dnn,
                         struct vj_error *err)
 {
@@ -103,13 +104,15 @@ static int choose_convs(const struct vj_cuda_net *net, struct batch *b, cudnnHan
     void *memory = NULL;
     for (int i = p->first; i < p->layers; i++) {
         const struct vj_cuda_net_conv &c = p->conv[i];
+        if (c.way != VJ_CUDA_NET_DIRECT) /* products are not tried */
+            continue;
         const size_t pixels = p->rows * (size_t)c.side * (size_t)c.side * p->element;
         in = pixels * (size_t)c.in > in ? pixels * (size_t)c.in : in;
         out = pixels * (size_t)c.out > out ? pixels * (size_t)c.out : out;
     }
     in = (in + VJ_CUDA_NET_ALIGNMENT - 1) / VJ_CUDA_NET_ALIGNMENT * VJ_CUDA_NET_ALIGNMENT;
-    int r = VJ_CUDA(cudaMalloc(&memory, in + out), err);
-    if (!r)
+    int r = in + out ? VJ_CUDA(cudaMalloc(&memory, in + out), err) : 0;
+    if (!r && memory)
         r = VJ_CUDA(cudaMemset(memory, 0, in + out), err);
     for (int i = p->first; i < p->layers && !r; i++) {
         const struct vj_cuda_net_extractor *e = &net->weights.extractor[VJ_CUDA_NET_PICTURE];
@@ -434,21 +437,34 @@ static int run_conv(const struct pass *p, int i, const void *from, void *to)
     const struct vj_cuda_net_conv_memory m = {from, p->extractor->kernel[i], p->extractor->bias[i],
                                               to, at(p->work, VJ_CUDA_NET_WORKSPACE)};
     const struct vj_cuda_net_handles handles = {p->work->dnn, p->net->lt};
+    const bool parts = c->pooled && i < vj_net_attentions(p->plan->form);
+    const struct vj_cuda_net_around around = {
+        floats_at(p->work, VJ_CUDA_NET_SCALE),
+        parts ? floats_at(p->work, VJ_CUDA_NET_SUMS) : NULL,
+        parts ? floats_at(p->work, VJ_CUDA_NET_PEAKS) : NULL,
+    };
     const size_t px = (size_t)c->side * (size_t)c->side;
-    int r = vj_cuda_net_layer_run(&p->batch->conv[i], &handles, p->stream, &m, p->err);
-    return r ? r
-             : show(p, {c->name, to, false, px, (size_t)c->real_out, (size_t)c->out,
-                        vj_cuda_net_conv_made(c), vj_cuda_net_conv_bytes(c, p->plan->element)});
+    int r = vj_cuda_net_layer_run(&p->batch->conv[i], &handles, p->stream, &m, &around, p->err);
+    return r || c->pooled
+               ? r
+               : show(p, {c->name, to, false, px, (size_t)c->real_out, (size_t)c->out,
+                          vj_cuda_net_conv_made(c), vj_cuda_net_conv_bytes(c, p->plan->element)});
 }
 
 static const char *const pool_names[VJ_NET_BLOCKS] = {"pool1", "pool2", "pool3", "pool4", "pool5"};
 
-/* The convolutions of block b: from input or pooled to `map`. */
+static void *pooled_of(const struct pass *p, int b)
+{
+    return at(p->work, vj_cuda_net_pooled(p->plan, b));
+}
+
+/* The convolutions of block b: from input or pooled to `map`, or to what is to be pooled, pooled.
+ */
 static int run_convs(const struct pass *p, int b, void *map)
 {
     struct vj_cuda_net_work *w = p->work;
     const int end = vj_net_block_end(p->plan->form, b);
-    const void *from = at(w, b ? VJ_CUDA_NET_POOLED : VJ_CUDA_NET_INPUT);
+    const void *from = b ? pooled_of(p, b - 1) : at(w, VJ_CUDA_NET_INPUT);
     int r = 0;
     for (int i = end + 1 - p->plan->form->convs; i <= end && !r; i++) {
         void *to = i == end ? map : at(w, VJ_CUDA_NET_BETWEEN);
@@ -464,20 +480,23 @@ static int run_convs(const struct pass *p, int b, void *map)
 static int run_plain_block(const struct pass *p, int b)
 {
     struct vj_cuda_net_work *w = p->work;
-    const bool last = b == p->plan->form->blocks - 1;
     const struct vj_cuda_net_conv *c = &p->plan->conv[vj_net_block_end(p->plan->form, b)];
     const size_t channels = (size_t)c->out, half = (size_t)c->side / 2, px = half * half;
-    void *map = at(w, VJ_CUDA_NET_MAP);
-    void *pooled = at(w, last ? VJ_CUDA_NET_LAST : VJ_CUDA_NET_POOLED);
-    int r = run_convs(p, b, map);
-    if (!r)
+    void *map = at(w, VJ_CUDA_NET_MAP), *pooled = pooled_of(p, b);
+    struct vj_cuda_net_stage stage = {
+        pool_names[b], pooled, false, px, channels, channels, 0, bytes_of(p, 5 * px * channels)};
+    int r = run_convs(p, b, c->pooled ? pooled : map);
+    if (!r && !c->pooled)
         r = VJ_CUDA(vj_cuda_net_halve(p->plan, b, p->stream, map, pooled, flags_of(w)), p->err);
-    return r ? r
-             : show(p, {pool_names[b], pooled, false, px, channels, channels, 0,
-                        bytes_of(p, 5 * px * channels)});
+    if (c->pooled) {
+        stage.macs = vj_cuda_net_conv_made(c);
+        stage.bytes = vj_cuda_net_conv_bytes(c, p->plan->element);
+    }
+    return r ? r : show(p, stage);
 }
 
-/* Behind the sums and peaks of block i: scales pooled. macs, bytes: of what made them. */
+/* Behind the sums and peaks of block i: scales pooled, or leaves that to the next convolution.
+ * macs, bytes: of what made them. */
 static int run_attention(const struct pass *p, int i, double macs, double bytes)
 {
     static const char *const attention_names[] = {"attention1", "attention2", "attention3",
@@ -485,7 +504,7 @@ static int run_attention(const struct pass *p, int i, double macs, double bytes)
     struct vj_cuda_net_work *w = p->work;
     const size_t channels = (size_t)p->plan->pool[i].channels;
     const size_t half = (size_t)p->plan->pool[i].side / 2, px = half * half;
-    void *pooled = at(w, VJ_CUDA_NET_POOLED);
+    void *pooled = pooled_of(p, i);
     float *scale = floats_at(w, VJ_CUDA_NET_SCALE);
     int r = VJ_CUDA(vj_cuda_net_attend(p->plan, i, p->stream, &p->extractor->attention[i],
                                        floats_at(w, VJ_CUDA_NET_SUMS),
@@ -493,8 +512,9 @@ static int run_attention(const struct pass *p, int i, double macs, double bytes)
                     p->err);
     if (!r)
         r = show(p, {attention_names[i], scale, true, 1, channels, channels, macs, bytes});
-    if (!r)
-        r = VJ_CUDA(vj_cuda_net_scale(p->plan, i, p->stream, pooled, scale), p->err);
+    if (r || p->plan->conv[i + 1].scaled)
+        return r;
+    r = VJ_CUDA(vj_cuda_net_scale(p->plan, i, p->stream, pooled, scale), p->err);
     return r ? r
              : show(p, {pool_names[i], pooled, false, px, channels, channels, 0,
                         bytes_of(p, 2 * px * channels)});
@@ -504,11 +524,15 @@ static int run_attention(const struct pass *p, int i, double macs, double bytes)
 static int run_block(const struct pass *p, int i)
 {
     struct vj_cuda_net_work *w = p->work;
-    const size_t side = (size_t)p->plan->pool[i].side, channels = (size_t)p->plan->pool[i].channels;
+    const struct vj_cuda_net_conv *c = &p->plan->conv[i];
+    const size_t side = (size_t)c->side, channels = (size_t)c->out;
     void *map = at(w, VJ_CUDA_NET_MAP);
-    int r = run_convs(p, i, map);
+    int r = run_convs(p, i, c->pooled ? pooled_of(p, i) : map);
+    if (!r && c->pooled)
+        return run_attention(p, i, vj_cuda_net_conv_made(c),
+                             vj_cuda_net_conv_bytes(c, p->plan->element));
     if (!r)
-        r = VJ_CUDA(vj_cuda_net_pool(p->plan, i, p->stream, map, at(w, VJ_CUDA_NET_POOLED),
+        r = VJ_CUDA(vj_cuda_net_pool(p->plan, i, p->stream, map, pooled_of(p, i),
                                      floats_at(w, VJ_CUDA_NET_SUMS),
                                      floats_at(w, VJ_CUDA_NET_PEAKS), flags_of(w)),
                     p->err);
@@ -523,7 +547,7 @@ static int run_first(const struct pass *p, const uint8_t *d_patches, int channel
     const size_t px = (size_t)c->side * (size_t)c->side;
     int r = VJ_CUDA(vj_cuda_net_first(p->plan, p->stream, d_patches, channels, count,
                                       p->extractor->first, p->extractor->first_bias,
-                                      at(w, VJ_CUDA_NET_POOLED), floats_at(w, VJ_CUDA_NET_SUMS),
+                                      pooled_of(p, 0), floats_at(w, VJ_CUDA_NET_SUMS),
                                       floats_at(w, VJ_CUDA_NET_PEAKS), flags_of(w)),
                     p->err);
     return r ? r

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The networks on a CUDA device, all variants of host/net.h: convolutions are cuDNN's, matrix
- * products cuBLASLt's, the rest own kernels. Same foldings (spec network.md, 1-6), same layers.
+ * The networks on a CUDA device, all variants of host/net.h: convolutions are cuDNN's, in fp32
+ * mostly products between own transforms (cuda/net_conv.h), matrix products cuBLASLt's, the rest
+ * own kernels. Same foldings (spec network.md, 1-6), same layers.
  *
  * Two objects, so that slots can run side by side:
  *   struct vj_cuda_net       weights on the device and one pinned algorithm per layer; constant
@@ -45,9 +46,9 @@ struct vj_cuda_net_work;
 
 /*
  * Prepares the network on the current device: folds and uploads the weights (`w` may be freed
- * afterwards), picks and tries out the algorithm of every layer.
+ * afterwards), picks the algorithm of every layer and tries out those of cuDNN.
  * rows: patches per batch, 1..VJ_CUDA_NET_MAX_ROWS. Memory of a work grows by 2.3 MB a row, 1.4 MB
- * in fp16 (released, default shape; pw-jnd 0.3 and 0.2 MB); 128 or 256 fill a large card, of
+ * in fp16 (released, default shape; pw-jnd 0.2 MB); 128 or 256 fill a large card, of
  * smaller patches more do: vj_cuda_net_rows(). A multiple of the patches per picture wastes
  * nothing.
  * side_rows: the same of reference sides, 1..rows; a side has no more patches than one picture,
@@ -103,8 +104,9 @@ int vj_cuda_net_scores(struct vj_cuda_net_work *work, cudaStream_t stream, size_
 
 /*
  * For the results file, one line each: libraries, precision, batch, then every layer with its
- * algorithm ("conv1 IMPLICIT_PRECOMP_GEMM fused workspace 0"); the batch of reference sides and its
- * layers where it has fewer rows. Cut off at `size`, always ended.
+ * algorithm ("conv1 IMPLICIT_PRECOMP_GEMM fused workspace 0"), a convolution that is a product with
+ * its way in a line before; the batch of reference sides and its layers where it has fewer rows.
+ * Cut off at `size`, always ended.
  */
 void vj_cuda_net_describe(const struct vj_cuda_net *net, char *text, size_t size);
 

@@ -37,33 +37,52 @@ void vj_cuda_net_layer_free(struct vj_cuda_net_layer *layer)
     memset(layer, 0, sizeof(*layer));
 }
 
+/* Behind the products of patches first.. */
+static int finish_group(const struct vj_cuda_net_conv *c, cudaStream_t stream,
+                        const struct vj_cuda_net_conv_memory *m,
+                        const struct vj_cuda_net_around *around, const float *products,
+                        size_t first, size_t patches, struct vj_error *err)
+{
+    const size_t out = (size_t)c->out, pixels = (size_t)c->side * (size_t)c->side;
+    const size_t tiles = first * (size_t)c->across * (size_t)c->across * out;
+    const float *bias = static_cast<const float *>(m->bias);
+    float *y = static_cast<float *>(m->y);
+    if (!c->pooled)
+        return VJ_CUDA(
+            vj_cuda_net_tiles_out(c, stream, products, bias, patches, y + first * pixels * out),
+            err);
+    return VJ_CUDA(vj_cuda_net_tiles_pool(c, stream, products, bias, patches,
+                                          y + first * (pixels / 4) * out,
+                                          around->sums ? around->sums + tiles : NULL,
+                                          around->sums ? around->peaks + tiles : NULL),
+                   err);
+}
+
 /* Of the last group's matrices a part may be left from the one before: nobody reads its products.
  */
 static int run_tiled(const struct vj_cuda_net_layer *layer, cublasLtHandle_t lt,
                      cudaStream_t stream, const struct vj_cuda_net_conv_memory *m,
-                     struct vj_error *err)
+                     const struct vj_cuda_net_around *around, struct vj_error *err)
 {
     const struct vj_cuda_net_conv *c = &layer->conv;
-    const size_t pixels = (size_t)c->side * (size_t)c->side;
+    const size_t in = (size_t)c->in, pixels = (size_t)c->side * (size_t)c->side;
     const float *x = static_cast<const float *>(m->x);
-    const float *bias = static_cast<const float *>(m->bias);
-    float *y = static_cast<float *>(m->y);
-    char *inputs = static_cast<char *>(m->workspace);
-    char *products = inputs + vj_cuda_net_conv_inputs(c);
-    char *rest = products + vj_cuda_net_conv_products(c);
+    const float *scale = c->scaled ? around->scale : NULL;
+    char *memory = static_cast<char *>(m->workspace);
+    float *inputs = reinterpret_cast<float *>(memory);
+    float *products = reinterpret_cast<float *>(memory + vj_cuda_net_conv_inputs(c));
+    char *rest = memory + vj_cuda_net_conv_inputs(c) + vj_cuda_net_conv_products(c);
     int r = 0;
     for (size_t first = 0; first < layer->rows && !r; first += c->group) {
         const size_t left = layer->rows - first, patches = left < c->group ? left : c->group;
-        r = VJ_CUDA(vj_cuda_net_tiles_in(c, stream, x + first * pixels * (size_t)c->in, patches,
-                                         reinterpret_cast<float *>(inputs)),
+        r = VJ_CUDA(vj_cuda_net_tiles_in(c, stream, x + first * pixels * in,
+                                         scale ? scale + first * in : NULL, patches, inputs),
                     err);
         if (!r)
             r = vj_cuda_net_matmul_run(&layer->product, lt, stream, inputs, m->kernel, products,
                                        rest, err);
         if (!r)
-            r = VJ_CUDA(vj_cuda_net_tiles_out(c, stream, reinterpret_cast<float *>(products), bias,
-                                              patches, y + first * pixels * (size_t)c->out),
-                        err);
+            r = finish_group(c, stream, m, around, products, first, patches, err);
     }
     return r;
 }
@@ -83,11 +102,12 @@ static int run_dense(const struct vj_cuda_net_layer *layer, cublasLtHandle_t lt,
 
 int vj_cuda_net_layer_run(const struct vj_cuda_net_layer *layer,
                           const struct vj_cuda_net_handles *handles, cudaStream_t stream,
-                          const struct vj_cuda_net_conv_memory *m, struct vj_error *err)
+                          const struct vj_cuda_net_conv_memory *m,
+                          const struct vj_cuda_net_around *around, struct vj_error *err)
 {
     switch (layer->conv.way) {
     case VJ_CUDA_NET_TILED:
-        return run_tiled(layer, handles->lt, stream, m, err);
+        return run_tiled(layer, handles->lt, stream, m, around, err);
     case VJ_CUDA_NET_DENSE:
         return run_dense(layer, handles->lt, stream, m, err);
     default:

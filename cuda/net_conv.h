@@ -24,10 +24,9 @@ struct vj_cuda_net_handles {
 };
 
 /*
- * Prepares the layer for `rows` patches, algorithm included. m: as for vj_cuda_net_conv_choose(),
- * the kernel as vj_cuda_net_conv_kernel() has it. Waits for the device. Released by
- * vj_cuda_net_layer_free() in any case. Errors: those of vj_cuda_net_conv_choose() and
- * vj_cuda_net_matmul_prepare().
+ * Prepares the layer for `rows` patches, algorithm included. m: of DIRECT ones alone, as for
+ * vj_cuda_net_conv_choose(), which waits for the device. Released by vj_cuda_net_layer_free() in
+ * any case. Errors: those of vj_cuda_net_conv_choose() and vj_cuda_net_matmul_prepare().
  */
 int vj_cuda_net_layer_prepare(struct vj_cuda_net_layer *layer, const struct vj_cuda_net_conv *conv,
                               size_t rows, enum vj_cuda_precision precision,
@@ -35,13 +34,22 @@ int vj_cuda_net_layer_prepare(struct vj_cuda_net_layer *layer, const struct vj_c
                               const struct vj_cuda_net_conv_memory *m, struct vj_error *err);
 void vj_cuda_net_layer_free(struct vj_cuda_net_layer *layer);
 
-/* y = relu(conv(x) + bias) on `stream`, which is also handles->dnn's. */
+/* Device memory for what a convolution does besides, as its plan says; NULL where it does not. */
+struct vj_cuda_net_around {
+    const float *scale;  /* scaled: [rows][in] */
+    float *sums, *peaks; /* pooled, with attention: [rows][tiles][out] */
+};
+
+/*
+ * y = relu(conv(x * scale) + bias), or 2x2 maxima of it, on `stream`, which is also handles->dnn's.
+ */
 int vj_cuda_net_layer_run(const struct vj_cuda_net_layer *layer,
                           const struct vj_cuda_net_handles *handles, cudaStream_t stream,
-                          const struct vj_cuda_net_conv_memory *m, struct vj_error *err);
+                          const struct vj_cuda_net_conv_memory *m,
+                          const struct vj_cuda_net_around *around, struct vj_error *err);
 
-/* As vj_cuda_net_conv_describe(), or "conv2 by Winograd's 4x4 tiles, 16 patches at a time,
- * workspace 56623104: conv2 algorithm 20 ...". */
+/* As vj_cuda_net_conv_describe(), or two lines: "conv2 by Winograd's 4x4 tiles, 16 patches at a
+ * time, workspace 56623104" or "conv5_1 as one product", and vj_cuda_net_matmul_describe()'s. */
 int vj_cuda_net_layer_describe(const struct vj_cuda_net_layer *layer, char *text, size_t size);
 
 #ifdef __cplusplus

@@ -20,8 +20,9 @@ enum vj_cuda_net_stream {
  * A layer that has just been enqueued. Its output is [rows][pixels][ld], `channels` of ld in use.
  * Layers in order, named as vj_net_probe's: input, conv1, attention1, pool1, ... conv4, theta, phi,
  * value, affinity, softmax, attended, pool4, features; then, in scores only, heads. What the
- * variant does not have is left out, and input and conv1 where the first block is one kernel, which
- * is part of attention1 then.
+ * variant does not have is left out, and what is not there by itself: input and conv1 where the
+ * first block is one kernel, the map of a convolution that pools, both being part of what follows
+ * then, and a pooled map that the next convolution scales.
  */
 struct vj_cuda_net_stage {
     const char *layer;

@@ -57,6 +57,14 @@ __global__ void __launch_bounds__(threads)
         vj_cuda_net_tiles_out_step(&j, i);
 }
 
+__global__ void __launch_bounds__(threads)
+    tiles_pool_kernel(const struct vj_cuda_net_tiles_pool_job j)
+{
+    const size_t i = index_of_thread();
+    if (i < j.shape.count)
+        vj_cuda_net_tiles_pool_step(&j, i);
+}
+
 template <bool half>
 __global__ void __launch_bounds__(threads) pool_kernel(const struct vj_cuda_net_pool_job job)
 {
@@ -225,10 +233,11 @@ cudaError_t vj_cuda_net_bias_relu(enum vj_cuda_precision precision, cudaStream_t
 }
 
 cudaError_t vj_cuda_net_tiles_in(const struct vj_cuda_net_conv *conv, cudaStream_t stream,
-                                 const float *map, size_t patches, float *inputs)
+                                 const float *map, const float *scale, size_t patches,
+                                 float *inputs)
 {
     const struct vj_cuda_net_tiles_in_job job = {vj_cuda_net_tiles_of(conv, patches, conv->in), map,
-                                                 inputs};
+                                                 scale, inputs};
     tiles_in_kernel<<<vj_cuda_net_blocks(job.shape.count), threads, 0, stream>>>(job);
     return cudaGetLastError();
 }
@@ -240,6 +249,16 @@ cudaError_t vj_cuda_net_tiles_out(const struct vj_cuda_net_conv *conv, cudaStrea
     const struct vj_cuda_net_tiles_out_job job = {vj_cuda_net_tiles_of(conv, patches, conv->out),
                                                   products, bias, map};
     tiles_out_kernel<<<vj_cuda_net_blocks(job.shape.count), threads, 0, stream>>>(job);
+    return cudaGetLastError();
+}
+
+cudaError_t vj_cuda_net_tiles_pool(const struct vj_cuda_net_conv *conv, cudaStream_t stream,
+                                   const float *products, const float *bias, size_t patches,
+                                   float *pooled, float *sums, float *peaks)
+{
+    const struct vj_cuda_net_tiles_pool_job job = {
+        vj_cuda_net_tiles_of(conv, patches, conv->out), products, bias, pooled, sums, peaks};
+    tiles_pool_kernel<<<vj_cuda_net_blocks(job.shape.count), threads, 0, stream>>>(job);
     return cudaGetLastError();
 }
 

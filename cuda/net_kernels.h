@@ -42,13 +42,19 @@ cudaError_t vj_cuda_net_bias_relu(enum vj_cuda_precision precision, cudaStream_t
 
 /*
  * Of a TILED convolution, for `patches` (1..conv->group) patches.
- * map: [patches][side][side][in or out]; inputs: [36][group's tiles][in], products the same of out
+ * map: [patches][side][side][in or out]; inputs: [36][group's tiles][in], products the same of out;
+ * scale: [patches][in] or NULL; pooled: [patches][side / 2][side / 2][out]; sums, peaks: of tiles,
+ * [patches][tiles][out], or NULL
  */
 cudaError_t vj_cuda_net_tiles_in(const struct vj_cuda_net_conv *conv, cudaStream_t stream,
-                                 const float *map, size_t patches, float *inputs);
+                                 const float *map, const float *scale, size_t patches,
+                                 float *inputs);
 cudaError_t vj_cuda_net_tiles_out(const struct vj_cuda_net_conv *conv, cudaStream_t stream,
                                   const float *products, const float *bias, size_t patches,
                                   float *map);
+cudaError_t vj_cuda_net_tiles_pool(const struct vj_cuda_net_conv *conv, cudaStream_t stream,
+                                   const float *products, const float *bias, size_t patches,
+                                   float *pooled, float *sums, float *peaks);
 
 /* 2x2 maxima of a map, and sums and maxima of its parts for attention. */
 cudaError_t vj_cuda_net_pool(const struct vj_cuda_net_plan *plan, int layer, cudaStream_t stream,

@@ -215,6 +215,24 @@ static bool is_one_kernel(const struct vj_cuda_net_plan *p)
            p->conv[0].side % VJ_CUDA_FIRST_ROWS == 0 && p->conv[0].side <= VJ_CUDA_FIRST_MOST_SIDE;
 }
 
+/* A tiled convolution does what lies around it while it has the numbers in registers. */
+static void plan_around(struct vj_cuda_net_plan *p)
+{
+    for (int b = 0; b < p->form->blocks; b++) {
+        const int end = vj_net_block_end(p->form, b);
+        struct vj_cuda_net_conv *c = &p->conv[end];
+        if (c->way != VJ_CUDA_NET_TILED || (p->form->non_local && b == p->form->blocks - 1))
+            continue;
+        c->pooled = true;
+        if (b < vj_net_attentions(p->form))
+            p->pool[b].blocks = (int)tiles_of(c);
+    }
+    for (int b = 0; b < vj_net_attentions(p->form); b++) {
+        struct vj_cuda_net_conv *behind = &p->conv[vj_net_block_end(p->form, b) + 1];
+        behind->scaled = behind->way == VJ_CUDA_NET_TILED;
+    }
+}
+
 int vj_cuda_net_plan_make(struct vj_cuda_net_plan *plan, const struct vj_net_shape *shape,
                           size_t rows, enum vj_cuda_precision precision, struct vj_error *err)
 {
@@ -246,22 +264,33 @@ int vj_cuda_net_plan_make(struct vj_cuda_net_plan *plan, const struct vj_net_sha
     plan->first = is_one_kernel(plan);
     if (plan->first)
         plan->pool[0].blocks = shape->patch_size / VJ_CUDA_FIRST_ROWS;
+    plan_around(plan);
     if (form->non_local)
         plan_non_local(plan);
     plan_heads(plan);
     return 0;
 }
 
+enum vj_cuda_net_buffer vj_cuda_net_pooled(const struct vj_cuda_net_plan *plan, int block)
+{
+    if (block == plan->form->blocks - 1)
+        return VJ_CUDA_NET_LAST;
+    return plan->form->convs == 1 && block % 2 && plan->conv[block].pooled ? VJ_CUDA_NET_OTHER
+                                                                           : VJ_CUDA_NET_POOLED;
+}
+
 void vj_cuda_net_plan_every_map(struct vj_cuda_net_plan *plan)
 {
-    if (plan->first)
-        plan_pool(&plan->pool[0], &plan->conv[0]);
     plan->first = false;
     for (int i = 0; i < plan->layers; i++) {
-        plan->conv[i].way = VJ_CUDA_NET_DIRECT;
-        plan->conv[i].across = 0;
-        plan->conv[i].group = plan->rows;
+        struct vj_cuda_net_conv *c = &plan->conv[i];
+        c->way = VJ_CUDA_NET_DIRECT;
+        c->across = 0;
+        c->group = plan->rows;
+        c->scaled = c->pooled = false;
     }
+    for (int i = 0; i < vj_net_attentions(plan->form); i++)
+        plan_pool(&plan->pool[i], &plan->conv[vj_net_block_end(plan->form, i)]);
 }
 
 size_t vj_cuda_net_rows(const struct vj_net_shape *shape, size_t rows, size_t patches)
@@ -290,14 +319,17 @@ static int measure(const struct vj_cuda_net_plan *p, size_t references, size_t m
     const size_t e = p->element, f = sizeof(float), rows = p->rows, n = p->positions;
     const size_t c = vj_net_last_channels(&p->shape);
     const int blocks = p->form->blocks, ends = p->form->non_local ? blocks - 1 : blocks;
-    size_t map = 0, pooled = 0, partial = 0, scale = 0;
+    size_t map = 0, between = 0, pooled[2] = {0, 0}, partial = 0, scale = 0;
     for (int i = 0; i < ends; i++) {
         const struct vj_cuda_net_conv *conv = &p->conv[vj_net_block_end(p->form, i)];
         const size_t side = (size_t)conv->side, out = (size_t)conv->out;
-        if (i > 0 || !p->first)
+        const enum vj_cuda_net_buffer to = vj_cuda_net_pooled(p, i);
+        between = larger(between, side * side * out);
+        if ((i > 0 || !p->first) && !conv->pooled)
             map = larger(map, side * side * out);
-        if (i < blocks - 1) /* the last one's is LAST */
-            pooled = larger(pooled, side / 2 * (side / 2) * out);
+        if (to != VJ_CUDA_NET_LAST)
+            pooled[to == VJ_CUDA_NET_OTHER] =
+                larger(pooled[to == VJ_CUDA_NET_OTHER], side / 2 * (side / 2) * out);
     }
     for (int i = 0; i < vj_net_attentions(p->form); i++) {
         const size_t out = (size_t)p->pool[i].channels;
@@ -306,9 +338,10 @@ static int measure(const struct vj_cuda_net_plan *p, size_t references, size_t m
     }
     const size_t side = (size_t)p->shape.patch_size, hidden = VJ_NET_HIDDEN;
     bytes[VJ_CUDA_NET_INPUT] = p->first ? 0 : rows * side * side * (size_t)p->conv[0].in * e;
-    bytes[VJ_CUDA_NET_BETWEEN] = p->form->convs > 1 ? rows * map * e : 0;
+    bytes[VJ_CUDA_NET_BETWEEN] = p->form->convs > 1 ? rows * between * e : 0;
     bytes[VJ_CUDA_NET_MAP] = rows * map * e;
-    bytes[VJ_CUDA_NET_POOLED] = rows * pooled * e;
+    bytes[VJ_CUDA_NET_POOLED] = rows * pooled[0] * e;
+    bytes[VJ_CUDA_NET_OTHER] = rows * pooled[1] * e;
     bytes[VJ_CUDA_NET_SUMS] = bytes[VJ_CUDA_NET_PEAKS] = rows * partial * f;
     bytes[VJ_CUDA_NET_SCALE] = rows * scale * f;
     bytes[VJ_CUDA_NET_TOKENS] = rows * n * (size_t)p->conv[p->layers - 1].out * e;
@@ -348,6 +381,9 @@ static void lives(struct vj_cuda_net_place place[VJ_CUDA_NET_BUFFERS])
     set_life(&place[VJ_CUDA_NET_INPUT], VJ_CUDA_NET_STEP_INPUT, VJ_CUDA_NET_STEP_BLOCKS);
     set_life(&place[VJ_CUDA_NET_BETWEEN], VJ_CUDA_NET_STEP_BLOCKS, VJ_CUDA_NET_STEP_BLOCKS);
     set_life(&place[VJ_CUDA_NET_MAP], VJ_CUDA_NET_STEP_BLOCKS, VJ_CUDA_NET_STEP_BLOCKS);
+    set_life(&place[VJ_CUDA_NET_OTHER], VJ_CUDA_NET_STEP_BLOCKS, VJ_CUDA_NET_STEP_BLOCKS);
+    set_life(&place[VJ_CUDA_NET_SUMS], VJ_CUDA_NET_STEP_BLOCKS, VJ_CUDA_NET_STEP_BLOCKS);
+    set_life(&place[VJ_CUDA_NET_PEAKS], VJ_CUDA_NET_STEP_BLOCKS, VJ_CUDA_NET_STEP_BLOCKS);
     set_life(&place[VJ_CUDA_NET_TOKENS], VJ_CUDA_NET_STEP_CONV4, VJ_CUDA_NET_STEP_JOIN);
     set_life(&place[VJ_CUDA_NET_THETA], VJ_CUDA_NET_STEP_PROJECT, VJ_CUDA_NET_STEP_AFFINITY);
     set_life(&place[VJ_CUDA_NET_PHI], VJ_CUDA_NET_STEP_PROJECT, VJ_CUDA_NET_STEP_AFFINITY);
@@ -371,8 +407,8 @@ static bool put(struct vj_cuda_net_place *place, size_t bytes, size_t *offset)
 }
 
 /*
- * The largest buffers, input and maps, are of no use from conv4 of a non-local block on: what it
- * and the block write lies in the same memory.
+ * The largest buffers, input, maps and their sums, are of no use from conv4 of a non-local block
+ * on: what it and the block write lies in the same memory.
  */
 int vj_cuda_net_plan_places(const struct vj_cuda_net_plan *plan, size_t references,
                             size_t max_patches, size_t workspace,
@@ -380,15 +416,15 @@ int vj_cuda_net_plan_places(const struct vj_cuda_net_plan *plan, size_t referenc
                             struct vj_error *err)
 {
     static const enum vj_cuda_net_buffer early[] = {VJ_CUDA_NET_INPUT, VJ_CUDA_NET_BETWEEN,
-                                                    VJ_CUDA_NET_MAP};
+                                                    VJ_CUDA_NET_MAP,   VJ_CUDA_NET_OTHER,
+                                                    VJ_CUDA_NET_SUMS,  VJ_CUDA_NET_PEAKS};
     static const enum vj_cuda_net_buffer late[] = {
         VJ_CUDA_NET_TOKENS, VJ_CUDA_NET_THETA,   VJ_CUDA_NET_PHI,     VJ_CUDA_NET_VALUE,
         VJ_CUDA_NET_SCORES, VJ_CUDA_NET_CHANCES, VJ_CUDA_NET_ATTENDED};
     static const enum vj_cuda_net_buffer own[] = {
-        VJ_CUDA_NET_POOLED,   VJ_CUDA_NET_SUMS,     VJ_CUDA_NET_PEAKS,    VJ_CUDA_NET_SCALE,
-        VJ_CUDA_NET_LAST,     VJ_CUDA_NET_FEATURES, VJ_CUDA_NET_TIMES,    VJ_CUDA_NET_PAIR,
-        VJ_CUDA_NET_PRODUCT,  VJ_CUDA_NET_FLAGS,    VJ_CUDA_NET_CONSTANT, VJ_CUDA_NET_JND,
-        VJ_CUDA_NET_WORKSPACE};
+        VJ_CUDA_NET_POOLED, VJ_CUDA_NET_SCALE,    VJ_CUDA_NET_LAST,     VJ_CUDA_NET_FEATURES,
+        VJ_CUDA_NET_TIMES,  VJ_CUDA_NET_PAIR,     VJ_CUDA_NET_PRODUCT,  VJ_CUDA_NET_FLAGS,
+        VJ_CUDA_NET_JND,    VJ_CUDA_NET_CONSTANT, VJ_CUDA_NET_WORKSPACE};
     size_t bytes[VJ_CUDA_NET_BUFFERS] = {0};
     if (references < 1 || max_patches < 1)
         return vj_fail(err, -EINVAL, "%zu references of %zu patches: both must be at least 1",
@@ -478,10 +514,11 @@ double vj_cuda_net_conv_made(const struct vj_cuda_net_conv *conv)
 
 double vj_cuda_net_conv_bytes(const struct vj_cuda_net_conv *conv, size_t element)
 {
-    const double pixels = (double)conv->side * conv->side, channels = conv->in + conv->out;
+    const double pixels = (double)conv->side * conv->side;
     const double tiles = conv->way == VJ_CUDA_NET_TILED ? (double)tiles_of(conv) : 0;
+    const double in = pixels * conv->in, out = (conv->pooled ? pixels / 4 : pixels) * conv->out;
     /* Transformed inputs and products are written and read. */
-    return (pixels + 2 * VJ_WINOGRAD_PRODUCTS * tiles) * channels * (double)element;
+    return (in + out + 2 * VJ_WINOGRAD_PRODUCTS * tiles * (conv->in + conv->out)) * (double)element;
 }
 
 double vj_cuda_net_head_macs(const struct vj_cuda_net_plan *plan)

@@ -42,8 +42,8 @@ enum {
     VJ_CUDA_NET_MATMUL_WORKSPACE =
         32 << 20, /* bytes offered to cuBLASLt; NVIDIA's advice for Hopper */
     VJ_CUDA_NET_TILE_BYTES =
-        64 << 20, /* of tiles in work: enough to fill a card, little enough to pass through its
-                     second cache, 40 to 50 MiB on Ampere and Hopper */
+        64 << 20, /* of tiles in work, unless one patch takes more: enough to fill a card; whether
+                     less, which its second cache would hold, is faster, bench_conv_gpu tells */
 };
 
 /* What a first block must be like to be one kernel (cuda/net_first_body.h, net_first_fp32_body.h).
@@ -93,6 +93,8 @@ struct vj_cuda_net_conv {
     enum vj_cuda_net_way way;
     int across;   /* TILED: tiles of a row of the map */
     size_t group; /* TILED: patches whose tiles are in memory at a time; else R */
+    bool scaled;  /* TILED: multiplies by the scale of the attention before it as it reads */
+    bool pooled;  /* TILED: writes 2x2 maxima, and sums and maxima of tiles, in place of a map */
 };
 
 /*
@@ -153,7 +155,8 @@ enum vj_cuda_net_buffer {
     VJ_CUDA_NET_INPUT = 0, /* E [R][S][S][conv[0].in] */
     VJ_CUDA_NET_BETWEEN,   /* E, output of a block's first convolution of two */
     VJ_CUDA_NET_MAP,       /* E, output of a block's last convolution; conv4's is TOKENS */
-    VJ_CUDA_NET_POOLED,    /* E, pooled and scaled */
+    VJ_CUDA_NET_POOLED,    /* E, pooled and, but for `scaled` convolutions behind it, scaled */
+    VJ_CUDA_NET_OTHER,     /* the same, of every second block: vj_cuda_net_pooled() */
     VJ_CUDA_NET_SUMS,      /* float [R][pool.blocks][channels] */
     VJ_CUDA_NET_PEAKS,     /* the same */
     VJ_CUDA_NET_SCALE,     /* float [R][channels] */
@@ -235,6 +238,12 @@ int vj_cuda_net_plan_make(struct vj_cuda_net_plan *plan, const struct vj_net_sha
 /* The first block layer by layer and all convolutions direct: training needs every map, and the
  * libraries' gradients. */
 void vj_cuda_net_plan_every_map(struct vj_cuda_net_plan *plan);
+
+/*
+ * Where the pooled map of a block lies. Where the convolution itself pools, blocks of one take
+ * turns with two buffers, since it still reads what the block before has written.
+ */
+enum vj_cuda_net_buffer vj_cuda_net_pooled(const struct vj_cuda_net_plan *plan, int block);
 
 /* The product that a TILED or DENSE convolution is made of: of `group` patches. */
 struct vj_cuda_net_matmul vj_cuda_net_conv_product(const struct vj_cuda_net_conv *conv);

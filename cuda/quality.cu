@@ -90,6 +90,16 @@ static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
 }
 
 static_assert(sizeof(struct vj_cuda_window_shared) <= VJ_CUDA_SHARED, "shared memory of windows");
+static_assert(VJ_CUDA_WINDOW_STEP % 4 == 0 && (VJ_CUDA_WINDOW_SAMPLES + 2) % 4 == 0,
+              "columns are taken by fours");
+static_assert((VJ_CUDA_WINDOW_GROUPS - 1) * VJ_CUDA_WINDOW_STEP + VJ_CUDA_WINDOW_SAMPLES + 2 <=
+                  VJ_CUDA_WINDOW_THREADS,
+              "columns under the last windows of a row");
+static_assert(VJ_CUDA_WINDOW_GROUPS * VJ_CUDA_WINDOW_STEP <= VJ_CUDA_WINDOW_THREADS,
+              "a thread for each group of windows");
+static_assert((VJ_CUDA_WINDOW_THREADS & (VJ_CUDA_WINDOW_THREADS - 1)) == 0 &&
+                  (int)VJ_CUDA_WINDOW_THREADS <= (int)VJ_CUDA_THREADS,
+              "sums are added up by halves");
 static_assert(sizeof(struct vj_cuda_variance_shared) <= VJ_CUDA_SHARED, "shared memory of moments");
 
 /* ---- Memory --------------------------------------------------------------------------------- */

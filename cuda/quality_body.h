@@ -221,8 +221,8 @@ static inline VJ_HD void vj_cuda_sum_store(uint64_t (*part)[2], const struct vj_
 /*
  * Losses of one scale, summed over all windows. A thread has a column of samples and goes down it,
  * VJ_CUDA_WINDOW_STEP rows at a time: the moments of its column under these rows of windows go to
- * shared memory, from which each thread takes those under as many windows side by side. So a sample
- * is read once for each of a block's rows, and a column's moments are for the windows around it.
+ * shared memory, from which each thread takes those under as many windows side by side. So a block
+ * reads each of its samples once, and makes a column's moments for all windows that they are under.
  */
 struct vj_cuda_window_job {
     const float *luma;       /* of the reference at this scale */
@@ -262,7 +262,7 @@ static inline VJ_HD size_t vj_cuda_window_rows(const struct vj_cuda_window_job *
 
 /*
  * Sample number i of a thread, in the block's row `row`. Beyond the plane it is the nearest one's:
- * nothing depends on it. Pixels are less than 2^28: offsets have 32 bits.
+ * nothing depends on it. Pixels are at most 2^28: offsets have 32 bits.
  */
 static inline VJ_HD void vj_cuda_window_sample(const struct vj_cuda_window_job *job,
                                                struct vj_cuda_window_thread *own,

@@ -258,10 +258,10 @@ static inline VJ_HD void vj_cuda_maps_start(const struct vj_cuda_maps_job *job,
         strip -= vj_cuda_strips(shape, own->scale++);
     /* Left of the plane this becomes a huge number, which is outside too. */
     own->x = (size_t)strip * VJ_CUDA_STRIP_WIDTH + thread - VJ_SSIMULACRA2_REACH;
-    VJ_CUDA_UNROLL
+    VJ_UNROLL
     for (int k = 0; k < VJ_SSIMULACRA2_TAPS; k++)
         own->t[k] = own->a[k] = 0;
-    VJ_CUDA_UNROLL
+    VJ_UNROLL
     for (int k = 0; k < VJ_SSIMULACRA2_TERMS; k++)
         own->sum[k] = 0;
 }
@@ -297,7 +297,7 @@ static inline VJ_HD void vj_cuda_maps_take(const struct vj_cuda_maps_job *job,
                                            unsigned thread, size_t row)
 {
     float t_t[VJ_SSIMULACRA2_TAPS], a_t[VJ_SSIMULACRA2_TAPS];
-    VJ_CUDA_UNROLL
+    VJ_UNROLL
     for (int k = 0; k + 1 < VJ_SSIMULACRA2_TAPS; k++) {
         own->t[k] = own->t[k + 1];
         own->a[k] = own->a[k + 1];
@@ -306,7 +306,7 @@ static inline VJ_HD void vj_cuda_maps_take(const struct vj_cuda_maps_job *job,
                        &own->a[VJ_SSIMULACRA2_TAPS - 1]);
     if (row < VJ_SSIMULACRA2_REACH)
         return;
-    VJ_CUDA_UNROLL
+    VJ_UNROLL
     for (int k = 0; k < VJ_SSIMULACRA2_TAPS; k++) {
         t_t[k] = own->t[k] * own->t[k];
         a_t[k] = own->a[k] * own->t[k];
@@ -348,7 +348,7 @@ static inline VJ_HD void vj_cuda_maps_measure(const struct vj_cuda_maps_job *job
         vj_ssimulacra2_edge(own->a[VJ_SSIMULACRA2_REACH], mean_a, own->t[VJ_SSIMULACRA2_REACH],
                             mean_t),
         term);
-    VJ_CUDA_UNROLL
+    VJ_UNROLL
     for (int k = 0; k < VJ_SSIMULACRA2_TERMS; k++)
         own->sum[k] += term[k];
 }
@@ -363,7 +363,7 @@ static inline VJ_HD void vj_cuda_maps_store(const struct vj_cuda_maps_job *job,
         return;
     size_t column = at.z * shape->columns + shape->column[own->scale] + own->x;
     double *to = job->part + (column * VJ_SSIMULACRA2_CHANNELS + at.y) * VJ_SSIMULACRA2_TERMS;
-    VJ_CUDA_UNROLL
+    VJ_UNROLL
     for (int k = 0; k < VJ_SSIMULACRA2_TERMS; k++)
         to[k] = own->sum[k];
 }

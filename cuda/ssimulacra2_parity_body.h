@@ -131,21 +131,21 @@ static inline VJ_HD void vj_cuda_along_steps(const struct vj_cuda_parity_job *jo
 {
     const int apart = VJ_CUDA_PARITY_DELAY + VJ_CUDA_PARITY_START;
     float u[4] = {0, 0, 0, 0}, y[VJ_SSIMULACRA2_POLES][4];
-    VJ_CUDA_UNROLL
+    VJ_UNROLL
     for (int i = 0; i < 4; i++)
         if (i < steps)
             u[i] = vj_cuda_along_input(s, product, row, k + (size_t)i) +
                    vj_cuda_along_input(s, product, row, k + (size_t)(i + apart));
-    VJ_CUDA_UNROLL
+    VJ_UNROLL
     for (int j = 0; j < VJ_SSIMULACRA2_POLES; j++) {
-        VJ_CUDA_UNROLL
+        VJ_UNROLL
         for (int i = 0; i < 4; i++)
             y[j][i] =
                 vj_ssimulacra2_parity_along(&job->pole[j], i, u, 1, own->last[j], own->before[j]);
         own->before[j] = steps == 4 ? y[j][2] : own->last[j];
         own->last[j] = steps == 4 ? y[j][3] : y[j][0];
     }
-    VJ_CUDA_UNROLL
+    VJ_UNROLL
     for (int i = 0; i < 4; i++)
         out[i] = vj_ssimulacra2_parity_sum(y[0][i], y[1][i], y[2][i]);
 }
@@ -247,7 +247,7 @@ static inline VJ_HD struct vj_cuda_down_row vj_cuda_down_read(const struct vj_cu
     const size_t apart = VJ_CUDA_PARITY_START + VJ_CUDA_PARITY_DELAY;
     const size_t width = job->shape.width[job->scale], height = job->shape.height[job->scale];
     struct vj_cuda_down_row row = {{0, 0, 0}, {0, 0, 0}, 0, 0, 0, 0};
-    VJ_CUDA_UNROLL
+    VJ_UNROLL
     for (int product = 0; product < VJ_CUDA_PARITY_PRODUCTS; product++) {
         if (product >= products)
             continue;
@@ -273,11 +273,11 @@ static inline VJ_HD void vj_cuda_down_step(const struct vj_cuda_parity_job *job,
                                            const struct vj_cuda_down_row *row,
                                            float filtered[VJ_CUDA_PARITY_PRODUCTS])
 {
-    VJ_CUDA_UNROLL
+    VJ_UNROLL
     for (int product = 0; product < VJ_CUDA_PARITY_PRODUCTS; product++) {
         if (product >= products)
             continue;
-        VJ_CUDA_UNROLL
+        VJ_UNROLL
         for (int j = 0; j < VJ_SSIMULACRA2_POLES; j++) {
             float y = vj_ssimulacra2_parity_down(&job->pole[j],
                                                  row->behind[product] + row->ahead[product],
@@ -308,7 +308,7 @@ static inline VJ_HD void vj_cuda_down_use(const struct vj_cuda_parity_job *job, 
     vj_ssimulacra2_parity_terms(
         vj_ssimulacra2_parity_error(row->mean, m2, row->second, s22, filtered[VJ_CUDA_PARITY_A_P]),
         vj_ssimulacra2_parity_edge(row->a, row->mean, row->d, m2), term);
-    VJ_CUDA_UNROLL
+    VJ_UNROLL
     for (int k = 0; k < VJ_SSIMULACRA2_TERMS; k++)
         own->sum[k] += term[k];
 }
@@ -323,12 +323,12 @@ static inline VJ_HD void vj_cuda_down_column(const struct vj_cuda_parity_job *jo
     struct vj_cuda_down_thread own;
     if (x >= shape->width[job->scale])
         return;
-    VJ_CUDA_UNROLL
+    VJ_UNROLL
     for (int product = 0; product < VJ_CUDA_PARITY_PRODUCTS; product++)
-        VJ_CUDA_UNROLL
+        VJ_UNROLL
     for (int j = 0; j < VJ_SSIMULACRA2_POLES; j++)
         own.last[product][j] = own.before[product][j] = 0;
-    VJ_CUDA_UNROLL
+    VJ_UNROLL
     for (int k = 0; k < VJ_SSIMULACRA2_TERMS; k++)
         own.sum[k] = 0;
     /* Few threads wait for memory: the next row is on its way while one is worked on. */
@@ -347,7 +347,7 @@ static inline VJ_HD void vj_cuda_down_column(const struct vj_cuda_parity_job *jo
         job->part +
         ((at.z * shape->columns + shape->column[job->scale] + x) * VJ_SSIMULACRA2_CHANNELS + at.y) *
             VJ_SSIMULACRA2_TERMS;
-    VJ_CUDA_UNROLL
+    VJ_UNROLL
     for (int k = 0; k < VJ_SSIMULACRA2_TERMS; k++)
         to[k] = own.sum[k];
 }

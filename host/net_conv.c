@@ -59,12 +59,11 @@ INLINE size_t channel_start(const struct place *p, size_t channel)
 INLINE void load_column(const float *src, const struct place *p, size_t y, size_t x, bool inside,
                         float d[VJ_WINOGRAD_IN][LANES])
 {
+    static const float zeros[LANES] = {0};
     for (size_t i = 0; i < VJ_WINOGRAD_IN; i++) {
         /* Above and left of the map these become huge numbers, which are outside too. */
         const bool here = inside || (y + i < p->height && x < p->width);
-        const float *from = src + ((y + i) * p->width + x) * p->block;
-        for (size_t c = 0; c < LANES; c++)
-            d[i][c] = here ? from[c] : 0.0f;
+        memcpy(d[i], here ? src + ((y + i) * p->width + x) * p->block : zeros, sizeof(d[i]));
     }
 }
 
@@ -193,7 +192,8 @@ static size_t tiles_of(size_t side)
 
 bool vj_net_conv_tiled(const struct vj_dnn_conv *conv)
 {
-    return conv->in % LANES == 0 && conv->out % LANES == 0 &&
+    return conv->in % LANES == 0 && conv->out % LANES == 0 && conv->src_block % LANES == 0 &&
+           conv->dst_block % LANES == 0 &&
            tiles_of(conv->height) * tiles_of(conv->width) >= MIN_TILES;
 }
 

@@ -19,14 +19,14 @@
 struct vj_net_conv;
 struct vj_net_conv_call;
 
-/* Whether Winograd's way is taken: maps of 16 tiles of 4x4 or more, channels by eights. */
+/* Whether Winograd's way is taken: maps of 16 tiles of 4x4 or more, channels and the blocks that
+ * are asked for multiples of 8. */
 bool vj_net_conv_tiled(const struct vj_dnn_conv *conv);
 
 /*
  * conv:   batch 1, kernel 3, not valid; name and lifetimes as for vj_dnn_conv_prepare()
  * kernel: [3][3][in][out] (HWIO), bias: [out]; both copied
- * Winograd's way keeps a source block that is asked for, if it is a multiple of 8, and makes blocks
- * of 8 where they are left to it.
+ * Winograd's way takes blocks of 8 where they are left to it.
  */
 int vj_net_conv_prepare(struct vj_net_conv **conv, struct vj_dnn *dnn,
                         const struct vj_dnn_conv *shape, const float *kernel, const float *bias,

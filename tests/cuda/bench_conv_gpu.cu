@@ -2,7 +2,8 @@
 /*
  * Convolutions of `figure` and `pw-jnd` in fp32: cuDNN's direct one beside the way that the program
  * takes (cuda/net_conv.h), in milliseconds for one batch, and how far the farthest output of one
- * lies from the other's. Tiles are tried in groups of a quarter to four times as many patches.
+ * lies from the other's; where ours pools by itself, its time with that, which saves a pass over
+ * the map. Tiles are tried in groups of a quarter to four times as many patches.
  *
  *     bench_conv_gpu [ROWS]
  *
@@ -130,7 +131,9 @@ static std::vector<float> run(const struct vj_cuda_net_conv *c, size_t rows, dou
     struct vj_cuda_net_layer layer;
     must(vj_cuda_net_layer_prepare(&layer, c, rows, VJ_CUDA_FP32, &handles, &m, &err));
     m.workspace = layer.workspace ? on_device(NULL, (layer.workspace + 3) / 4) : NULL;
-    *ms = milliseconds([&] { must(vj_cuda_net_layer_run(&layer, &handles, stream, &m, &err)); });
+    const struct vj_cuda_net_around around = {NULL, NULL, NULL};
+    *ms = milliseconds(
+        [&] { must(vj_cuda_net_layer_run(&layer, &handles, stream, &m, &around, &err)); });
     const std::vector<float> result = on_host(to, pixels * out);
     vj_cuda_net_layer_free(&layer);
     for (void *p : {(void *)map, (void *)bias, (void *)kernel, (void *)to, m.workspace})
@@ -140,18 +143,22 @@ static std::vector<float> run(const struct vj_cuda_net_conv *c, size_t rows, dou
 
 static void compare(const struct vj_cuda_net_conv *c, size_t rows)
 {
-    struct vj_cuda_net_conv direct = *c;
-    double cudnn, ms;
+    struct vj_cuda_net_conv direct = *c, plain = *c;
+    double cudnn, ms, pooled;
     direct.way = VJ_CUDA_NET_DIRECT;
-    const std::vector<float> want = run(&direct, rows, &cudnn), have = run(c, rows, &ms);
+    direct.pooled = plain.pooled = false;
+    const std::vector<float> want = run(&direct, rows, &cudnn), have = run(&plain, rows, &ms);
     const double operations = 2e-9 * vj_cuda_net_conv_macs(c) * (double)rows;
     printf("%-8s %3dx%-3d %3d to %3d  cuDNN %6.3f ms %5.1f TFLOP/s  %s %6.3f ms %5.1f TFLOP/s, "
            "%.2f times, %.1e apart",
            c->name, c->side, c->side, c->in, c->out, cudnn, operations / cudnn,
            c->way == VJ_CUDA_NET_TILED ? "tiles" : "dense", ms, operations / ms, cudnn / ms,
            difference(have, want));
+    run(c, rows, &pooled);
+    if (c->pooled)
+        printf(", pooled %.3f ms", pooled);
     for (const size_t quarters : {1, 2, 4, 8, 16}) {
-        struct vj_cuda_net_conv other = *c;
+        struct vj_cuda_net_conv other = plain;
         other.group = c->group * quarters / 4;
         if (c->way != VJ_CUDA_NET_TILED || other.group < 1 || other.group > rows)
             continue;

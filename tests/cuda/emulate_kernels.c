@@ -55,10 +55,11 @@ cudaError_t vj_cuda_net_bias_relu(enum vj_cuda_precision precision, cudaStream_t
 }
 
 cudaError_t vj_cuda_net_tiles_in(const struct vj_cuda_net_conv *conv, cudaStream_t stream,
-                                 const float *map, size_t patches, float *inputs)
+                                 const float *map, const float *scale, size_t patches,
+                                 float *inputs)
 {
     const struct vj_cuda_net_tiles_in_job j = {vj_cuda_net_tiles_of(conv, patches, conv->in), map,
-                                               inputs};
+                                               scale, inputs};
     (void)stream;
     EACH(j.shape.count, vj_cuda_net_tiles_in_step, &j);
 }
@@ -71,6 +72,16 @@ cudaError_t vj_cuda_net_tiles_out(const struct vj_cuda_net_conv *conv, cudaStrea
                                                 products, bias, map};
     (void)stream;
     EACH(j.shape.count, vj_cuda_net_tiles_out_step, &j);
+}
+
+cudaError_t vj_cuda_net_tiles_pool(const struct vj_cuda_net_conv *conv, cudaStream_t stream,
+                                   const float *products, const float *bias, size_t patches,
+                                   float *pooled, float *sums, float *peaks)
+{
+    const struct vj_cuda_net_tiles_pool_job j = {
+        vj_cuda_net_tiles_of(conv, patches, conv->out), products, bias, pooled, sums, peaks};
+    (void)stream;
+    EACH(j.shape.count, vj_cuda_net_tiles_pool_step, &j);
 }
 
 cudaError_t vj_cuda_net_pool(const struct vj_cuda_net_plan *plan, int layer, cudaStream_t stream,

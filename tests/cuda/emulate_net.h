@@ -272,20 +272,35 @@ static inline void emu_tiled(const struct emu_net *e, const struct emu_extractor
 {
     const struct vj_cuda_net_conv *c = &e->plan.conv[layer];
     const struct vj_cuda_net_matmul product = vj_cuda_net_conv_product(c);
+    const size_t in = (size_t)c->in, out = (size_t)c->out;
     const size_t pixels = (size_t)c->side * (size_t)c->side;
+    const size_t tiles = (size_t)c->across * (size_t)c->across;
+    const float *scale = c->scaled ? emu_at(e, VJ_CUDA_NET_SCALE) : NULL;
+    float *sums = emu_pw(e) ? NULL : emu_at(e, VJ_CUDA_NET_SUMS);
+    float *peaks = emu_pw(e) ? NULL : emu_at(e, VJ_CUDA_NET_PEAKS);
     float *inputs = malloc(vj_cuda_net_conv_inputs(c));
     float *products = malloc(vj_cuda_net_conv_products(c));
     memset(inputs, 0xff, vj_cuda_net_conv_inputs(c));
     for (size_t first = 0; first < e->plan.rows; first += c->group) {
         const size_t left = e->plan.rows - first, patches = left < c->group ? left : c->group;
-        const struct vj_cuda_net_tiles_in_job in = {vj_cuda_net_tiles_of(c, patches, c->in),
-                                                    from + first * pixels * (size_t)c->in, inputs};
-        const struct vj_cuda_net_tiles_out_job out = {vj_cuda_net_tiles_of(c, patches, c->out),
+        const struct vj_cuda_net_tiles_in_job read = {vj_cuda_net_tiles_of(c, patches, c->in),
+                                                      from + first * pixels * in,
+                                                      scale ? scale + first * in : NULL, inputs};
+        const struct vj_cuda_net_tiles_out_job map = {vj_cuda_net_tiles_of(c, patches, c->out),
                                                       products, x->bias[layer],
-                                                      to + first * pixels * (size_t)c->out};
-        EMU_EACH(in.shape.count, vj_cuda_net_tiles_in_step, &in);
+                                                      to + first * pixels * out};
+        const struct vj_cuda_net_tiles_pool_job pool = {map.shape,
+                                                        products,
+                                                        x->bias[layer],
+                                                        to + first * (pixels / 4) * out,
+                                                        sums ? sums + first * tiles * out : NULL,
+                                                        sums ? peaks + first * tiles * out : NULL};
+        EMU_EACH(read.shape.count, vj_cuda_net_tiles_in_step, &read);
         emu_product(e, &product, inputs, x->kernel[layer], NULL, products);
-        EMU_EACH(out.shape.count, vj_cuda_net_tiles_out_step, &out);
+        if (c->pooled)
+            EMU_EACH(pool.shape.count, vj_cuda_net_tiles_pool_step, &pool);
+        else
+            EMU_EACH(map.shape.count, vj_cuda_net_tiles_out_step, &map);
     }
     free(inputs);
     free(products);
@@ -339,7 +354,7 @@ static inline void emu_attend(const struct emu_net *e, const struct emu_extracto
 {
     const struct vj_cuda_net_pool_shape shape = e->plan.pool[layer];
     const size_t channels = (size_t)shape.channels, half = (size_t)shape.side / 2;
-    void *pooled = emu_at(e, VJ_CUDA_NET_POOLED);
+    void *pooled = emu_at(e, vj_cuda_net_pooled(&e->plan, layer));
     float *sums = emu_at(e, VJ_CUDA_NET_SUMS), *peaks = emu_at(e, VJ_CUDA_NET_PEAKS);
     float *scale = emu_at(e, VJ_CUDA_NET_SCALE);
     const struct vj_cuda_net_attend_job attend = {shape, x->attention[layer], sums, peaks, scale};
@@ -358,7 +373,8 @@ static inline void emu_attend(const struct emu_net *e, const struct emu_extracto
     const size_t patch = half * half * channels;
     const struct vj_cuda_net_scale_job s = {pooled, scale,    e->plan.rows * patch,
                                             patch,  channels, e->half};
-    EMU_EACH(s.count / 4, vj_cuda_net_scale_step, &s);
+    if (!e->plan.conv[layer + 1].scaled)
+        EMU_EACH(s.count / 4, vj_cuda_net_scale_step, &s);
 }
 
 static inline void emu_softmax(const struct emu_net *e)
@@ -391,8 +407,9 @@ static inline void emu_pair_of_convs(const struct emu_net *e, const struct emu_e
     emu_conv(e, x, 2 * b, emu_at(e, b ? VJ_CUDA_NET_POOLED : VJ_CUDA_NET_INPUT), between);
     if (e->half)
         EMU_EACH(check.count, vj_cuda_net_check_step, &check);
-    emu_conv(e, x, 2 * b + 1, between, map);
-    EMU_EACH(halve.count, vj_cuda_net_halve_step, &halve);
+    emu_conv(e, x, 2 * b + 1, between, c->pooled ? halve.pooled : map);
+    if (!c->pooled)
+        EMU_EACH(halve.count, vj_cuda_net_halve_step, &halve);
 }
 
 static inline void emu_extract(const struct emu_net *e, int stream, const uint8_t *patches,
@@ -427,14 +444,15 @@ static inline void emu_extract(const struct emu_net *e, int stream, const uint8_
     if (emu_pw(e))
         return;
     for (int i = 0; i < 3; i++) {
-        if (i > 0 || !p->first) {
-            emu_conv(e, x, i, emu_at(e, i ? VJ_CUDA_NET_POOLED : VJ_CUDA_NET_INPUT),
-                     emu_at(e, VJ_CUDA_NET_MAP));
+        const bool pooled = p->conv[i].pooled;
+        if (i > 0 || !p->first)
+            emu_conv(e, x, i, emu_at(e, i ? vj_cuda_net_pooled(p, i - 1) : VJ_CUDA_NET_INPUT),
+                     emu_at(e, pooled ? vj_cuda_net_pooled(p, i) : VJ_CUDA_NET_MAP));
+        if (!pooled && (i > 0 || !p->first))
             emu_pool(e, i);
-        }
         emu_attend(e, x, i);
     }
-    emu_conv(e, x, 3, emu_at(e, VJ_CUDA_NET_POOLED), emu_at(e, VJ_CUDA_NET_TOKENS));
+    emu_conv(e, x, 3, emu_at(e, vj_cuda_net_pooled(p, 2)), emu_at(e, VJ_CUDA_NET_TOKENS));
     for (int i = 0; i < 3; i++)
         emu_matmul(e, VJ_CUDA_NET_PROJECTION, emu_at(e, VJ_CUDA_NET_TOKENS), x->projection[i],
                    x->projection_bias[i], emu_at(e, projected[i]));
