@@ -9,6 +9,7 @@
 
 #include "eval/rules.h"
 #include "host/checked.h"
+#include "host/net_form.h"
 #include "host/patch_place.h"
 #include "host/progress.h"
 #include "host/rng.h"
@@ -44,8 +45,6 @@ static int alloc_scores(struct vj_row *row, const struct vj_engine *engine, size
     row->draw_score[i] = vj_calloc(draws * levels, sizeof(float));
     if (!row->draw_score[i])
         return -ENOMEM;
-    if (!engine->config.store_patches)
-        return 0;
     size_t values = draws * levels * (size_t)engine->plan.patches;
     row->patch_quality[i] = vj_calloc(values, sizeof(float));
     row->patch_weight[i] = vj_calloc(values, sizeof(float));
@@ -78,6 +77,21 @@ int vj_row_alloc(struct vj_row *row, const struct vj_engine *engine, struct vj_e
         return 0;
     vj_row_free(row, engine);
     return vj_fail(err, -ENOMEM, "out of memory for a row of results");
+}
+
+size_t vj_row_live_weights(const struct vj_row *row, const struct vj_engine *engine,
+                           size_t predictor, size_t *weights)
+{
+    const size_t values =
+        (size_t)engine->plan.draws * (size_t)engine->levels * (size_t)engine->plan.patches;
+    const float *weight = row->patch_weight[predictor];
+    size_t live = 0, there = 0;
+    for (size_t i = 0; weight && i < values; i++) {
+        there += !isnan(weight[i]);
+        live += weight[i] > VJ_NET_LEAST_WEIGHT;
+    }
+    *weights = there;
+    return live;
 }
 
 static void free_all(float **list, size_t count)

@@ -46,7 +46,7 @@ struct vj_row {
     int32_t (*origin)[2];  /* [draws][patches] (y, x); NULL without networks */
     float **score;         /* [predictors]: [levels] or NULL; networks: mean of the draws */
     float **draw_score;    /* [predictors]: [draws][levels], networks with more than one draw */
-    float **patch_quality; /* [predictors]: [draws][levels][patches], when kept */
+    float **patch_quality; /* [predictors]: [draws][levels][patches], of networks */
     float **patch_weight;
     double seconds[VJ_STAGE_COUNT];
 };
@@ -102,6 +102,14 @@ int vj_engine_threads(int threads);
 
 int vj_row_alloc(struct vj_row *row, const struct vj_engine *engine, struct vj_error *err);
 void vj_row_free(struct vj_row *row, const struct vj_engine *engine);
+
+/*
+ * How many of a network's patch weights are above VJ_NET_LEAST_WEIGHT. Where none of a whole run
+ * is, the output that makes them is dead (docs/network.md). weights: filled with how many there
+ * are: of what was scored; 0 of what is no network
+ */
+size_t vj_row_live_weights(const struct vj_row *row, const struct vj_engine *engine,
+                           size_t predictor, size_t *weights);
 
 /*
  * Evaluates one loaded picture in two steps, so that the device can work on the next picture while

@@ -144,6 +144,9 @@ struct run {
         *pending_item; /* rows still to be evaluated, and their items in the data set */
     size_t pending_count;
     double busy[VJ_STAGE_COUNT]; /* seconds, of the images evaluated by this process */
+    struct {
+        size_t all, live;
+    } * weights; /* [predictors]: patch weights of these images */
 };
 
 static int open_dataset(struct run *run, struct vj_error *err)
@@ -370,6 +373,11 @@ static int collect_oldest(struct run *run, struct in_flight *flight, struct vj_s
     }
     for (int s = 0; s < VJ_STAGE_COUNT; s++)
         run->busy[s] += row->seconds[s];
+    for (size_t p = 0; p < run->predictors.count && !row->status; p++) {
+        size_t all;
+        run->weights[p].live += vj_row_live_weights(row, &run->engine, p, &all);
+        run->weights[p].all += all;
+    }
     vj_progress_step(progress, row->status != 0);
     return writer_put(writer, slot, err);
 }
@@ -399,6 +407,19 @@ static int evaluate_all(struct run *run, struct vj_stream *stream, struct writer
     return r ? r : writer_drain(writer, err);
 }
 
+static void note_dead_weights(struct run *run)
+{
+    for (size_t p = 0; p < run->predictors.count; p++)
+        if (run->weights[p].all > 0 && run->weights[p].live == 0) {
+            run->summary->dead++;
+            fprintf(stderr,
+                    "vpjnd: %s: every patch weight is the smallest there is: the output that makes "
+                    "them is dead, all patches count alike, and a pixel-JND map has no effect "
+                    "(docs/network.md)\n",
+                    run->predictors.list[p].name);
+        }
+}
+
 static int evaluate(struct run *run, struct vj_error *err)
 {
     const struct vj_config *c = run->config;
@@ -414,7 +435,8 @@ static int evaluate(struct run *run, struct vj_error *err)
     struct vj_stream *stream = NULL;
     struct writer writer = {0};
     struct in_flight flight = {.loaded = vj_calloc((size_t)c->slots, sizeof(*flight.loaded))};
-    int r = flight.loaded ? 0 : vj_fail(err, -ENOMEM, "out of memory");
+    run->weights = vj_calloc(run->predictors.count, sizeof(*run->weights));
+    int r = flight.loaded && run->weights ? 0 : vj_fail(err, -ENOMEM, "out of memory");
     if (!r)
         r = writer_start(&writer, run->results, &run->engine, err);
     if (!r)
@@ -424,12 +446,16 @@ static int evaluate(struct run *run, struct vj_error *err)
     if (!r)
         r = evaluate_all(run, stream, &writer, &flight, &progress, err);
     run->summary->seconds = vj_progress_finish(&progress);
+    if (!r)
+        note_dead_weights(run);
     /* After a failed write pictures may still be with the device: wait before their memory goes. */
     for (size_t i = 0; i < flight.count; i++)
         vj_engine_collect(&run->engine, flight.loaded[i]->slot);
     vj_stream_close(stream);
     writer_stop(&writer);
     free(flight.loaded);
+    free(run->weights);
+    run->weights = NULL;
     return r;
 }
 

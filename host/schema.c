@@ -790,10 +790,10 @@ static int write_scores(struct vj_results *results, const struct vj_engine *engi
     if (!r && row->draw_score[i] && engine->plan.draws > 1)
         r = vj_results_write(results, vj_schema_path(path, name, "score_draws"), VJ_COLUMN_F32,
                              row->index, 1, row->draw_score[i], err);
-    if (!r && row->patch_quality[i])
+    if (!r && row->patch_quality[i] && engine->config.store_patches)
         r = vj_results_write(results, vj_schema_path(path, name, "patch_quality"), VJ_COLUMN_F32,
                              row->index, 1, row->patch_quality[i], err);
-    if (!r && row->patch_weight[i])
+    if (!r && row->patch_weight[i] && engine->config.store_patches)
         r = vj_results_write(results, vj_schema_path(path, name, "patch_weight"), VJ_COLUMN_F32,
                              row->index, 1, row->patch_weight[i], err);
     return r;

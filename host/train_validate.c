@@ -93,16 +93,6 @@ static int predict(struct vj_engine *engine, const struct vj_dataset *ds, size_t
     return r;
 }
 
-static size_t count_live(const struct vj_engine *engine, const struct vj_row *row)
-{
-    const size_t values =
-        (size_t)engine->config.draws * (size_t)engine->levels * (size_t)engine->plan.patches;
-    size_t live = 0;
-    for (size_t i = 0; i < values; i++) /* NaN where the search did not ask */
-        live += row->patch_weight[0][i] > VJ_NET_LEAST_WEIGHT;
-    return live;
-}
-
 /* What validation evaluates with. */
 struct setting {
     struct vj_config config;
@@ -120,7 +110,6 @@ static int open_setting(struct setting *s, const struct vj_config *config,
     s->config = *config;
     s->config.lazy = true;
     s->config.slots = 1;
-    s->config.store_patches = true; /* of a row in memory, for their weights */
     strcpy(s->config.image_metrics, "none");
     if (config->validate_patches > 0)
         s->config.patches = config->validate_patches;
@@ -163,12 +152,13 @@ int vj_validate(struct vj_validation *out, const struct vj_config *config,
     };
     r = vj_row_alloc(&row, &s.engine, err);
     for (size_t i = 0; i < count && !r; i++) {
+        size_t patches;
         int error = 0;
         r = predict(&s.engine, ds, item[i], &options, &row, &error, err);
         out->mad += abs(error) / (double)count;
         out->bias += error / (double)count;
         if (!r)
-            out->live_weights += count_live(&s.engine, &row);
+            out->live_weights += vj_row_live_weights(&row, &s.engine, 0, &patches);
     }
     if (row.bytes)
         vj_row_free(&row, &s.engine);

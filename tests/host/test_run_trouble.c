@@ -409,6 +409,37 @@ static void progress_suits_the_terminal_and_obeys_no_file_name(void **state)
     }
 }
 
+/* Alive, dead, and dead where the picture fails: nothing was weighed. */
+static void dead_patch_weights_are_noticed(void **state)
+{
+    (void)state;
+    static const struct {
+        float bias;
+        size_t dead;
+        const char *pairs[3];
+    } cases[] = {{1, 0, {NULL}},
+                 {-100, 1, {NULL}},
+                 {-100, 0, {"max_pixels=10", NULL}},
+                 {-100, 1, {"lazy=true", "store_patches=true", NULL}}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct vj_run_summary summary;
+        struct vj_error err = {0};
+        struct vj_weights w;
+        char out[4096];
+        assert_int_equal(vj_weights_read(&w, weights, &err), 0);
+        const float before = vj_weights_find(&w, "weightings/block2/biases")->data[0];
+        vj_weights_find(&w, "weightings/block2/biases")->data[0] = cases[i].bias;
+        assert_int_equal(vj_weights_write(&w, weights, &err), 0);
+        if (run("weighed.h5", out, cases[i].pairs, &summary, &err))
+            print_message("%s\n", err.text);
+        assert_int_equal(summary.dead, cases[i].dead);
+        vj_weights_find(&w, "weightings/block2/biases")->data[0] = before;
+        assert_int_equal(vj_weights_write(&w, weights, &err), 0);
+        vj_weights_free(&w);
+        unlink(out);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -419,6 +450,7 @@ int main(void)
         cmocka_unit_test(pictures_that_are_too_large_together_are_named),
         cmocka_unit_test(set_up_errors_name_what_is_wrong),
         cmocka_unit_test(a_forgotten_part_is_not_overwritten_and_must_match_to_be_resumed),
+        cmocka_unit_test(dead_patch_weights_are_noticed),
         cmocka_unit_test(progress_suits_the_terminal_and_obeys_no_file_name),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
