@@ -42,8 +42,8 @@ enum {
     VJ_CUDA_NET_MATMUL_WORKSPACE =
         32 << 20, /* bytes offered to cuBLASLt; NVIDIA's advice for Hopper */
     VJ_CUDA_NET_TILE_BYTES =
-        64 << 20, /* of tiles in work, unless one patch takes more: enough to fill a card; whether
-                     less, which its second cache would hold, is faster, bench_conv_gpu tells */
+        256 << 20, /* of tiles in work, unless one patch takes more: few enough launches of kernels
+                      that are long enough; what is fastest, bench_conv_gpu tells */
 };
 
 /* What a first block must be like to be one kernel (cuda/net_first_body.h, net_first_fp32_body.h).

@@ -529,12 +529,12 @@ static void tiles_are_in_work_a_group_of_patches_at_a_time(void **state)
                             vj_cuda_net_conv_products(conv) >= bytes * (size_t)conv->out);
             }
         }
-    /* 256 rows of `figure`: whole groups of 16, 32 and 64. */
+    /* 256 rows of `figure`: whole groups of 64, 128 and 256. */
     struct vj_cuda_net_plan p;
     const struct vj_net_shape shape = vj_net_shape_default(VJ_VARIANT_FIGURE);
     ok(vj_cuda_net_plan_make(&p, &shape, 256, VJ_CUDA_FP32, &err));
     for (int i = 1; i < 4; i++)
-        assert_int_equal(p.conv[i].group, 8 << i);
+        assert_int_equal(p.conv[i].group, 32 << i);
 }
 
 /* ---- pooling kernel ---- */
