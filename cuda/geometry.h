@@ -29,14 +29,6 @@ enum {
     VJ_CUDA_SHARED = 48 * 1024, /* bytes of shared memory that any kernel may use */
 };
 
-/* Before a long sum in one order by few threads, which waits for memory: that many loads are on
- * their way. VJ_UNROLL is host/hostdevice.h's. */
-#ifdef __CUDA_ARCH__
-#define VJ_CUDA_UNROLL_16 _Pragma("unroll 16")
-#else
-#define VJ_CUDA_UNROLL_16
-#endif
-
 /* Blocks of a launch. */
 struct vj_cuda_grid {
     unsigned x, y, z;

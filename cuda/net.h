@@ -48,7 +48,7 @@ struct vj_cuda_net_work;
  * Prepares the network on the current device: folds and uploads the weights (`w` may be freed
  * afterwards), picks the algorithm of every layer and tries out those of cuDNN.
  * rows: patches per batch, 1..VJ_CUDA_NET_MAX_ROWS. Memory of a work grows by 2.3 MB a row, 1.4 MB
- * in fp16 (released, default shape; pw-jnd 0.2 MB); 128 or 256 fill a large card, of
+ * in fp16 (released, default shape; pw-jnd 0.2 MB, in tf32 0.3); 128 or 256 fill a large card, of
  * smaller patches more do: vj_cuda_net_rows(). A multiple of the patches per picture wastes
  * nothing.
  * side_rows: the same of reference sides, 1..rows; a side has no more patches than one picture,

@@ -341,6 +341,7 @@ static inline VJ_HD void vj_cuda_net_attend_mean(const struct vj_cuda_net_attend
     const size_t channels = (size_t)s->channels, first = row * (size_t)s->blocks * channels;
     for (size_t c = (size_t)thread; c < channels; c += VJ_CUDA_NET_THREADS) {
         float sum = 0.0f, peak = 0.0f;
+        VJ_UNROLL_16
         for (size_t part = 0; part < (size_t)s->blocks; part++) {
             sum += j->sums[first + part * channels + c];
             peak = vj_cuda_net_larger(j->peaks[first + part * channels + c], peak);

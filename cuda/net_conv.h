@@ -34,10 +34,10 @@ int vj_cuda_net_layer_prepare(struct vj_cuda_net_layer *layer, const struct vj_c
                               const struct vj_cuda_net_conv_memory *m, struct vj_error *err);
 void vj_cuda_net_layer_free(struct vj_cuda_net_layer *layer);
 
-/* Device memory for what a convolution does besides, as its plan says; NULL where it does not. */
+/* Device memory for what a convolution does besides, ignored unless its plan says so. */
 struct vj_cuda_net_around {
-    const float *scale;  /* scaled: [rows][in] */
-    float *sums, *peaks; /* pooled, with attention: [rows][tiles][out] */
+    const float *scale;  /* scaled: [rows][in]; NULL: 1 */
+    float *sums, *peaks; /* pooled: [rows][tiles][out]; NULL without attention */
 };
 
 /*
@@ -48,8 +48,8 @@ int vj_cuda_net_layer_run(const struct vj_cuda_net_layer *layer,
                           const struct vj_cuda_net_conv_memory *m,
                           const struct vj_cuda_net_around *around, struct vj_error *err);
 
-/* As vj_cuda_net_conv_describe(), or two lines: "conv2 by Winograd's 4x4 tiles, 16 patches at a
- * time, workspace 56623104" or "conv5_1 as one product", and vj_cuda_net_matmul_describe()'s. */
+/* As vj_cuda_net_conv_describe(), or two lines: "conv2 by Winograd's 4x4 tiles, 64 patches at a
+ * time, workspace 226492416" or "conv5_1 as one product", and vj_cuda_net_matmul_describe()'s. */
 int vj_cuda_net_layer_describe(const struct vj_cuda_net_layer *layer, char *text, size_t size);
 
 #ifdef __cplusplus

@@ -94,19 +94,21 @@ struct vj_cuda_net_conv {
     int across;   /* TILED: tiles of a row of the map */
     size_t group; /* TILED: patches whose tiles are in memory at a time; else R */
     bool scaled;  /* TILED: multiplies by the scale of the attention before it as it reads */
-    bool pooled;  /* TILED: writes 2x2 maxima, and sums and maxima of tiles, in place of a map */
+    bool pooled; /* TILED: writes 2x2 maxima in place of a map, and for attention behind it sums and
+                    maxima of the tiles */
 };
 
 /*
  * Attention and pooling of a [side][side][channels] map, per patch. A block takes `span` pooled
- * pixels of one patch, a thread 4 channels of every `groups`th of them.
+ * pixels of one patch, a thread 4 channels of every `groups`th of them. Where the convolution pools
+ * by itself, or is one kernel with all of the first block, `groups` and `span` mean nothing.
  */
 struct vj_cuda_net_pool_shape {
     int side, channels;
     int groups; /* pixels in work at a time in a block: groups * channels / 4 <= VJ_CUDA_NET_THREADS
                  */
     int span;   /* pooled pixels of a block; the last block of a patch may have fewer */
-    int blocks; /* of a patch; all that is of use where the first block is one kernel */
+    int blocks; /* partial sums of a patch */
 };
 
 /*
@@ -154,7 +156,8 @@ enum vj_cuda_net_product {
 enum vj_cuda_net_buffer {
     VJ_CUDA_NET_INPUT = 0, /* E [R][S][S][conv[0].in] */
     VJ_CUDA_NET_BETWEEN,   /* E, output of a block's first convolution of two */
-    VJ_CUDA_NET_MAP,       /* E, output of a block's last convolution; conv4's is TOKENS */
+    VJ_CUDA_NET_MAP,       /* E, output of a block's last convolution that does not pool; conv4's is
+                              TOKENS */
     VJ_CUDA_NET_POOLED,    /* E, pooled and, but for `scaled` convolutions behind it, scaled */
     VJ_CUDA_NET_OTHER,     /* the same, of every second block: vj_cuda_net_pooled() */
     VJ_CUDA_NET_SUMS,      /* float [R][pool.blocks][channels] */
@@ -241,7 +244,8 @@ void vj_cuda_net_plan_every_map(struct vj_cuda_net_plan *plan);
 
 /*
  * Where the pooled map of a block lies. Where the convolution itself pools, blocks of one take
- * turns with two buffers, since it still reads what the block before has written.
+ * turns with two buffers, since it still reads what the block before has written. conv4 of a
+ * non-local block reads POOLED, as that of an even block: what it writes lies over OTHER.
  */
 enum vj_cuda_net_buffer vj_cuda_net_pooled(const struct vj_cuda_net_plan *plan, int block);
 

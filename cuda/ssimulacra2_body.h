@@ -390,7 +390,7 @@ static inline VJ_HD void vj_cuda_column_total(const struct vj_cuda_column_total_
     const double *part =
         job->part + (at.y * job->shape.columns + job->shape.column[at.x]) * NUMBERS + thread;
     double sum = 0;
-    VJ_CUDA_UNROLL_16
+    VJ_UNROLL_16
     for (size_t x = 0; x < job->shape.width[at.x]; x++)
         sum += part[x * NUMBERS];
     struct vj_ssimulacra2_sums *to = &job->totals[at.y].of[at.x][thread / VJ_SSIMULACRA2_TERMS];

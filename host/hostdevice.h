@@ -13,11 +13,17 @@
 #define VJ_HD
 #endif
 
-/* Before a loop whose numbers are to stay in a device's registers. */
+/*
+ * VJ_UNROLL: before a loop over what a device's thread holds in registers: an index that is no
+ * constant would put it into memory. VJ_UNROLL_16: before a long sum in one order by few threads,
+ * which waits for memory: that many loads are on their way.
+ */
 #ifdef __CUDA_ARCH__
-#define VJ_UNROLL _Pragma("unroll")
+#define VJ_UNROLL    _Pragma("unroll")
+#define VJ_UNROLL_16 _Pragma("unroll 16")
 #else
 #define VJ_UNROLL
+#define VJ_UNROLL_16
 #endif
 
 #endif

@@ -131,12 +131,19 @@ static std::vector<float> run(const struct vj_cuda_net_conv *c, size_t rows, dou
     struct vj_cuda_net_layer layer;
     must(vj_cuda_net_layer_prepare(&layer, c, rows, VJ_CUDA_FP32, &handles, &m, &err));
     m.workspace = layer.workspace ? on_device(NULL, (layer.workspace + 3) / 4) : NULL;
-    const struct vj_cuda_net_around around = {NULL, NULL, NULL};
+    const size_t parts = c->pooled ? rows * (size_t)c->across * (size_t)c->across * out : 0;
+    struct vj_cuda_net_around around = {NULL, NULL, NULL};
+    if (c->pooled && c->scaled) { /* with attention before and behind it */
+        around.scale = on_device(noise(rows * in).data(), rows * in);
+        around.sums = on_device(NULL, parts);
+        around.peaks = on_device(NULL, parts);
+    }
     *ms = milliseconds(
         [&] { must(vj_cuda_net_layer_run(&layer, &handles, stream, &m, &around, &err)); });
     const std::vector<float> result = on_host(to, pixels * out);
     vj_cuda_net_layer_free(&layer);
-    for (void *p : {(void *)map, (void *)bias, (void *)kernel, (void *)to, m.workspace})
+    for (void *p : {(void *)map, (void *)bias, (void *)kernel, (void *)to, m.workspace,
+                    (void *)around.scale, (void *)around.sums, (void *)around.peaks})
         cudaFree(p);
     return result;
 }
@@ -146,7 +153,7 @@ static void compare(const struct vj_cuda_net_conv *c, size_t rows)
     struct vj_cuda_net_conv direct = *c, plain = *c;
     double cudnn, ms, pooled;
     direct.way = VJ_CUDA_NET_DIRECT;
-    direct.pooled = plain.pooled = false;
+    direct.pooled = plain.pooled = plain.scaled = false;
     const std::vector<float> want = run(&direct, rows, &cudnn), have = run(&plain, rows, &ms);
     const double operations = 2e-9 * vj_cuda_net_conv_macs(c) * (double)rows;
     printf("%-8s %3dx%-3d %3d to %3d  cuDNN %6.3f ms %5.1f TFLOP/s  %s %6.3f ms %5.1f TFLOP/s, "
@@ -154,9 +161,10 @@ static void compare(const struct vj_cuda_net_conv *c, size_t rows)
            c->name, c->side, c->side, c->in, c->out, cudnn, operations / cudnn,
            c->way == VJ_CUDA_NET_TILED ? "tiles" : "dense", ms, operations / ms, cudnn / ms,
            difference(have, want));
-    run(c, rows, &pooled);
-    if (c->pooled)
+    if (c->pooled) {
+        run(c, rows, &pooled);
         printf(", pooled %.3f ms", pooled);
+    }
     for (const size_t quarters : {1, 2, 4, 8, 16}) {
         struct vj_cuda_net_conv other = plain;
         other.group = c->group * quarters / 4;

@@ -286,13 +286,13 @@ static inline void emu_tiled(const struct emu_net *e, const struct emu_extractor
         const struct vj_cuda_net_tiles_in_job read = {vj_cuda_net_tiles_of(c, patches, c->in),
                                                       from + first * pixels * in,
                                                       scale ? scale + first * in : NULL, inputs};
-        const struct vj_cuda_net_tiles_out_job map = {vj_cuda_net_tiles_of(c, patches, c->out),
-                                                      products, x->bias[layer],
-                                                      to + first * pixels * out};
-        const struct vj_cuda_net_tiles_pool_job pool = {map.shape,
+        const struct vj_cuda_net_tiles shape = vj_cuda_net_tiles_of(c, patches, c->out);
+        float *written = to + first * (c->pooled ? pixels / 4 : pixels) * out;
+        const struct vj_cuda_net_tiles_out_job map = {shape, products, x->bias[layer], written};
+        const struct vj_cuda_net_tiles_pool_job pool = {shape,
                                                         products,
                                                         x->bias[layer],
-                                                        to + first * (pixels / 4) * out,
+                                                        written,
                                                         sums ? sums + first * tiles * out : NULL,
                                                         sums ? peaks + first * tiles * out : NULL};
         EMU_EACH(read.shape.count, vj_cuda_net_tiles_in_step, &read);

@@ -428,6 +428,7 @@ static void compare_all(enum vj_cuda_precision precision)
         vj_net_shape_default(VJ_VARIANT_PW_JND),
         small_shape(VJ_VARIANT_RELEASED, VJ_NON_LOCAL_TRANSPOSE, 32, 16, 32, 16, 24),
         small_shape(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE, 48, 32, 16, 48, 21),
+        small_shape(VJ_VARIANT_RELEASED, VJ_NON_LOCAL_RESHAPE, 16, 16, 48, 32, 24),
         pw_shape(32, 16, 48, 32, 16, 80),
         pw_shape(64, 16, 16, 16, 16, 48),
     };
