@@ -849,6 +849,12 @@ static int cuda_wait(void *state, int slot, struct vj_error *err)
     return r ? r : drain(dev, s, err);
 }
 
+static void cuda_algorithms(const void *state, size_t network, char *text, size_t size)
+{
+    const struct vj_cuda_device *dev = state;
+    vj_cuda_networks_algorithms(dev->networks, network, text, size);
+}
+
 const struct vj_device_ops vj_device_cuda = {
     .api = VJ_DEVICE_API,
     .name = "cuda",
@@ -861,4 +867,5 @@ const struct vj_device_ops vj_device_cuda = {
     .candidates = cuda_candidates,
     .scores = cuda_scores,
     .wait = cuda_wait,
+    .algorithms = cuda_algorithms,
 };

@@ -121,6 +121,10 @@ void vj_cuda_rules_deliver(const struct vj_cuda_device *dev, const struct vj_cud
 /* "cuDNN 9.19.0, cuBLASLt 13.1.0" */
 void vj_cuda_networks_libraries(char *text, size_t size);
 
+/* As struct vj_device_ops has it. */
+void vj_cuda_networks_algorithms(const struct vj_cuda_networks *n, size_t network, char *text,
+                                 size_t size);
+
 /* See cuda/module.h. */
 int vj_cuda_count(int *count, struct vj_error *err);
 int vj_cuda_probe(int ordinal, char *text, size_t size, struct vj_error *err);

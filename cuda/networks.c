@@ -107,6 +107,12 @@ int vj_cuda_networks_scores(struct vj_cuda_networks *n, cudaStream_t stream, int
                               buffers->score, buffers->quality, buffers->weight, err);
 }
 
+void vj_cuda_networks_algorithms(const struct vj_cuda_networks *n, size_t network, char *text,
+                                 size_t size)
+{
+    vj_cuda_net_describe(n->net[network], text, size);
+}
+
 void vj_cuda_networks_libraries(char *text, size_t size)
 {
     vj_cuda_net_libraries(text, size);

@@ -25,7 +25,7 @@
 enum {
     /* version of struct vj_device_ops and vj_trainer_ops and of what passes through them; a module
      * of another one is refused */
-    VJ_DEVICE_API = 5,
+    VJ_DEVICE_API = 6,
     VJ_DEVICE_JND_MAX = 8,  /* pixel-JND maps per picture */
     VJ_DEVICE_GPU_MAX = 16, /* GPUs of one run */
 };
@@ -141,6 +141,12 @@ struct vj_device_ops {
 
     /* Waits until everything asked of the slot is done; reports what failed on the way. */
     int (*wait)(void *state, int slot, struct vj_error *err);
+
+    /*
+     * How a network of the plan is computed, for the results file: a line for the libraries, then
+     * one or two for each layer. Cut off at `size`, always ended.
+     */
+    void (*algorithms)(const void *state, size_t network, char *text, size_t size);
 };
 
 extern const struct vj_device_ops vj_device_cpu;

@@ -639,6 +639,12 @@ static void cpu_info(const void *state, struct vj_device_info *info)
     info->memory = cpu ? cpu->memory : 0;
 }
 
+static void cpu_algorithms(const void *state, size_t network, char *text, size_t size)
+{
+    const struct cpu *cpu = state;
+    vj_net_algorithms(cpu->net[network], text, size);
+}
+
 const struct vj_device_ops vj_device_cpu = {
     .api = VJ_DEVICE_API,
     .name = "cpu",
@@ -651,4 +657,5 @@ const struct vj_device_ops vj_device_cpu = {
     .candidates = cpu_candidates,
     .scores = cpu_scores,
     .wait = cpu_wait,
+    .algorithms = cpu_algorithms,
 };

@@ -85,6 +85,12 @@ static int group_wait(void *state, int slot, struct vj_error *err)
     return g->ops->wait(member(g, slot), slot / g->count, err);
 }
 
+static void group_algorithms(const void *state, size_t network, char *text, size_t size)
+{
+    const struct group *g = state;
+    g->ops->algorithms(g->member[0], network, text, size);
+}
+
 static int group_refuse_open(void **state, const struct vj_device_plan *plan, int ordinal,
                              struct vj_error *err)
 {
@@ -106,6 +112,7 @@ static const struct vj_device_ops group_ops = {
     .candidates = group_candidates,
     .scores = group_scores,
     .wait = group_wait,
+    .algorithms = group_algorithms,
 };
 
 int vj_device_group_open(struct vj_device *device, const struct vj_device_ops *ops,

@@ -33,9 +33,9 @@ int vj_device_module_load(const struct vj_device_module **module, char path[4096
                           struct vj_error *err);
 
 /*
- * The same, and probes the GPUs of the selection, `all` replaced by their list. A module that is not
- * named by VPJND_CUDA_MODULE is loaded only where there is an NVIDIA driver.
- * -ENODEV (no module, no such GPU), or what the probe of a GPU says.
+ * The same, and probes the GPUs of the selection, `all` replaced by their list. A module that is
+ * not named by VPJND_CUDA_MODULE is loaded only where there is an NVIDIA driver. -ENODEV (no
+ * module, no such GPU), or what the probe of a GPU says.
  */
 int vj_device_module_gpus(struct vj_device_selection *s, const struct vj_device_module **module,
                           struct vj_error *err);

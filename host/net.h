@@ -85,4 +85,8 @@ size_t vj_net_reference_bytes(const struct vj_net_reference *ref);
 /* "oneDNN 2.6.3 (OpenMP, AVX2)": library and instruction set in use, for the results file. */
 void vj_net_libraries(char *text, size_t size);
 
+/* "oneDNN 2.6.3 ...", then the extractor's layers, one line each: "conv2 winograd, gemm:jit". Cut
+ * off at `size`, always ended. */
+void vj_net_algorithms(const struct vj_net *net, char *text, size_t size);
+
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <omp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,6 +91,36 @@ size_t vj_net_bytes(const struct vj_net *net)
 void vj_net_libraries(char *text, size_t size)
 {
     vj_dnn_describe(text, size);
+}
+
+/* Behind what stands in text, in a line of its own. */
+static void add_line(char *text, size_t size, const char *layer, const char *algorithm)
+{
+    const size_t used = strlen(text);
+    snprintf(text + used, size - used, "\n%s %s", layer, algorithm);
+}
+
+void vj_net_algorithms(const struct vj_net *net, char *text, size_t size)
+{
+    const struct vj_extractor *e = &net->extractor[VJ_NET_PICTURE];
+    const struct {
+        const char *layer;
+        const struct vj_dnn_op *op;
+    } others[] = {{"theta", e->theta},
+                  {"phi", e->phi},
+                  {"value", e->value},
+                  {"affinity", net->non_local.affinity},
+                  {"softmax", net->non_local.softmax},
+                  {"attend", net->non_local.attend}};
+    vj_net_libraries(text, size);
+    for (int i = 0; i < vj_net_layers(&net->shape); i++) {
+        char conv[128];
+        vj_net_conv_describe(e->conv[i], conv, sizeof(conv));
+        add_line(text, size, vj_net_layer(&net->shape, i).name, conv);
+    }
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        if (others[i].op) /* the variant has it */
+            add_line(text, size, others[i].layer, vj_dnn_op_implementation(others[i].op));
 }
 
 int vj_net_work_create(struct vj_net_work **work, const struct vj_net *net, int threads,

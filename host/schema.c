@@ -387,6 +387,15 @@ static int write_map(struct vj_results *results, const struct vj_jnd_choice *jnd
     return r ? r : write_jnd_weights(results, jnd->model, group, err);
 }
 
+/* Networks of folds have one shape, and so one way each layer is computed. */
+static int write_algorithms(struct vj_results *results, const struct vj_engine *engine,
+                            const struct vj_predictor *p, const char *group, struct vj_error *err)
+{
+    char text[8192];
+    engine->device.ops->algorithms(engine->device.state, p->network, text, sizeof(text));
+    return vj_results_set_text(results, group, "algorithms", text, err);
+}
+
 static int write_network(struct vj_results *results, const struct vj_engine *engine,
                          const struct vj_predictor *p, const char *group, struct vj_error *err)
 {
@@ -409,7 +418,7 @@ static int write_network(struct vj_results *results, const struct vj_engine *eng
         r = vj_results_set_int(results, group, "patches", engine->plan.patches, err);
     if (!r)
         r = vj_results_set_int(results, group, "patch_size", engine->plan.patch_size, err);
-    return r;
+    return r ? r : write_algorithms(results, engine, p, group, err);
 }
 
 static int write_predictor(struct vj_results *results, const struct vj_engine *engine,

@@ -768,6 +768,13 @@ int vj_cuda_networks_scores(struct vj_cuda_networks *networks, cudaStream_t stre
     return 0;
 }
 
+void vj_cuda_networks_algorithms(const struct vj_cuda_networks *n, size_t network, char *text,
+                                 size_t size)
+{
+    (void)n;
+    snprintf(text, size, "emulated\nnetwork %zu\n", network);
+}
+
 void vj_cuda_networks_libraries(char *text, size_t size)
 {
     snprintf(text, size, "emulated");

@@ -113,6 +113,12 @@ static int fake_wait(void *state, int slot, struct vj_error *err)
     return tell(state, slot, "wait", err);
 }
 
+static void fake_algorithms(const void *state, size_t network, char *text, size_t size)
+{
+    (void)state;
+    snprintf(text, size, "fake\nnetwork %zu\n", network);
+}
+
 static const struct vj_device_ops ops = {
 #ifdef FAKE_OTHER_API
     .api = VJ_DEVICE_API + 1,
@@ -129,6 +135,7 @@ static const struct vj_device_ops ops = {
     .candidates = fake_candidates,
     .scores = fake_scores,
     .wait = fake_wait,
+    .algorithms = fake_algorithms,
 };
 
 static int fake_trainer_open(void **state, const struct vj_trainer_plan *plan, int ordinal,

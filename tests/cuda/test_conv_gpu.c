@@ -10,6 +10,7 @@
 #include "cuda/net_conv.h"
 
 #include "cuda/check.h"
+#include "tests/cuda/gpu_there.h"
 #include "tests/host/net_formula.h"
 
 enum { ROWS = 5, AROUND = 64 };
@@ -221,12 +222,8 @@ static void products_agree_with_the_definition_of_a_convolution(void **state)
 
 int main(void)
 {
-    int devices = 0;
-    const cudaError_t status = cudaGetDeviceCount(&devices);
-    if (status != cudaSuccess || devices == 0) {
-        print_message("skipped: no CUDA device (%s)\n", cudaGetErrorString(status));
-        return 77;
-    }
+    if (!gpu_is_there())
+        return VJ_TEST_SKIPPED;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_agree_with_the_definition_of_a_convolution),
     };

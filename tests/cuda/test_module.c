@@ -147,11 +147,11 @@ static void what_is_not_a_module_is_refused(void **state)
     static const struct {
         const char *name, *text;
     } cases[] = {
-        {"wrong_api", "has version 6 of the device interface, this program 5; build both from"},
-        {"other_api", "of the device interface, this program 5; build both from"},
+        {"wrong_api", "has version 7 of the device interface, this program 6; build both from"},
+        {"other_api", "of the device interface, this program 6; build both from"},
         {"no_symbol", "is not a module of vpjnd: it has no vj_device_module()"},
     };
-    assert_int_equal(VJ_DEVICE_API, 5); /* as in the texts above */
+    assert_int_equal(VJ_DEVICE_API, 6); /* as in the texts above */
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         use_fake(cases[i].name);
         expect_unusable(cases[i].text);
@@ -265,6 +265,9 @@ static void several_gpus_take_the_slots_in_turn(void **state)
         device.ops->info(device.state, &info);
         assert_string_equal(info.name, "2 devices, the first: fake 0 with 3 slots");
         assert_int_equal(info.memory, 100 + 101);
+        char text[64];
+        device.ops->algorithms(device.state, 3, text, sizeof(text));
+        assert_string_equal(text, "fake\nnetwork 3\n");
         vj_device_close(&device);
     }
     expect_refused("cuda:1,0", 1, -EINVAL, "option slots = 1: 2 devices need one each");

@@ -7,6 +7,7 @@
  * VPJND_TEST_SMALL=1 in the environment leaves out the networks of full size, as does the emulation
  * of the libraries in emulate_libraries.c.
  */
+#include "tests/cuda/gpu_there.h"
 #include "tests/host/trainer_rig.h"
 
 #include <errno.h>
@@ -851,12 +852,8 @@ static void a_batch_that_does_not_fit_is_refused_with_both_numbers(void **state)
 
 int main(void)
 {
-    int devices = 0;
-    const cudaError_t status = cudaGetDeviceCount(&devices);
-    if (status != cudaSuccess || devices == 0) {
-        print_message("skipped: no CUDA device (%s)\n", cudaGetErrorString(status));
-        return 77;
-    }
+    if (!gpu_is_there())
+        return VJ_TEST_SKIPPED;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_are_slopes_of_the_loss_in_double),
         cmocka_unit_test(odd_channels_have_the_same_slopes),

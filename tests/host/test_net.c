@@ -672,6 +672,15 @@ static void sizes_and_libraries_are_reported(void **state)
     vj_net_libraries(text, sizeof(text));
     vj_assert_contains(text, "oneDNN ");
     vj_assert_contains(text, "OpenMP");
+    char all[2048], cut[40];
+    vj_net_algorithms(full.net, all, sizeof(all));
+    vj_assert_contains(all, "oneDNN ");
+    vj_assert_contains(all, "\nconv1 ");
+    vj_assert_contains(all, "\nconv4 winograd, ");
+    vj_assert_contains(all, "\nattend ");
+    vj_net_algorithms(full.net, cut, sizeof(cut));
+    assert_int_equal(strlen(cut), sizeof(cut) - 1);
+    assert_memory_equal(cut, all, sizeof(cut) - 1);
     /* five folded matrices of 16,384 x 512, and two extractors of at least 524,000 values and three
      * kernels of 387,072, for Winograd's way with 36 in place of 9 */
     const size_t heads = (size_t)5 * 16384 * 512 * sizeof(float);

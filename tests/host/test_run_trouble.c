@@ -409,6 +409,27 @@ static void progress_suits_the_terminal_and_obeys_no_file_name(void **state)
     }
 }
 
+/* In the results: which libraries and algorithms a network's numbers come from. */
+static void how_a_network_is_computed_is_recorded(void **state)
+{
+    (void)state;
+    struct vj_run_summary summary;
+    struct vj_results *r;
+    struct vj_error err = {0};
+    char out[4096], *text;
+    const char *const pairs[] = {"device=cpu", NULL};
+    if (run("computed.h5", out, pairs, &summary, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(vj_results_open(&r, out, false, &err), 0);
+    assert_int_equal(vj_results_get_text(r, "/predictors/vpjnd-w", "algorithms", &text, &err), 0);
+    vj_assert_contains(text, "oneDNN ");
+    vj_assert_contains(text, "\nconv2 winograd, "); /* 16x16 pixels of a patch of 32 */
+    vj_assert_contains(text, "\nsoftmax ");
+    free(text);
+    vj_results_close(r);
+    unlink(out);
+}
+
 /* Alive, dead, and dead where the picture fails: nothing was weighed. */
 static void dead_patch_weights_are_noticed(void **state)
 {
@@ -424,7 +445,7 @@ static void dead_patch_weights_are_noticed(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct vj_run_summary summary;
         struct vj_error err = {0};
-        struct vj_weights w;
+        struct vj_weights w = {0};
         char out[4096];
         assert_int_equal(vj_weights_read(&w, weights, &err), 0);
         const float before = vj_weights_find(&w, "weightings/block2/biases")->data[0];
@@ -450,6 +471,7 @@ int main(void)
         cmocka_unit_test(pictures_that_are_too_large_together_are_named),
         cmocka_unit_test(set_up_errors_name_what_is_wrong),
         cmocka_unit_test(a_forgotten_part_is_not_overwritten_and_must_match_to_be_resumed),
+        cmocka_unit_test(how_a_network_is_computed_is_recorded),
         cmocka_unit_test(dead_patch_weights_are_noticed),
         cmocka_unit_test(progress_suits_the_terminal_and_obeys_no_file_name),
     };
