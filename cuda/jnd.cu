@@ -438,8 +438,8 @@ int vj_cuda_luma(cudaStream_t stream, const uint8_t *d_pixels, size_t width, siz
     if (rc)
         return rc;
     struct vj_cuda_luma_job job = {d_pixels, width * height, channels, d_luma};
-    luma_kernel<<<vj_cuda_dim(vj_cuda_line_grid(job.count, VJ_CUDA_THREADS, 1)), VJ_CUDA_THREADS, 0,
-                  stream>>>(job);
+    vj_cuda_launch(luma_kernel, vj_cuda_dim(vj_cuda_line_grid(job.count, VJ_CUDA_THREADS, 1)),
+                   VJ_CUDA_THREADS, stream, job);
     return VJ_CUDA_LAUNCHED("luma", err);
 }
 
@@ -449,32 +449,32 @@ static int find_edges(struct vj_cuda_jnd *j, cudaStream_t stream, const struct v
 {
     const struct vj_cuda_grid tiles = vj_cuda_canny_grid(plane);
     struct vj_cuda_canny_job canny = {*plane, j->taps, j->kept, j->peak, j->gradient};
-    canny_kernel<<<vj_cuda_dim(tiles), VJ_CUDA_THREADS, 0, stream>>>(canny);
+    vj_cuda_launch(canny_kernel, vj_cuda_dim(tiles), VJ_CUDA_THREADS, stream, canny);
     int rc = VJ_CUDA_LAUNCHED("edge gradient", err);
     if (rc)
         return rc;
     struct vj_cuda_limits_job limits = {j->peak, j->gradient, vj_cuda_grid_plane(tiles), threshold,
                                         j->limits};
-    limits_kernel<<<1, VJ_CUDA_THREADS, 0, stream>>>(limits);
+    vj_cuda_launch(limits_kernel, 1, VJ_CUDA_THREADS, stream, limits);
     rc = VJ_CUDA_LAUNCHED("edge thresholds", err);
     if (rc)
         return rc;
     const dim3 pixels = vj_cuda_dim(vj_cuda_edge_grid(plane->width, plane->height));
     struct vj_cuda_edge_job edge = {j->kept, j->limits, plane->width, plane->height,
                                     j->mark, j->label,  j->edge};
-    mark_kernel<<<pixels, VJ_CUDA_THREADS, 0, stream>>>(edge);
+    vj_cuda_launch(mark_kernel, pixels, VJ_CUDA_THREADS, stream, edge);
     rc = VJ_CUDA_LAUNCHED("edge marks", err);
     if (rc)
         return rc;
-    join_kernel<<<pixels, VJ_CUDA_THREADS, 0, stream>>>(edge);
+    vj_cuda_launch(join_kernel, pixels, VJ_CUDA_THREADS, stream, edge);
     rc = VJ_CUDA_LAUNCHED("edge components", err);
     if (rc)
         return rc;
-    tell_kernel<<<pixels, VJ_CUDA_THREADS, 0, stream>>>(edge);
+    vj_cuda_launch(tell_kernel, pixels, VJ_CUDA_THREADS, stream, edge);
     rc = VJ_CUDA_LAUNCHED("strong edges", err);
     if (rc)
         return rc;
-    edge_kernel<<<pixels, VJ_CUDA_THREADS, 0, stream>>>(edge);
+    vj_cuda_launch(edge_kernel, pixels, VJ_CUDA_THREADS, stream, edge);
     return VJ_CUDA_LAUNCHED("edges", err);
 }
 
@@ -484,8 +484,8 @@ static int dilate_edges(struct vj_cuda_jnd *j, cudaStream_t stream,
                         struct vj_error *err)
 {
     struct vj_cuda_dilate_job job = {j->edge, plane->width, plane->height, *shape, j->mark};
-    dilate_kernel<<<vj_cuda_dim(vj_cuda_edge_grid(plane->width, plane->height)), VJ_CUDA_THREADS, 0,
-                    stream>>>(job);
+    vj_cuda_launch(dilate_kernel, vj_cuda_dim(vj_cuda_edge_grid(plane->width, plane->height)),
+                   VJ_CUDA_THREADS, stream, job);
     return VJ_CUDA_LAUNCHED("dilated edges", err);
 }
 
@@ -494,7 +494,7 @@ static int chou95(struct vj_cuda_jnd *j, cudaStream_t stream, const struct vj_cu
 {
     (void)j;
     struct vj_cuda_chou_job job = {*plane, add, d_map};
-    chou_kernel<<<vj_cuda_dim(vj_cuda_map_grid(plane)), VJ_CUDA_THREADS, 0, stream>>>(job);
+    vj_cuda_launch(chou_kernel, vj_cuda_dim(vj_cuda_map_grid(plane)), VJ_CUDA_THREADS, stream, job);
     return VJ_CUDA_LAUNCHED("chou95 map", err);
 }
 
@@ -512,7 +512,7 @@ static int epc17(struct vj_cuda_jnd *j, cudaStream_t stream, const struct vj_cud
     job.complexity_gaussian = j->complexity_gaussian;
     job.weight_gaussian = j->weight_gaussian;
     job.map = d_map;
-    epc_kernel<<<vj_cuda_dim(vj_cuda_map_grid(plane)), VJ_CUDA_THREADS, 0, stream>>>(job);
+    vj_cuda_launch(epc_kernel, vj_cuda_dim(vj_cuda_map_grid(plane)), VJ_CUDA_THREADS, stream, job);
     return VJ_CUDA_LAUNCHED("epc17 map", err);
 }
 
@@ -520,7 +520,8 @@ static int epc17_paper(cudaStream_t stream, const struct vj_cuda_plane *plane, f
                        struct vj_error *err)
 {
     struct vj_cuda_paper_job job = {*plane, d_map};
-    paper_kernel<<<vj_cuda_dim(vj_cuda_map_grid(plane)), VJ_CUDA_THREADS, 0, stream>>>(job);
+    vj_cuda_launch(paper_kernel, vj_cuda_dim(vj_cuda_map_grid(plane)), VJ_CUDA_THREADS, stream,
+                   job);
     return VJ_CUDA_LAUNCHED("epc17 map", err);
 }
 
@@ -544,7 +545,7 @@ static int yang05(struct vj_cuda_jnd *j, cudaStream_t stream, const struct vj_cu
             return rc;
         job.widened = j->mark;
     }
-    yang_kernel<<<vj_cuda_dim(vj_cuda_map_grid(plane)), VJ_CUDA_THREADS, 0, stream>>>(job);
+    vj_cuda_launch(yang_kernel, vj_cuda_dim(vj_cuda_map_grid(plane)), VJ_CUDA_THREADS, stream, job);
     return VJ_CUDA_LAUNCHED("yang05 map", err);
 }
 
@@ -558,7 +559,8 @@ static int fep13(struct vj_cuda_jnd *j, cudaStream_t stream, const struct vj_cud
         return rc;
     /* The labels have served: the prediction takes their place. */
     struct vj_cuda_fep_predict_job predict = {*plane, (uint8_t *)j->label};
-    predict_kernel<<<vj_cuda_dim(vj_cuda_fep_grid(plane)), VJ_CUDA_THREADS, 0, stream>>>(predict);
+    vj_cuda_launch(predict_kernel, vj_cuda_dim(vj_cuda_fep_grid(plane)), VJ_CUDA_THREADS, stream,
+                   predict);
     rc = VJ_CUDA_LAUNCHED("fep13 prediction", err);
     if (rc)
         return rc;
@@ -571,7 +573,7 @@ static int fep13(struct vj_cuda_jnd *j, cudaStream_t stream, const struct vj_cud
     job.residual_gaussian = j->residual_gaussian;
     job.weight_gaussian = j->fep_gaussian;
     job.map = d_map;
-    fep_kernel<<<vj_cuda_dim(vj_cuda_map_grid(plane)), VJ_CUDA_THREADS, 0, stream>>>(job);
+    vj_cuda_launch(fep_kernel, vj_cuda_dim(vj_cuda_map_grid(plane)), VJ_CUDA_THREADS, stream, job);
     return VJ_CUDA_LAUNCHED("fep13 map", err);
 }
 
@@ -590,7 +592,7 @@ static int find_structure(struct vj_cuda_jnd *j, cudaStream_t stream,
     int rc = 0;
     for (int pass = 0; !rc && pass < VJ_TVL1_PASSES; pass++) {
         struct vj_cuda_tv_job job = {*plane, pass, state[pass % 2], state[(pass + 1) % 2], j->mark};
-        structure_kernel<<<grid, VJ_CUDA_THREADS, 0, stream>>>(job);
+        vj_cuda_launch(structure_kernel, grid, VJ_CUDA_THREADS, stream, job);
         rc = VJ_CUDA_LAUNCHED("liu10 structure", err);
     }
     return rc;
@@ -603,7 +605,7 @@ static int liu10(struct vj_cuda_jnd *j, cudaStream_t stream, const struct vj_cud
     if (rc)
         return rc;
     struct vj_cuda_liu_job job = {*plane, {j->mark, plane->width, plane->height}, paper, d_map};
-    liu_kernel<<<vj_cuda_dim(vj_cuda_map_grid(plane)), VJ_CUDA_THREADS, 0, stream>>>(job);
+    vj_cuda_launch(liu_kernel, vj_cuda_dim(vj_cuda_map_grid(plane)), VJ_CUDA_THREADS, stream, job);
     return VJ_CUDA_LAUNCHED("liu10 map", err);
 }
 
@@ -622,7 +624,7 @@ static int find_projection(struct vj_cuda_jnd *j, cudaStream_t stream,
     int rc = VJ_CUDA(cudaMemsetAsync(j->moments, 0, sizeof(*j->moments), stream), err);
     if (rc)
         return rc;
-    klt_sum_kernel<<<VJ_CUDA_KLT_PARTS, VJ_CUDA_THREADS, 0, stream>>>(job);
+    vj_cuda_launch(klt_sum_kernel, VJ_CUDA_KLT_PARTS, VJ_CUDA_THREADS, stream, job);
     rc = VJ_CUDA_LAUNCHED("sums over blocks", err);
     if (!rc)
         rc = VJ_CUDA(cudaMemcpyAsync(&j->klt->moments, j->moments, sizeof(*j->moments),
@@ -677,7 +679,7 @@ static int klt22(struct vj_cuda_jnd *j, cudaStream_t stream, const struct vj_cud
     job.attenuation = vj_jnd_weight_epc.attenuation;
     job.gaussian = j->weight_gaussian;
     job.map = d_map;
-    klt_kernel<<<vj_cuda_dim(vj_cuda_map_grid(plane)), VJ_CUDA_THREADS, 0, stream>>>(job);
+    vj_cuda_launch(klt_kernel, vj_cuda_dim(vj_cuda_map_grid(plane)), VJ_CUDA_THREADS, stream, job);
     return VJ_CUDA_LAUNCHED("klt22 map", err);
 }
 
@@ -726,23 +728,24 @@ int vj_cuda_jnd_to_u8(struct vj_cuda_jnd *jnd, cudaStream_t stream, const float 
         return rc;
     size_t pixels = width * height;
     struct vj_cuda_range_job range = {d_map, pixels, VJ_CUDA_RANGE_PARTS, jnd->range};
-    range_kernel<<<VJ_CUDA_RANGE_PARTS, VJ_CUDA_THREADS, 0, stream>>>(range);
+    vj_cuda_launch(range_kernel, VJ_CUDA_RANGE_PARTS, VJ_CUDA_THREADS, stream, range);
     rc = VJ_CUDA_LAUNCHED("range of a map", err);
     if (rc)
         return rc;
     struct vj_cuda_scale_job job = {d_map, pixels, scale, jnd->range, d_out, d_not_finite};
-    scale_kernel<<<vj_cuda_dim(vj_cuda_line_grid(pixels, VJ_CUDA_THREADS, 1)), VJ_CUDA_THREADS, 0,
-                   stream>>>(job);
+    vj_cuda_launch(scale_kernel, vj_cuda_dim(vj_cuda_line_grid(pixels, VJ_CUDA_THREADS, 1)),
+                   VJ_CUDA_THREADS, stream, job);
     return VJ_CUDA_LAUNCHED("scaling of a map", err);
 }
 
 static int sum_up(cudaStream_t stream, const struct vj_cuda_rules_job *job, struct vj_error *err)
 {
-    rules_kernel<<<vj_cuda_dim(vj_cuda_rules_grid(job)), VJ_CUDA_THREADS, 0, stream>>>(*job);
+    vj_cuda_launch(rules_kernel, vj_cuda_dim(vj_cuda_rules_grid(job)), VJ_CUDA_THREADS, stream,
+                   *job);
     int rc = VJ_CUDA_LAUNCHED("sums over a map", err);
     if (rc)
         return rc;
-    rules_total_kernel<<<1, (unsigned)job->count, 0, stream>>>(*job);
+    vj_cuda_launch(rules_total_kernel, 1, (unsigned)job->count, stream, *job);
     return VJ_CUDA_LAUNCHED("numbers by the rules", err);
 }
 

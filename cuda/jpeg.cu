@@ -275,7 +275,8 @@ static int reorder(struct vj_cuda_jpeg *j, cudaStream_t stream, const struct vj_
     job.scan = j->scan;
     job.scan_blocks = vj_cuda_scan_blocks(g);
     memcpy(job.natural, vj_jpeg_zigzag(), sizeof(job.natural));
-    reorder_kernel<<<vj_cuda_dim(vj_cuda_reorder_grid(g)), VJ_CUDA_THREADS, 0, stream>>>(job);
+    vj_cuda_launch(reorder_kernel, vj_cuda_dim(vj_cuda_reorder_grid(g)), VJ_CUDA_THREADS, stream,
+                   job);
     return VJ_CUDA_LAUNCHED("JPEG scan order", err);
 }
 
@@ -294,8 +295,8 @@ int vj_cuda_jpeg_load(struct vj_cuda_jpeg *jpeg, cudaStream_t stream, const uint
     job.g = vj_jpeg_geometry(width, height, channels, sampling);
     job.pixels = d_pixels;
     job.coefficients = jpeg->coefficients;
-    forward_kernel<<<vj_cuda_dim(vj_cuda_forward_grid(&job.g)), VJ_CUDA_JPEG_THREADS, 0, stream>>>(
-        job);
+    vj_cuda_launch(forward_kernel, vj_cuda_dim(vj_cuda_forward_grid(&job.g)), VJ_CUDA_JPEG_THREADS,
+                   stream, job);
     rc = VJ_CUDA_LAUNCHED("JPEG forward transform", err);
     if (!rc)
         rc = reorder(jpeg, stream, &job.g, err);
@@ -331,8 +332,8 @@ int vj_cuda_jpeg_decode(struct vj_cuda_jpeg *jpeg, cudaStream_t stream, const in
     int rc = decode_job(jpeg, qf, count, d_out, &job, err);
     if (rc)
         return rc;
-    decode_kernel<<<vj_cuda_dim(vj_cuda_decode_grid(&job.g, count)), VJ_CUDA_JPEG_THREADS, 0,
-                    stream>>>(job);
+    vj_cuda_launch(decode_kernel, vj_cuda_dim(vj_cuda_decode_grid(&job.g, count)),
+                   VJ_CUDA_JPEG_THREADS, stream, job);
     return VJ_CUDA_LAUNCHED("JPEG candidates", err);
 }
 
@@ -349,8 +350,8 @@ int vj_cuda_jpeg_patches(struct vj_cuda_jpeg *jpeg, cudaStream_t stream, const i
     job.origin = d_origin;
     job.patches = patches;
     job.side = side;
-    decode_kernel<<<vj_cuda_dim(vj_cuda_patches_grid(patches, side, count)), VJ_CUDA_JPEG_THREADS,
-                    0, stream>>>(job);
+    vj_cuda_launch(decode_kernel, vj_cuda_dim(vj_cuda_patches_grid(patches, side, count)),
+                   VJ_CUDA_JPEG_THREADS, stream, job);
     return VJ_CUDA_LAUNCHED("JPEG patches", err);
 }
 
@@ -386,18 +387,18 @@ int vj_cuda_jpeg_sizes(struct vj_cuda_jpeg *jpeg, cudaStream_t stream, const int
     if (rc)
         return rc;
     const dim3 segments = vj_cuda_dim(vj_cuda_segment_grid(job.scan_blocks, count));
-    lengths_kernel<<<segments, VJ_CUDA_SEGMENT, 0, stream>>>(job);
+    vj_cuda_launch(lengths_kernel, segments, VJ_CUDA_SEGMENT, stream, job);
     rc = VJ_CUDA_LAUNCHED("JPEG code lengths", err);
     if (rc)
         return rc;
-    starts_kernel<<<(unsigned)count, VJ_CUDA_SCAN_THREADS, 0, stream>>>(job);
+    vj_cuda_launch(starts_kernel, (unsigned)count, VJ_CUDA_SCAN_THREADS, stream, job);
     rc = VJ_CUDA_LAUNCHED("JPEG segment starts", err);
     if (rc)
         return rc;
-    emit_kernel<<<segments, VJ_CUDA_SEGMENT, 0, stream>>>(job);
+    vj_cuda_launch(emit_kernel, segments, VJ_CUDA_SEGMENT, stream, job);
     rc = VJ_CUDA_LAUNCHED("JPEG coding", err);
     if (rc)
         return rc;
-    totals_kernel<<<(unsigned)count, VJ_CUDA_SCAN_THREADS, 0, stream>>>(job);
+    vj_cuda_launch(totals_kernel, (unsigned)count, VJ_CUDA_SCAN_THREADS, stream, job);
     return VJ_CUDA_LAUNCHED("JPEG sizes", err);
 }

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cuda/kernel.h"
+
 extern "C" {
 #include "cuda/check.h"
 #include "cuda/geometry.h"

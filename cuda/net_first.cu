@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cuda/kernel.h"
 #include "cuda/net_first_body.h"
 #include "cuda/net_first_fp32_body.h"
 #include "cuda/net_kernels.h"
@@ -13,24 +14,6 @@ namespace
 {
 
 constexpr int threads = VJ_CUDA_FIRST_THREADS, products = VJ_CUDA_FIRST_PRODUCTS;
-
-/* D += A B: 16 pixels, 8 channels and a step's taps. */
-template <bool half>
-__device__ void multiply(vj_cuda_first_d &d, const vj_cuda_first_a &a, const vj_cuda_first_b &b)
-{
-    if (half)
-        asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
-                     "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-                     : "+f"(d.v[0]), "+f"(d.v[1]), "+f"(d.v[2]), "+f"(d.v[3])
-                     : "r"(a.v[0]), "r"(a.v[1]), "r"(a.v[2]), "r"(a.v[3]), "r"(b.v[0]),
-                       "r"(b.v[1]));
-    else
-        asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
-                     "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-                     : "+f"(d.v[0]), "+f"(d.v[1]), "+f"(d.v[2]), "+f"(d.v[3])
-                     : "r"(a.v[0]), "r"(a.v[1]), "r"(a.v[2]), "r"(a.v[3]), "r"(b.v[0]),
-                       "r"(b.v[1]));
-}
 
 template <bool half>
 __global__ void __launch_bounds__(threads) first_kernel(const struct vj_cuda_first_job job)
@@ -59,7 +42,7 @@ __global__ void __launch_bounds__(threads) first_kernel(const struct vj_cuda_fir
                 const struct vj_cuda_first_a a =
                     vj_cuda_first_samples(shared, half, s, y + k, x, lane);
                 for (int n = 0; n < products; n++)
-                    multiply<half>(d[k][n], a, b[s][n]);
+                    vj_cuda_multiply<half>(d[k][n].v, a.v, b[s][n].v);
             }
         vj_cuda_first_finish(&j, d, bias, &mine, blockIdx.x, blockIdx.y, y, x, lane);
     }
@@ -112,8 +95,8 @@ cudaError_t vj_cuda_net_first(const struct vj_cuda_net_plan *plan, cudaStream_t 
                                           half};
     const dim3 grid((unsigned)plan->pool[0].blocks, (unsigned)plan->rows);
     if (plan->precision == VJ_CUDA_FP32)
-        first_fp32_kernel<<<grid, threads, 0, stream>>>(job);
+        vj_cuda_launch(first_fp32_kernel, grid, threads, stream, job);
     else
-        (half ? first_kernel<true> : first_kernel<false>)<<<grid, threads, 0, stream>>>(job);
+        vj_cuda_launch(half ? first_kernel<true> : first_kernel<false>, grid, threads, stream, job);
     return cudaGetLastError();
 }

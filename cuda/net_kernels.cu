@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cuda/kernel.h"
 #include "cuda/net_body.h"
 #include "cuda/net_kernels.h"
 #include "cuda/net_tiles_body.h"
@@ -207,7 +208,7 @@ template <typename Job>
 cudaError_t launch(void (*for_half)(Job), void (*for_float)(Job), const Job &job, dim3 grid,
                    cudaStream_t stream)
 {
-    (job.half ? for_half : for_float)<<<grid, threads, 0, stream>>>(job);
+    vj_cuda_launch(job.half ? for_half : for_float, grid, threads, stream, job);
     return cudaGetLastError();
 }
 
@@ -238,7 +239,7 @@ cudaError_t vj_cuda_net_tiles_in(const struct vj_cuda_net_conv *conv, cudaStream
 {
     const struct vj_cuda_net_tiles_in_job job = {vj_cuda_net_tiles_of(conv, patches, conv->in), map,
                                                  scale, inputs};
-    tiles_in_kernel<<<vj_cuda_net_blocks(job.shape.count), threads, 0, stream>>>(job);
+    vj_cuda_launch(tiles_in_kernel, vj_cuda_net_blocks(job.shape.count), threads, stream, job);
     return cudaGetLastError();
 }
 
@@ -248,7 +249,7 @@ cudaError_t vj_cuda_net_tiles_out(const struct vj_cuda_net_conv *conv, cudaStrea
 {
     const struct vj_cuda_net_tiles_out_job job = {vj_cuda_net_tiles_of(conv, patches, conv->out),
                                                   products, bias, map};
-    tiles_out_kernel<<<vj_cuda_net_blocks(job.shape.count), threads, 0, stream>>>(job);
+    vj_cuda_launch(tiles_out_kernel, vj_cuda_net_blocks(job.shape.count), threads, stream, job);
     return cudaGetLastError();
 }
 
@@ -258,7 +259,7 @@ cudaError_t vj_cuda_net_tiles_pool(const struct vj_cuda_net_conv *conv, cudaStre
 {
     const struct vj_cuda_net_tiles_pool_job job = {
         vj_cuda_net_tiles_of(conv, patches, conv->out), products, bias, pooled, sums, peaks};
-    tiles_pool_kernel<<<vj_cuda_net_blocks(job.shape.count), threads, 0, stream>>>(job);
+    vj_cuda_launch(tiles_pool_kernel, vj_cuda_net_blocks(job.shape.count), threads, stream, job);
     return cudaGetLastError();
 }
 
@@ -295,7 +296,7 @@ cudaError_t vj_cuda_net_check(const struct vj_cuda_net_plan *plan, int layer, cu
     const struct vj_cuda_net_check_job job = {map, flags, patch, plan->rows * patch / 4};
     if (!is_half(plan->precision))
         return cudaSuccess;
-    check_kernel<<<vj_cuda_net_blocks(job.count), threads, 0, stream>>>(job);
+    vj_cuda_launch(check_kernel, vj_cuda_net_blocks(job.count), threads, stream, job);
     return cudaGetLastError();
 }
 
@@ -304,7 +305,7 @@ cudaError_t vj_cuda_net_attend(const struct vj_cuda_net_plan *plan, int layer, c
                                const float *peaks, float *scale)
 {
     const struct vj_cuda_net_attend_job job = {plan->pool[layer], *attention, sums, peaks, scale};
-    attend_kernel<<<(unsigned)plan->rows, threads, 0, stream>>>(job);
+    vj_cuda_launch(attend_kernel, (unsigned)plan->rows, threads, stream, job);
     return cudaGetLastError();
 }
 
@@ -395,7 +396,7 @@ cudaError_t vj_cuda_net_constant(const struct vj_cuda_net_plan *plan, cudaStream
 {
     const struct vj_cuda_net_constant_job job = {
         pair, bias, flags, constant, plan->rows, plan->slices, count * 2 * VJ_NET_HIDDEN};
-    constant_kernel<<<vj_cuda_net_blocks(job.count), threads, 0, stream>>>(job);
+    vj_cuda_launch(constant_kernel, vj_cuda_net_blocks(job.count), threads, stream, job);
     return cudaGetLastError();
 }
 
@@ -408,7 +409,7 @@ cudaError_t vj_cuda_net_finish(const struct vj_cuda_net_plan *plan, cudaStream_t
     const struct vj_cuda_net_finish_job job = {pair,         product, constant, *second,
                                                flags,        quality, weight,   plan->rows,
                                                plan->slices, first,   patches};
-    finish_kernel<<<(unsigned)count, 2 * lanes, 0, stream>>>(job);
+    vj_cuda_launch(finish_kernel, (unsigned)count, 2 * lanes, stream, job);
     return cudaGetLastError();
 }
 
@@ -416,7 +417,7 @@ cudaError_t vj_cuda_net_mean(cudaStream_t stream, const float *quality, const fl
                              size_t n, size_t patches, float *score)
 {
     const struct vj_cuda_net_mean_job job = {quality, weight, score, n, patches};
-    mean_kernel<<<vj_cuda_net_blocks(n), threads, 0, stream>>>(job);
+    vj_cuda_launch(mean_kernel, vj_cuda_net_blocks(n), threads, stream, job);
     return cudaGetLastError();
 }
 
@@ -424,11 +425,11 @@ cudaError_t vj_cuda_net_convert(enum vj_cuda_precision precision, cudaStream_t s
                                 const float *from, void *to, size_t count, int *flags)
 {
     if (is_half(precision))
-        convert_kernel<true>
-            <<<vj_cuda_net_blocks(count), threads, 0, stream>>>(from, to, count, flags);
+        vj_cuda_launch(convert_kernel<true>, vj_cuda_net_blocks(count), threads, stream, from, to,
+                       count, flags);
     else
-        convert_kernel<false>
-            <<<vj_cuda_net_blocks(count), threads, 0, stream>>>(from, to, count, flags);
+        vj_cuda_launch(convert_kernel<false>, vj_cuda_net_blocks(count), threads, stream, from, to,
+                       count, flags);
     return cudaGetLastError();
 }
 
@@ -436,8 +437,10 @@ cudaError_t vj_cuda_net_widen(enum vj_cuda_precision precision, cudaStream_t str
                               const void *from, float *to, size_t count)
 {
     if (is_half(precision))
-        widen_kernel<true><<<vj_cuda_net_blocks(count), threads, 0, stream>>>(from, to, count);
+        vj_cuda_launch(widen_kernel<true>, vj_cuda_net_blocks(count), threads, stream, from, to,
+                       count);
     else
-        widen_kernel<false><<<vj_cuda_net_blocks(count), threads, 0, stream>>>(from, to, count);
+        vj_cuda_launch(widen_kernel<false>, vj_cuda_net_blocks(count), threads, stream, from, to,
+                       count);
     return cudaGetLastError();
 }

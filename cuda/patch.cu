@@ -38,7 +38,7 @@ int vj_cuda_gather(cudaStream_t stream, const uint8_t *d_pictures, size_t width,
     job.side = side;
     job.out_channels = out_channels;
     job.out = d_out;
-    gather_kernel<<<vj_cuda_dim(vj_cuda_gather_grid(patches, side, count)), VJ_CUDA_THREADS, 0,
-                    stream>>>(job);
+    vj_cuda_launch(gather_kernel, vj_cuda_dim(vj_cuda_gather_grid(patches, side, count)),
+                   VJ_CUDA_THREADS, stream, job);
     return VJ_CUDA_LAUNCHED("patches", err);
 }

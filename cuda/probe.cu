@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "cuda/check.h"
+#include "cuda/kernel.h"
 
 extern "C" {
 int vj_cuda_count(int *count, struct vj_error *err);
@@ -62,7 +63,7 @@ static int describe(int ordinal, char *text, size_t size, struct vj_error *err)
 static int run_probe(unsigned *device, unsigned key, struct vj_error *err)
 {
     unsigned back[PROBE_COUNT] = {0};
-    probe_kernel<<<PROBE_BLOCKS, PROBE_THREADS>>>(device, key);
+    vj_cuda_launch(probe_kernel, PROBE_BLOCKS, PROBE_THREADS, NULL, device, key);
     int r = VJ_CUDA_LAUNCHED("probe kernel", err);
     if (!r)
         r = VJ_CUDA(cudaMemcpy(back, device, sizeof(back), cudaMemcpyDeviceToHost), err);

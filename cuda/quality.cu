@@ -220,8 +220,8 @@ static int pool(cudaStream_t stream, const float *from, float *to, size_t width,
                 int planes, struct vj_error *err)
 {
     struct vj_cuda_pool_job job = {from, to, width, height};
-    pool_kernel<<<vj_cuda_dim(vj_cuda_pool_grid(width, height, planes)), VJ_CUDA_THREADS, 0,
-                  stream>>>(job);
+    vj_cuda_launch(pool_kernel, vj_cuda_dim(vj_cuda_pool_grid(width, height, planes)),
+                   VJ_CUDA_THREADS, stream, job);
     return VJ_CUDA_LAUNCHED("2x2 means", err);
 }
 
@@ -234,8 +234,9 @@ static int load_scale(struct vj_cuda_quality *q, cudaStream_t stream,
     if (s == 0) {
         struct vj_cuda_reference_luma_job job = {d_pixels, width * height, shape->channels,
                                                  q->luma[0]};
-        reference_luma_kernel<<<vj_cuda_dim(vj_cuda_line_grid(job.count, VJ_CUDA_THREADS, 1)),
-                                VJ_CUDA_THREADS, 0, stream>>>(job);
+        vj_cuda_launch(reference_luma_kernel,
+                       vj_cuda_dim(vj_cuda_line_grid(job.count, VJ_CUDA_THREADS, 1)),
+                       VJ_CUDA_THREADS, stream, job);
         rc = VJ_CUDA_LAUNCHED("luma of the reference", err);
     } else {
         rc = pool(stream, q->luma[s - 1], q->luma[s], shape->width >> (s - 1),
@@ -244,8 +245,9 @@ static int load_scale(struct vj_cuda_quality *q, cudaStream_t stream,
     if (rc)
         return rc;
     struct vj_cuda_variance_job job = {q->luma[s], q->var[s], width, height};
-    variance_kernel<<<vj_cuda_dim(vj_cuda_variance_grid(shape->width, shape->height, s)),
-                      VJ_CUDA_THREADS, 0, stream>>>(job);
+    vj_cuda_launch(variance_kernel,
+                   vj_cuda_dim(vj_cuda_variance_grid(shape->width, shape->height, s)),
+                   VJ_CUDA_THREADS, stream, job);
     return VJ_CUDA_LAUNCHED("variances of the reference", err);
 }
 
@@ -279,7 +281,7 @@ static int total(const struct vj_cuda_quality *q, cudaStream_t stream, struct vj
                  int scale, struct vj_cuda_quality_sums *d_sums, struct vj_error *err)
 {
     struct vj_cuda_total_job job = {q->part, vj_cuda_grid_plane(grid), scale, d_sums};
-    total_kernel<<<grid.z, VJ_CUDA_THREADS, 0, stream>>>(job);
+    vj_cuda_launch(total_kernel, grid.z, VJ_CUDA_THREADS, stream, job);
     return VJ_CUDA_LAUNCHED("quality totals", err);
 }
 
@@ -288,7 +290,7 @@ static int differences(const struct vj_cuda_quality *q, cudaStream_t stream,
                        struct vj_cuda_quality_sums *d_sums, struct vj_error *err)
 {
     const struct vj_cuda_grid grid = vj_cuda_quad_grid(job->width, job->height, (size_t)count);
-    difference_kernel<<<vj_cuda_dim(grid), VJ_CUDA_THREADS, 0, stream>>>(*job);
+    vj_cuda_launch(difference_kernel, vj_cuda_dim(grid), VJ_CUDA_THREADS, stream, *job);
     int rc = VJ_CUDA_LAUNCHED("squared differences", err);
     return rc ? rc : total(q, stream, grid, -1, d_sums, err);
 }
@@ -310,7 +312,7 @@ static int windows(const struct vj_cuda_quality *q, cudaStream_t stream,
     job.part = q->part;
     const struct vj_cuda_grid grid =
         vj_cuda_window_grid(shape->width, shape->height, s, (size_t)count);
-    window_kernel<<<vj_cuda_dim(grid), VJ_CUDA_WINDOW_THREADS, 0, stream>>>(job);
+    vj_cuda_launch(window_kernel, vj_cuda_dim(grid), VJ_CUDA_WINDOW_THREADS, stream, job);
     int rc = VJ_CUDA_LAUNCHED("structural losses", err);
     return rc ? rc : total(q, stream, grid, s, d_sums, err);
 }

@@ -254,9 +254,10 @@ static int pool(const struct vj_cuda_ssimulacra2_pictures *pictures, cudaStream_
     int rc = 0;
     for (int s = 1; !rc && s < pictures->shape.scales; s++) {
         struct vj_cuda_ssimulacra2_pool_job job = {*pictures, s};
-        pool_kernel<<<vj_cuda_dim(
-                          vj_cuda_ssimulacra2_pixel_grid(&pictures->shape, s, (size_t)count)),
-                      VJ_CUDA_THREADS, 0, stream>>>(job);
+        vj_cuda_launch(
+            pool_kernel,
+            vj_cuda_dim(vj_cuda_ssimulacra2_pixel_grid(&pictures->shape, s, (size_t)count)),
+            VJ_CUDA_THREADS, stream, job);
         rc = VJ_CUDA_LAUNCHED("linear light", err);
     }
     return rc;
@@ -269,8 +270,9 @@ static int make_xyb(const struct vj_cuda_ssimulacra2 *q, cudaStream_t stream,
 {
     struct vj_cuda_ssimulacra2_xyb_job job = {*pictures, scale, q->mode == VJ_SSIMULACRA2_PARITY,
                                               to};
-    xyb_kernel<<<vj_cuda_dim(vj_cuda_ssimulacra2_pixel_grid(&q->shape, scale, (size_t)count)),
-                 VJ_CUDA_THREADS, 0, stream>>>(job);
+    vj_cuda_launch(xyb_kernel,
+                   vj_cuda_dim(vj_cuda_ssimulacra2_pixel_grid(&q->shape, scale, (size_t)count)),
+                   VJ_CUDA_THREADS, stream, job);
     return VJ_CUDA_LAUNCHED("X, Y, B", err);
 }
 
@@ -290,16 +292,17 @@ static int filter(const struct vj_cuda_ssimulacra2 *q, cudaStream_t stream,
         job.pole[k] = vj_ssimulacra2_pole(k);
     job.rows = q->rows;
     job.part = q->part;
-    along_kernel<<<vj_cuda_dim(vj_cuda_along_grid(&q->shape, scale, (size_t)count)),
-                   VJ_CUDA_ALONG_THREADS, 0, stream>>>(job);
+    vj_cuda_launch(along_kernel, vj_cuda_dim(vj_cuda_along_grid(&q->shape, scale, (size_t)count)),
+                   VJ_CUDA_ALONG_THREADS, stream, job);
     int rc = VJ_CUDA_LAUNCHED("SSIMULACRA2 rows", err);
     if (rc)
         return rc;
     const dim3 columns = vj_cuda_dim(vj_cuda_down_grid(&q->shape, scale, (size_t)count));
     if (products == VJ_CUDA_PARITY_PRODUCTS)
-        down_kernel<VJ_CUDA_PARITY_PRODUCTS><<<columns, VJ_CUDA_DOWN_THREADS, 0, stream>>>(job);
+        vj_cuda_launch(down_kernel<VJ_CUDA_PARITY_PRODUCTS>, columns, VJ_CUDA_DOWN_THREADS, stream,
+                       job);
     else
-        down_kernel<VJ_CUDA_PARITY_A_P><<<columns, VJ_CUDA_DOWN_THREADS, 0, stream>>>(job);
+        vj_cuda_launch(down_kernel<VJ_CUDA_PARITY_A_P>, columns, VJ_CUDA_DOWN_THREADS, stream, job);
     return VJ_CUDA_LAUNCHED("SSIMULACRA2 columns", err);
 }
 
@@ -317,8 +320,8 @@ static int load_scale(const struct vj_cuda_ssimulacra2 *q, cudaStream_t stream,
     if (q->mode == VJ_SSIMULACRA2_PARITY)
         return filter(q, stream, xyb, s, VJ_CUDA_PARITY_A_P, 1, err);
     struct vj_cuda_moment_job moments = {q->shape, s, q->original};
-    moment_kernel<<<vj_cuda_dim(vj_cuda_moment_grid(&q->shape, s)), VJ_CUDA_THREADS, 0, stream>>>(
-        moments);
+    vj_cuda_launch(moment_kernel, vj_cuda_dim(vj_cuda_moment_grid(&q->shape, s)), VJ_CUDA_THREADS,
+                   stream, moments);
     return VJ_CUDA_LAUNCHED("moments of the original", err);
 }
 
@@ -371,8 +374,8 @@ static int maps(const struct vj_cuda_ssimulacra2 *q, cudaStream_t stream,
     if (q->shape.scales == 0)
         return 0;
     struct vj_cuda_maps_job job = {*pictures, q->original, q->part};
-    maps_kernel<<<vj_cuda_dim(vj_cuda_strip_grid(&q->shape, (size_t)count)), VJ_CUDA_STRIP_THREADS,
-                  0, stream>>>(job);
+    vj_cuda_launch(maps_kernel, vj_cuda_dim(vj_cuda_strip_grid(&q->shape, (size_t)count)),
+                   VJ_CUDA_STRIP_THREADS, stream, job);
     return VJ_CUDA_LAUNCHED("SSIMULACRA2 maps", err);
 }
 
@@ -388,8 +391,8 @@ static int compute_batch(const struct vj_cuda_ssimulacra2 *q, cudaStream_t strea
     if (rc)
         return rc;
     struct vj_cuda_column_total_job total = {q->shape, q->part, d_totals};
-    column_total_kernel<<<dim3(VJ_SSIMULACRA2_SCALES, (unsigned)count), VJ_CUDA_TOTAL_THREADS, 0,
-                          stream>>>(total);
+    vj_cuda_launch(column_total_kernel, dim3(VJ_SSIMULACRA2_SCALES, (unsigned)count),
+                   VJ_CUDA_TOTAL_THREADS, stream, total);
     return VJ_CUDA_LAUNCHED("SSIMULACRA2 totals", err);
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cuda/kernel.h"
 #include "cuda/train_kernels.h"
 
 namespace
@@ -79,7 +80,7 @@ __global__ void __launch_bounds__(2 * lanes)
     }                                                                                              \
     cudaError_t vj_cuda_train_##name##_launch(cudaStream_t stream, const struct job_type *job)     \
     {                                                                                              \
-        name##_kernel<<<vj_cuda_net_blocks(job->count), threads, 0, stream>>>(*job);               \
+        vj_cuda_launch(name##_kernel, vj_cuda_net_blocks(job->count), threads, stream, *job);      \
         return cudaGetLastError();                                                                 \
     }
 
@@ -109,21 +110,21 @@ cudaError_t vj_cuda_train_gather_launch(cudaStream_t stream,
                                         const struct vj_cuda_train_gather_job *job, size_t rows)
 {
     const dim3 grid((unsigned)job->shape.blocks, (unsigned)rows);
-    gather_kernel<<<grid, threads, 0, stream>>>(*job);
+    vj_cuda_launch(gather_kernel, grid, threads, stream, *job);
     return cudaGetLastError();
 }
 
 cudaError_t vj_cuda_train_attend_launch(cudaStream_t stream,
                                         const struct vj_cuda_train_attend_job *job, size_t rows)
 {
-    attend_kernel<<<(unsigned)rows, threads, 0, stream>>>(*job);
+    vj_cuda_launch(attend_kernel, (unsigned)rows, threads, stream, *job);
     return cudaGetLastError();
 }
 
 cudaError_t vj_cuda_train_softmax_launch(cudaStream_t stream,
                                          const struct vj_cuda_train_softmax_job *job)
 {
-    softmax_kernel<<<vj_cuda_net_blocks(job->rows * lanes), threads, 0, stream>>>(*job);
+    vj_cuda_launch(softmax_kernel, vj_cuda_net_blocks(job->rows * lanes), threads, stream, *job);
     return cudaGetLastError();
 }
 
@@ -131,13 +132,13 @@ cudaError_t vj_cuda_train_columns_launch(cudaStream_t stream,
                                          const struct vj_cuda_train_columns_job *job)
 {
     const dim3 grid((unsigned)job->shape.parts, (unsigned)job->shape.blocks);
-    columns_kernel<<<grid, threads, 0, stream>>>(*job);
+    vj_cuda_launch(columns_kernel, grid, threads, stream, *job);
     return cudaGetLastError();
 }
 
 cudaError_t vj_cuda_train_out_launch(cudaStream_t stream, const struct vj_cuda_train_out_job *job,
                                      size_t rows)
 {
-    out_kernel<<<(unsigned)rows, 2 * lanes, 0, stream>>>(*job);
+    vj_cuda_launch(out_kernel, (unsigned)rows, 2 * lanes, stream, *job);
     return cudaGetLastError();
 }

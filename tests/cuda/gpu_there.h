@@ -11,6 +11,13 @@
 
 enum { VJ_TEST_SKIPPED = 77 }; /* exit status that CTest takes for it */
 
+/* Whether it is that of emulate_threads.c, slow as it is. */
+#ifdef VJ_TEST_EMULATED
+enum { EMULATED = 1 };
+#else
+enum { EMULATED = 0 };
+#endif
+
 static inline bool gpu_is_there(void)
 {
     int devices = 0;

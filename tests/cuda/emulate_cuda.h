@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * CUDA's language for a C++ compiler: included before a .cu file (-include), it runs the file's
+ * kernels on the CPU, every thread of a block as a coroutine of its own (emulate_cuda.c), with
+ * barriers, shared memory, shuffles and products of warps. What is inside __CUDA_ARCH__ is not run.
+ */
+#ifndef VJ_TESTS_CUDA_EMULATE_CUDA_H
+#define VJ_TESTS_CUDA_EMULATE_CUDA_H
+
+#include <cuda_runtime.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "cuda/kernel.h"
+#include "host/hostdevice.h"
+
+extern "C" {
+#include "tests/cuda/emulate_threads.h"
+}
+
+#undef __launch_bounds__
+#undef __grid_constant__
+#undef __shared__
+#define __launch_bounds__(...)
+#define __grid_constant__
+/* A block's, since blocks run one after the other; see vj_emulate_grid(). */
+#define __shared__      static VJ_EMULATE_SHARED
+#define __syncthreads() vj_emulate_barrier(VJ_EMULATE_BLOCK, __FILE__, __LINE__)
+#define __syncwarp()    vj_emulate_barrier(VJ_EMULATE_WARP, __FILE__, __LINE__)
+#define threadIdx       (*vj_emulate_thread())
+#define blockIdx        (vj_emulate_place.block)
+#define blockDim        (vj_emulate_place.threads)
+#define gridDim         (vj_emulate_place.grid)
+
+template <typename... Parameter, typename... Argument>
+void vj_cuda_launch(void (*kernel)(Parameter...), dim3 grid, unsigned threads, cudaStream_t stream,
+                    const Argument &...arguments)
+{
+    auto one = [&]() { kernel(arguments...); };
+    vj_emulate_grid(
+        grid, threads, stream, [](void *context) { (*static_cast<decltype(one) *>(context))(); },
+        &one);
+}
+
+/* Of the whole warp: no lane may have left it. */
+static inline float vj_emulate_shuffle(unsigned lanes, float value, int mask, const char *file,
+                                       int line)
+{
+    float(*all)[VJ_EMULATE_WARP_WORDS] =
+        (float(*)[VJ_EMULATE_WARP_WORDS])vj_emulate_warp(&value, 1, file, line);
+    const unsigned lane = threadIdx.x % 32;
+    if (lanes != 0xffffffffu)
+        vj_emulate_stop("a shuffle of some lanes only", file, line);
+    return all[lane ^ (unsigned)mask][0];
+}
+
+#define __shfl_xor_sync(lanes, value, mask)                                                        \
+    vj_emulate_shuffle((lanes), (value), (mask), __FILE__, __LINE__)
+
+/* Number i of a word: the word itself, or one of two halves. */
+static inline float vj_emulate_operand(uint32_t word, int i, bool half)
+{
+    float single;
+    memcpy(&single, &word, sizeof(single));
+    return half ? vj_emulate_half((uint16_t)(word >> 16 * i)) : single;
+}
+
+/* As PTX lays out mma.m16n8k16 for halves and m16n8k8 for floats; sums in the order of k. */
+template <bool half> void vj_cuda_multiply(float d[4], const uint32_t a[4], const uint32_t b[2])
+{
+    const int pair = half ? 2 : 1, group = threadIdx.x % 32 / 4, member = threadIdx.x % 4;
+    const uint32_t mine[6] = {a[0], a[1], a[2], a[3], b[0], b[1]};
+    const uint32_t(*all)[VJ_EMULATE_WARP_WORDS] =
+        (const uint32_t(*)[VJ_EMULATE_WARP_WORDS])vj_emulate_warp(mine, 6, __FILE__, __LINE__);
+    for (int i = 0; i < 4; i++) {
+        const int row = group + 8 * (i / 2), column = 2 * member + i % 2;
+        for (int k = 0; k < 8 * pair; k++) {
+            const int lane = k / pair % 4, upper = k / (4 * pair);
+            const uint32_t from_a = all[row % 8 * 4 + lane][row / 8 + 2 * upper];
+            const uint32_t from_b = all[column * 4 + lane][4 + upper];
+            d[i] += vj_emulate_operand(from_a, k % pair, half) *
+                    vj_emulate_operand(from_b, k % pair, half);
+        }
+    }
+}
+
+#endif
