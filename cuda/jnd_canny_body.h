@@ -9,6 +9,7 @@
 extern "C" {
 #endif
 
+#include "cuda/atomic_body.h"
 #include "cuda/jnd_body.h"
 #include "host/jnd_canny.h"
 
@@ -252,22 +253,11 @@ struct vj_cuda_edge_job {
     uint8_t *edge; /* result: 1 on edges, else 0 */
 };
 
-static inline VJ_HD uint32_t vj_cuda_atomic_min(uint32_t *place, uint32_t value)
-{
-#ifdef __CUDA_ARCH__
-    return atomicMin(place, value);
-#else
-    uint32_t old = *place;
-    *place = old < value ? old : value;
-    return old;
-#endif
-}
-
 static inline VJ_HD uint32_t vj_cuda_find(const uint32_t *label, uint32_t p)
 {
-    /* Volatile: other threads move labels while this one follows them. */
-    const volatile uint32_t *now = label;
-    for (uint32_t next = now[p]; next != p; next = now[p])
+    /* Other threads move labels while this one follows them. */
+    for (uint32_t next = vj_cuda_atomic_read(&label[p]); next != p;
+         next = vj_cuda_atomic_read(&label[p]))
         p = next;
     return p;
 }
@@ -362,10 +352,12 @@ static inline VJ_HD void vj_cuda_edge_tell(const struct vj_cuda_edge_job *job,
                                            struct vj_cuda_place at, unsigned thread)
 {
     size_t p;
-    if (!vj_cuda_edge_pixel(job, at, thread, &p) || !(job->mark[p] & VJ_CUDA_STRONG))
+    if (!vj_cuda_edge_pixel(job, at, thread, &p) ||
+        !(vj_cuda_atomic_read_byte(&job->mark[p]) & VJ_CUDA_STRONG))
         return;
-    size_t root = vj_cuda_find(job->label, (uint32_t)p);
-    job->mark[root] |= VJ_CUDA_HOLDS_STRONG;
+    uint8_t *root = &job->mark[vj_cuda_find(job->label, (uint32_t)p)];
+    vj_cuda_atomic_write_byte(root,
+                              (uint8_t)(vj_cuda_atomic_read_byte(root) | VJ_CUDA_HOLDS_STRONG));
 }
 
 /* Kernel 4. */

@@ -10,6 +10,7 @@
 extern "C" {
 #endif
 
+#include "cuda/atomic_body.h"
 #include "cuda/jnd_epc_body.h"
 #include "host/jnd_klt22.h"
 
@@ -108,16 +109,6 @@ static inline VJ_HD void vj_cuda_klt_add(const struct vj_cuda_klt_sum_job *job,
     const size_t left_over = vj_cuda_klt_blocks(&job->plane) - batch * VJ_CUDA_KLT_BATCH;
     const size_t most = VJ_CUDA_KLT_BATCH;
     sums->blocks += (int64_t)(left_over < most ? left_over : most);
-}
-
-/* Integers: the order of threads does not matter. */
-static inline VJ_HD void vj_cuda_atomic_add(int64_t *place, int64_t value)
-{
-#ifdef __CUDA_ARCH__
-    atomicAdd((unsigned long long *)place, (unsigned long long)value);
-#else
-    *place += value;
-#endif
 }
 
 /* Step 4. */

@@ -21,6 +21,7 @@
 extern "C" {
 #endif
 
+#include "cuda/atomic_body.h"
 #include "cuda/jpeg_body.h"
 
 enum {
@@ -137,16 +138,6 @@ static inline struct vj_cuda_grid vj_cuda_segment_grid(size_t scan_blocks, int c
     return vj_cuda_line_grid(scan_blocks, VJ_CUDA_SEGMENT, (size_t)count);
 }
 
-/* Adds bits to a word in shared memory that other threads add to as well. */
-static inline VJ_HD void vj_cuda_or(uint32_t *word, uint32_t bits)
-{
-#ifdef __CUDA_ARCH__
-    atomicOr(word, bits);
-#else
-    *word |= bits;
-#endif
-}
-
 /* Where a thread's bits go: whole words as they fill up. Only counted when words is NULL. */
 struct vj_cuda_bits {
     uint32_t *words;
@@ -165,14 +156,14 @@ static inline VJ_HD void vj_cuda_put(struct vj_cuda_bits *b, uint32_t entry, uin
     b->filled += length;
     if (b->filled >= 32) {
         b->filled -= 32;
-        vj_cuda_or(b->words++, (uint32_t)(b->pending >> b->filled));
+        vj_cuda_atomic_or(b->words++, (uint32_t)(b->pending >> b->filled));
     }
 }
 
 static inline VJ_HD void vj_cuda_flush(struct vj_cuda_bits *b)
 {
     if (b->filled)
-        vj_cuda_or(b->words, (uint32_t)(b->pending << (32 - b->filled)));
+        vj_cuda_atomic_or(b->words, (uint32_t)(b->pending << (32 - b->filled)));
 }
 
 static inline VJ_HD void vj_cuda_put_value(struct vj_cuda_bits *b, const uint32_t *table, int run,

@@ -20,6 +20,7 @@
 extern "C" {
 #endif
 
+#include "cuda/atomic_body.h"
 #include "cuda/net_plan.h"
 #include "host/hostdevice.h"
 #include "host/net_fold.h"
@@ -152,13 +153,8 @@ static inline VJ_HD float vj_cuda_net_relu(float v)
 /* Flags a row where a value is not finite: with halves, one that left their range. */
 static inline VJ_HD void vj_cuda_net_guard(float v, int *flags, size_t row, bool half)
 {
-    if (!half || v - v == 0.0f)
-        return;
-#ifdef __CUDA_ARCH__
-    atomicOr(&flags[row], 1);
-#else
-    flags[row] |= 1;
-#endif
+    if (half && v - v != 0.0f)
+        vj_cuda_atomic_or((uint32_t *)&flags[row], 1);
 }
 
 /* ---- Input: thread = pixel ----------------------------------------------------------------- */

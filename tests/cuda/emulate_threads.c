@@ -15,7 +15,7 @@ enum { STACK = 256 << 10 };
 #else
 enum { STACK = 128 << 10 };
 #endif
-#ifdef __SANITIZE_THREAD__
+#ifdef VJ_EMULATE_RACES
 #include <sanitizer/tsan_interface.h>
 #endif
 
@@ -29,7 +29,7 @@ struct thread {
     enum vj_emulate_group group; /* what it waits for, and where */
     const char *file;
     int line;
-    unsigned exchanges;
+    unsigned exchanges, barriers[2]; /* so far */
 };
 
 /* Where a coroutine or the scheduler goes on: a jump, which is cheaper than the context's switch.
@@ -63,7 +63,6 @@ static struct {
     const void *scheduler_stack;
     size_t scheduler_size;
     void *scheduler_tsan;
-    char sync; /* what the thread sanitizer sees barriers as */
 } run;
 
 /* Number i of n in turn: up, down or shuffled (7919 is prime). */
@@ -78,7 +77,7 @@ static unsigned turn(unsigned i, unsigned n)
 
 /* ---- coroutines ---- */
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_ADDRESS__) || defined(VJ_EMULATE_RACES)
 static void go(struct place *from, const struct place *to, int begun)
 {
     (void)begun;
@@ -105,7 +104,7 @@ static void enter(struct coroutine *c)
     void *fake;
     __sanitizer_start_switch_fiber(&fake, c->stack, STACK);
 #endif
-#ifdef __SANITIZE_THREAD__
+#ifdef VJ_EMULATE_RACES
     __tsan_switch_to_fiber(c->tsan, __tsan_switch_to_fiber_no_sync);
 #endif
     go(&run.scheduler, &c->place, begun);
@@ -120,7 +119,7 @@ static void leave(struct coroutine *c)
     void *fake;
     __sanitizer_start_switch_fiber(&fake, run.scheduler_stack, run.scheduler_size);
 #endif
-#ifdef __SANITIZE_THREAD__
+#ifdef VJ_EMULATE_RACES
     __tsan_switch_to_fiber(run.scheduler_tsan, __tsan_switch_to_fiber_no_sync);
 #endif
     go(&c->place, &run.scheduler, 1);
@@ -129,17 +128,29 @@ static void leave(struct coroutine *c)
 #endif
 }
 
-static void acquire(void)
+/*
+ * What orders threads for the thread sanitizer. A barrier has two places in turn, so that who comes
+ * to the next one early is not behind who leaves this one late.
+ */
+static struct {
+    char begin, end, block[2], warp[VJ_EMULATE_THREADS / LANES][2];
+} order;
+
+static void acquire(char *place)
 {
-#ifdef __SANITIZE_THREAD__
-    __tsan_acquire(&run.sync);
+#ifdef VJ_EMULATE_RACES
+    __tsan_acquire(place);
+#else
+    (void)place;
 #endif
 }
 
-static void release(void)
+static void release(char *place)
 {
-#ifdef __SANITIZE_THREAD__
-    __tsan_release(&run.sync);
+#ifdef VJ_EMULATE_RACES
+    __tsan_release(place);
+#else
+    (void)place;
 #endif
 }
 
@@ -164,11 +175,11 @@ static void work(void)
     __sanitizer_finish_switch_fiber(NULL, &run.scheduler_stack, &run.scheduler_size);
 #endif
     for (;;) {
-        acquire();
+        acquire(&order.begin);
         run.body(run.context);
-        release();
+        release(&order.end);
         run.thread[c->thread].state = DONE;
-#ifndef __SANITIZE_THREAD__
+#ifndef VJ_EMULATE_RACES
         if (run.started < run.threads) {
             begin_thread(c);
             continue;
@@ -186,7 +197,7 @@ static void make(struct coroutine *c)
     c->place.context.uc_stack.ss_sp = c->stack;
     c->place.context.uc_stack.ss_size = STACK;
     c->place.context.uc_link = NULL;
-#ifdef __SANITIZE_THREAD__
+#ifdef VJ_EMULATE_RACES
     c->tsan = __tsan_create_fiber(0);
 #endif
     makecontext(&c->place.context, work, 0);
@@ -199,7 +210,7 @@ static void start_threads(void)
     unsigned used = 0;
     run.started = 0;
     while (run.started < run.threads) {
-#ifdef __SANITIZE_THREAD__
+#ifdef VJ_EMULATE_RACES
         struct coroutine *c = &run.coroutine[turn(run.started, run.threads)];
         (void)used;
 #else
@@ -285,9 +296,11 @@ void vj_emulate_barrier(enum vj_emulate_group group, const char *file, int line)
     t->group = group;
     t->file = file;
     t->line = line;
-    release();
+    char *place = group == VJ_EMULATE_BLOCK ? order.block : order.warp[run.current / LANES];
+    place += t->barriers[group]++ % 2;
+    release(place);
     leave(t->coroutine);
-    acquire();
+    acquire(place);
 }
 
 const void *vj_emulate_warp(const void *words, unsigned count, const char *file, int line)
@@ -306,7 +319,7 @@ float vj_emulate_half(uint16_t bits)
 
 /* ---- shared memory ---- */
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_ADDRESS__) || defined(VJ_EMULATE_RACES)
 static void spoil(int first)
 {
     (void)first;
@@ -348,15 +361,15 @@ void vj_emulate_grid(dim3 grid, unsigned threads, cudaStream_t stream, void (*bo
     run.context = context;
     vj_emulate_place.threads = (dim3){threads, 1, 1};
     vj_emulate_place.grid = grid;
-#ifdef __SANITIZE_THREAD__
+#ifdef VJ_EMULATE_RACES
     run.scheduler_tsan = __tsan_get_current_fiber();
 #endif
-    release();
     for (unsigned i = 0; i < blocks; i++) {
         const unsigned b = turn(i, blocks);
         vj_emulate_place.block = (uint3){b % grid.x, b / grid.x % grid.y, b / grid.x / grid.y};
         spoil(i == 0);
+        release(&order.begin);
         run_block();
+        acquire(&order.end);
     }
-    acquire();
 }
