@@ -192,6 +192,7 @@ static void products_agree_with_the_definition_of_a_convolution(void **state)
         {"a row", 2, 48, 32, 48, 32, VJ_CUDA_NET_DENSE, 0, ROWS, false, false},
         {"direct", 5, 16, 24, 16, 24, VJ_CUDA_NET_DIRECT, 0, ROWS, false, false},
     };
+    float *two = NULL; /* what patches give that pass by twos */
     for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
         const struct vj_cuda_net_conv *c = &list[i];
         const size_t in = (size_t)c->in, out = (size_t)c->out;
@@ -210,14 +211,19 @@ static void products_agree_with_the_definition_of_a_convolution(void **state)
         assert_true(worst < 1.5e-5); /* as on the CPU: tests/host/test_winograd.c */
         if (result.sums)
             check_parts(c, &g, &result);
+        /* A library may take another order of sums for products of another size. */
+        if (i == 1 && EMULATED)
+            assert_memory_equal(result.y, two, count * sizeof(float));
         free(g.x);
         free(g.hwio);
         free(g.bias);
         free(g.scale);
-        free(result.y);
+        free(two);
+        two = result.y;
         free(result.sums);
         free(result.peaks);
     }
+    free(two);
 }
 
 int main(void)

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The first block as one kernel, lane by lane, against the block's definition in double.
+ * The first block as one kernel, run on the CPU (tests/cuda/emulate_cuda.h), against the block's
+ * definition in double.
  */
 #include "tests/vj_test.h"
 
 #include <math.h>
 
+#include "cuda/net_first_body.h"
+#include "cuda/net_kernels.h"
 #include "host/rng.h"
-#include "tests/cuda/emulate_first.h"
 
 static float noise(uint32_t i)
 {
@@ -28,6 +30,44 @@ static double by_definition(const uint8_t *patch, int channels, const float *hwi
     return sum > 0 ? sum : 0;
 }
 
+/* Rubbish, and a sentinel around what the kernel may write. */
+struct written {
+    uint8_t *memory;
+    void *data;
+    size_t bytes;
+};
+
+enum { AROUND = 256, SENTINEL = 0xC3 };
+
+static struct written written_make(size_t bytes)
+{
+    struct written w = {malloc(bytes + 2 * AROUND), NULL, bytes};
+    memset(w.memory, SENTINEL, bytes + 2 * AROUND);
+    w.data = w.memory + AROUND;
+    memset(w.data, 0xff, bytes); /* NaN */
+    return w;
+}
+
+static void written_free(struct written *w)
+{
+    for (size_t i = 0; i < AROUND; i++) {
+        assert_int_equal(w->memory[i], SENTINEL);
+        assert_int_equal(w->memory[AROUND + w->bytes + i], SENTINEL);
+    }
+    free(w->memory);
+}
+
+static struct vj_cuda_net_plan plan_of(int side, size_t rows, enum vj_cuda_precision precision)
+{
+    struct vj_net_shape shape = vj_net_shape_default(VJ_VARIANT_FIGURE);
+    struct vj_cuda_net_plan plan;
+    shape.patch_size = side;
+    shape.channels[0] = VJ_CUDA_FIRST_CHANNELS;
+    assert_int_equal(vj_cuda_net_plan_make(&plan, &shape, rows, precision, NULL), 0);
+    assert_true(plan.first);
+    return plan;
+}
+
 /* Three rows, the last of which is padding. */
 static void compare(int side, int channels, enum vj_cuda_precision precision)
 {
@@ -35,25 +75,26 @@ static void compare(int side, int channels, enum vj_cuda_precision precision)
     const bool half = precision == VJ_CUDA_FP16;
     const double limit = precision == VJ_CUDA_FP32 ? 1e-6 : 2e-3; /* there operands of 11 bits */
     const size_t px = (size_t)(side * side), pooled = px / 4 * VJ_CUDA_FIRST_CHANNELS;
-    const size_t parts = (size_t)(side / VJ_CUDA_FIRST_ROWS) * VJ_CUDA_FIRST_CHANNELS,
-                 element = half ? 2 : 4;
+    const struct vj_cuda_net_plan plan = plan_of(side, ROWS, precision);
+    const size_t parts = (size_t)plan.pool[0].blocks * VJ_CUDA_FIRST_CHANNELS;
     float hwio[VJ_CUDA_FIRST_TAPS * 3 * VJ_CUDA_FIRST_CHANNELS], bias[VJ_CUDA_FIRST_CHANNELS];
     uint32_t packed[VJ_CUDA_FIRST_WORDS];
     uint8_t *patches = malloc(COUNT * px * (size_t)channels);
     int flags[ROWS] = {0};
-    char *out = malloc(ROWS * pooled * element);
-    float *sums = calloc(ROWS * parts, sizeof(float)), *peaks = calloc(ROWS * parts, sizeof(float));
+    struct written of_out = written_make(ROWS * pooled * plan.element);
+    struct written of_sums = written_make(ROWS * parts * sizeof(float));
+    struct written of_peaks = written_make(ROWS * parts * sizeof(float));
+    float *sums = of_sums.data, *peaks = of_peaks.data;
     for (size_t i = 0; i < COUNT * px * (size_t)channels; i++)
         patches[i] = (uint8_t)vj_random4(2, VJ_RNG_TEST, 0, (uint32_t)i).v[0];
     for (uint32_t i = 0; i < VJ_CUDA_FIRST_TAPS * 3 * VJ_CUDA_FIRST_CHANNELS; i++)
         hwio[i] = noise(i);
     for (uint32_t i = 0; i < VJ_CUDA_FIRST_CHANNELS; i++)
         bias[i] = noise(10000 + i);
-    memset(out, 0xff, ROWS * pooled * element); /* NaN */
     vj_cuda_net_first_pack(hwio, precision, packed);
-    const struct vj_cuda_first_job job = {patches, COUNT, channels, packed, bias, out,
-                                          sums,    peaks, flags,    side,   half};
-    emulate_first(&job, precision, ROWS);
+    assert_int_equal(vj_cuda_net_first(&plan, NULL, patches, channels, COUNT, packed, bias,
+                                       of_out.data, sums, peaks, flags),
+                     cudaSuccess);
     double worst = 0, largest = 0;
     for (size_t row = 0; row < ROWS; row++) {
         const uint8_t *patch = row < COUNT ? patches + row * px * (size_t)channels : NULL;
@@ -72,13 +113,14 @@ static void compare(int side, int channels, enum vj_cuda_precision precision)
                     const size_t at =
                         row * pooled +
                         (size_t)((y / 2 * (side / 2) + x / 2) * VJ_CUDA_FIRST_CHANNELS + c);
-                    const double have = (double)vj_cuda_net_get(out, at, half);
+                    const double have = (double)vj_cuda_net_get(of_out.data, at, half);
                     assert_true(isfinite(have));
                     worst = fmax(worst, fabs(top - have));
                     peak = fmax(peak, top);
                 }
-            for (int part = 0; part < side / VJ_CUDA_FIRST_ROWS; part++) {
+            for (int part = 0; part < plan.pool[0].blocks; part++) {
                 const size_t at = row * parts + (size_t)(part * VJ_CUDA_FIRST_CHANNELS + c);
+                assert_true(isfinite(sums[at]) && isfinite(peaks[at]));
                 have_sum += (double)sums[at];
                 have_peak = fmax(have_peak, (double)peaks[at]);
             }
@@ -91,9 +133,9 @@ static void compare(int side, int channels, enum vj_cuda_precision precision)
                   vj_cuda_precision_name(precision), worst / largest);
     assert_true(worst / largest <= limit);
     free(patches);
-    free(out);
-    free(sums);
-    free(peaks);
+    written_free(&of_out);
+    written_free(&of_sums);
+    written_free(&of_peaks);
 }
 
 static void every_number_is_that_of_the_definition(void **state)

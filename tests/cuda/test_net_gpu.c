@@ -220,6 +220,8 @@ static void compare_all(enum vj_cuda_precision precision)
         small_shape(VJ_VARIANT_RELEASED, VJ_NON_LOCAL_RESHAPE, 16, 16, 48, 32, 24),
         pw_shape(32, 16, 48, 32, 16, 80),
         pw_shape(64, 16, 16, 16, 16, 48),
+        small_shape(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_TRANSPOSE, 16, 48, 16, 16, 1),
+        small_shape(VJ_VARIANT_RELEASED, VJ_NON_LOCAL_RESHAPE, 32, 16, 16, 16, 512), /* 2 slices */
     };
     for (size_t i = small_only() ? 3 : 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
         compare_shape(&shapes[i], precision);
@@ -290,31 +292,41 @@ static void other_patches_of_the_batch_do_not_matter(void **state)
     }
 }
 
+/* Of a new network that takes so many rows, and of reference sides so many, at a time. */
+static struct values values_in_batches(const struct vj_net_shape *shape, size_t rows,
+                                       size_t side_rows, enum vj_cuda_precision precision,
+                                       size_t patches, size_t n)
+{
+    char text[4096];
+    struct rig rig;
+    rig_make_with(&rig, shape, rows, side_rows, precision, patches);
+    struct pictures p = pictures_make(&rig, patches, n);
+    const struct values v = gpu_values(&rig, &p, patches, n);
+    vj_cuda_net_describe(rig.gpu, text, sizeof(text));
+    assert_int_equal(strstr(text, "batch of reference sides") != NULL, side_rows < rows);
+    pictures_free(&p);
+    rig_free(&rig);
+    return v;
+}
+
 /* Other shapes may have other algorithms on a GPU; the emulation has one. */
-static void batches_of_reference_sides_change_no_more_than_the_order_of_sums(void **state)
+static void sizes_of_batches_change_no_more_than_the_order_of_sums(void **state)
 {
     (void)state;
-    enum { P = 5, N = 3, ROWS = 7 };
-    for (int i = 0; i < USUAL; i++) {
-        const struct vj_net_shape shape = usual_shape(i);
-        struct values all = {{0}, {0}, {0}};
-        for (size_t step = 0; step < 3; step++) {
-            const size_t side_rows = ROWS - 3 * step;
-            char text[4096];
-            struct rig rig;
-            rig_make_with(&rig, &shape, ROWS, side_rows, VJ_CUDA_FP32, P);
-            struct pictures p = pictures_make(&rig, P, N);
-            const struct values v = gpu_values(&rig, &p, P, N);
-            vj_cuda_net_describe(rig.gpu, text, sizeof(text));
-            assert_int_equal(strstr(text, "batch of reference sides") != NULL, side_rows < ROWS);
-            if (side_rows == ROWS)
-                all = v;
-            else if (emulated)
+    enum { P = 5, N = 3 };
+    static const size_t rows[][2] = {{7, 7}, {7, 3}, {1, 1}};
+    for (int k = 0; k < 2 * USUAL; k++) {
+        const struct vj_net_shape shape = usual_shape(k / 2);
+        const enum vj_cuda_precision precision = k % 2 ? VJ_CUDA_FP16 : VJ_CUDA_FP32;
+        const struct values all =
+            values_in_batches(&shape, rows[0][0], rows[0][1], precision, P, N);
+        for (size_t i = 1; i < sizeof(rows) / sizeof(rows[0]); i++) {
+            const struct values v =
+                values_in_batches(&shape, rows[i][0], rows[i][1], precision, P, N);
+            if (emulated)
                 assert_memory_equal(&v, &all, sizeof(v));
             else
-                compare_values(&v, &all, P, N, VJ_CUDA_FP32, "sides in smaller batches");
-            pictures_free(&p);
-            rig_free(&rig);
+                compare_values(&v, &all, P, N, precision, "in other batches");
         }
     }
 }
@@ -454,6 +466,28 @@ static void send_pictures(const struct rig *rig, const struct pictures *p, size_
     cuda(cudaDeviceSynchronize());
 }
 
+static void a_reference_leaves_that_of_the_other_side_alone(void **state)
+{
+    (void)state;
+    enum { P = 3, N = 2 };
+    for (int k = 0; k < 2 * USUAL; k++) {
+        const struct vj_net_shape shape = usual_shape(k / 2);
+        struct rig rig;
+        rig_make(&rig, &shape, 4, k % 2 ? VJ_CUDA_FP16 : VJ_CUDA_FP32, P);
+        struct pictures p = pictures_make(&rig, P, N);
+        const struct values want = gpu_values(&rig, &p, P, N); /* side 1 */
+        struct device_side s = device_side_make(&rig, &p, P, N);
+        ok(vj_cuda_net_reference(rig.gpu_work, rig.stream, 0, s.d, s.d, P, &err));
+        const struct values have = scores_of(&rig, rig.gpu_work, 1, &s, P, N);
+        const struct values other = scores_of(&rig, rig.gpu_work, 0, &s, P, N);
+        assert_memory_equal(&have, &want, sizeof(want));
+        assert_true(other.score[0] != want.score[0]);
+        device_side_free(&s);
+        pictures_free(&p);
+        rig_free(&rig);
+    }
+}
+
 enum { REPLAYED_PATCHES = 2, REPLAYED = 3 };
 
 /* The next pictures on side `reference` of the work and of one that has seen no call. */
@@ -556,9 +590,10 @@ int main(void)
         cmocka_unit_test(every_layer_and_score_agrees_with_the_cpu_in_fp16),
         cmocka_unit_test(repeated_calls_and_places_in_a_batch_give_the_same_bits),
         cmocka_unit_test(other_patches_of_the_batch_do_not_matter),
-        cmocka_unit_test(batches_of_reference_sides_change_no_more_than_the_order_of_sums),
+        cmocka_unit_test(sizes_of_batches_change_no_more_than_the_order_of_sums),
         cmocka_unit_test(layers_say_what_bytes_they_move),
         cmocka_unit_test(scores_can_be_captured_in_a_graph),
+        cmocka_unit_test(a_reference_leaves_that_of_the_other_side_alone),
         cmocka_unit_test(replayed_calls_give_the_bits_of_calls_made_for_the_first_time),
         cmocka_unit_test(works_run_side_by_side),
     };

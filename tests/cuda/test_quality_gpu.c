@@ -2,7 +2,8 @@
 /*
  * PSNR, SSIM, MS-SSIM and SSIMULACRA2 on a GPU, or on the emulation of one, against the CPU's:
  * equal, to the last bit. Every buffer that a kernel writes has guard bytes around it and is
- * rubbish before. Skipped without a device.
+ * rubbish before. VPJND_TEST_FULL=1 tries every small size for SSIMULACRA2, and the largest ones on
+ * an emulation. Skipped without a device.
  */
 #include "tests/cuda/gpu_there.h"
 #include "tests/cuda/pictures.h"
@@ -17,7 +18,17 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* ---- Quality -------------------------------------------------------------------------------- */
+/*
+ * One candidate more than a batch holds, so that batches are passed through too; emulated, only a
+ * few where nothing else is asked for.
+ */
+enum { CANDIDATES = VJ_CUDA_QUALITY_BATCH + 1, SOME = EMULATED ? 3 : CANDIDATES };
+
+static bool full_test(void)
+{
+    const char *value = getenv("VPJND_TEST_FULL");
+    return value && strcmp(value, "1") == 0;
+}
 
 static void assert_same_doubles(double a, double b)
 {
@@ -26,42 +37,63 @@ static void assert_same_doubles(double a, double b)
         assert_memory_equal(&a, &b, sizeof(a));
 }
 
-/* One candidate more than a batch holds, so that batches are passed through too. */
-enum { CANDIDATES = VJ_CUDA_QUALITY_BATCH + 1 };
+/* A picture, candidates of it, and room for what a kernel says about each. */
+struct rig {
+    struct vj_image img;
+    size_t bytes, count;
+    uint8_t *candidates; /* owned */
+    struct buffer original, in, out;
+};
 
-/* The first candidate is the reference itself, the others ever noisier. The caller frees. */
-static uint8_t *ever_noisier(const struct vj_image *reference)
+/* The first candidate is the picture itself, the last one another, those between ever noisier. */
+static struct rig rig_make(size_t width, size_t height, int channels, enum content content,
+                           size_t count, size_t result)
 {
-    size_t bytes = reference->width * reference->height * (size_t)reference->channels;
-    uint8_t *pixels = malloc(CANDIDATES * bytes);
-    for (size_t i = 0; i < CANDIDATES * bytes; i++) {
-        uint32_t noise = vj_random4(2, VJ_RNG_TEST, i / bytes, (uint32_t)(i % bytes)).v[0];
-        pixels[i] = (uint8_t)(reference->data[i % bytes] ^ (noise % (i / bytes * 12 + 1)));
+    struct rig r = {.img = content_picture(width, height, channels, content, 12),
+                    .bytes = width * height * (size_t)channels,
+                    .count = count};
+    r.candidates = malloc(count * r.bytes);
+    for (size_t i = 0; i < count * r.bytes; i++) {
+        size_t n = i / r.bytes;
+        uint32_t word = vj_random4(2, VJ_RNG_TEST, n, (uint32_t)(i % r.bytes)).v[0];
+        uint32_t noise = n + 1 < count ? word % ((uint32_t)n * 12 + 1) : word >> 8;
+        r.candidates[i] = (uint8_t)(r.img.data[i % r.bytes] ^ noise);
     }
-    return pixels;
+    r.original = buffer_of(r.img.data, r.bytes);
+    r.in = buffer_of(r.candidates, count * r.bytes);
+    r.out = buffer_take(count * result);
+    return r;
 }
 
-static void check_quality(struct vj_cuda_quality *quality, size_t width, size_t height,
-                          int channels, int which)
+static void rig_free(struct rig *r)
 {
-    struct vj_image r = content_picture(width, height, channels, SMOOTH, 1);
-    size_t bytes = width * height * (size_t)channels;
-    uint8_t *pixels = ever_noisier(&r);
-    struct buffer ref = buffer_of(r.data, bytes), in = buffer_of(pixels, CANDIDATES * bytes);
-    struct buffer out = buffer_take(CANDIDATES * sizeof(struct vj_cuda_quality_sums));
+    buffer_free(&r->out);
+    buffer_free(&r->in);
+    buffer_free(&r->original);
+    free(r->candidates);
+    vj_image_free(&r->img);
+}
+
+/* ---- Quality -------------------------------------------------------------------------------- */
+
+static void check_quality(struct vj_cuda_quality *quality, size_t width, size_t height,
+                          int channels, int which, enum content content, size_t count)
+{
+    struct rig r =
+        rig_make(width, height, channels, content, count, sizeof(struct vj_cuda_quality_sums));
     struct vj_cuda_quality_sums sums[CANDIDATES];
     struct vj_quality_values got[CANDIDATES], expected;
     struct vj_quality_reference *cpu;
     struct vj_quality_scratch *scratch;
-    ok(vj_cuda_quality_load(quality, NULL, ref.data, width, height, channels, &err));
-    ok(vj_cuda_quality_compute(quality, NULL, in.data, CANDIDATES, out.data, &err));
-    buffer_read(&out, sums);
-    vj_cuda_quality_finish(quality, sums, CANDIDATES, got);
+    ok(vj_cuda_quality_load(quality, NULL, r.original.data, width, height, channels, &err));
+    ok(vj_cuda_quality_compute(quality, NULL, r.in.data, (int)count, r.out.data, &err));
+    buffer_read(&r.out, sums);
+    vj_cuda_quality_finish(quality, sums, (int)count, got);
     ok(vj_quality_reference_create(&cpu, width, height, which, &err));
     ok(vj_quality_scratch_create(&scratch, width, height, which, &err));
-    ok(vj_quality_reference_load(cpu, &r, &err));
-    for (size_t i = 0; i < CANDIDATES; i++) {
-        ok(vj_quality_compute(cpu, pixels + i * bytes, scratch, &expected));
+    ok(vj_quality_reference_load(cpu, &r.img, &err));
+    for (size_t i = 0; i < count; i++) {
+        ok(vj_quality_compute(cpu, r.candidates + i * r.bytes, scratch, &expected));
         assert_same_doubles(got[i].psnr_y, expected.psnr_y);
         assert_same_doubles(got[i].psnr_rgb, expected.psnr_rgb);
         assert_same_doubles(got[i].ssim, expected.ssim);
@@ -69,93 +101,153 @@ static void check_quality(struct vj_cuda_quality *quality, size_t width, size_t 
     }
     vj_quality_scratch_free(scratch);
     vj_quality_reference_free(cpu);
-    buffer_free(&out);
-    buffer_free(&in);
-    buffer_free(&ref);
-    free(pixels);
-    vj_image_free(&r);
+    rig_free(&r);
 }
 
-static void qualities_equal_those_of_the_cpu_bit_for_bit(void **state)
+/* On a device with room for just this picture. */
+static void check_quality_alone(size_t width, size_t height, int channels, int which,
+                                enum content content, size_t count)
+{
+    struct vj_cuda_quality *quality;
+    ok(vj_cuda_quality_create(&quality, width, height, which, (int)count, &err));
+    check_quality(quality, width, height, channels, which, content, count);
+    vj_cuda_quality_destroy(quality);
+}
+
+static void psnr_and_ssim_equal_those_of_the_cpu_bit_for_bit(void **state)
 {
     (void)state;
-    static const size_t sizes[][2] = {{1, 1},   {3, 2},   {10, 40},   {11, 11},   {43, 27},
-                                      {74, 43}, {29, 90}, {176, 176}, {255, 190}, {403, 301}};
-    for (int which = VJ_QUALITY_PSNR; which <= VJ_QUALITY_ALL; which++) {
+    static const size_t sizes[][2] = {{1, 1},   {3, 2},   {10, 40}, {11, 11}, {12, 11}, {41, 25},
+                                      {42, 26}, {43, 27}, {74, 43}, {65, 17}, {29, 90}, {131, 75}};
+    for (size_t i = 0; i < COUNT(sizes); i++)
+        for (int channels = 1; channels <= 3; channels += 2)
+            check_quality_alone(sizes[i][0], sizes[i][1], channels,
+                                VJ_QUALITY_PSNR | VJ_QUALITY_SSIM, (enum content)(i % CONTENTS),
+                                SOME);
+}
+
+static void ms_ssim_equals_that_of_the_cpu_bit_for_bit(void **state)
+{
+    (void)state;
+    static const size_t sizes[][2] = {{176, 176}, {181, 203}, {255, 190}, {403, 301}};
+    const size_t count = COUNT(sizes) - (EMULATED && !full_test());
+    for (size_t i = 0; i < count; i++)
+        check_quality_alone(sizes[i][0], sizes[i][1], i == 1 ? 1 : 3, VJ_QUALITY_ALL,
+                            (enum content)(i % CONTENTS), SOME);
+}
+
+/* With what larger pictures and other metrics left in memory. */
+static void only_the_metrics_asked_for_are_there(void **state)
+{
+    (void)state;
+    for (int which = 1; which <= VJ_QUALITY_ALL; which++) {
         struct vj_cuda_quality *quality;
-        ok(vj_cuda_quality_create(&quality, 403, 301, which, CANDIDATES, &err));
-        for (size_t i = 0; i < COUNT(sizes); i++)
-            check_quality(quality, sizes[i][0], sizes[i][1], i % 2 ? 1 : 3, which);
+        ok(vj_cuda_quality_create(&quality, 200, 190, which, SOME, &err));
+        check_quality(quality, 177, 178, 1, which, SMOOTH, SOME);
+        check_quality(quality, 30, 20, 3, which, SMOOTH, SOME);
+        check_quality(quality, 10, 40, 3, which, NOISE, SOME);
         vj_cuda_quality_destroy(quality);
     }
 }
 
+static void more_candidates_than_a_batch_holds_have_their_quality(void **state)
+{
+    (void)state;
+    check_quality_alone(43, 27, 3, VJ_QUALITY_ALL, SMOOTH, CANDIDATES);
+    check_quality_alone(177, 176, 1, VJ_QUALITY_ALL, SMOOTH, CANDIDATES);
+}
+
 /* ---- SSIMULACRA2 ---------------------------------------------------------------------------- */
 
+static const enum vj_ssimulacra2_mode modes[] = {VJ_SSIMULACRA2_EXACT, VJ_SSIMULACRA2_PARITY};
+
 static void check_ssimulacra2(struct vj_cuda_ssimulacra2 *device, size_t width, size_t height,
-                              int channels, enum vj_ssimulacra2_mode mode)
+                              int channels, enum vj_ssimulacra2_mode mode, enum content content,
+                              size_t count)
 {
-    struct vj_image r = content_picture(width, height, channels, SMOOTH, 1);
-    size_t bytes = width * height * (size_t)channels;
-    uint8_t *pixels = ever_noisier(&r);
-    struct buffer ref = buffer_of(r.data, bytes), in = buffer_of(pixels, CANDIDATES * bytes);
-    struct buffer out = buffer_take(CANDIDATES * sizeof(struct vj_ssimulacra2_totals));
+    struct rig r =
+        rig_make(width, height, channels, content, count, sizeof(struct vj_ssimulacra2_totals));
     struct vj_ssimulacra2_totals totals[CANDIDATES];
     double score[CANDIDATES];
     struct vj_ssimulacra2_reference *cpu;
     struct vj_ssimulacra2_scratch *scratch;
-    ok(vj_cuda_ssimulacra2_load(device, NULL, ref.data, width, height, channels, &err));
-    ok(vj_cuda_ssimulacra2_compute(device, NULL, in.data, CANDIDATES, out.data, &err));
-    buffer_read(&out, totals);
-    vj_cuda_ssimulacra2_finish(device, totals, CANDIDATES, score);
+    ok(vj_cuda_ssimulacra2_load(device, NULL, r.original.data, width, height, channels, &err));
+    ok(vj_cuda_ssimulacra2_compute(device, NULL, r.in.data, (int)count, r.out.data, &err));
+    buffer_read(&r.out, totals);
+    vj_cuda_ssimulacra2_finish(device, totals, (int)count, score);
     ok(vj_ssimulacra2_reference_create(&cpu, width, height, mode, &err));
     ok(vj_ssimulacra2_scratch_create(&scratch, width, height, mode, &err));
-    ok(vj_ssimulacra2_reference_load(cpu, &r, &err));
-    for (size_t i = 0; i < CANDIDATES; i++) {
+    ok(vj_ssimulacra2_reference_load(cpu, &r.img, &err));
+    for (size_t i = 0; i < count; i++) {
         struct vj_ssimulacra2_result got, expected;
-        ok(vj_ssimulacra2_compute(cpu, pixels + i * bytes, scratch, &expected));
+        ok(vj_ssimulacra2_compute(cpu, r.candidates + i * r.bytes, scratch, &expected));
         vj_ssimulacra2_finish(width, height, &totals[i], &got);
+        assert_int_equal(got.scales, expected.scales);
         assert_memory_equal(got.part, expected.part, sizeof(got.part));
         assert_same_doubles(score[i], expected.score);
     }
     vj_ssimulacra2_scratch_free(scratch);
     vj_ssimulacra2_reference_free(cpu);
-    buffer_free(&out);
-    buffer_free(&in);
-    buffer_free(&ref);
-    free(pixels);
-    vj_image_free(&r);
+    rig_free(&r);
 }
 
-static void ssimulacra2_equals_that_of_the_cpu_bit_for_bit(void **state)
+/* On a device with room for just this picture. */
+static void check_ssimulacra2_alone(size_t width, size_t height, int channels,
+                                    enum vj_ssimulacra2_mode mode, enum content content,
+                                    size_t count)
+{
+    struct vj_cuda_ssimulacra2 *device;
+    ok(vj_cuda_ssimulacra2_create(&device, width, height, mode, (int)count, &err));
+    check_ssimulacra2(device, width, height, channels, mode, content, count);
+    vj_cuda_ssimulacra2_destroy(device);
+}
+
+static void ssimulacra2_of_small_pictures_has_the_bits_of_the_cpu(void **state)
 {
     (void)state;
-    static const size_t sizes[][2] = {{7, 9},    {8, 8},     {9, 31},    {120, 33}, {121, 40},
-                                      {33, 121}, {113, 257}, {257, 113}, {403, 301}};
-    for (int mode = VJ_SSIMULACRA2_EXACT; mode <= VJ_SSIMULACRA2_PARITY; mode++) {
+    /* One size in thirteen; all of them on demand. Below 8 pixels there is no score. */
+    for (size_t i = 0; i < 24 * 24; i += full_test() ? 1 : 13)
+        for (size_t m = 0; m < COUNT(modes); m++)
+            check_ssimulacra2_alone(i % 24 + 1, i / 24 + 1, i % 2 ? 1 : 3, modes[m],
+                                    (enum content)(i % CONTENTS), SOME);
+}
+
+/*
+ * A strip is 120 columns wide, a tile of rows 32 or 8 high; 113 pixels are six scales. Larger
+ * pictures are still in memory.
+ */
+static void ssimulacra2_of_several_strips_and_tiles_has_the_bits_of_the_cpu(void **state)
+{
+    (void)state;
+    static const size_t sizes[][2] = {{403, 301}, {513, 113}, {364, 119}, {113, 257}, {125, 125},
+                                      {241, 29},  {129, 64},  {33, 121},  {8, 150},   {124, 40},
+                                      {121, 33},  {120, 31},  {119, 8},   {9, 31},    {7, 9}};
+    const size_t first = EMULATED && !full_test();
+    for (size_t m = 0; m < COUNT(modes); m++) {
         struct vj_cuda_ssimulacra2 *device;
-        ok(vj_cuda_ssimulacra2_create(&device, 403, 301, (enum vj_ssimulacra2_mode)mode, CANDIDATES,
-                                      &err));
-        for (size_t i = 0; i < COUNT(sizes); i++)
-            check_ssimulacra2(device, sizes[i][0], sizes[i][1], i % 2 ? 1 : 3,
-                              (enum vj_ssimulacra2_mode)mode);
+        ok(vj_cuda_ssimulacra2_create(&device, 513, 301, modes[m], SOME, &err));
+        for (size_t i = first; i < COUNT(sizes); i++)
+            check_ssimulacra2(device, sizes[i][0], sizes[i][1], i % 3 ? 3 : 1, modes[m],
+                              (enum content)(i % CONTENTS), SOME);
         vj_cuda_ssimulacra2_destroy(device);
     }
 }
 
-/* So large that candidates are worked on in parts: 17 MB each, parity 174 MB, of 268. */
-static void a_large_picture_has_the_ssimulacra2_of_the_cpu(void **state)
+/*
+ * With room for pictures so large that candidates are worked on in parts: planes of 8 MB each are
+ * 32 at a time, parity mode's of 177 MB each are 6.
+ */
+static void candidates_that_are_worked_on_in_parts_have_their_ssimulacra2(void **state)
 {
     (void)state;
-    if (EMULATED) /* which takes minutes */
-        skip();
-    for (int mode = VJ_SSIMULACRA2_EXACT; mode <= VJ_SSIMULACRA2_PARITY; mode++) {
-        struct vj_cuda_ssimulacra2 *device;
-        ok(vj_cuda_ssimulacra2_create(&device, 2561, 1703, (enum vj_ssimulacra2_mode)mode,
-                                      CANDIDATES, &err));
-        check_ssimulacra2(device, 2561, 1703, 3, (enum vj_ssimulacra2_mode)mode);
-        vj_cuda_ssimulacra2_destroy(device);
-    }
+    struct vj_cuda_ssimulacra2 *device;
+    ok(vj_cuda_ssimulacra2_create(&device, 1920, 1081, VJ_SSIMULACRA2_EXACT, CANDIDATES, &err));
+    check_ssimulacra2(device, 19, 17, 3, VJ_SSIMULACRA2_EXACT, SMOOTH, CANDIDATES);
+    vj_cuda_ssimulacra2_destroy(device);
+    if (EMULATED && !full_test())
+        return;
+    for (size_t m = 0; m < COUNT(modes); m++)
+        check_ssimulacra2_alone(2561, 1703, 3, modes[m], SMOOTH, EMULATED ? 7 : CANDIDATES);
 }
 
 static void calls_out_of_order_or_range_are_refused_by_name(void **state)
@@ -190,9 +282,13 @@ int main(void)
     if (!gpu_is_there())
         return VJ_TEST_SKIPPED;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(qualities_equal_those_of_the_cpu_bit_for_bit),
-        cmocka_unit_test(ssimulacra2_equals_that_of_the_cpu_bit_for_bit),
-        cmocka_unit_test(a_large_picture_has_the_ssimulacra2_of_the_cpu),
+        cmocka_unit_test(psnr_and_ssim_equal_those_of_the_cpu_bit_for_bit),
+        cmocka_unit_test(ms_ssim_equals_that_of_the_cpu_bit_for_bit),
+        cmocka_unit_test(only_the_metrics_asked_for_are_there),
+        cmocka_unit_test(more_candidates_than_a_batch_holds_have_their_quality),
+        cmocka_unit_test(ssimulacra2_of_small_pictures_has_the_bits_of_the_cpu),
+        cmocka_unit_test(ssimulacra2_of_several_strips_and_tiles_has_the_bits_of_the_cpu),
+        cmocka_unit_test(candidates_that_are_worked_on_in_parts_have_their_ssimulacra2),
         cmocka_unit_test(calls_out_of_order_or_range_are_refused_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Kernels of the training step as loops: every way back against differences of its way forward,
- * which is written down here in double, one number at a time. Every kernel runs with its threads in
- * several orders, which must not change a bit.
+ * Kernels of the training step on the CPU (tests/cuda/emulate_cuda.h): every way back against
+ * differences of its way forward, which is written down here in double, one number at a time.
  */
 #include "tests/cuda/train_slopes.h"
 
+#include "cuda/net_kernels.h"
 #include "host/net_fold.h"
 #include "host/weights.h"
 
@@ -21,47 +21,31 @@ struct block {
     int varied;                        /* which of weights an objective varies; -1: z */
 };
 
-static struct vj_cuda_net_pool_shape pool_shape(int side, int channels)
+/* As the training step has it. */
+static struct vj_cuda_net_plan block_plan(int side, int channels, size_t rows)
 {
     const struct vj_net_shape shape = {
         VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE, side, 1, {channels, 16, 16, 16}};
     struct vj_cuda_net_plan plan;
-    assert_int_equal(vj_cuda_net_plan_make(&plan, &shape, 1, VJ_CUDA_FP32, NULL), 0);
-    return plan.pool[0];
+    assert_int_equal(vj_cuda_net_plan_make(&plan, &shape, rows, VJ_CUDA_FP32, NULL), 0);
+    vj_cuda_net_plan_every_map(&plan);
+    return plan;
 }
 
 /* The forward kernels, which have tests of their own. */
 static void block_forward(struct block *b)
 {
-    const struct vj_cuda_net_pool_job pool = {b->shape, b->h, b->max, b->sums,
-                                              b->peaks, NULL, false};
-    const struct vj_cuda_net_attend_job attend = {
-        b->shape,
-        {b->weights[0], b->weights[1], b->weights[2], b->weights[3]},
-        b->sums,
-        b->peaks,
-        b->scale};
-    for (size_t row = 0; row < b->rows; row++) {
-        struct vj_cuda_net_attend_shared shared;
-        for (int part = 0; part < b->shape.blocks; part++) {
-            struct vj_cuda_net_pool_shared of_pool;
-            EMULATE_THREADS(VJ_CUDA_NET_THREADS, thread)
-            vj_cuda_net_pool_gather(&pool, &of_pool, (unsigned)part, row, (int)thread);
-            EMULATE_THREADS(VJ_CUDA_NET_THREADS, thread)
-            vj_cuda_net_pool_combine(&pool, &of_pool, (unsigned)part, row, (int)thread);
-        }
-        EMULATE_THREADS(VJ_CUDA_NET_THREADS, thread)
-        vj_cuda_net_attend_mean(&attend, &shared, row, (int)thread);
-        EMULATE_THREADS(VJ_CUDA_NET_THREADS, thread)
-        vj_cuda_net_attend_hidden(&attend, &shared, (int)thread);
-        EMULATE_THREADS(VJ_CUDA_NET_THREADS, thread)
-        vj_cuda_net_attend_scale(&attend, &shared, row, (int)thread);
-    }
+    const struct vj_cuda_net_plan plan = block_plan(b->shape.side, b->shape.channels, b->rows);
+    const struct vj_cuda_net_attention attention = {b->weights[0], b->weights[1], b->weights[2],
+                                                    b->weights[3]};
+    launched(vj_cuda_net_pool(&plan, 0, NULL, b->h, b->max, b->sums, b->peaks, NULL));
+    launched(vj_cuda_net_attend(&plan, 0, NULL, &attention, b->sums, b->peaks, b->scale));
 }
 
 static struct block block_make(int side, int channels, size_t rows)
 {
-    struct block b = {.shape = pool_shape(side, channels), .rows = rows, .varied = -1};
+    struct block b = {
+        .shape = block_plan(side, channels, rows).pool[0], .rows = rows, .varied = -1};
     const size_t c = (size_t)channels, half = (size_t)side / 2;
     const size_t parts = rows * (size_t)b.shape.blocks * c;
     b.units = c / 16;
@@ -195,10 +179,10 @@ static struct block_back block_back(const struct block *b)
     const struct vj_cuda_train_scatter_job scatter = {
         back.map, b->gradient,           b->scale, units.in_gradient,
         peak,     (size_t)b->shape.side, c,        b->pooled / 4};
-    emu_train_gather(&gather, b->rows);
-    emu_train_attend(&attend, b->rows);
-    EMU_TRAIN_EACH(vj_cuda_train_mlp_step, &of_mlp);
-    EMU_TRAIN_EACH(vj_cuda_train_scatter_step, &scatter);
+    launched(vj_cuda_train_gather_launch(NULL, &gather, b->rows));
+    launched(vj_cuda_train_attend_launch(NULL, &attend, b->rows));
+    launched(vj_cuda_train_mlp_launch(NULL, &of_mlp));
+    launched(vj_cuda_train_scatter_launch(NULL, &scatter));
     void *const all[] = {scale_parts,  peak_parts,           peak,
                          units.in,     units.in_gradient,    units.logit_gradient,
                          units.hidden, units.hidden_gradient};
@@ -244,7 +228,6 @@ static void attention_and_pooling_pass_the_slopes_of_their_forms(void **state)
     static const char *const names[4] = {"mlp_0 kernel", "mlp_0 bias", "mlp_1 kernel",
                                          "mlp_1 bias"};
     for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
-        emulate_order = 0;
         struct block b = block_make(list[i].side, list[i].channels, list[i].rows);
         struct block_back back = block_back(&b);
         compare_slopes("map", block_objective, &b, b.z, b.map, back.map, 12);
@@ -252,7 +235,7 @@ static void attention_and_pooling_pass_the_slopes_of_their_forms(void **state)
         for (b.varied = 0; b.varied < 4; b.varied++)
             compare_slopes(names[b.varied], block_objective, &b, b.weights[b.varied],
                            b.counts[b.varied], back.weights[b.varied], 3);
-        IN_EVERY_ORDER
+        IN_SEVERAL_ORDERS
         {
             struct block_back again = block_back(&b);
             assert_memory_equal(again.map, back.map, b.map * sizeof(float));
@@ -270,12 +253,11 @@ static void of_equal_maxima_the_first_in_row_major_order_has_the_gradient(void *
 {
     (void)state;
     enum { SIDE = 64, C = 48 };
-    emulate_order = 0;
     struct block b = block_make(SIDE, C, 1);
     for (size_t i = 0; i < b.map; i++)
         b.h[i] = i % C == 7 ? 0.0f : 0.25f;
     block_forward(&b);
-    IN_EVERY_ORDER
+    IN_SEVERAL_ORDERS
     {
         struct block_back back = block_back(&b);
         const float *m = back.map;
@@ -299,6 +281,16 @@ static void of_equal_maxima_the_first_in_row_major_order_has_the_gradient(void *
 }
 
 /* ---- blocks without attention ---- */
+
+/* Of a block of pw-jnd, as far as its kernels read it; sides and channels of any number. */
+static struct vj_cuda_net_plan plain_plan(int side, int channels, size_t rows,
+                                          enum vj_cuda_precision precision)
+{
+    struct vj_cuda_net_plan plan = {
+        .form = vj_net_form(VJ_VARIANT_PW_JND), .precision = precision, .rows = rows};
+    plan.conv[0] = plan.conv[1] = (struct vj_cuda_net_conv){.side = side, .out = channels};
+    return plan;
+}
 
 struct plain_block {
     size_t rows, side, c;
@@ -330,18 +322,17 @@ static void pooling_without_attention_passes_its_slopes(void **state)
     enum { ROWS = 3, SIDE = 6, C = 20, COUNT = ROWS * SIDE * SIDE * C };
     float *z = noise(COUNT, 1, -1, 0.5f), *gradient = noise(COUNT / 4, 2, -1, 1);
     const struct plain_block b = {ROWS, SIDE, C, gradient};
+    const struct vj_cuda_net_plan plan = plain_plan(SIDE, C, ROWS, VJ_CUDA_FP32);
     for (size_t k = 0; k < 4; k++) /* a window that relu has closed */
         z[((k / 2) * SIDE + k % 2) * C + 3] = -0.5f;
-    IN_EVERY_ORDER
+    IN_SEVERAL_ORDERS
     {
         float *map = rubbish(COUNT, sizeof(float)), *pooled = rubbish(COUNT / 4, sizeof(float));
         int flags[ROWS] = {0};
         for (size_t i = 0; i < COUNT; i++)
             map[i] = z[i] > 0 ? z[i] : 0;
-        const struct vj_cuda_net_halve_job forward = {map, pooled,     flags, SIDE,
-                                                      C,   COUNT / 16, false};
         const struct vj_cuda_train_spread_job back = {map, gradient, SIDE, C, COUNT / 16};
-        EMU_TRAIN_EACH(vj_cuda_net_halve_step, &forward);
+        launched(vj_cuda_net_halve(&plan, 0, NULL, map, pooled, flags));
         double *before = calloc(COUNT, sizeof(*before));
         for (size_t i = 0; i < COUNT; i++)
             before[i] = (double)z[i];
@@ -351,7 +342,7 @@ static void pooling_without_attention_passes_its_slopes(void **state)
             have += (double)pooled[i] * (double)gradient[i];
         assert_true(fabs(have - want) <= 1e-5);
         assert_true(pooled[3] == 0);
-        EMU_TRAIN_EACH(vj_cuda_train_spread_step, &back);
+        launched(vj_cuda_train_spread_launch(NULL, &back));
         compare_slopes("plain pooling", plain_block_objective, &b, z, COUNT, map, 60);
         for (size_t k = 0; k < 4; k++)
             assert_true(map[((k / 2) * SIDE + k % 2) * C + 3] == 0);
@@ -373,26 +364,23 @@ static void pooling_without_attention_takes_the_first_maximum_and_loses_nothing(
     static const float want[4 * C] = {0, 20, 0, 0, 10, 0, 0, 40, 0, 0, 0, 0, 0, 0, 0, 0};
     uint16_t halves[2 * 4 * C], half_pooled[2 * C];
     int flags[2] = {0, 0};
-    const struct vj_cuda_net_halve_job forward = {map, pooled, flags, 2, C, 1, false};
-    vj_cuda_net_halve_step(&forward, 0);
+    const struct vj_cuda_net_plan plan = plain_plan(2, C, 1, VJ_CUDA_FP32);
+    const struct vj_cuda_net_plan of_halves = plain_plan(2, C, 2, VJ_CUDA_FP16);
+    launched(vj_cuda_net_halve(&plan, 0, NULL, map, pooled, flags));
     assert_true(pooled[0] == 3 && pooled[1] == 2 && pooled[2] == 0 && isnan(pooled[3]));
     assert_int_equal(flags[0], 0);
     map[7] = 7;
     const struct vj_cuda_train_spread_job back = {map, gradient, 2, C, 1};
-    vj_cuda_train_spread_step(&back, 0);
+    launched(vj_cuda_train_spread_launch(NULL, &back));
     for (size_t i = 0; i < 4 * C; i++)
         assert_true(map[i] == want[i]);
     for (size_t i = 0; i < 2 * 4 * C; i++)
         halves[i] = vj_cuda_net_half_bits(i == 4 * C + 9 ? 70000.0f : (float)i);
-    const struct vj_cuda_net_halve_job of_halves = {halves, half_pooled, flags, 2, C, 2, true};
-    for (size_t i = 0; i < 2; i++)
-        vj_cuda_net_halve_step(&of_halves, i);
+    launched(vj_cuda_net_halve(&of_halves, 0, NULL, halves, half_pooled, flags));
     assert_true(flags[0] == 0 && flags[1] != 0);
     assert_true(vj_cuda_net_half_value(half_pooled[2]) == 14.0f);
-    const struct vj_cuda_net_check_job check = {halves, flags, 4 * C, 2 * C};
     flags[1] = 0;
-    for (size_t i = 0; i < check.count; i++)
-        vj_cuda_net_check_step(&check, i);
+    launched(vj_cuda_net_check(&of_halves, 0, NULL, halves, flags));
     assert_true(flags[0] == 0 && flags[1] != 0);
 }
 
@@ -429,12 +417,12 @@ static void the_last_pooling_passes_its_slopes_and_leaves_padding_alone(void **s
     float *tokens = noise(PIXELS * PADDED, 1, 0, 1), *attended = noise(PIXELS * C, 2, -1, 1);
     float *gradient = noise(PIXELS / 4 * C, 3, -1, 1);
     const struct join j = {ROWS, SIDE, C, PADDED, tokens, attended, gradient};
-    IN_EVERY_ORDER
+    IN_SEVERAL_ORDERS
     {
         float *joined = rubbish(PIXELS * PADDED, sizeof(float));
         const struct vj_cuda_train_unjoin_job job = {
             tokens, attended, gradient, joined, SIDE, C, (size_t)PADDED, PIXELS / 4 * C};
-        EMU_TRAIN_EACH(vj_cuda_train_unjoin_step, &job);
+        launched(vj_cuda_train_unjoin_launch(NULL, &job));
         for (size_t i = 0; i < PIXELS * PADDED; i++) {
             assert_true((i % PADDED >= C) == (joined[i] != joined[i])); /* NaN as before */
             if (i % PADDED >= C)
@@ -446,7 +434,7 @@ static void the_last_pooling_passes_its_slopes_and_leaves_padding_alone(void **s
         joined[5] = 1;
         joined[6] = NAN;
         tokens[6] = 0;
-        EMU_TRAIN_EACH(vj_cuda_train_mask_step, &mask);
+        launched(vj_cuda_train_mask_launch(NULL, &mask));
         assert_true(joined[5] == 0 && joined[6] == 0 && tokens[7] > 0);
         free(joined);
     }
@@ -485,14 +473,13 @@ static void mean_and_deviation_pass_their_slopes(void **state)
           *out = rubbish(ROWS * ROW, sizeof(float));
     for (size_t p = 0; p < POSITIONS; p++)
         last[p * C + 4] = 0.75f; /* no deviation */
-    const struct vj_cuda_net_statistics_job forward = {last, features, POSITIONS,
-                                                       C,    ROWS * C, false};
+    struct vj_cuda_net_plan plan = {.rows = ROWS, .positions = 4 * POSITIONS};
     const struct vj_cuda_train_deviation_job job = {last,      features, gradient, out,
                                                     POSITIONS, C,        ROWS * C};
-    for (size_t i = 0; i < ROWS * C; i++)
-        vj_cuda_net_statistics_step(&forward, i);
-    IN_EVERY_ORDER
-    EMU_TRAIN_EACH(vj_cuda_train_deviation_step, &job);
+    plan.shape.channels[3] = C;
+    launched(vj_cuda_net_statistics(&plan, NULL, last, features));
+    IN_SEVERAL_ORDERS
+    launched(vj_cuda_train_deviation_launch(NULL, &job));
     for (size_t row = 0; row < ROWS; row++) {
         const struct statistics s = {POSITIONS, C, gradient + row * 2 * C};
         compare_slopes("statistics", statistics_objective, &s, last + row * ROW, ROW,
@@ -525,8 +512,8 @@ static double softmax_objective(const double *x, const void *user)
 static void softmax_passes_its_slopes(void **state)
 {
     (void)state;
-    static const size_t sizes[] = {1, 4, 36, 64, 100};
-    for (size_t i = 1; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+    static const size_t sizes[] = {4, 36, 64, 100};
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         const size_t n = sizes[i], rows = 2 * n + 1;
         float *x = noise(rows * n, 1, -3, 3), *gradient = noise(rows * n, 2, -1, 1);
         float *chances = rubbish(rows * n, sizeof(float)), *first = NULL;
@@ -537,12 +524,12 @@ static void softmax_passes_its_slopes(void **state)
             for (size_t k = 0; k < n; k++)
                 chances[row * n + k] = (float)(exp((double)x[row * n + k]) / sum);
         }
-        IN_EVERY_ORDER
+        IN_SEVERAL_ORDERS
         {
             float *back = rubbish(rows * n, sizeof(float));
             memcpy(back, gradient, rows * n * sizeof(float));
             const struct vj_cuda_train_softmax_job job = {chances, back, rows, n};
-            emu_train_softmax(&job);
+            launched(vj_cuda_train_softmax_launch(NULL, &job));
             if (first)
                 assert_memory_equal(first, back, rows * n * sizeof(float));
             else
@@ -564,6 +551,7 @@ static void softmax_passes_its_slopes(void **state)
 static void columns_are_added_up_in_one_order(void **state)
 {
     (void)state;
+    enum { AROUND = 16 };
     static const size_t list[][3] = {{1, 5, 5},        {700, 16, 16},   {5000, 21, 24},
                                      {300, 512, 1024}, {40000, 48, 48}, {65, 600, 600}};
     for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
@@ -571,15 +559,18 @@ static void columns_are_added_up_in_one_order(void **state)
         float *x = noise(rows * ld, (uint32_t)i, -1, 1), *first = NULL;
         struct vj_cuda_train_columns_job job = {.x = x};
         vj_cuda_train_columns_make(&job.shape, rows, columns, ld);
-        IN_EVERY_ORDER
+        IN_SEVERAL_ORDERS
         {
             float *to = noise(columns, 9, -1, 1);
-            struct guarded guard;
-            job.parts = guarded_take(&guard, job.shape.parts * columns * sizeof(float));
-            emu_train_columns(&job);
+            const size_t count = job.shape.parts * columns;
+            float *memory = rubbish(count + 2 * AROUND, sizeof(float));
+            job.parts = memory + AROUND;
+            launched(vj_cuda_train_columns_launch(NULL, &job));
             const struct vj_cuda_train_add_job add = {job.parts, to, job.shape.parts, columns};
-            EMU_TRAIN_EACH(vj_cuda_train_add_step, &add);
-            guarded_release(&guard);
+            launched(vj_cuda_train_add_launch(NULL, &add));
+            for (size_t k = 0; k < AROUND; k++)
+                assert_true(isnan(memory[k]) && isnan(job.parts[count + k]));
+            free(memory);
             if (first)
                 assert_memory_equal(first, to, columns * sizeof(float));
             else

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Kernels of the training step as loops, continued: heads, dropout and loss against differences of
- * their forms in double; the foldings against host/net_fold.h, and the way back of a linear folding
- * as its adjoint; Adam against its formula.
+ * Kernels of the training step on the CPU, continued: heads, dropout and loss against differences
+ * of their forms in double; the foldings against host/net_fold.h, and the way back of a linear
+ * folding as its adjoint; Adam against its formula.
  */
 #include "tests/cuda/train_slopes.h"
 
@@ -123,7 +123,7 @@ static void run_heads(const struct heads *h, struct heads_back *back)
             .step = 7,
             .first = (uint32_t)(i * PATCHES),
             .keep = h->keep};
-        EMU_TRAIN_EACH(vj_cuda_train_hidden_step, &hidden);
+        launched(vj_cuda_train_hidden_launch(NULL, &hidden));
     }
     const struct vj_cuda_train_out_job of_out = {back->hidden, second, out, STRIDE};
     const struct vj_cuda_train_loss_job loss = {
@@ -132,10 +132,10 @@ static void run_heads(const struct heads *h, struct heads_back *back)
                                                        STRIDE,       ROWS,     BOTH + 2};
     const struct vj_cuda_train_unhide_job unhide = {back->hidden, gradient,    second,
                                                     STRIDE,       ROWS * BOTH, h->keep};
-    emu_train_out(&of_out, ROWS);
-    EMU_TRAIN_EACH(vj_cuda_train_loss_step, &loss);
-    EMU_TRAIN_EACH(vj_cuda_train_second_step, &of_second);
-    EMU_TRAIN_EACH(vj_cuda_train_unhide_step, &unhide);
+    launched(vj_cuda_train_out_launch(NULL, &of_out, ROWS));
+    launched(vj_cuda_train_loss_launch(NULL, &loss));
+    launched(vj_cuda_train_second_launch(NULL, &of_second));
+    launched(vj_cuda_train_unhide_launch(NULL, &unhide));
     free(out);
     free(gradient);
 }
@@ -186,7 +186,6 @@ static void heads_and_loss_pass_their_slopes_with_and_without_dropout(void **sta
     for (int k = 0; k < 3; k++) {
         struct heads h = heads_make(keeps[k]);
         struct heads_back *back = malloc(sizeof(*back)), *again = malloc(sizeof(*again));
-        emulate_order = 0;
         run_heads(&h, back);
         compare_heads(&h, back);
         size_t dropped = 0;
@@ -194,7 +193,7 @@ static void heads_and_loss_pass_their_slopes_with_and_without_dropout(void **sta
             dropped += back->hidden[i] == 0;
         print_message("keep %.2f: %zu of %d units pass nothing\n", (double)keeps[k], dropped,
                       ROWS * BOTH);
-        IN_EVERY_ORDER
+        IN_SEVERAL_ORDERS
         {
             run_heads(&h, again);
             assert_memory_equal(again, back, sizeof(*back));
@@ -205,7 +204,6 @@ static void heads_and_loss_pass_their_slopes_with_and_without_dropout(void **sta
     }
 }
 
-/* One weight alone, others 0 or beyond: numbers that are easy to get wrong in single precision. */
 /* A network that sees no map: as if its product were 0. */
 static void without_a_product_heads_are_those_of_a_product_of_zero(void **state)
 {
@@ -214,7 +212,6 @@ static void without_a_product_heads_are_those_of_a_product_of_zero(void **state)
     float *of_times = h.of_times;
     struct heads_back *zero = malloc(sizeof(*zero)), *none = malloc(sizeof(*none));
     memset(of_times, 0, SLICES * ROWS * HIDDEN * sizeof(float));
-    emulate_order = 0;
     run_heads(&h, zero);
     h.of_times = NULL;
     run_heads(&h, none);
@@ -225,6 +222,7 @@ static void without_a_product_heads_are_those_of_a_product_of_zero(void **state)
     heads_free(&h);
 }
 
+/* One weight alone, others 0 or beyond: numbers that are easy to get wrong in single precision. */
 static void losses_of_extreme_logits_are_finite(void **state)
 {
     (void)state;
@@ -239,7 +237,7 @@ static void losses_of_extreme_logits_are_finite(void **state)
     }
     const struct vj_cuda_train_loss_job job = {out,  target, importance, gradient, logit,
                                                loss, 4,      1,          4};
-    EMU_TRAIN_EACH(vj_cuda_train_loss_step, &job);
+    launched(vj_cuda_train_loss_launch(NULL, &job));
     assert_true(logit[0] == 200 && logit[1] == -200 && logit[2] == 1e4f && logit[3] == 0);
     assert_true(fabs(loss[0] - 200) < 1e-9 && loss[1] >= 0 && loss[1] < 1e-80);
     assert_true(loss[2] == 0 && loss[3] == 0);
@@ -255,12 +253,12 @@ static void a_reference_has_the_sum_of_its_pairs(void **state)
     enum { PICTURE = 7, REFERENCES = 3, N = 5 };
     static const uint32_t reference[N] = {2, 0, 2, 2, 0};
     float *hidden = noise(N * PICTURE, 1, -1, 1);
-    IN_EVERY_ORDER
+    IN_SEVERAL_ORDERS
     {
         float out[REFERENCES * PICTURE];
         const struct vj_cuda_train_share_job job = {hidden,  reference, out,
                                                     PICTURE, N,         REFERENCES * PICTURE};
-        EMU_TRAIN_EACH(vj_cuda_train_share_step, &job);
+        launched(vj_cuda_train_share_launch(NULL, &job));
         for (size_t i = 0; i < PICTURE; i++) {
             assert_true(out[i] == hidden[PICTURE + i] + hidden[4 * PICTURE + i]);
             assert_true(out[PICTURE + i] == 0);
@@ -279,7 +277,7 @@ static void a_product_passes_each_factor_times_the_other(void **state)
     float *d = noise(N, 4, -1, 1), *j = noise(N, 5, -1, 1);
     float *d_before = noise(N, 4, -1, 1), *j_before = noise(N, 5, -1, 1);
     const struct vj_cuda_train_factors_job job = {gradient, f_d, f_j, d, j, N};
-    EMU_TRAIN_EACH(vj_cuda_train_factors_step, &job);
+    launched(vj_cuda_train_factors_launch(NULL, &job));
     for (size_t i = 0; i < N; i++) {
         assert_true(d[i] == d_before[i] + gradient[i] * f_j[i]);
         assert_true(j[i] == j_before[i] + gradient[i] * f_d[i]);
@@ -321,10 +319,10 @@ static void kernels_are_folded_as_for_evaluation_and_back_as_the_adjoint(void **
         const struct vj_cuda_train_kernel_job unfold = {
             back, y, (size_t)conv.in, (size_t)conv.real_in, (size_t)conv.real_out, real};
         vj_cuda_net_conv_kernel(&conv, hwio, want);
-        IN_EVERY_ORDER
+        IN_SEVERAL_ORDERS
         {
-            EMU_TRAIN_EACH(vj_cuda_train_fold_kernel_step, &fold);
-            EMU_TRAIN_EACH(vj_cuda_train_unfold_kernel_step, &unfold);
+            launched(vj_cuda_train_fold_kernel_launch(NULL, &fold));
+            launched(vj_cuda_train_unfold_kernel_launch(NULL, &unfold));
             assert_memory_equal(krsc, want, padded * sizeof(float));
             assert_true(fabs(dot(krsc, y, padded) - dot(hwio, back, real)) <= 1e-9);
         }
@@ -387,10 +385,10 @@ static void heads_are_folded_as_for_evaluation_and_back_as_the_adjoint(void **st
             quality, weight, reference, distorted, jnd ? product : NULL, halves, features, count};
         const struct vj_cuda_train_heads_job unfold = {back[0],           back[1], y[0],     y[1],
                                                        jnd ? y[2] : NULL, halves,  features, count};
-        IN_EVERY_ORDER
+        IN_SEVERAL_ORDERS
         {
-            EMU_TRAIN_EACH(vj_cuda_train_fold_heads_step, &fold);
-            EMU_TRAIN_EACH(vj_cuda_train_unfold_heads_step, &unfold);
+            launched(vj_cuda_train_fold_heads_launch(NULL, &fold));
+            launched(vj_cuda_train_unfold_heads_launch(NULL, &unfold));
         }
         compare_part(&w, VJ_FOLD_QUALITY_REFERENCE, reference, BOTH, features);
         compare_part(&w, VJ_FOLD_WEIGHT_REFERENCE, reference + HIDDEN, BOTH, features);
@@ -460,10 +458,10 @@ static void g_and_w_are_merged_as_for_evaluation_and_pass_their_slopes(void **st
     const struct vj_cuda_train_unmerge_job unmerge = {
         m.g,     m.g_bias, m.w,     gradient, bias_gradient,  back[0],
         back[1], back[2],  back[3], C,        2 * (C * C + C)};
-    IN_EVERY_ORDER
+    IN_SEVERAL_ORDERS
     {
-        EMU_TRAIN_EACH(vj_cuda_train_merge_step, &merge);
-        EMU_TRAIN_EACH(vj_cuda_train_unmerge_step, &unmerge);
+        launched(vj_cuda_train_merge_launch(NULL, &merge));
+        launched(vj_cuda_train_unmerge_launch(NULL, &unmerge));
     }
     assert_int_equal(vj_net_fold_value(&weights, "extract_feature", want, want_bias, NULL), 0);
     assert_memory_equal(merged, want, sizeof(want));
@@ -492,13 +490,13 @@ static void only_finite_gradients_pass(void **state)
     const struct vj_cuda_train_finite_job job = {gradient, &flag, N};
     gradient[3] = 3.4e38f;
     gradient[4] = 1e-45f;
-    EMU_TRAIN_EACH(vj_cuda_train_finite_step, &job);
+    launched(vj_cuda_train_finite_launch(NULL, &job));
     assert_int_equal(flag, 0);
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         const float good = gradient[N - 1];
         gradient[N - 1] = bad[i];
         flag = 0;
-        EMU_TRAIN_EACH(vj_cuda_train_finite_step, &job);
+        launched(vj_cuda_train_finite_launch(NULL, &job));
         assert_int_equal(flag, 1);
         gradient[N - 1] = good;
     }
@@ -523,7 +521,7 @@ static void updates_are_adams(void **state)
         const double corrected = rate * sqrt(1 - pow(0.999, t)) / (1 - pow(0.9, t));
         const struct vj_cuda_train_adam_job job = {
             vj_adam_at(&adam, average, step, rate), gradient, w, m, v, mean, N};
-        EMU_TRAIN_EACH(vj_cuda_train_adam_step, &job);
+        launched(vj_cuda_train_adam_launch(NULL, &job));
         for (size_t i = 0; i < N; i++) {
             const double g = (double)gradient[i];
             want_m[i] = 0.9 * want_m[i] + 0.1 * g;

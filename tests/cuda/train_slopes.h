@@ -3,12 +3,22 @@
 #ifndef VJ_TESTS_CUDA_TRAIN_SLOPES_H
 #define VJ_TESTS_CUDA_TRAIN_SLOPES_H
 
-#include "tests/cuda/emulate_train.h"
+#include "tests/vj_test.h"
 
 #include <math.h>
 
+#include "cuda/train_kernels.h"
+#include "host/checked.h"
+#include "host/rng.h"
+
 /* Errors of single precision over the largest number of what is compared. */
 static const double limit = 1e-5;
+
+/* Of a launcher: it was accepted, and the emulation has run it. */
+static inline void launched(cudaError_t status)
+{
+    assert_int_equal(status, cudaSuccess);
+}
 
 static inline float *noise(size_t count, uint32_t seed, float low, float high)
 {
@@ -78,7 +88,8 @@ static inline void compare_slopes(const char *what, objective f, const void *use
     free(at);
 }
 
-/* The statement that follows runs in every order of threads. */
-#define IN_EVERY_ORDER for (emulate_order = 0; emulate_order < EMULATE_ORDERS; emulate_order++)
+/* The statement that follows runs several times: the order of threads and blocks changes from
+ * launch to launch, which must not change a bit. */
+#define IN_SEVERAL_ORDERS for (int in_order = 0; in_order < 4; in_order++)
 
 #endif
