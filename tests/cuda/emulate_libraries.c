@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What network and training ask of CUDA's run-time and cuBLASLt, on the CPU and at once: with this,
- * emulate_dnn.c and the kernels in loops in their place the GPU suites run without a GPU.
+ * emulate_dnn.c and emulate_threads.c in their place the GPU suites run without a GPU.
  * Descriptors are taken at their word: a wrong dimension, order, stride or pointer gives wrong
  * numbers.
  *
@@ -13,6 +13,8 @@
 
 #include <cublasLt.h>
 #include <cuda_runtime_api.h>
+
+#include "host/checked.h"
 
 /* ---- run-time ---- */
 

@@ -3,7 +3,7 @@
 #ifndef VJ_TESTS_CUDA_EMULATE_NUMBERS_H
 #define VJ_TESTS_CUDA_EMULATE_NUMBERS_H
 
-#include "tests/cuda/emulate.h"
+#include "tests/vj_test.h"
 
 #include "cuda/net_body.h"
 

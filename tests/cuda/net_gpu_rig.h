@@ -98,19 +98,6 @@ static inline struct vj_net_shape small_shape(enum vj_variant variant, enum vj_n
     return s;
 }
 
-/* On the stand-ins of emulate_libraries.c, one compilation; otherwise on a GPU. */
-#ifdef VJ_TEST_EMULATED
-static const bool emulated = true;
-#else
-static const bool emulated = false;
-#endif
-
-/* No networks of full size: too slow for the emulation, and for a checker of memory on a GPU. */
-static inline bool small_only(void)
-{
-    return emulated || getenv("VPJND_TEST_SMALL");
-}
-
 /* The networks that tests of anything but numbers use: with a pixel-JND map, and without. */
 enum { USUAL = 2 };
 

@@ -109,8 +109,12 @@ static void check_maps(const char *name, size_t first, size_t variants, const si
     vj_cuda_jnd_destroy(roomy);
 }
 
-/* The last of the sizes below are too large for the emulation. */
-enum { LARGE = 2, LEFT_OUT = EMULATED ? LARGE : 0 };
+enum { LARGE = 2 }; /* of the sizes below, the last ones */
+
+static size_t left_out(void)
+{
+    return small_only() ? LARGE : 0;
+}
 
 /* ---- Maps ----------------------------------------------------------------------------------- */
 
@@ -122,9 +126,9 @@ static void maps_of_chou95_epc17_and_yang05_equal_those_of_the_cpu_bit_for_bit(v
                                       {5, 4},   {4, 5},   {5, 5},     {6, 7},     {13, 12},
                                       {31, 15}, {32, 16}, {33, 17},   {34, 18},   {65, 49},
                                       {97, 33}, {40, 70}, {513, 389}, {1280, 720}};
-    check_maps("chou95", 0, 2, sizes, COUNT(sizes) - LEFT_OUT, true);
-    check_maps("epc17", 0, 2, sizes, COUNT(sizes) - LEFT_OUT, true);
-    check_maps("yang05", 0, 2, sizes, COUNT(sizes) - LEFT_OUT, true);
+    check_maps("chou95", 0, 2, sizes, COUNT(sizes) - left_out(), true);
+    check_maps("epc17", 0, 2, sizes, COUNT(sizes) - left_out(), true);
+    check_maps("yang05", 0, 2, sizes, COUNT(sizes) - left_out(), true);
 }
 
 /* Tiles are 32x32, and neighbours' patches reach 13 pixels, over the far border too. */
@@ -134,7 +138,7 @@ static void maps_of_fep13_equal_those_of_the_cpu_bit_for_bit(void **state)
     static const size_t sizes[][2] = {{1, 1},   {2, 9},     {9, 3},     {13, 14},
                                       {5, 31},  {32, 32},   {33, 35},   {34, 20},
                                       {65, 34}, {513, 389}, {1280, 720}};
-    check_maps("fep13", 0, 1, sizes, COUNT(sizes) - LEFT_OUT, true);
+    check_maps("fep13", 0, 1, sizes, COUNT(sizes) - left_out(), true);
 }
 
 /* Tiles of the structure are 48x48, and see eight pixels around them. */
@@ -144,7 +148,7 @@ static void maps_of_liu10_equal_those_of_the_cpu_bit_for_bit(void **state)
     static const size_t sizes[][2] = {{1, 1},   {1, 9},    {9, 1},     {8, 8},
                                       {47, 2},  {48, 48},  {49, 50},   {56, 40},
                                       {97, 57}, {250, 51}, {513, 389}, {1280, 720}};
-    check_maps("liu10", 2, 2, sizes, COUNT(sizes) - LEFT_OUT, !EMULATED);
+    check_maps("liu10", 2, 2, sizes, COUNT(sizes) - left_out(), !small_only());
 }
 
 /*
@@ -156,8 +160,8 @@ static void maps_of_klt22_equal_those_of_the_cpu_bit_for_bit(void **state)
     (void)state;
     static const size_t sizes[][2] = {{40, 104},  {79, 81},   {1043, 9},  {72, 73},
                                       {603, 440}, {513, 389}, {1280, 720}};
-    check_maps("klt22", 0, 2, sizes, COUNT(sizes) - (EMULATED ? LARGE + 1 : 0), true);
-    if (EMULATED)
+    check_maps("klt22", 0, 2, sizes, COUNT(sizes) - (small_only() ? LARGE + 1 : 0), true);
+    if (small_only())
         check_maps("klt22", 1, 1, sizes + 4, 1, true);
 }
 
@@ -291,17 +295,13 @@ static void edges_begin_at_the_contrast_of_the_last_tile(void **state)
 static void maps_are_the_same_in_every_run(void **state)
 {
     (void)state;
-    enum {
-        WIDTH = EMULATED ? 200 : 640,
-        HEIGHT = EMULATED ? 100 : 480,
-        PIXELS = WIDTH * HEIGHT,
-        RUNS = EMULATED ? 3 : 50
-    };
+    enum { WIDTH = EMULATED ? 200 : 640, HEIGHT = EMULATED ? 100 : 480, PIXELS = WIDTH * HEIGHT };
+    const int runs = small_only() ? 3 : 50;
     struct vj_cuda_jnd *jnd;
     struct picture p = picture_of(content_picture(WIDTH, HEIGHT, 1, NOISE, 3));
     float *first = malloc(PIXELS * sizeof(float)), *again = malloc(PIXELS * sizeof(float));
     ok(vj_cuda_jnd_create(&jnd, WIDTH, HEIGHT, 1, &err));
-    for (int run = 0; run < RUNS; run++) {
+    for (int run = 0; run < runs; run++) {
         make_map(jnd, &p, "epc17", 0, run ? again : first);
         assert_memory_equal(run ? again : first, first, PIXELS * sizeof(float));
     }

@@ -323,7 +323,7 @@ static void sizes_of_batches_change_no_more_than_the_order_of_sums(void **state)
         for (size_t i = 1; i < sizeof(rows) / sizeof(rows[0]); i++) {
             const struct values v =
                 values_in_batches(&shape, rows[i][0], rows[i][1], precision, P, N);
-            if (emulated)
+            if (EMULATED)
                 assert_memory_equal(&v, &all, sizeof(v));
             else
                 compare_values(&v, &all, P, N, precision, "in other batches");
@@ -528,7 +528,7 @@ static void replay(const struct vj_net_shape *shape, enum vj_cuda_precision prec
         before = v.score[0];
     }
     assert_int_equal(vj_cuda_net_replays(rig.gpu_work),
-                     emulated ? 0 : SIDES * KINDS * (ROUNDS - 1));
+                     EMULATED ? 0 : SIDES * KINDS * (ROUNDS - 1));
     device_side_free(&s);
     pictures_free(&p);
     rig_free(&rig);

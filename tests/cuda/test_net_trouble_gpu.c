@@ -128,7 +128,7 @@ static void what_does_not_fit_the_reference_is_refused(void **state)
 
 static void need_emulation(void)
 {
-    if (!emulated) {
+    if (!EMULATED) {
         print_message("skipped: only the emulation can be made small or refuse on demand\n");
         skip();
     }

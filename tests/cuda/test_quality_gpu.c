@@ -130,7 +130,7 @@ static void ms_ssim_equals_that_of_the_cpu_bit_for_bit(void **state)
 {
     (void)state;
     static const size_t sizes[][2] = {{176, 176}, {181, 203}, {255, 190}, {403, 301}};
-    const size_t count = COUNT(sizes) - (EMULATED && !full_test());
+    const size_t count = COUNT(sizes) - (small_only() && !full_test());
     for (size_t i = 0; i < count; i++)
         check_quality_alone(sizes[i][0], sizes[i][1], i == 1 ? 1 : 3, VJ_QUALITY_ALL,
                             (enum content)(i % CONTENTS), SOME);
@@ -222,7 +222,7 @@ static void ssimulacra2_of_several_strips_and_tiles_has_the_bits_of_the_cpu(void
     static const size_t sizes[][2] = {{403, 301}, {513, 113}, {364, 119}, {113, 257}, {125, 125},
                                       {241, 29},  {129, 64},  {33, 121},  {8, 150},   {124, 40},
                                       {121, 33},  {120, 31},  {119, 8},   {9, 31},    {7, 9}};
-    const size_t first = EMULATED && !full_test();
+    const size_t first = small_only() && !full_test();
     for (size_t m = 0; m < COUNT(modes); m++) {
         struct vj_cuda_ssimulacra2 *device;
         ok(vj_cuda_ssimulacra2_create(&device, 513, 301, modes[m], SOME, &err));
@@ -244,7 +244,7 @@ static void candidates_that_are_worked_on_in_parts_have_their_ssimulacra2(void *
     ok(vj_cuda_ssimulacra2_create(&device, 1920, 1081, VJ_SSIMULACRA2_EXACT, CANDIDATES, &err));
     check_ssimulacra2(device, 19, 17, 3, VJ_SSIMULACRA2_EXACT, SMOOTH, CANDIDATES);
     vj_cuda_ssimulacra2_destroy(device);
-    if (EMULATED && !full_test())
+    if (small_only() && !full_test())
         return;
     for (size_t m = 0; m < COUNT(modes); m++)
         check_ssimulacra2_alone(2561, 1703, 3, modes[m], SMOOTH, EMULATED ? 7 : CANDIDATES);

@@ -20,19 +20,6 @@
 
 static const struct vj_trainer_ops *const cuda = &vj_trainer_cuda, *const cpu = &vj_trainer_cpu;
 
-/* On the stand-ins of emulate_libraries.c, one compilation; otherwise on a GPU. */
-#ifdef VJ_TEST_EMULATED
-static const bool emulated = true;
-#else
-static const bool emulated = false;
-#endif
-
-/* No networks of full size: too slow for the emulation, and for a checker of memory on a GPU. */
-static bool small_only(void)
-{
-    return emulated || getenv("VPJND_TEST_SMALL");
-}
-
 /*
  * Errors of a tensor's gradient over its largest number, or over its norm. The emulation is held to
  * what single precision leaves. On a device sums have another order, and now and then the larger of
@@ -42,7 +29,7 @@ static bool small_only(void)
  */
 static double limit(double in_emulation)
 {
-    return emulated ? in_emulation : 1e-2;
+    return EMULATED ? in_emulation : 1e-2;
 }
 
 /* ---- rig ---- */
@@ -406,7 +393,7 @@ static double compare_states(const struct rig *rig, void *gpu, void *host)
         const double apart = whole_difference(&have, &want);
         print_message("set %d: changed by %.2e, differs by %.2e\n", set, change, apart);
         assert_true(change > 0 && isfinite(apart));
-        worst = fmax(worst, apart / ((emulated ? 1e-3 : 5e-2) * change));
+        worst = fmax(worst, apart / ((EMULATED ? 1e-3 : 5e-2) * change));
         vj_weights_free(&have);
         vj_weights_free(&want);
     }
@@ -423,7 +410,7 @@ static double take_steps(const struct vj_net_shape *shape, uint32_t seed)
     if (seed)
         change_pictures(&rig, pictures);
     void *gpu = open_trainer(cuda, &rig), *host = open_trainer(cpu, &rig);
-    const double allowed = emulated ? 1e-5 : 1e-3;
+    const double allowed = EMULATED ? 1e-5 : 1e-3;
     double first = 0, worst = 0, loss[2] = {0, 0};
     for (uint32_t step = 1; step <= STEPS; step++) {
         ok(cuda->step(gpu, &rig.data.batch, step, 1e-4, &loss[0], NULL, &err));
@@ -448,7 +435,7 @@ static double take_steps(const struct vj_net_shape *shape, uint32_t seed)
  */
 static void compare_steps(const struct vj_net_shape *shape)
 {
-    const double ties = emulated ? 250 : 5; /* a quarter of the change */
+    const double ties = EMULATED ? 250 : 5; /* a quarter of the change */
     double worst;
     uint32_t seed = 0;
     while (!((worst = take_steps(shape, seed)) <= 1)) {
@@ -653,7 +640,7 @@ static void a_step_that_is_not_finite_leaves_the_state_alone(void **state)
     (void)state;
     take_a_bad_step(VJ_VARIANT_FIGURE, "extract_feature/conv2/weights");
     take_a_bad_step(VJ_VARIANT_PW_JND, "extract_feature/conv2_1/weights");
-    if (!emulated)
+    if (!EMULATED)
         return;
     setenv("VPJND_EMULATE_NAN", "dropped", 1);
     take_a_bad_step(VJ_VARIANT_FIGURE, "extract_feature/conv2/weights");
@@ -776,7 +763,7 @@ static void every_layer_and_its_algorithm_is_described(void **state)
 static void without_algorithm_1_another_that_repeats_its_bits_is_taken(void **state)
 {
     (void)state;
-    if (!emulated) {
+    if (!EMULATED) {
         print_message("skipped: only the emulation refuses algorithms\n");
         skip();
     }
@@ -811,7 +798,7 @@ static void without_algorithm_1_another_that_repeats_its_bits_is_taken(void **st
 static void want_of_memory_is_named_and_no_other_algorithm_taken(void **state)
 {
     (void)state;
-    if (!emulated) {
+    if (!EMULATED) {
         print_message("skipped: only the emulation refuses memory of one size\n");
         skip();
     }
@@ -833,7 +820,7 @@ static void want_of_memory_is_named_and_no_other_algorithm_taken(void **state)
 static void a_batch_that_does_not_fit_is_refused_with_both_numbers(void **state)
 {
     (void)state;
-    if (!emulated) {
+    if (!EMULATED) {
         print_message("skipped: only the emulation can be made small\n");
         skip();
     }
