@@ -223,7 +223,6 @@ static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
     __shared__ struct vj_cuda_liu_shared s;
     vj_cuda_load_samples(&job.plane, false, &s.dark, vj_cuda_here(), threadIdx.x);
     vj_cuda_load_samples(&job.structure, false, &s.flat, vj_cuda_here(), threadIdx.x);
-    __syncthreads();
     vj_cuda_liu_texture(&s, threadIdx.x);
     __syncthreads();
     vj_cuda_liu_pixel(&job, &s, vj_cuda_here(), threadIdx.x);

@@ -175,14 +175,17 @@ struct vj_cuda_liu_shared {
     struct vj_cuda_samples dark, flat, detail; /* picture, structure, texture; zero beyond */
 };
 
-/* Step 1 is vj_cuda_load_samples() of picture and structure with zeros outside. Step 2: texture. */
+/*
+ * Step 1 is vj_cuda_load_samples() of picture and structure with zeros outside, and texture, for
+ * which a thread reads no samples but those that it loaded.
+ */
 static inline VJ_HD void vj_cuda_liu_texture(struct vj_cuda_liu_shared *s, unsigned thread)
 {
     for (int i = (int)thread; i < VJ_CUDA_JND_ROWS * VJ_CUDA_JND_STRIDE; i += VJ_CUDA_THREADS)
         s->detail.v[i] = (int16_t)(s->dark.v[i] - s->flat.v[i]);
 }
 
-/* Step 3: a pixel per thread. */
+/* Step 2: a pixel per thread. */
 static inline VJ_HD void vj_cuda_liu_pixel(const struct vj_cuda_liu_job *job,
                                            const struct vj_cuda_liu_shared *s,
                                            struct vj_cuda_place at, unsigned thread)

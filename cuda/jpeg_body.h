@@ -4,7 +4,7 @@
  *
  * A kernel is a sequence of steps with a barrier between them. Each step is a function of the
  * launch's arguments, the shared memory of its thread block, the block's place in the grid and the
- * thread's number, so that tests without a device run the same index arithmetic in loops.
+ * thread's number.
  */
 #ifndef VJ_CUDA_JPEG_BODY_H
 #define VJ_CUDA_JPEG_BODY_H

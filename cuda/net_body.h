@@ -3,8 +3,7 @@
  * Bodies of the network's own kernels, in C that runs on both sides.
  *
  * A kernel is a sequence of steps with a barrier between them. A step is a function of the launch's
- * arguments, the shared memory of its thread block, its place in the grid and the thread's number,
- * so that tests without a device run the same arithmetic and the same indices in loops.
+ * arguments, the shared memory of its thread block, its place in the grid and the thread's number.
  *
  * Every sum has a fixed order that depends on neither the batch nor the place in it. Maps, features
  * and weights are float or half, as `half` says; sums are float.
