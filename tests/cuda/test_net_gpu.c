@@ -223,7 +223,9 @@ static void compare_all(enum vj_cuda_precision precision)
         small_shape(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_TRANSPOSE, 16, 48, 16, 16, 1),
         small_shape(VJ_VARIANT_RELEASED, VJ_NON_LOCAL_RESHAPE, 32, 16, 16, 16, 512), /* 2 slices */
     };
-    for (size_t i = small_only() ? 3 : 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
+    /* The last one takes the emulation as long as all others. */
+    const size_t left_out = EMULATED && precision != VJ_CUDA_FP32;
+    for (size_t i = small_only() ? 3 : 0; i < sizeof(shapes) / sizeof(shapes[0]) - left_out; i++)
         compare_shape(&shapes[i], precision);
 }
 
