@@ -20,7 +20,7 @@ enum { STACK = 128 << 10 };
 
 enum { LANES = 32, POISON = 0xFF }; /* NaN */
 
-enum state { UNUSED, READY, WAITING, DONE };
+enum state { READY, WAITING, DONE };
 
 struct thread {
     enum state state;

@@ -54,6 +54,7 @@ const void *vj_emulate_warp(const void *words, unsigned count, const char *file,
 /* Ends the program with a sentence. */
 __attribute__((noreturn)) void vj_emulate_stop(const char *what, const char *file, int line);
 
+/* The number that a half of IEEE 754 with these bits is. */
 float vj_emulate_half(uint16_t bits);
 
 #endif
