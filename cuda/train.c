@@ -208,8 +208,7 @@ static void cuda_close(void *state)
         return;
     /* The statuses of what tidies up say nothing that anyone could act on. */
     cudaSetDevice(t->ordinal);
-    if (t->stream)
-        cudaStreamSynchronize(t->stream);
+    cudaDeviceSynchronize(); /* for the clearing of memory too, which is not on the stream */
     for (int i = 0; i < VJ_NET_LAYERS; i++)
         vj_cuda_net_conv_free(&t->conv[i]);
     for (int s = 0; s < 2; s++)

@@ -11,10 +11,13 @@
 #include <stdint.h>
 #include <string.h>
 
+#include <type_traits>
+
 #include "cuda/kernel.h"
 #include "host/hostdevice.h"
 
 extern "C" {
+#include "tests/cuda/emulate_runtime.h"
 #include "tests/cuda/emulate_threads.h"
 }
 
@@ -36,10 +39,12 @@ template <typename... Parameter, typename... Argument>
 void vj_cuda_launch(void (*kernel)(Parameter...), dim3 grid, unsigned threads, cudaStream_t stream,
                     const Argument &...arguments)
 {
-    auto one = [&]() { kernel(arguments...); };
-    vj_emulate_grid(
+    auto one = [=]() { kernel(arguments...); };
+    static_assert(std::is_trivially_copyable<decltype(one)>::value,
+                  "arguments are copied as bytes");
+    vj_emulate_launch(
         grid, threads, stream, [](void *context) { (*static_cast<decltype(one) *>(context))(); },
-        &one);
+        &one, sizeof(one));
 }
 
 /* Of the whole warp: no lane may have left it. */

@@ -1,15 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What network and training ask of cuDNN, on the CPU; see emulate_libraries.c.
+ * What network and training ask of cuDNN, on the CPU and in its turn on the stream. Descriptors are
+ * taken at their word.
  *
  * VPJND_EMULATE_FORMS=n in the environment: cuDNN refuses the first n forms of a convolution.
+ * VPJND_EMULATE_NAN: relu makes NaN 0, as most of cuDNN's engines may whatever they are asked for.
  * VPJND_EMULATE_COPIES: with bias and relu it wants room for copies, and does not say so.
  * VPJND_EMULATE_BACK=n: on the way back it refuses the first n algorithms that repeat their bits.
  */
 #include "tests/cuda/emulate_numbers.h"
 
-#include <cuda_runtime_api.h>
 #include <cudnn.h>
+
+#include "tests/cuda/emulate_runtime.h"
+
+struct cudnnContext {
+    cudaStream_t stream;
+};
 
 struct cudnnTensorStruct {
     cudnnTensorFormat_t format;
@@ -50,7 +57,7 @@ void cudnnGetLastErrorString(char *message, size_t size)
 
 cudnnStatus_t cudnnCreate(cudnnHandle_t *handle)
 {
-    *handle = malloc(1);
+    *handle = calloc(1, sizeof(**handle));
     return CUDNN_STATUS_SUCCESS;
 }
 
@@ -62,8 +69,7 @@ cudnnStatus_t cudnnDestroy(cudnnHandle_t handle)
 
 cudnnStatus_t cudnnSetStream(cudnnHandle_t handle, cudaStream_t stream)
 {
-    (void)handle;
-    (void)stream;
+    handle->stream = stream;
     return CUDNN_STATUS_SUCCESS;
 }
 
@@ -161,8 +167,9 @@ cudnnStatus_t cudnnGetConvolutionForwardWorkspaceSize(cudnnHandle_t handle,
 }
 
 /* One output pixel into sum[k]; by_out is [3][3][c][k]. */
-static void convolve_pixel(const struct cudnnTensorStruct *x, size_t k, const float *in,
-                           const float *by_out, size_t n, size_t y, size_t column, float *sum)
+UNCHECKED static void convolve_pixel(const struct cudnnTensorStruct *x, size_t k, const float *in,
+                                     const float *by_out, size_t n, size_t y, size_t column,
+                                     float *sum)
 {
     for (size_t tap = 0; tap < 9; tap++) {
         const size_t sy = y + tap / 3 - 1, sx = column + tap % 3 - 1; /* wraps when outside */
@@ -175,27 +182,39 @@ static void convolve_pixel(const struct cudnnTensorStruct *x, size_t k, const fl
     }
 }
 
-/* VPJND_EMULATE_NAN in the environment: the library's relu makes NaN 0, as most of cuDNN's engines
- * may whatever they are asked for. */
-static void convolve(const struct cudnnTensorStruct *x, const struct cudnnFilterStruct *w,
-                     const void *from, const void *kernel, const void *bias, bool relu, void *to)
+struct convolution {
+    struct cudnnTensorStruct x;
+    struct cudnnFilterStruct w;
+    const void *from, *kernel, *bias; /* no bias: NULL */
+    bool relu, keep_nan;
+    void *to, *workspace;
+    size_t workspace_bytes;
+};
+
+static void convolve(const void *arguments)
 {
-    const bool half = x->type == CUDNN_DATA_HALF, keep = !getenv("VPJND_EMULATE_NAN");
-    float *in = emulate_widen(from, x->n * x->h * x->w * x->c, half);
-    float *krsc = emulate_widen(kernel, w->k * 9 * w->c, half);
+    const struct convolution *a = arguments;
+    const struct cudnnTensorStruct *x = &a->x;
+    const struct cudnnFilterStruct *w = &a->w;
+    const bool half = x->type == CUDNN_DATA_HALF;
+    if (a->workspace_bytes)
+        memset(a->workspace, 0xff, a->workspace_bytes);
+    float *in = emulate_widen(a->from, x->n * x->h * x->w * x->c, half);
+    float *krsc = emulate_widen(a->kernel, w->k * 9 * w->c, half);
     float *by_out = malloc(w->k * 9 * w->c * sizeof(float));
     for (size_t o = 0; o < w->k; o++)
         for (size_t i = 0; i < 9 * w->c; i++)
             by_out[i * w->k + o] = krsc[o * 9 * w->c + i];
 #pragma omp parallel for
     for (size_t p = 0; p < x->n * x->h * x->w; p++) {
-        float sum[1024] = {0};
+        float sum[1024];
+        memset(sum, 0, w->k * sizeof(float));
         convolve_pixel(x, w->k, in, by_out, p / (x->h * x->w), p / x->w % x->h, p % x->w, sum);
         for (size_t o = 0; o < w->k; o++) {
-            float v = bias ? sum[o] + vj_cuda_net_get(bias, o, half) : sum[o];
-            if (relu && isnan(v) && !keep)
+            float v = a->bias ? sum[o] + vj_cuda_net_get(a->bias, o, half) : sum[o];
+            if (a->relu && isnan(v) && !a->keep_nan)
                 v = 0;
-            vj_cuda_net_set(to, p * w->k + o, relu ? vj_cuda_net_relu(v) : v, half);
+            vj_cuda_net_set(a->to, p * w->k + o, a->relu ? vj_cuda_net_relu(v) : v, half);
         }
     }
     free(in);
@@ -211,13 +230,17 @@ cudnnStatus_t cudnnConvolutionForward(cudnnHandle_t handle, const void *alpha,
                                       size_t workspace_bytes, const void *beta,
                                       const cudnnTensorDescriptor_t y, void *to)
 {
-    (void)handle;
     if (!fit(x, w, conv, y) || refused(algo, false) || *(const float *)alpha != 1.0f ||
         *(const float *)beta != 0.0f)
         return CUDNN_STATUS_NOT_SUPPORTED;
-    if (workspace_bytes)
-        memset(workspace, 0xff, workspace_bytes);
-    convolve(x, w, from, kernel, NULL, false, to);
+    const struct convolution a = {.x = *x,
+                                  .w = *w,
+                                  .from = from,
+                                  .kernel = kernel,
+                                  .to = to,
+                                  .workspace = workspace,
+                                  .workspace_bytes = workspace_bytes};
+    PUSH(handle->stream, convolve, a);
     return CUDNN_STATUS_SUCCESS;
 }
 
@@ -229,7 +252,6 @@ cudnnStatus_t cudnnConvolutionBiasActivationForward(
     const void *bias, const cudnnActivationDescriptor_t activation, const cudnnTensorDescriptor_t y,
     void *to)
 {
-    (void)handle;
     const size_t copies = (x->type == CUDNN_DATA_HALF ? 2 : 4) *
                           (x->n * x->h * x->w * (x->c + y->c) + 9 * w->k * w->c);
     if (getenv("VPJND_EMULATE_COPIES") && workspace_bytes < copies)
@@ -239,9 +261,17 @@ cudnnStatus_t cudnnConvolutionBiasActivationForward(
         b->n != 1 || b->h != 1 || b->w != 1 || b->type != y->type ||
         activation->mode != CUDNN_ACTIVATION_RELU)
         return CUDNN_STATUS_NOT_SUPPORTED;
-    if (workspace_bytes)
-        memset(workspace, 0xff, workspace_bytes);
-    convolve(x, w, from, kernel, bias, true, to);
+    const struct convolution a = {.x = *x,
+                                  .w = *w,
+                                  .from = from,
+                                  .kernel = kernel,
+                                  .bias = bias,
+                                  .relu = true,
+                                  .keep_nan = !getenv("VPJND_EMULATE_NAN"),
+                                  .to = to,
+                                  .workspace = workspace,
+                                  .workspace_bytes = workspace_bytes};
+    PUSH(handle->stream, convolve, a);
     return CUDNN_STATUS_SUCCESS;
 }
 
@@ -341,6 +371,15 @@ cudnnStatus_t cudnnGetConvolutionBackwardFilterAlgorithm_v7(
     return CUDNN_STATUS_SUCCESS;
 }
 
+struct back {
+    struct cudnnTensorStruct x;
+    struct cudnnFilterStruct w;
+    const float *from, *gradient; /* from: the kernel, or what is at x */
+    float *to;
+    void *workspace;
+    size_t workspace_bytes;
+};
+
 /* Pixel p of the gradient at x: every output pixel that a tap of the kernel brought p to. */
 static void data_pixel(const struct cudnnTensorStruct *x, size_t k, const float *krsc,
                        const float *gradient, size_t p, float *to)
@@ -359,6 +398,15 @@ static void data_pixel(const struct cudnnTensorStruct *x, size_t k, const float 
     }
 }
 
+static void back_data(const void *arguments)
+{
+    const struct back *a = arguments;
+    memset(a->workspace, 0xff, a->workspace_bytes);
+#pragma omp parallel for
+    for (size_t p = 0; p < a->x.n * a->x.h * a->x.w; p++)
+        data_pixel(&a->x, a->w.k, a->from, a->gradient, p, a->to);
+}
+
 cudnnStatus_t cudnnConvolutionBackwardData(cudnnHandle_t handle, const void *alpha,
                                            const cudnnFilterDescriptor_t w, const void *kernel,
                                            const cudnnTensorDescriptor_t y, const void *gradient,
@@ -367,14 +415,11 @@ cudnnStatus_t cudnnConvolutionBackwardData(cudnnHandle_t handle, const void *alp
                                            size_t workspace_bytes, const void *beta,
                                            const cudnnTensorDescriptor_t x, void *to)
 {
-    (void)handle;
     if (!back_fits(x, w, conv, y) || back_refused((int)algo) || *(const float *)alpha != 1.0f ||
         *(const float *)beta != 0.0f || workspace_bytes < BACK_WORKSPACE)
         return CUDNN_STATUS_NOT_SUPPORTED;
-    memset(workspace, 0xff, workspace_bytes);
-#pragma omp parallel for
-    for (size_t p = 0; p < x->n * x->h * x->w; p++)
-        data_pixel(x, w->k, kernel, gradient, p, to);
+    const struct back a = {*x, *w, kernel, gradient, to, workspace, workspace_bytes};
+    PUSH(handle->stream, back_data, a);
     return CUDNN_STATUS_SUCCESS;
 }
 
@@ -400,6 +445,15 @@ static void filter_channel(const struct cudnnTensorStruct *x, size_t k, const fl
     free(sum);
 }
 
+static void back_filter(const void *arguments)
+{
+    const struct back *a = arguments;
+    memset(a->workspace, 0xff, a->workspace_bytes);
+#pragma omp parallel for
+    for (size_t o = 0; o < a->w.k; o++)
+        filter_channel(&a->x, a->w.k, a->from, a->gradient, o, a->to + o * 9 * a->w.c);
+}
+
 cudnnStatus_t cudnnConvolutionBackwardFilter(cudnnHandle_t handle, const void *alpha,
                                              const cudnnTensorDescriptor_t x, const void *from,
                                              const cudnnTensorDescriptor_t y, const void *gradient,
@@ -408,14 +462,10 @@ cudnnStatus_t cudnnConvolutionBackwardFilter(cudnnHandle_t handle, const void *a
                                              size_t workspace_bytes, const void *beta,
                                              const cudnnFilterDescriptor_t w, void *to)
 {
-    float *kernel = to;
-    (void)handle;
     if (!back_fits(x, w, conv, y) || back_refused((int)algo) || *(const float *)alpha != 1.0f ||
         *(const float *)beta != 0.0f || workspace_bytes < BACK_WORKSPACE)
         return CUDNN_STATUS_NOT_SUPPORTED;
-    memset(workspace, 0xff, workspace_bytes);
-#pragma omp parallel for
-    for (size_t o = 0; o < w->k; o++)
-        filter_channel(x, w->k, from, gradient, o, kernel + o * 9 * w->c);
+    const struct back a = {*x, *w, from, gradient, to, workspace, workspace_bytes};
+    PUSH(handle->stream, back_filter, a);
     return CUDNN_STATUS_SUCCESS;
 }

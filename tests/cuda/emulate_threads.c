@@ -237,7 +237,7 @@ static int all_there(enum vj_emulate_group group, unsigned first, unsigned count
     const struct thread *t = &run.thread[first];
     for (unsigned i = 0; i < count; i++)
         if (t[i].state != WAITING || t[i].group != group || t[i].line != t[0].line ||
-            strcmp(t[i].file, t[0].file))
+            (t[i].file != t[0].file && strcmp(t[i].file, t[0].file)))
             return 0;
     return 1;
 }
@@ -347,12 +347,10 @@ static void spoil(int first)
 
 /* ---- a grid ---- */
 
-void vj_emulate_grid(dim3 grid, unsigned threads, cudaStream_t stream, void (*body)(void *),
-                     void *context)
+void vj_emulate_grid(dim3 grid, unsigned threads, void (*body)(void *), void *context)
 {
     static uint32_t launches;
     const unsigned blocks = grid.x * grid.y * grid.z;
-    (void)stream;
     if (threads < 1 || threads > VJ_EMULATE_THREADS || blocks < 1 || grid.y > 65535 ||
         grid.z > 65535)
         vj_emulate_stop("no such grid", __FILE__, __LINE__);

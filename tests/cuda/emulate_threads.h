@@ -38,9 +38,8 @@ extern struct vj_emulate_place vj_emulate_place;
 /* The thread that runs; blocks have one dimension. */
 const uint3 *vj_emulate_thread(void);
 
-/* body(context) for every thread of a grid, at once, whatever the stream. */
-void vj_emulate_grid(dim3 grid, unsigned threads, cudaStream_t stream, void (*body)(void *),
-                     void *context);
+/* body(context) for every thread of a grid, now. */
+void vj_emulate_grid(dim3 grid, unsigned threads, void (*body)(void *), void *context);
 
 /* Returns when all threads of the group have come to it. file, line: where it stands */
 void vj_emulate_barrier(enum vj_emulate_group group, const char *file, int line);

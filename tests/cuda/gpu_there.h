@@ -9,20 +9,9 @@
 
 #include <cuda_runtime_api.h>
 
+#include "tests/cuda/emulated.h"
+
 enum { VJ_TEST_SKIPPED = 77 }; /* exit status that CTest takes for it */
-
-/* Whether it is that of emulate_threads.c. */
-#ifdef VJ_TEST_EMULATED
-enum { EMULATED = 1 };
-#else
-enum { EMULATED = 0 };
-#endif
-
-/* Nothing of full size: too slow for the emulation, and for a checker of memory on a GPU. */
-static inline bool small_only(void)
-{
-    return EMULATED || getenv("VPJND_TEST_SMALL");
-}
 
 static inline bool gpu_is_there(void)
 {

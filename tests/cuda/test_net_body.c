@@ -65,6 +65,7 @@ static void bias_and_relu_apart_are_bias_and_relu(void **state)
             vj_cuda_net_set(bias, i, (float)cos((double)i), half);
         cuda(vj_cuda_net_bias_relu((enum vj_cuda_precision)precision, NULL, x, bias, PIXELS,
                                    CHANNELS));
+        cuda(cudaDeviceSynchronize());
         for (size_t i = 0; i < COUNT + AROUND; i++) {
             const float before = rounded((float)sin((double)i), half);
             const float sum = before + rounded((float)cos((double)(i % CHANNELS)), half);
@@ -89,6 +90,7 @@ static void compare_softmax(const struct vj_cuda_net_plan *plan)
         scores[k] = 30.0f * (float)vj_random_unit(vj_random4(4, VJ_RNG_TEST, 0, (uint32_t)k).v[0]);
     memset(chances, 0xff, rows * n * sizeof(float));
     cuda(vj_cuda_net_softmax(plan, NULL, scores, chances, flags));
+    cuda(cudaDeviceSynchronize());
     for (size_t row = 0; row < rows; row++) {
         double sum = 0;
         for (size_t k = 0; k < n; k++)

@@ -95,6 +95,7 @@ static void compare(int side, int channels, enum vj_cuda_precision precision)
     assert_int_equal(vj_cuda_net_first(&plan, NULL, patches, channels, COUNT, packed, bias,
                                        of_out.data, sums, peaks, flags),
                      cudaSuccess);
+    assert_int_equal(cudaDeviceSynchronize(), cudaSuccess);
     double worst = 0, largest = 0;
     for (size_t row = 0; row < ROWS; row++) {
         const uint8_t *patch = row < COUNT ? patches + row * px * (size_t)channels : NULL;

@@ -121,6 +121,7 @@ static void what_does_not_fit_the_reference_is_refused(void **state)
     vj_assert_contains(err.text, "5 rows of reference sides, more than the 4 of candidates");
     assert_int_equal(vj_cuda_net_create(&none, &rig.w, 4, 0, VJ_CUDA_FP32, &err), -EINVAL);
     assert_null(none);
+    cuda(cudaDeviceSynchronize());
     device_side_free(&s);
     pictures_free(&p);
     rig_free(&rig);

@@ -14,10 +14,11 @@
 /* Errors of single precision over the largest number of what is compared. */
 static const double limit = 1e-5;
 
-/* Of a launcher: it was accepted, and the emulation has run it. */
+/* Of a launcher: it was accepted, and what it launched has run. */
 static inline void launched(cudaError_t status)
 {
     assert_int_equal(status, cudaSuccess);
+    assert_int_equal(cudaDeviceSynchronize(), cudaSuccess);
 }
 
 static inline float *noise(size_t count, uint32_t seed, float low, float high)

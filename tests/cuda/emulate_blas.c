@@ -1,206 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What network and training ask of CUDA's run-time and cuBLASLt, on the CPU and at once: with this,
- * emulate_dnn.c and emulate_threads.c in their place the GPU suites run without a GPU.
- * Descriptors are taken at their word: a wrong dimension, order, stride or pointer gives wrong
- * numbers.
+ * cuBLASLt on the CPU, in its turn on the stream. Descriptors are taken at their word: a wrong
+ * dimension, order, stride or pointer gives wrong numbers.
  *
- * VPJND_EMULATE_MEMORY=n in the environment: the GPU has n bytes free, says cudaMemGetInfo.
- * VPJND_EMULATE_REFUSED=n: cudaMalloc has no block of n bytes.
- * VPJND_EMULATE_STATE: cuBLASLt lists an algorithm and says beside it that it cannot be used.
+ * VPJND_EMULATE_STATE in the environment: an algorithm is listed and said beside it that it cannot
+ * be used.
  */
 #include "tests/cuda/emulate_numbers.h"
 
 #include <cublasLt.h>
-#include <cuda_runtime_api.h>
 
-#include "host/checked.h"
-
-/* ---- run-time ---- */
-
-static cudaError_t
-    last_error; /* stays until somebody asks, and then every launch is judged by it */
-
-cudaError_t cudaGetLastError(void)
-{
-    const cudaError_t status = last_error;
-    last_error = cudaSuccess;
-    return status;
-}
-
-cudaError_t cudaMalloc(void **p, size_t bytes)
-{
-    const char *refused = getenv("VPJND_EMULATE_REFUSED");
-    *p = refused && strtoul(refused, NULL, 10) == bytes ? NULL : vj_alloc_aligned(bytes, 1);
-    if (!*p)
-        return last_error = cudaErrorMemoryAllocation;
-    memset(*p, 0xff, bytes); /* NaN */
-    return cudaSuccess;
-}
-
-cudaError_t cudaFree(void *p)
-{
-    free(p);
-    return cudaSuccess;
-}
-
-cudaError_t cudaHostAlloc(void **p, size_t bytes, unsigned flags)
-{
-    (void)flags;
-    return cudaMalloc(p, bytes);
-}
-
-cudaError_t cudaFreeHost(void *p)
-{
-    return cudaFree(p);
-}
-
-cudaError_t cudaMemset(void *p, int value, size_t bytes)
-{
-    memset(p, value, bytes);
-    return cudaSuccess;
-}
-
-cudaError_t cudaMemsetAsync(void *p, int value, size_t bytes, cudaStream_t stream)
-{
-    (void)stream;
-    return cudaMemset(p, value, bytes);
-}
-
-cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind)
-{
-    (void)kind;
-    memcpy(to, from, bytes);
-    return cudaSuccess;
-}
-
-cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind,
-                            cudaStream_t stream)
-{
-    (void)stream;
-    return cudaMemcpy(to, from, bytes, kind);
-}
-
-cudaError_t cudaMemcpy2DAsync(void *to, size_t to_pitch, const void *from, size_t from_pitch,
-                              size_t width, size_t height, enum cudaMemcpyKind kind,
-                              cudaStream_t stream)
-{
-    (void)stream;
-    for (size_t y = 0; y < height; y++)
-        cudaMemcpy((char *)to + y * to_pitch, (const char *)from + y * from_pitch, width, kind);
-    return cudaSuccess;
-}
-
-cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void *data)
-{
-    (void)stream;
-    function(data);
-    return cudaSuccess;
-}
-
-cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total)
-{
-    const char *given = getenv("VPJND_EMULATE_MEMORY");
-    *total = (size_t)1 << 40;
-    *free_bytes = given ? strtoul(given, NULL, 10) : *total;
-    return cudaSuccess;
-}
-
-cudaError_t cudaSetDevice(int device)
-{
-    return device == 0 ? cudaSuccess : cudaErrorInvalidDevice;
-}
-
-cudaError_t cudaDeviceSynchronize(void)
-{
-    return cudaSuccess;
-}
-
-cudaError_t cudaGetDeviceCount(int *count)
-{
-    *count = 1;
-    return cudaSuccess;
-}
-
-const char *cudaGetErrorString(cudaError_t status)
-{
-    return status == cudaSuccess ? "no error" : "an error of the emulation";
-}
-
-const char *cudaGetErrorName(cudaError_t status)
-{
-    return cudaGetErrorString(status);
-}
-
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags)
-{
-    (void)flags;
-    *stream = malloc(1);
-    return cudaSuccess;
-}
-
-cudaError_t cudaStreamDestroy(cudaStream_t stream)
-{
-    free(stream);
-    return cudaSuccess;
-}
-
-cudaError_t cudaStreamSynchronize(cudaStream_t stream)
-{
-    (void)stream;
-    return cudaSuccess;
-}
-
-cudaError_t cudaStreamIsCapturing(cudaStream_t stream, enum cudaStreamCaptureStatus *status)
-{
-    (void)stream;
-    *status = cudaStreamCaptureStatusNone;
-    return cudaSuccess;
-}
-
-/* Nothing is recorded here; the test skips what needs it. */
-cudaError_t cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMode mode)
-{
-    (void)stream;
-    (void)mode;
-    return cudaErrorNotSupported;
-}
-
-cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
-{
-    (void)stream;
-    *graph = NULL;
-    return cudaErrorNotSupported;
-}
-
-cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long flags)
-{
-    (void)graph;
-    (void)flags;
-    *exec = NULL;
-    return cudaErrorNotSupported;
-}
-
-cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream)
-{
-    (void)exec;
-    (void)stream;
-    return cudaErrorNotSupported;
-}
-
-cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec)
-{
-    (void)exec;
-    return cudaErrorNotSupported;
-}
-
-cudaError_t cudaGraphDestroy(cudaGraph_t graph)
-{
-    (void)graph;
-    return cudaErrorNotSupported;
-}
-
-/* ---- cuBLASLt ---- */
+#include "tests/cuda/emulate_runtime.h"
 
 struct layout {
     cudaDataType_t type;
@@ -392,8 +202,8 @@ cublasStatus_t cublasLtMatmulAlgoConfigGetAttribute(const cublasLtMatmulAlgo_t *
 }
 
 /* Column `j` of a product: sum of columns of A, or of its rows when it is transposed. */
-static void product_column(const struct layout *a, bool transposed, const float *in,
-                           const float *column, size_t m, size_t k, float *sum)
+UNCHECKED static void product_column(const struct layout *a, bool transposed, const float *in,
+                                     const float *column, size_t m, size_t k, float *sum)
 {
     for (size_t l = 0; l < k && !transposed; l++)
         for (size_t i = 0; i < m; i++)
@@ -403,6 +213,48 @@ static void product_column(const struct layout *a, bool transposed, const float 
             sum[i] += in[i * a->ld + l] * column[l];
 }
 
+struct multiplication {
+    struct product p;
+    struct layout a, b, d;
+    const void *from_a, *from_b;
+    void *to, *workspace;
+    size_t workspace_bytes;
+    bool add; /* to what is there */
+};
+
+static void multiply(const void *arguments)
+{
+    const struct multiplication *x = arguments;
+    const struct layout *a = &x->a, *b = &x->b, *d = &x->d;
+    const bool half = a->type == CUDA_R_16F, half_d = d->type == CUDA_R_16F;
+    const bool turn_b = x->p.op_b == CUBLAS_OP_T;
+    const size_t k = turn_b ? b->cols : b->rows;
+    memset(x->workspace, 0xff, x->workspace_bytes);
+    float *in_a = emulate_widen(x->from_a,
+                                (a->batch - 1) * a->stride + (a->cols - 1) * a->ld + a->rows, half);
+    float *in_b = emulate_widen(x->from_b,
+                                (b->batch - 1) * b->stride + (b->cols - 1) * b->ld + b->rows, half);
+#pragma omp parallel for
+    for (size_t at = 0; at < d->batch * d->cols; at++) {
+        const size_t batch = at / d->cols, j = at % d->cols;
+        float *sum = calloc(d->rows, sizeof(float)), *column = calloc(k, sizeof(float));
+        for (size_t l = 0; l < k; l++)
+            column[l] = in_b[batch * b->stride + (turn_b ? l * b->ld + j : j * b->ld + l)];
+        product_column(a, x->p.op_a == CUBLAS_OP_T, in_a + batch * a->stride, column, d->rows, k,
+                       sum);
+        for (size_t i = 0; i < d->rows; i++) {
+            const float bias = x->p.bias ? vj_cuda_net_get(x->p.bias, i, half_d) : 0.0f;
+            const size_t to = batch * d->stride + j * d->ld + i;
+            const float held = x->add ? vj_cuda_net_get(x->to, to, half_d) : 0.0f;
+            vj_cuda_net_set(x->to, to, held + (sum[i] + bias), half_d);
+        }
+        free(sum);
+        free(column);
+    }
+    free(in_a);
+    free(in_b);
+}
+
 cublasStatus_t cublasLtMatmul(cublasLtHandle_t lt, cublasLtMatmulDesc_t desc, const void *alpha,
                               const void *a, cublasLtMatrixLayout_t a_layout, const void *b,
                               cublasLtMatrixLayout_t b_layout, const void *beta, const void *c,
@@ -410,43 +262,22 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t lt, cublasLtMatmulDesc_t desc, co
                               cublasLtMatrixLayout_t d_layout, const cublasLtMatmulAlgo_t *algo,
                               void *workspace, size_t workspace_bytes, cudaStream_t stream)
 {
-    const struct product *p = (const struct product *)desc;
-    const struct layout *la = (const struct layout *)a_layout;
-    const struct layout *lb = (const struct layout *)b_layout;
-    const struct layout *ld = (const struct layout *)d_layout;
-    const bool half = la->type == CUDA_R_16F, half_d = ld->type == CUDA_R_16F;
-    const bool turn_b = p->op_b == CUBLAS_OP_T;
-    const size_t k = turn_b ? lb->cols : lb->rows;
     const float add = *(const float *)beta;
+    const struct multiplication x = {*(const struct product *)desc,
+                                     *(const struct layout *)a_layout,
+                                     *(const struct layout *)b_layout,
+                                     *(const struct layout *)d_layout,
+                                     a,
+                                     b,
+                                     d,
+                                     workspace,
+                                     workspace_bytes,
+                                     add != 0.0f};
     (void)lt;
     (void)algo;
-    (void)stream;
-    if (!consistent(p, la, lb, ld) || c_layout != d_layout || c != d ||
+    if (!consistent(&x.p, &x.a, &x.b, &x.d) || c_layout != d_layout || c != d ||
         *(const float *)alpha != 1.0f || (add != 0.0f && add != 1.0f))
         return CUBLAS_STATUS_NOT_SUPPORTED;
-    memset(workspace, 0xff, workspace_bytes);
-    float *in_a =
-        emulate_widen(a, (la->batch - 1) * la->stride + (la->cols - 1) * la->ld + la->rows, half);
-    float *in_b =
-        emulate_widen(b, (lb->batch - 1) * lb->stride + (lb->cols - 1) * lb->ld + lb->rows, half);
-#pragma omp parallel for
-    for (size_t at = 0; at < ld->batch * ld->cols; at++) {
-        const size_t batch = at / ld->cols, j = at % ld->cols;
-        float *sum = calloc(ld->rows, sizeof(float)), *column = calloc(k, sizeof(float));
-        for (size_t l = 0; l < k; l++)
-            column[l] = in_b[batch * lb->stride + (turn_b ? l * lb->ld + j : j * lb->ld + l)];
-        product_column(la, p->op_a == CUBLAS_OP_T, in_a + batch * la->stride, column, ld->rows, k,
-                       sum);
-        for (size_t i = 0; i < ld->rows; i++) {
-            const float bias = p->bias ? vj_cuda_net_get(p->bias, i, half_d) : 0.0f;
-            const size_t to = batch * ld->stride + j * ld->ld + i;
-            const float held = add != 0.0f ? vj_cuda_net_get(d, to, half_d) : 0.0f;
-            vj_cuda_net_set(d, to, held + (sum[i] + bias), half_d);
-        }
-        free(sum);
-        free(column);
-    }
-    free(in_a);
-    free(in_b);
+    PUSH(stream, multiply, x);
     return CUBLAS_STATUS_SUCCESS;
 }

@@ -1,0 +1,516 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * CUDA's run-time on the CPU: with it, emulate_threads.c, emulate_dnn.c and emulate_blas.c in their
+ * places, the device, training and the GPU suites run without a GPU.
+ *
+ * A stream is a list of operations that nobody carries out until somebody waits, and then only as
+ * far as needed: what an event orders happens in that order, anything else as late as possible.
+ * Pinned memory that is reused too early, or data used without waiting for it, gives wrong values.
+ * Streams do not wait for the default one, nor it for them: all others are taken for non-blocking.
+ *
+ * VPJND_EMULATE=copy in the environment: copies to the GPU happen at once, as early as their events
+ * allow, which shows memory that is overwritten while kernels still need it.
+ * VPJND_EMULATE_MEMORY=n: the GPU has n bytes free, says cudaMemGetInfo.
+ * VPJND_EMULATE_REFUSED=n: cudaMalloc has no block of n bytes.
+ * VPJND_EMULATE_LAUNCH: no kernel can be started.
+ */
+#include "tests/cuda/emulate_runtime.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/checked.h"
+#include "tests/cuda/emulate_threads.h"
+
+static cudaError_t
+    last_error; /* stays until somebody asks, and then every launch is judged by it */
+
+static cudaError_t failed(cudaError_t status)
+{
+    return last_error = status;
+}
+
+cudaError_t cudaGetLastError(void)
+{
+    const cudaError_t status = last_error;
+    last_error = cudaSuccess;
+    return status;
+}
+
+const char *cudaGetErrorString(cudaError_t status)
+{
+    return status == cudaSuccess ? "no error" : "an error of the emulation";
+}
+
+const char *cudaGetErrorName(cudaError_t status)
+{
+    return cudaGetErrorString(status);
+}
+
+/* ---- operations ---- */
+
+struct operation {
+    void (*run)(const void *);
+    void *arguments; /* freed with it */
+    size_t size;
+};
+
+struct operations {
+    struct operation *list;
+    size_t count, room;
+};
+
+static void append(struct operations *to, void (*run)(const void *), const void *arguments,
+                   size_t size)
+{
+    if (to->count == to->room) {
+        to->room = 2 * to->room + 64;
+        to->list = realloc(to->list, to->room * sizeof(*to->list));
+    }
+    void *copy = malloc(size);
+    if (!to->list || !copy)
+        abort();
+    memcpy(copy, arguments, size);
+    to->list[to->count++] = (struct operation){run, copy, size};
+}
+
+static void discard(struct operations *o, size_t first)
+{
+    for (size_t i = first; i < o->count; i++)
+        free(o->list[i].arguments);
+    free(o->list);
+}
+
+/* ---- streams and events ---- */
+
+struct CUgraph_st {
+    struct operations recorded;
+};
+
+struct CUstream_st {
+    struct operations queue;
+    size_t done;
+    size_t after_host; /* host functions stand before this place */
+    struct CUgraph_st *recording;
+    struct CUstream_st *next;
+};
+
+struct CUevent_st {
+    struct CUstream_st *stream; /* NULL: never recorded */
+    size_t upto;
+};
+
+static struct CUstream_st default_stream;
+static struct CUstream_st *streams = &default_stream; /* all of them */
+
+/* Recording forbids a thread what could wait for the GPU; having tried spoils what is recorded. */
+static struct CUstream_st *recording_stream;
+static bool recording_spoiled;
+
+static bool forbidden(void)
+{
+    recording_spoiled |= recording_stream != NULL;
+    return recording_stream != NULL;
+}
+
+static struct CUstream_st *given(cudaStream_t stream)
+{
+    return stream ? stream : &default_stream;
+}
+
+static void run_until(struct CUstream_st *s, size_t upto)
+{
+    while (s->done < upto) {
+        const struct operation op = s->queue.list[s->done++];
+        op.run(op.arguments);
+        free(op.arguments);
+    }
+}
+
+void vj_emulate_push(cudaStream_t stream, void (*run)(const void *), const void *arguments,
+                     size_t size)
+{
+    struct CUstream_st *s = given(stream);
+    append(s->recording ? &s->recording->recorded : &s->queue, run, arguments, size);
+}
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags)
+{
+    if (flags != cudaStreamNonBlocking)
+        return failed(cudaErrorInvalidValue);
+    *stream = calloc(1, sizeof(**stream));
+    if (!*stream)
+        return failed(cudaErrorMemoryAllocation);
+    (*stream)->next = streams;
+    streams = *stream;
+    return cudaSuccess;
+}
+
+/* What nobody waited for may as well not happen. */
+cudaError_t cudaStreamDestroy(cudaStream_t stream)
+{
+    struct CUstream_st **at = &streams;
+    while (*at != stream)
+        at = &(*at)->next;
+    *at = stream->next;
+    discard(&stream->queue, stream->done);
+    free(stream);
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t stream)
+{
+    if (forbidden())
+        return failed(cudaErrorStreamCaptureUnsupported);
+    run_until(given(stream), given(stream)->queue.count);
+    return cudaSuccess;
+}
+
+cudaError_t cudaDeviceSynchronize(void)
+{
+    if (forbidden())
+        return failed(cudaErrorStreamCaptureUnsupported);
+    for (struct CUstream_st *s = streams; s; s = s->next)
+        run_until(s, s->queue.count);
+    return cudaSuccess;
+}
+
+static void wait_event(const void *arguments)
+{
+    const struct CUevent_st *event = arguments;
+    if (event->stream)
+        run_until(event->stream, event->upto);
+}
+
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags)
+{
+    (void)flags;
+    PUSH(stream, wait_event, *event);
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags)
+{
+    (void)flags;
+    *event = calloc(1, sizeof(**event));
+    return *event ? cudaSuccess : failed(cudaErrorMemoryAllocation);
+}
+
+cudaError_t cudaEventDestroy(cudaEvent_t event)
+{
+    free(event);
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
+{
+    if (given(stream)->recording)
+        return failed(cudaErrorNotSupported);
+    *event = (struct CUevent_st){given(stream), given(stream)->queue.count};
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventSynchronize(cudaEvent_t event)
+{
+    if (forbidden())
+        return failed(cudaErrorStreamCaptureUnsupported);
+    wait_event(event);
+    return cudaSuccess;
+}
+
+/* ---- what goes on a stream ---- */
+
+struct copy {
+    void *to;
+    const void *from;
+    size_t to_pitch, from_pitch, width, height;
+    bool summed;
+    uint64_t sum; /* of what is copied to the GPU, when that was asked for */
+};
+
+/* Eight bytes at a time: the sanitizers make every look at memory dear. */
+static uint64_t sum_of(const struct copy *c)
+{
+    uint64_t sum = 0, word = 0;
+    for (size_t y = 0; y < c->height; y++) {
+        const uint8_t *p = (const uint8_t *)c->from + y * c->from_pitch;
+        size_t i = 0;
+        for (; i + sizeof(word) <= c->width; i += sizeof(word)) {
+            memcpy(&word, p + i, sizeof(word));
+            sum = sum * 31 + word;
+        }
+        for (; i < c->width; i++)
+            sum = sum * 31 + p[i];
+    }
+    return sum;
+}
+
+static void run_copy(const void *arguments)
+{
+    const struct copy *c = arguments;
+    if (c->summed && sum_of(c) != c->sum) {
+        fprintf(stderr, "pinned memory was written to before its copy to the GPU was done\n");
+        abort();
+    }
+    for (size_t y = 0; y < c->height; y++)
+        memcpy((uint8_t *)c->to + y * c->to_pitch, (const uint8_t *)c->from + y * c->from_pitch,
+               c->width);
+}
+
+cudaError_t cudaMemcpy2DAsync(void *to, size_t to_pitch, const void *from, size_t from_pitch,
+                              size_t width, size_t height, enum cudaMemcpyKind kind,
+                              cudaStream_t stream)
+{
+    struct CUstream_st *s = given(stream);
+    const bool to_gpu = kind == cudaMemcpyHostToDevice;
+    const char *mode = getenv("VPJND_EMULATE");
+    struct copy c = {to, from, to_pitch, from_pitch, width, height, .summed = false};
+    if (width > to_pitch || width > from_pitch)
+        return failed(cudaErrorInvalidValue);
+    if (to_gpu && !s->recording && s->after_host <= s->done) {
+        c.summed = true;
+        c.sum = sum_of(&c);
+    }
+    PUSH(stream, run_copy, c);
+    if (to_gpu && !s->recording && mode && strcmp(mode, "copy") == 0)
+        run_until(s, s->queue.count);
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind,
+                            cudaStream_t stream)
+{
+    return cudaMemcpy2DAsync(to, bytes, from, bytes, bytes, 1, kind, stream);
+}
+
+/* On the default stream, as all of these, and waited for. */
+cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind)
+{
+    cudaError_t status = cudaMemcpyAsync(to, from, bytes, kind, NULL);
+    return status == cudaSuccess ? cudaStreamSynchronize(NULL) : status;
+}
+
+struct filling {
+    void *p;
+    int value;
+    size_t bytes;
+};
+
+static void run_filling(const void *arguments)
+{
+    const struct filling *f = arguments;
+    memset(f->p, f->value, f->bytes);
+}
+
+cudaError_t cudaMemsetAsync(void *p, int value, size_t bytes, cudaStream_t stream)
+{
+    const struct filling f = {p, value, bytes};
+    PUSH(stream, run_filling, f);
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemset(void *p, int value, size_t bytes)
+{
+    return cudaMemsetAsync(p, value, bytes, NULL);
+}
+
+struct host_function {
+    cudaHostFn_t function;
+    void *data;
+};
+
+static void run_host_function(const void *arguments)
+{
+    const struct host_function *f = arguments;
+    f->function(f->data);
+}
+
+cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void *data)
+{
+    const struct host_function f = {function, data};
+    PUSH(stream, run_host_function, f);
+    given(stream)->after_host = given(stream)->queue.count;
+    return cudaSuccess;
+}
+
+struct launch {
+    dim3 grid;
+    unsigned threads;
+    void (*body)(void *);
+    _Alignas(16) uint8_t context[];
+};
+
+static void run_launch(const void *arguments)
+{
+    const struct launch *l = arguments;
+    vj_emulate_grid(l->grid, l->threads, l->body, (void *)l->context);
+}
+
+void vj_emulate_launch(dim3 grid, unsigned threads, cudaStream_t stream, void (*body)(void *),
+                       const void *context, size_t size)
+{
+    if (getenv("VPJND_EMULATE_LAUNCH")) {
+        failed(cudaErrorLaunchOutOfResources);
+        return;
+    }
+    struct launch *l = malloc(sizeof(*l) + size);
+    if (!l)
+        abort();
+    *l = (struct launch){grid, threads, body};
+    memcpy(l->context, context, size);
+    vj_emulate_push(stream, run_launch, l, sizeof(*l) + size);
+    free(l);
+}
+
+/* ---- recordings ---- */
+
+struct CUgraphExec_st {
+    struct operations recorded;
+};
+
+static void copy_operations(const struct operations *from, struct operations *to)
+{
+    for (size_t i = 0; i < from->count; i++)
+        append(to, from->list[i].run, from->list[i].arguments, from->list[i].size);
+}
+
+cudaError_t cudaStreamIsCapturing(cudaStream_t stream, enum cudaStreamCaptureStatus *status)
+{
+    *status = !given(stream)->recording ? cudaStreamCaptureStatusNone
+              : recording_spoiled       ? cudaStreamCaptureStatusInvalidated
+                                        : cudaStreamCaptureStatusActive;
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMode mode)
+{
+    if (!stream || recording_stream || mode != cudaStreamCaptureModeThreadLocal)
+        return failed(cudaErrorStreamCaptureUnsupported);
+    stream->recording = calloc(1, sizeof(*stream->recording));
+    if (!stream->recording)
+        return failed(cudaErrorMemoryAllocation);
+    recording_stream = stream;
+    recording_spoiled = false;
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
+{
+    if (!stream || stream != recording_stream)
+        return failed(cudaErrorIllegalState);
+    *graph = stream->recording;
+    stream->recording = NULL;
+    recording_stream = NULL;
+    if (!recording_spoiled)
+        return cudaSuccess;
+    (void)cudaGraphDestroy(*graph);
+    *graph = NULL;
+    return failed(cudaErrorStreamCaptureInvalidated);
+}
+
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long flags)
+{
+    (void)flags;
+    *exec = calloc(1, sizeof(**exec));
+    if (!*exec)
+        return failed(cudaErrorMemoryAllocation);
+    copy_operations(&graph->recorded, &(*exec)->recorded);
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream)
+{
+    if (given(stream)->recording)
+        return failed(cudaErrorNotSupported);
+    copy_operations(&exec->recorded, &given(stream)->queue);
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec)
+{
+    discard(&exec->recorded, 0);
+    free(exec);
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph)
+{
+    discard(&graph->recorded, 0);
+    free(graph);
+    return cudaSuccess;
+}
+
+/* ---- memory and the device ---- */
+
+/* NaN: fresh memory of a GPU is not zero either. */
+cudaError_t cudaMalloc(void **p, size_t bytes)
+{
+    const char *refused = getenv("VPJND_EMULATE_REFUSED");
+    if (forbidden())
+        return failed(cudaErrorStreamCaptureUnsupported);
+    *p = refused && strtoul(refused, NULL, 10) == bytes ? NULL : vj_alloc_aligned(bytes, 1);
+    if (!*p)
+        return failed(cudaErrorMemoryAllocation);
+    memset(*p, 0xff, bytes);
+    return cudaSuccess;
+}
+
+cudaError_t cudaHostAlloc(void **p, size_t bytes, unsigned flags)
+{
+    (void)flags;
+    return cudaMalloc(p, bytes);
+}
+
+/* Waits for nothing: memory that is still in use is a fault here. */
+cudaError_t cudaFree(void *p)
+{
+    if (forbidden())
+        return failed(cudaErrorStreamCaptureUnsupported);
+    free(p);
+    return cudaSuccess;
+}
+
+cudaError_t cudaFreeHost(void *p)
+{
+    return cudaFree(p);
+}
+
+cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total)
+{
+    const char *left = getenv("VPJND_EMULATE_MEMORY");
+    *total = (size_t)1 << 40;
+    *free_bytes = left ? strtoul(left, NULL, 10) : *total;
+    return cudaSuccess;
+}
+
+cudaError_t cudaSetDevice(int device)
+{
+    return device == 0 ? cudaSuccess : failed(cudaErrorInvalidDevice);
+}
+
+cudaError_t cudaGetDeviceCount(int *count)
+{
+    *count = 1;
+    return cudaSuccess;
+}
+
+cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *properties, int device)
+{
+    memset(properties, 0, sizeof(*properties));
+    snprintf(properties->name, sizeof(properties->name), "emulated on the CPU");
+    return cudaSetDevice(device);
+}
+
+cudaError_t cudaRuntimeGetVersion(int *version)
+{
+    *version = CUDART_VERSION;
+    return cudaSuccess;
+}
+
+cudaError_t cudaDriverGetVersion(int *version)
+{
+    return cudaRuntimeGetVersion(version);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* Whether a suite's kernels are those of emulate_threads.c, a hundred times slower than the CPU. */
+#ifndef VJ_TESTS_CUDA_EMULATED_H
+#define VJ_TESTS_CUDA_EMULATED_H
+
+#include <stdbool.h>
+#include <stdlib.h>
+
+#ifdef VJ_TEST_EMULATED
+enum { EMULATED = 1 };
+#else
+enum { EMULATED = 0 };
+#endif
+
+/* Nothing of full size: too slow for the emulation, and for a checker of memory on a GPU. */
+static inline bool small_only(void)
+{
+    return EMULATED || getenv("VPJND_TEST_SMALL");
+}
+
+#endif
