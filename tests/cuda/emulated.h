@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Whether a suite's kernels are those of emulate_threads.c, a hundred times slower than the CPU. */
+/* What suites do where kernels are those of emulate_threads.c, a hundred times slower than the CPU. */
 #ifndef VJ_TESTS_CUDA_EMULATED_H
 #define VJ_TESTS_CUDA_EMULATED_H
 
@@ -11,6 +11,8 @@ enum { EMULATED = 1 };
 #else
 enum { EMULATED = 0 };
 #endif
+
+enum { VJ_TEST_SKIPPED = 77 }; /* exit status that CTest takes for it */
 
 /* Nothing of full size: too slow for the emulation, and for a checker of memory on a GPU. */
 static inline bool small_only(void)

@@ -11,8 +11,6 @@
 
 #include "tests/cuda/emulated.h"
 
-enum { VJ_TEST_SKIPPED = 77 }; /* exit status that CTest takes for it */
-
 static inline bool gpu_is_there(void)
 {
     int devices = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The network of the same weights on the CPU and on a GPU, or on the emulation of
- * emulate_libraries.c; pictures for both, and the scores of either. */
+/* The network of the same weights on the CPU and on a GPU, or on the emulation of one; pictures for
+ * both, and the scores of either. */
 #ifndef VJ_TESTS_CUDA_NET_GPU_RIG_H
 #define VJ_TESTS_CUDA_NET_GPU_RIG_H
 

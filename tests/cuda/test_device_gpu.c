@@ -13,10 +13,10 @@
 #include <math.h>
 
 #include "host/checked.h"
-#include "host/device.h"
 #include "host/jpeg_plan.h"
 #include "host/net_form.h"
 #include "host/rng.h"
+#include "tests/cuda/device_there.h"
 #include "tests/cuda/emulated.h"
 
 enum { NETWORKS = 2, DRAWS = 2 };
@@ -540,6 +540,44 @@ static void files_give_what_synthesised_candidates_give(void **state)
     fixture_close(&f);
 }
 
+/* Both kinds go through the same buffers. */
+static void files_beside_synthesised_candidates_do_not_touch_each_other(void **state)
+{
+    (void)state;
+    if (strcmp(selector(), "cpu") == 0)
+        skip(); /* the CPU device keeps one working set */
+    struct fixture f;
+    struct answers *alone[2], *together[2];
+    fixture_open(&f, 2);
+    f.s.plan.max_width = 6000; /* more calls' worth of candidates than buffers */
+    f.s.plan.max_height = 2000;
+    struct shelf shelf = {.img = f.img[0]};
+    assert_int_equal(vj_jpeg_plan_create(&shelf.plan, &f.img[0], VJ_SUBSAMPLING_420, NULL), 0);
+    struct vj_device gpu = device_open(selector(), &f.s.plan);
+    struct course course[2] = {f.course[0], f.course[1]};
+    course[0].fetch = take_from_shelf;
+    course[0].user = &shelf;
+    for (int i = 0; i < 2; i++)
+        alone[i] = run(&gpu, &course[i]);
+    for (int first = 0; first < 2; first++) {
+        for (int i = 0; i < 2; i++) {
+            const int which = (first + i) % 2;
+            together[which] = fresh();
+            ask(&gpu, which, &course[which], together[which]);
+        }
+        for (int i = 0; i < 2; i++) {
+            wait_for(&gpu, i);
+            expect_same(alone[i], together[i]);
+            free(together[i]);
+        }
+    }
+    for (int i = 0; i < 2; i++)
+        free(alone[i]);
+    vj_device_close(&gpu);
+    vj_jpeg_plan_free(shelf.plan);
+    fixture_close(&f);
+}
+
 static void a_bad_file_fails_its_picture_alone(void **state)
 {
     (void)state;
@@ -917,27 +955,6 @@ static void networks_without_a_map_score_as_on_the_cpu_alone_and_beside_others(v
         vj_weights_free(&weights[i]);
 }
 
-/* 0 when the device opens; else the reason is printed and the suite skipped. */
-static int skipped(void)
-{
-    struct vj_device device;
-    struct vj_device_plan plan = {.max_width = 16,
-                                  .max_height = 16,
-                                  .slots = 1,
-                                  .threads = 1,
-                                  .levels = 1,
-                                  .sampling = VJ_SUBSAMPLING_420,
-                                  .draws = 1};
-    struct vj_error err = {0};
-    char note[256];
-    int r = vj_device_open(&device, selector(), &plan, note, &err);
-    if (r == -ENODEV)
-        printf("skipped: %s\n", err.text);
-    if (!r)
-        vj_device_close(&device);
-    return r == -ENODEV;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -949,6 +966,7 @@ int main(void)
         cmocka_unit_test(pictures_in_flight_do_not_touch_each_other),
         cmocka_unit_test(two_devices_give_what_one_gives),
         cmocka_unit_test(files_give_what_synthesised_candidates_give),
+        cmocka_unit_test(files_beside_synthesised_candidates_do_not_touch_each_other),
         cmocka_unit_test(a_bad_file_fails_its_picture_alone),
         cmocka_unit_test(positions_after_a_failure_are_those_asked_for),
         cmocka_unit_test(requests_that_do_not_fit_are_refused),
@@ -958,7 +976,7 @@ int main(void)
         cmocka_unit_test(rules_on_maps_of_every_model_are_those_of_the_cpu),
         cmocka_unit_test(networks_without_a_map_score_as_on_the_cpu_alone_and_beside_others),
     };
-    if (skipped())
-        return 77;
+    if (!device_is_there(selector()))
+        return VJ_TEST_SKIPPED;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

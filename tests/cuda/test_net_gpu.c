@@ -5,7 +5,7 @@
  * What it refuses and describes: test_net_trouble_gpu.c.
  *
  * VPJND_TEST_SMALL=1 in the environment leaves out the networks of full size, as does the emulation
- * of the libraries in emulate_libraries.c.
+ * of the run-time and the libraries in emulate_runtime.c, emulate_dnn.c and emulate_blas.c.
  */
 #include "tests/vj_test.h"
 

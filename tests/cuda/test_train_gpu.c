@@ -5,7 +5,7 @@
  * Adam; repeatability, restarts, refusals. Skipped without a device.
  *
  * VPJND_TEST_SMALL=1 in the environment leaves out the networks of full size, as does the emulation
- * of the libraries in emulate_libraries.c.
+ * of the run-time and the libraries in emulate_runtime.c, emulate_dnn.c and emulate_blas.c.
  */
 #include "tests/cuda/gpu_there.h"
 #include "tests/host/trainer_rig.h"
