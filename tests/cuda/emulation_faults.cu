@@ -69,6 +69,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof(kernels) / sizeof(kernels[0]); i++)
         if (argc == 2 && strcmp(argv[1], kernels[i].name) == 0)
             vj_cuda_launch(kernels[i].kernel, 3, THREADS, nullptr, out);
+    cudaDeviceSynchronize();
     int sum = 0;
     for (int i = 0; i < THREADS; i++)
         sum += out[i];

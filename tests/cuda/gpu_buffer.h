@@ -25,6 +25,11 @@ struct buffer {
     void *data; /* what kernels get */
 };
 
+static inline void wait_for_all(void)
+{
+    ok(VJ_CUDA(cudaDeviceSynchronize(), &err));
+}
+
 static inline struct buffer buffer_take(size_t bytes)
 {
     struct buffer b = {.bytes = bytes};
@@ -47,7 +52,7 @@ static inline struct buffer buffer_of(const void *from, size_t bytes)
 static inline void buffer_read(const struct buffer *b, void *to)
 {
     uint8_t *all = malloc(b->bytes + 2 * GUARD);
-    ok(VJ_CUDA(cudaDeviceSynchronize(), &err));
+    wait_for_all();
     ok(VJ_CUDA(cudaMemcpy(all, b->base, b->bytes + 2 * GUARD, cudaMemcpyDeviceToHost), &err));
     for (size_t i = 0; i < GUARD; i++) {
         assert_int_equal(all[i], GUARD_BYTE);

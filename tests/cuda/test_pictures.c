@@ -48,6 +48,7 @@ static void candidates_sizes_and_patches(void **state)
         ok(vj_cuda_jpeg_patches(jpeg, NULL, qf, LEVELS, places.data, 2, SIDE, out.data, &err));
         ok(vj_cuda_gather(NULL, in.data, WIDTH, HEIGHT, 3, 1, places.data, 2, SIDE, 3, out.data,
                           &err));
+        wait_for_all();
         buffer_free(&in);
     }
     vj_cuda_jpeg_destroy(jpeg);
@@ -70,6 +71,7 @@ static void maps_of_every_model(void **state)
                 if (!vj_cuda_jnd_supported(*m, v, NULL))
                     ok(vj_cuda_jnd_compute(jnd, NULL, *m, v, luma.data, WIDTH, HEIGHT, map.data,
                                            &err));
+        wait_for_all();
         buffer_free(&in);
     }
     vj_cuda_jnd_destroy(jnd);
@@ -95,6 +97,7 @@ static void samples_and_numbers_of_a_map(void **state)
     ok(vj_cuda_jnd_measure(jnd, NULL, two.data, LEVELS, WIDTH, HEIGHT, 1, in.data, map.data,
                            number[0].data, number[1].data, number[2].data, &err));
     ok(vj_cuda_jnd_noise_energy(jnd, NULL, WIDTH, HEIGHT, map.data, number[3].data, &err));
+    wait_for_all();
     vj_cuda_jnd_destroy(jnd);
     for (int i = 0; i < 4; i++)
         buffer_free(&number[i]);
@@ -113,6 +116,7 @@ static void qualities(void **state)
     ok(vj_cuda_quality_create(&quality, LARGE, LARGE, VJ_QUALITY_ALL, 1, &err));
     ok(vj_cuda_quality_load(quality, NULL, in.data, LARGE, LARGE, 3, &err));
     ok(vj_cuda_quality_compute(quality, NULL, other.data, 1, out.data, &err));
+    wait_for_all();
     vj_cuda_quality_destroy(quality);
     buffer_free(&out);
     buffer_free(&other);
@@ -129,6 +133,7 @@ static void ssimulacra2_in_both_modes(void **state)
         ok(vj_cuda_ssimulacra2_create(&s, WIDTH, HEIGHT, (enum vj_ssimulacra2_mode)mode, 1, &err));
         ok(vj_cuda_ssimulacra2_load(s, NULL, in.data, WIDTH, HEIGHT, 3, &err));
         ok(vj_cuda_ssimulacra2_compute(s, NULL, other.data, 1, out.data, &err));
+        wait_for_all();
         vj_cuda_ssimulacra2_destroy(s);
     }
     buffer_free(&out);
