@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A 3x3 convolution of one patch with bias and relu, by whichever of two ways is faster: oneDNN's
- * direct one, or Winograd's F(4x4, 3x3) (host/winograd.h), whose products over channels are one of
- * oneDNN's, batched.
+ * direct one, or Winograd's (host/winograd_conv.h).
  *
  * The way depends on the layer's shape alone. Maps are as in host/onednn.h; a prepared convolution
  * is shared by threads, a call belongs to one.
@@ -10,7 +9,6 @@
 #ifndef VJ_HOST_NET_CONV_H
 #define VJ_HOST_NET_CONV_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "host/error.h"
@@ -18,10 +16,6 @@
 
 struct vj_net_conv;
 struct vj_net_conv_call;
-
-/* Whether Winograd's way is taken: maps of 16 tiles of 4x4 or more, channels and the blocks that
- * are asked for multiples of 8. */
-bool vj_net_conv_tiled(const struct vj_dnn_conv *conv);
 
 /*
  * conv:   batch 1, kernel 3, not valid; name and lifetimes as for vj_dnn_conv_prepare()

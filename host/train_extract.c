@@ -18,6 +18,7 @@ static bool suits_loops(size_t block, size_t channels)
     return block == 8 || block == 16 || block == channels;
 }
 
+/* The direct convolution, which chooses the layouts, and the other way beside it. */
 static int prepare_conv(struct vj_train_extractor *e, int i, struct vj_dnn *dnn,
                         const struct vj_net_shape *shape, size_t batch, struct vj_error *err)
 {
@@ -32,22 +33,25 @@ static int prepare_conv(struct vj_train_extractor *e, int i, struct vj_dnn *dnn,
         .out = out,
         .kernel = 3,
         .relu = true,
-        .src_block = layer.first ? VJ_DNN_ANY : vj_dnn_conv_train_dst_block(e->conv[i - 1]),
+        .src_block = layer.first ? VJ_DNN_ANY : vj_dnn_conv_train_dst_block(e->conv[i - 1].direct),
         .dst_block = VJ_DNN_ANY,
     };
     struct vj_error chosen = {0};
-    int r = vj_dnn_conv_train_prepare(&e->conv[i], dnn, &conv, i > 0, &chosen);
+    struct vj_dnn_conv_train **direct = &e->conv[i].direct;
+    int r = vj_dnn_conv_train_prepare(direct, dnn, &conv, i > 0, &chosen);
     if (!r) {
-        size_t src = vj_dnn_conv_train_src_block(e->conv[i]);
-        size_t dst = vj_dnn_conv_train_dst_block(e->conv[i]);
+        size_t src = vj_dnn_conv_train_src_block(*direct);
+        size_t dst = vj_dnn_conv_train_dst_block(*direct);
         if ((i == 0 ? src == 1 || src == 3 : suits_loops(src, in)) && suits_loops(dst, out))
-            return 0;
-        vj_dnn_conv_train_free(e->conv[i]);
+            return vj_train_conv_complete(&e->conv[i], dnn, &conv, i > 0, err);
+        vj_dnn_conv_train_free(*direct);
+        *direct = NULL;
     }
     if (layer.first)
         conv.src_block = in;
     conv.dst_block = out;
-    return vj_dnn_conv_train_prepare(&e->conv[i], dnn, &conv, i > 0, err);
+    r = vj_dnn_conv_train_prepare(direct, dnn, &conv, i > 0, err);
+    return r ? r : vj_train_conv_complete(&e->conv[i], dnn, &conv, i > 0, err);
 }
 
 int vj_train_extractor_prepare(struct vj_train_extractor *e, struct vj_dnn *dnn,
@@ -71,7 +75,7 @@ int vj_train_extractor_prepare(struct vj_train_extractor *e, struct vj_dnn *dnn,
 void vj_train_extractor_release(struct vj_train_extractor *e)
 {
     for (int i = 0; i < VJ_NET_LAYERS; i++)
-        vj_dnn_conv_train_free(e->conv[i]);
+        vj_train_conv_free(&e->conv[i]);
     free(e->value);
     memset(e, 0, sizeof(*e));
 }
@@ -84,7 +88,7 @@ static int load_conv(struct vj_train_extractor *e, int i, const struct vj_weight
         vj_net_tensor(w, 9 * layer.in * layer.out, err, "%s/%s/weights", e->stream, layer.name);
     const float *bias =
         kernel ? vj_net_tensor(w, layer.out, err, "%s/%s/biases", e->stream, layer.name) : NULL;
-    return bias ? vj_dnn_conv_train_load(e->conv[i], kernel, bias, err) : -EINVAL;
+    return bias ? vj_train_conv_load(&e->conv[i], kernel, bias, err) : -EINVAL;
 }
 
 /* Name of the convolution that the attention of block i belongs to. */
@@ -183,7 +187,7 @@ static void lay_out_gradient(struct vj_train_layout *l, const struct vj_train_ex
     const size_t c = l->channels;
     size_t *total = &l->gradient.total;
     for (int i = 0; i < l->layers; i++) {
-        l->gradient.kernel[i] = take(total, vj_dnn_conv_train_kernel_floats(e->conv[i]));
+        l->gradient.kernel[i] = take(total, vj_dnn_conv_train_kernel_floats(e->conv[i].direct));
         l->gradient.bias[i] = take(total, l->map[i].channels);
     }
     for (int i = 0; i < vj_net_attentions(l->form); i++) {
@@ -213,18 +217,18 @@ void vj_train_layout_make(struct vj_train_layout *l, const struct vj_net_shape *
     for (int i = 0; i < l->layers; i++) {
         const struct vj_net_layer layer = vj_net_layer(shape, i);
         const size_t side = layer.side, half = side / 2, c = layer.out;
-        l->map[i] = (struct vj_map){c, side, side, vj_dnn_conv_train_dst_block(e->conv[i])};
-        l->map_floats[i] = vj_dnn_conv_train_dst_floats(e->conv[i]);
+        l->map[i] = (struct vj_map){c, side, side, vj_dnn_conv_train_dst_block(e->conv[i].direct)};
+        l->map_floats[i] = vj_dnn_conv_train_dst_floats(e->conv[i].direct);
         if (!layer.last)
             continue;
-        const struct vj_dnn_conv_train *next = i < l->layers - 1 ? e->conv[i + 1] : NULL;
+        const struct vj_dnn_conv_train *next = i < l->layers - 1 ? e->conv[i + 1].direct : NULL;
         const size_t block = next ? vj_dnn_conv_train_src_block(next) : c;
         l->half[layer.block] = (struct vj_map){c, half, half, block};
         l->half_floats[layer.block] = next ? vj_dnn_conv_train_src_floats(next) : half * half * c;
     }
     const struct vj_map *last = &l->map[l->layers - 1];
-    l->input_block = vj_dnn_conv_train_src_block(e->conv[0]);
-    l->input_floats = vj_dnn_conv_train_src_floats(e->conv[0]);
+    l->input_block = vj_dnn_conv_train_src_block(e->conv[0].direct);
+    l->input_floats = vj_dnn_conv_train_src_floats(e->conv[0].direct);
     l->channels = last->channels;
     l->positions = last->height * last->width;
     l->features = vj_net_features(shape);
@@ -248,7 +252,7 @@ static int allocate(struct vj_train_thread *t, const struct vj_train_layout *l,
     for (int i = 0; i < l->layers; i++) {
         map = larger(map, l->map_floats[i]);
         for (int s = 0; s < count; s++)
-            scratch = larger(scratch, vj_dnn_conv_train_scratch_bytes(streams[s].conv[i]));
+            scratch = larger(scratch, vj_train_conv_scratch_bytes(&streams[s].conv[i]));
     }
     const size_t n = l->form->non_local ? l->positions : 0, tokens = l->batch * n * l->channels;
     const size_t at_map = take(&total, l->batch * map), at_half = take(&total, l->batch * half);
@@ -283,7 +287,7 @@ int vj_train_thread_create(struct vj_train_thread *t, const struct vj_train_layo
     int r = allocate(t, l, streams, count, err);
     for (int s = 0; s < count; s++)
         for (int i = 0; i < l->layers && !r; i++)
-            r = vj_dnn_conv_train_bind(&t->call[s][i], streams[s].conv[i], t->scratch, err);
+            r = vj_train_conv_bind(&t->call[s][i], &streams[s].conv[i], t->scratch, err);
     return r;
 }
 
@@ -291,7 +295,7 @@ void vj_train_thread_release(struct vj_train_thread *t)
 {
     for (int s = 0; s < 2; s++)
         for (int i = 0; i < VJ_NET_LAYERS; i++)
-            vj_dnn_conv_train_call_free(t->call[s][i]);
+            vj_train_conv_call_free(&t->call[s][i]);
     free(t->memory);
     memset(t, 0, sizeof(*t));
 }
@@ -316,8 +320,8 @@ static int forward_convs(struct vj_train_thread *t, const struct vj_train_layout
     float *s = chunk->storage;
     int r = 0;
     for (int i = end + 1 - l->form->convs; i <= end && !r; i++)
-        r = vj_dnn_forward(t->call[chunk->stream][i], input_of(l, s, i),
-                           i == end ? map : s + l->keep.map[i], err);
+        r = vj_train_conv_forward(&t->call[chunk->stream][i], input_of(l, s, i),
+                                  i == end ? map : s + l->keep.map[i], err);
     return r;
 }
 
@@ -511,13 +515,13 @@ static int backward_convs(struct vj_train_thread *t, const struct vj_train_layou
     float *g = t->gradient;
     int r = 0;
     for (int i = end; i >= first && !r; i--) {
-        struct vj_dnn_conv_train_call *call = t->call[chunk->stream][i];
+        const struct vj_train_conv_call *call = &t->call[chunk->stream][i];
         const float *from = input_of(l, chunk->storage, i), *d = i == end ? t->map : t->between;
-        r = vj_dnn_backward_weights(call, from, d, g + l->gradient.kernel[i],
+        r = vj_dnn_backward_weights(call->direct, from, d, g + l->gradient.kernel[i],
                                     g + l->gradient.bias[i], err);
         if (r || i == 0)
             break;
-        r = vj_dnn_backward_data(call, d, i == first ? t->half : t->between, err);
+        r = vj_train_conv_backward_data(call, d, i == first ? t->half : t->between, err);
         if (i > first)
             vj_backward_relu(from, l->batch * l->map_floats[i - 1], t->between);
     }
@@ -673,7 +677,8 @@ static int unpack_conv(const struct vj_train_layout *l, const struct vj_train_ex
     char name[64];
     snprintf(name, sizeof(name), "%s/weights", layer.name);
     float *kernel = target(gradient, e->stream, name, 9 * layer.in * layer.out, err);
-    int r = kernel ? vj_dnn_conv_train_unpack(e->conv[i], sum + l->gradient.kernel[i], kernel, err)
+    int r = kernel ? vj_dnn_conv_train_unpack(e->conv[i].direct, sum + l->gradient.kernel[i],
+                                              kernel, err)
                    : -EINVAL;
     snprintf(name, sizeof(name), "%s/biases", layer.name);
     return r ? r : copy_out(gradient, e->stream, name, sum + l->gradient.bias[i], layer.out, err);

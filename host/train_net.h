@@ -18,7 +18,7 @@
 #include "host/net_fold.h"
 #include "host/net_form.h"
 #include "host/net_layers.h"
-#include "host/onednn_train.h"
+#include "host/train_conv.h"
 #include "host/trainer.h"
 #include "host/weights.h"
 
@@ -30,7 +30,7 @@
  */
 struct vj_train_extractor {
     const char *stream; /* "extract_feature", "extract_jnd_feature" */
-    struct vj_dnn_conv_train *conv[VJ_NET_LAYERS];
+    struct vj_train_conv conv[VJ_NET_LAYERS];
     struct vj_attention attention[VJ_NET_BLOCKS];     /* views */
     const float *theta, *theta_bias, *phi, *phi_bias; /* views */
     float *value, *value_bias; /* folding 5: Wg Ww [C][C] and bg Ww + bw [C]; one allocation */
@@ -74,7 +74,7 @@ struct vj_train_thread {
     float *between;    /* derivative of the map between the two convolutions of a block */
     float *tokens[4], *scores, *scratch;
     float *gradient; /* [layout.gradient.total], of one chunk */
-    struct vj_dnn_conv_train_call *call[2][VJ_NET_LAYERS];
+    struct vj_train_conv_call call[2][VJ_NET_LAYERS];
     size_t bytes;
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * CUDA's language for a C++ compiler: included before a .cu file (-include), it runs the file's
- * kernels on the CPU, every thread of a block as a coroutine of its own (emulate_cuda.c), with
+ * kernels on the CPU, every thread of a block as a coroutine of its own (emulate_threads.c), with
  * barriers, shared memory, shuffles and products of warps. What is inside __CUDA_ARCH__ is not run.
  */
 #ifndef VJ_TESTS_CUDA_EMULATE_CUDA_H

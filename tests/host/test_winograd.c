@@ -12,7 +12,9 @@
 
 #include "host/checked.h"
 #include "host/net_conv.h"
+#include "host/train_conv.h"
 #include "host/winograd.h"
+#include "host/winograd_conv.h"
 #include "tests/host/net_formula.h"
 
 static struct vj_error err;
@@ -216,7 +218,7 @@ static void rig_make(struct rig *r, const struct shape *s)
         .src_block = s->src_block,
         .dst_block = s->dst_block,
     };
-    assert_true(vj_net_conv_tiled(&conv));
+    assert_true(vj_winograd_conv_suits(&conv));
     r->src_floats = s->height * s->width * s->in;
     r->dst_floats = s->height * s->width * s->out;
     r->src = vj_alloc_aligned(r->src_floats, sizeof(float));
@@ -336,16 +338,16 @@ static void small_maps_and_odd_channels_are_left_to_onednn(void **state)
 {
     (void)state;
     struct vj_dnn_conv conv = {.height = 16, .width = 16, .in = 8, .out = 8};
-    assert_true(vj_net_conv_tiled(&conv));
+    assert_true(vj_winograd_conv_suits(&conv));
     conv.height = 12;
-    assert_false(vj_net_conv_tiled(&conv));
+    assert_false(vj_winograd_conv_suits(&conv));
     conv.height = 13;
-    assert_true(vj_net_conv_tiled(&conv));
+    assert_true(vj_winograd_conv_suits(&conv));
     conv.in = 3;
-    assert_false(vj_net_conv_tiled(&conv));
+    assert_false(vj_winograd_conv_suits(&conv));
     conv.in = 8;
     conv.out = 12;
-    assert_false(vj_net_conv_tiled(&conv));
+    assert_false(vj_winograd_conv_suits(&conv));
 
     const float kernel[9 * 3 * 4] = {0}, bias[4] = {0};
     const struct vj_dnn_conv direct = {
@@ -369,6 +371,112 @@ static void small_maps_and_odd_channels_are_left_to_onednn(void **state)
     vj_dnn_free(dnn);
 }
 
+/* ---- training ---- */
+
+struct way {
+    struct vj_train_conv conv;
+    struct vj_train_conv_call call;
+    float *scratch, *dst, *diff_src;
+};
+
+/* With Winograd's way where it suits, or the direct one alone. */
+static void way_make(struct way *w, struct vj_dnn *dnn, const struct vj_dnn_conv *shape,
+                     bool winograd, const float *kernel, const float *bias)
+{
+    memset(w, 0, sizeof(*w));
+    ok(vj_dnn_conv_train_prepare(&w->conv.direct, dnn, shape, true, &err));
+    if (winograd)
+        ok(vj_train_conv_complete(&w->conv, dnn, shape, true, &err));
+    ok(vj_train_conv_load(&w->conv, kernel, bias, &err));
+    w->scratch = vj_alloc_aligned(vj_train_conv_scratch_bytes(&w->conv) + 64, 1);
+    w->dst = vj_calloc(shape->batch * vj_dnn_conv_train_dst_floats(w->conv.direct), 4);
+    w->diff_src = vj_calloc(shape->batch * vj_dnn_conv_train_src_floats(w->conv.direct), 4);
+    assert_true(w->scratch && w->dst && w->diff_src);
+    ok(vj_train_conv_bind(&w->call, &w->conv, w->scratch, &err));
+}
+
+static void way_free(struct way *w)
+{
+    vj_train_conv_call_free(&w->call);
+    vj_train_conv_free(&w->conv);
+    free(w->scratch);
+    free(w->dst);
+    free(w->diff_src);
+}
+
+/* ||a - b|| / ||b|| */
+static double apart(const float *a, const float *b, size_t count)
+{
+    double difference = 0, square = 0;
+    for (size_t i = 0; i < count; i++) {
+        difference += pow((double)a[i] - (double)b[i], 2);
+        square += pow((double)b[i], 2);
+    }
+    assert_true(square > 0);
+    return sqrt(difference / square);
+}
+
+/* Results and derivatives by the source of three patches, after weights were loaded twice. */
+static void training_takes_the_same_steps_both_ways(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t height, width, in, out;
+    } sizes[] = {{16, 16, 8, 16}, {19, 23, 16, 8}, {32, 32, 32, 64}, {13, 40, 24, 40}};
+    struct vj_dnn *dnn;
+    omp_set_num_threads(1);
+    ok(vj_dnn_create(&dnn, &err));
+    for (size_t k = 0; k < sizeof(sizes) / sizeof(*sizes); k++) {
+        const struct vj_dnn_conv shape = {.name = "training",
+                                          .batch = 3,
+                                          .height = sizes[k].height,
+                                          .width = sizes[k].width,
+                                          .in = sizes[k].in,
+                                          .out = sizes[k].out,
+                                          .kernel = 3,
+                                          .relu = true,
+                                          .src_block = k % 2 ? sizes[k].in : 8,
+                                          .dst_block = k % 2 ? sizes[k].out : 8};
+        const size_t weights = 9 * shape.in * shape.out, pixels = shape.height * shape.width;
+        float *kernel = vj_calloc(weights, sizeof(float));
+        float *bias = vj_calloc(shape.out, sizeof(float));
+        float *src = vj_calloc(3 * pixels * shape.in, sizeof(float));
+        float *diff_dst = vj_calloc(3 * pixels * shape.out, sizeof(float));
+        struct way winograd, direct;
+        assert_true(kernel && bias && src && diff_dst);
+        way_make(&winograd, dnn, &shape, true, kernel, bias);
+        way_make(&direct, dnn, &shape, false, kernel, bias);
+        assert_non_null(winograd.conv.forward);
+        assert_non_null(winograd.conv.back);
+        assert_null(direct.conv.forward);
+        for (size_t i = 0; i < weights; i++)
+            kernel[i] = number(i);
+        for (size_t i = 0; i < shape.out; i++)
+            bias[i] = number(1000000 + i);
+        for (size_t i = 0; i < 3 * pixels * shape.in; i++)
+            src[i] = number(2000000 + i);
+        for (size_t i = 0; i < 3 * pixels * shape.out; i++)
+            diff_dst[i] = number(3000000 + i);
+        for (int way = 0; way < 2; way++) {
+            struct way *w = way ? &winograd : &direct;
+            ok(vj_train_conv_load(&w->conv, kernel, bias, &err));
+            ok(vj_train_conv_forward(&w->call, src, w->dst, &err));
+            ok(vj_train_conv_backward_data(&w->call, diff_dst, w->diff_src, &err));
+        }
+        const double forward = apart(winograd.dst, direct.dst, 3 * pixels * shape.out);
+        const double back = apart(winograd.diff_src, direct.diff_src, 3 * pixels * shape.in);
+        print_message("results differ by %.1e, derivatives by %.1e\n", forward, back);
+        assert_true(forward > 0 && forward < 1e-6 && back > 0 && back < 1e-6);
+        way_free(&winograd);
+        way_free(&direct);
+        free(kernel);
+        free(bias);
+        free(src);
+        free(diff_dst);
+    }
+    vj_dnn_free(dnn);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -377,6 +485,7 @@ int main(void)
         cmocka_unit_test(sizes_and_layouts_agree_with_the_definition),
         cmocka_unit_test(a_run_depends_on_its_source_alone),
         cmocka_unit_test(what_is_not_a_number_stays_none),
+        cmocka_unit_test(training_takes_the_same_steps_both_ways),
         cmocka_unit_test(small_maps_and_odd_channels_are_left_to_onednn),
     };
     omp_set_num_threads(1);
