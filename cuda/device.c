@@ -4,8 +4,8 @@
  * in cuda/device_internal.h.
  *
  * Calls only enqueue: they return while the GPU works, and the values arrive with wait(). A call
- * blocks in three cases alone: its slot still has a picture on its way, the results on their way
- * have no more room, or candidates are files and both ring buffers are in use.
+ * blocks in three cases alone: its slot still has a picture, or other positions, on its way, the
+ * results on their way have no more room, or candidates are files and both ring buffers are in use.
  */
 #include <errno.h>
 #include <math.h>
@@ -36,16 +36,16 @@ static int enter(struct vj_cuda_device *dev, int slot, struct vj_cuda_slot **s,
 /* The end of every call that enqueues: wait() covers what was asked for, whatever came of it. */
 static int leave(struct vj_cuda_device *dev, struct vj_cuda_slot *s, int r, struct vj_error *err)
 {
-    if (r)
+    const int marked = VJ_CUDA(cudaEventRecord(s->done, dev->compute), r ? NULL : err);
+    if (r || marked)
         s->broken = true;
-    int marked = VJ_CUDA(cudaEventRecord(s->done, dev->compute), r ? NULL : err);
     return r ? r : marked;
 }
 
 /* ---- results ---- */
 
-static int deliver_candidates(const struct vj_cuda_device *dev, const struct vj_cuda_slot *s,
-                              const struct vj_cuda_record *record)
+static void deliver_candidates(const struct vj_cuda_device *dev, const struct vj_cuda_slot *s,
+                               const struct vj_cuda_record *record)
 {
     const uint8_t *from = s->host.results + record->offset;
     size_t count = (size_t)record->count;
@@ -64,7 +64,6 @@ static int deliver_candidates(const struct vj_cuda_device *dev, const struct vj_
     }
     if (record->rules)
         vj_cuda_rules_deliver(dev, s, record, from);
-    return 0;
 }
 
 static int deliver_scores(const struct vj_cuda_device *dev, const struct vj_cuda_slot *s,
@@ -102,8 +101,10 @@ static int drain(struct vj_cuda_device *dev, struct vj_cuda_slot *s, struct vj_e
         r = vj_fail(err, -EDOM, "the pixel-JND map that feeds the networks is not finite");
     s->map8_unchecked = false;
     for (int i = 0; !r && i < s->results.count; i++)
-        r = s->record[i].scores ? deliver_scores(dev, s, &s->record[i], err)
-                                : deliver_candidates(dev, s, &s->record[i]);
+        if (s->record[i].scores)
+            r = deliver_scores(dev, s, &s->record[i], err);
+        else
+            deliver_candidates(dev, s, &s->record[i]);
     s->results.count = 0;
     s->results.used = 0;
     return r;
@@ -170,6 +171,7 @@ static void cuda_close(void *state)
         return;
     cudaSetDevice(dev->ordinal);
     cudaDeviceSynchronize();
+    vj_cuda_forget_error();
     vj_cuda_networks_close(dev->networks);
     for (int i = 0; dev->slot && i < dev->sizes.plan.slots; i++)
         close_slot(&dev->slot[i]);
@@ -543,6 +545,7 @@ static int cuda_positions(void *state, int slot, const int32_t (*origin)[2],
         return r;
     for (size_t n = 0; n < dev->sizes.plan.weights_count; n++)
         s->wanted[n] = !wanted || wanted[n];
+    s->kept = 0; /* patches of the positions before */
     r = send(dev, s->gpu.origin, s->host.origin, origin, bytes, err);
     if (!r)
         r = send(dev, s->gpu.jnd_origin, s->host.jnd_origin, jnd_origin, bytes, err);
@@ -611,6 +614,14 @@ static struct vj_cuda_ring *next_ring(struct vj_cuda_device *dev)
     return ring;
 }
 
+/* Of a failed call too: what it has enqueued may still use the buffer. */
+static int release(struct vj_cuda_device *dev, struct vj_cuda_ring *ring, int r,
+                   struct vj_error *err)
+{
+    const int marked = VJ_CUDA(cudaEventRecord(ring->free, dev->compute), r ? NULL : err);
+    return r ? r : marked;
+}
+
 /* Candidates made from the source's transform: whole ones only where something measures them. */
 static int synthesize(const struct job *job, struct vj_error *err)
 {
@@ -634,8 +645,7 @@ static int synthesize(const struct job *job, struct vj_error *err)
         r = vj_cuda_jpeg_decode(s->jpeg, stream, q->qf + first, n, ring->gpu, err);
         if (!r)
             r = use_pictures(job, ring->gpu, first, n, err);
-        if (!r)
-            r = VJ_CUDA(cudaEventRecord(ring->free, stream), err);
+        r = release(job->dev, ring, r, err);
     }
     return r;
 }
@@ -712,8 +722,7 @@ static int take_files(const struct job *job, struct vj_error *err)
             r = VJ_CUDA(cudaStreamWaitEvent(dev->compute, ring->filled, 0), err);
         if (!r)
             r = use_pictures(job, ring->gpu, first, n, err);
-        if (!r)
-            r = VJ_CUDA(cudaEventRecord(ring->free, dev->compute), err);
+        r = release(dev, ring, r, err);
     }
     return r;
 }

@@ -5,12 +5,17 @@
  *
  * Streams and events. Host threads fill pinned memory; `copy` brings it to the GPU; `compute` runs
  * every kernel and brings results back into pinned memory. Events order them:
- *   slot.arrived   copy -> compute   the slot's picture or positions are on the GPU
- *   slot.done      compute -> host   everything asked of the slot so far is computed and back
- *   ring.filled    copy -> compute   candidates are on the GPU; copy -> host: staging may be
- * refilled ring.free      compute -> copy   candidates are no longer needed A slot's pinned memory
- * and GPU memory for pictures are reused only after its `done`. Nothing is allocated between open()
- * and close().
+ *
+ * slot.arrived, copy -> compute: the slot's picture or positions are on the GPU.
+ *
+ * slot.done, compute -> host: everything asked of the slot so far is computed and back.
+ *
+ * ring.filled, copy -> compute and host: candidates are on the GPU, their staging may be refilled.
+ *
+ * ring.free, compute -> copy: candidates are no longer needed.
+ *
+ * A slot's pinned memory and GPU memory for pictures are reused only after its `done`. Nothing but
+ * recordings of passes (cuda/net_graph.h) is allocated between open() and close().
  */
 #ifndef VJ_CUDA_DEVICE_INTERNAL_H
 #define VJ_CUDA_DEVICE_INTERNAL_H

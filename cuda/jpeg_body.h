@@ -15,6 +15,7 @@
 extern "C" {
 #endif
 
+#include "cuda/aligned.h"
 #include "cuda/geometry.h"
 
 /*
@@ -26,6 +27,8 @@ static inline VJ_HD void vj_cuda_copy4(void *to, const void *from)
 #ifdef __CUDA_ARCH__
     *(uint32_t *)to = *(const uint32_t *)from;
 #else
+    vj_cuda_expect_aligned(to, 4);
+    vj_cuda_expect_aligned(from, 4);
     memcpy(to, from, 4);
 #endif
 }
@@ -35,6 +38,8 @@ static inline VJ_HD void vj_cuda_copy8(void *to, const void *from)
 #ifdef __CUDA_ARCH__
     *(uint2 *)to = *(const uint2 *)from;
 #else
+    vj_cuda_expect_aligned(to, 8);
+    vj_cuda_expect_aligned(from, 8);
     memcpy(to, from, 8);
 #endif
 }
@@ -44,6 +49,8 @@ static inline VJ_HD void vj_cuda_copy16(void *to, const void *from)
 #ifdef __CUDA_ARCH__
     *(uint4 *)to = *(const uint4 *)from;
 #else
+    vj_cuda_expect_aligned(to, 16);
+    vj_cuda_expect_aligned(from, 16);
     memcpy(to, from, 16);
 #endif
 }

@@ -19,6 +19,7 @@
 extern "C" {
 #endif
 
+#include "cuda/aligned.h"
 #include "cuda/atomic_body.h"
 #include "cuda/net_plan.h"
 #include "host/hostdevice.h"
@@ -116,6 +117,7 @@ static inline VJ_HD struct vj_cuda_net_quad vj_cuda_net_get4(const void *from, s
         q.v[3] = all.w;
     }
 #else
+    vj_cuda_expect_aligned((const char *)from + i * (half ? 2 : 4), half ? 8 : 16);
     for (int k = 0; k < 4; k++)
         q.v[k] = vj_cuda_net_get(from, i + (size_t)k, half);
 #endif
@@ -133,6 +135,7 @@ static inline VJ_HD void vj_cuda_net_set4(void *to, size_t i, struct vj_cuda_net
         ((float4 *)to)[i / 4] = make_float4(q.v[0], q.v[1], q.v[2], q.v[3]);
     }
 #else
+    vj_cuda_expect_aligned((const char *)to + i * (half ? 2 : 4), half ? 8 : 16);
     for (int k = 0; k < 4; k++)
         vj_cuda_net_set(to, i + (size_t)k, q.v[k], half);
 #endif

@@ -34,6 +34,7 @@ static struct vj_cuda_net_recording *find(struct vj_cuda_net_recordings *recordi
     return NULL;
 }
 
+/* One that still runs is freed when it has ended (cuGraphExecDestroy's documentation). */
 static void forget(struct vj_cuda_net_recording *r)
 {
     if (r->exec)

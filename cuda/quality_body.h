@@ -13,6 +13,7 @@
 extern "C" {
 #endif
 
+#include "cuda/aligned.h"
 #include "cuda/geometry.h"
 
 /* ---- Reference ------------------------------------------------------------------------------ */
@@ -341,6 +342,7 @@ static inline VJ_HD struct vj_cuda_window_columns vj_cuda_window_take(const floa
         c.v[i + 3] = four.w;
     }
 #else
+    vj_cuda_expect_aligned(from, 16);
     memcpy(c.v, from, sizeof(c.v));
 #endif
     return c;

@@ -129,6 +129,13 @@ static int check_set(const struct vj_cuda_trainer *t, const struct vj_weights *s
     return 0;
 }
 
+/* After a failure: what is on its way still uses the caller's memory. */
+static void let_go(const struct vj_cuda_trainer *t)
+{
+    (void)cudaStreamSynchronize(t->stream);
+    vj_cuda_forget_error();
+}
+
 static int copy_in(const struct vj_cuda_trainer *t, enum vj_train_set which,
                    const struct vj_weights *set, struct vj_error *err)
 {
@@ -141,6 +148,8 @@ static int copy_in(const struct vj_cuda_trainer *t, enum vj_train_set which,
                     err);
         to += vj_cuda_train_step_over(from->count);
     }
+    if (r)
+        let_go(t);
     return r ? r : VJ_CUDA(cudaStreamSynchronize(t->stream), err);
 }
 
@@ -156,6 +165,8 @@ static int copy_out(const struct vj_cuda_trainer *t, const float *from, struct v
                     err);
         from += vj_cuda_train_step_over(to->count);
     }
+    if (r)
+        let_go(t);
     return r ? r : VJ_CUDA(cudaStreamSynchronize(t->stream), err);
 }
 
@@ -209,6 +220,7 @@ static void cuda_close(void *state)
     /* The statuses of what tidies up say nothing that anyone could act on. */
     cudaSetDevice(t->ordinal);
     cudaDeviceSynchronize(); /* for the clearing of memory too, which is not on the stream */
+    vj_cuda_forget_error();
     for (int i = 0; i < VJ_NET_LAYERS; i++)
         vj_cuda_net_conv_free(&t->conv[i]);
     for (int s = 0; s < 2; s++)
@@ -454,6 +466,8 @@ static int run(struct vj_cuda_trainer *t, const struct vj_train_batch *batch, ui
     r = enqueue(t, batch, step, err);
     if (!r)
         r = fetch(t, batch->pairs, step, each, &total, logit, err);
+    if (r)
+        let_go(t);
     free(each);
     if (!r && loss)
         *loss = total;

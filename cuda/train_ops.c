@@ -58,8 +58,10 @@ static int list_data(const struct vj_cuda_train_conv_op *op, cudnnHandle_t handl
     int count = 0, listed = 1;
     list[0] = CUDNN_CONVOLUTION_BWD_DATA_ALGO_1;
     if (cudnnGetConvolutionBackwardDataAlgorithm_v7(handle, f->kernel, f->y, f->conv, f->x, CHOICES,
-                                                    &count, found) != CUDNN_STATUS_SUCCESS)
+                                                    &count, found) != CUDNN_STATUS_SUCCESS) {
+        vj_cuda_forget_error();
         return listed;
+    }
     for (int i = 0; i < count; i++)
         if (found[i].algo == CUDNN_CONVOLUTION_BWD_DATA_ALGO_1 &&
             found[i].determinism != CUDNN_DETERMINISTIC)
@@ -143,9 +145,12 @@ static int list_filter(const struct vj_cuda_train_conv_op *op, cudnnHandle_t han
     cudnnConvolutionBwdFilterAlgoPerf_t found[CHOICES];
     int count = 0, listed = 1;
     list[0] = CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1;
-    if (cudnnGetConvolutionBackwardFilterAlgorithm_v7(
-            handle, f->x, f->y, f->conv, f->kernel, CHOICES, &count, found) != CUDNN_STATUS_SUCCESS)
+    if (cudnnGetConvolutionBackwardFilterAlgorithm_v7(handle, f->x, f->y, f->conv, f->kernel,
+                                                      CHOICES, &count,
+                                                      found) != CUDNN_STATUS_SUCCESS) {
+        vj_cuda_forget_error();
         return listed;
+    }
     for (int i = 0; i < count; i++)
         if (found[i].algo == CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1 &&
             found[i].determinism != CUDNN_DETERMINISTIC)

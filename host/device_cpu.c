@@ -415,6 +415,7 @@ static int cpu_positions(void *state, int slot, const int32_t (*origin)[2],
     size_t bytes = patch_bytes(cpu);
     if (!jnd_origin)
         jnd_origin = origin;
+    cpu->kept = 0; /* patches of the positions before */
     memcpy(cpu->origin, origin, positions * sizeof(*origin));
     for (size_t p = 0; p < positions; p++) {
         gather(cpu->reference.data, cpu->width, cpu->channels, origin[p], plan->patch_size,

@@ -26,6 +26,8 @@ struct product {
     const void *bias;
 };
 
+enum { WORKSPACE = 54321 };
+
 struct preference {
     size_t workspace;
     uint32_t reduction;
@@ -175,7 +177,8 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t lt, cublasLtMatmu
     const struct preference *p = (const struct preference *)preference;
     (void)lt;
     *count = 0;
-    if (c != d || wanted != 1 || p->reduction != CUBLASLT_REDUCTION_SCHEME_NONE ||
+    if (c != d || wanted != 1 || p->workspace < WORKSPACE ||
+        p->reduction != CUBLASLT_REDUCTION_SCHEME_NONE ||
         !consistent((const struct product *)desc, (const struct layout *)a,
                     (const struct layout *)b, (const struct layout *)d))
         return CUBLAS_STATUS_INVALID_VALUE;
@@ -183,7 +186,8 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t lt, cublasLtMatmu
         if (p->alignment[i] < 2 || p->alignment[i] > 256)
             return CUBLAS_STATUS_INVALID_VALUE;
     memset(&results[0], 0, sizeof(results[0]));
-    results[0].workspaceSize = 54321;
+    memcpy(&results[0].algo, p->alignment, sizeof(p->alignment));
+    results[0].workspaceSize = WORKSPACE;
     results[0].state =
         getenv("VPJND_EMULATE_STATE") ? CUBLAS_STATUS_NOT_SUPPORTED : CUBLAS_STATUS_SUCCESS;
     *count = 1;
@@ -273,8 +277,12 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t lt, cublasLtMatmulDesc_t desc, co
                                      workspace,
                                      workspace_bytes,
                                      add != 0.0f};
+    uint32_t alignment[4]; /* that were promised */
     (void)lt;
-    (void)algo;
+    memcpy(alignment, algo, sizeof(alignment));
+    if ((uintptr_t)a % alignment[0] || (uintptr_t)b % alignment[1] || (uintptr_t)c % alignment[2] ||
+        (uintptr_t)d % alignment[3] || workspace_bytes < WORKSPACE)
+        return CUBLAS_STATUS_INVALID_VALUE;
     if (!consistent(&x.p, &x.a, &x.b, &x.d) || c_layout != d_layout || c != d ||
         *(const float *)alpha != 1.0f || (add != 0.0f && add != 1.0f))
         return CUBLAS_STATUS_NOT_SUPPORTED;

@@ -3,7 +3,11 @@
 #ifndef VJ_TESTS_CUDA_EMULATE_NUMBERS_H
 #define VJ_TESTS_CUDA_EMULATE_NUMBERS_H
 
-#include "tests/vj_test.h"
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "cuda/net_body.h"
 

@@ -13,6 +13,9 @@
  * VPJND_EMULATE_MEMORY=n: the GPU has n bytes free, says cudaMemGetInfo.
  * VPJND_EMULATE_REFUSED=n: cudaMalloc has no block of n bytes.
  * VPJND_EMULATE_LAUNCH: no kernel can be started.
+ * VPJND_EMULATE_FAIL=n: call n fails, counted since the variable became n.
+ *
+ * For one host thread: also the last error, which CUDA has for each, is the program's.
  */
 #include "tests/cuda/emulate_runtime.h"
 
@@ -22,15 +25,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "host/checked.h"
 #include "tests/cuda/emulate_threads.h"
 
-static cudaError_t
-    last_error; /* stays until somebody asks, and then every launch is judged by it */
+/* Stays until somebody asks, and then every launch is judged by it. */
+static cudaError_t last_error;
 
 static cudaError_t failed(cudaError_t status)
 {
     return last_error = status;
+}
+
+/* Whether it is this call's turn to fail. */
+static bool turn_to_fail(void)
+{
+    static unsigned long calls, turn;
+    const char *number = getenv("VPJND_EMULATE_FAIL");
+    const unsigned long now = number ? strtoul(number, NULL, 10) : 0;
+    if (now != turn)
+        calls = 0;
+    turn = now;
+    if (!turn || ++calls != turn)
+        return false;
+    last_error = cudaErrorUnknown;
+    return true;
 }
 
 cudaError_t cudaGetLastError(void)
@@ -141,6 +158,8 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags)
 {
     if (flags != cudaStreamNonBlocking)
         return failed(cudaErrorInvalidValue);
+    if (turn_to_fail())
+        return last_error;
     *stream = calloc(1, sizeof(**stream));
     if (!*stream)
         return failed(cudaErrorMemoryAllocation);
@@ -149,9 +168,10 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags)
     return cudaSuccess;
 }
 
-/* What nobody waited for may as well not happen. */
+/* What is on the stream still happens, and nobody knows when: here, at the latest. */
 cudaError_t cudaStreamDestroy(cudaStream_t stream)
 {
+    run_until(stream, stream->queue.count);
     struct CUstream_st **at = &streams;
     while (*at != stream)
         at = &(*at)->next;
@@ -166,7 +186,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream)
     if (forbidden())
         return failed(cudaErrorStreamCaptureUnsupported);
     run_until(given(stream), given(stream)->queue.count);
-    return cudaSuccess;
+    return turn_to_fail() ? last_error : cudaSuccess;
 }
 
 cudaError_t cudaDeviceSynchronize(void)
@@ -175,7 +195,7 @@ cudaError_t cudaDeviceSynchronize(void)
         return failed(cudaErrorStreamCaptureUnsupported);
     for (struct CUstream_st *s = streams; s; s = s->next)
         run_until(s, s->queue.count);
-    return cudaSuccess;
+    return turn_to_fail() ? last_error : cudaSuccess;
 }
 
 static void wait_event(const void *arguments)
@@ -188,6 +208,12 @@ static void wait_event(const void *arguments)
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags)
 {
     (void)flags;
+    if (given(stream)->recording) {
+        recording_spoiled = true; /* by what is recorded elsewhere */
+        return failed(cudaErrorStreamCaptureIsolation);
+    }
+    if (turn_to_fail())
+        return last_error;
     PUSH(stream, wait_event, *event);
     return cudaSuccess;
 }
@@ -195,6 +221,8 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags)
 {
     (void)flags;
+    if (turn_to_fail())
+        return last_error;
     *event = calloc(1, sizeof(**event));
     return *event ? cudaSuccess : failed(cudaErrorMemoryAllocation);
 }
@@ -209,6 +237,8 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 {
     if (given(stream)->recording)
         return failed(cudaErrorNotSupported);
+    if (turn_to_fail())
+        return last_error;
     *event = (struct CUevent_st){given(stream), given(stream)->queue.count};
     return cudaSuccess;
 }
@@ -218,7 +248,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event)
     if (forbidden())
         return failed(cudaErrorStreamCaptureUnsupported);
     wait_event(event);
-    return cudaSuccess;
+    return turn_to_fail() ? last_error : cudaSuccess;
 }
 
 /* ---- what goes on a stream ---- */
@@ -270,6 +300,8 @@ cudaError_t cudaMemcpy2DAsync(void *to, size_t to_pitch, const void *from, size_
     struct copy c = {to, from, to_pitch, from_pitch, width, height, .summed = false};
     if (width > to_pitch || width > from_pitch)
         return failed(cudaErrorInvalidValue);
+    if (turn_to_fail())
+        return last_error;
     if (to_gpu && !s->recording && s->after_host <= s->done) {
         c.summed = true;
         c.sum = sum_of(&c);
@@ -286,11 +318,38 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaM
     return cudaMemcpy2DAsync(to, bytes, from, bytes, bytes, 1, kind, stream);
 }
 
-/* On the default stream, as all of these, and waited for. */
+struct upload {
+    void *to;
+    size_t bytes;
+    uint8_t from[];
+};
+
+static void run_upload(const void *arguments)
+{
+    const struct upload *u = arguments;
+    memcpy(u->to, u->from, u->bytes);
+}
+
+/* On the default stream. From the host: its memory is free when this returns, but what arrives may
+ * do so later. */
 cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind)
 {
-    cudaError_t status = cudaMemcpyAsync(to, from, bytes, kind, NULL);
-    return status == cudaSuccess ? cudaStreamSynchronize(NULL) : status;
+    cudaError_t status = cudaStreamSynchronize(NULL);
+    if (status != cudaSuccess)
+        return status;
+    if (kind != cudaMemcpyHostToDevice) {
+        memcpy(to, from, bytes);
+        return cudaSuccess;
+    }
+    struct upload *u = malloc(sizeof(*u) + bytes);
+    if (!u)
+        abort();
+    u->to = to;
+    u->bytes = bytes;
+    memcpy(u->from, from, bytes);
+    vj_emulate_push(NULL, run_upload, u, sizeof(*u) + bytes);
+    free(u);
+    return cudaSuccess;
 }
 
 struct filling {
@@ -308,6 +367,8 @@ static void run_filling(const void *arguments)
 cudaError_t cudaMemsetAsync(void *p, int value, size_t bytes, cudaStream_t stream)
 {
     const struct filling f = {p, value, bytes};
+    if (turn_to_fail())
+        return last_error;
     PUSH(stream, run_filling, f);
     return cudaSuccess;
 }
@@ -331,6 +392,8 @@ static void run_host_function(const void *arguments)
 cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void *data)
 {
     const struct host_function f = {function, data};
+    if (turn_to_fail())
+        return last_error;
     PUSH(stream, run_host_function, f);
     given(stream)->after_host = given(stream)->queue.count;
     return cudaSuccess;
@@ -356,6 +419,8 @@ void vj_emulate_launch(dim3 grid, unsigned threads, cudaStream_t stream, void (*
         failed(cudaErrorLaunchOutOfResources);
         return;
     }
+    if (turn_to_fail())
+        return;
     struct launch *l = malloc(sizeof(*l) + size);
     if (!l)
         abort();
@@ -425,6 +490,10 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream)
 {
     if (given(stream)->recording)
         return failed(cudaErrorNotSupported);
+    if (getenv("VPJND_EMULATE_LAUNCH"))
+        return failed(cudaErrorLaunchOutOfResources);
+    if (turn_to_fail())
+        return last_error;
     copy_operations(&exec->recorded, &given(stream)->queue);
     return cudaSuccess;
 }
@@ -445,14 +514,18 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph)
 
 /* ---- memory and the device ---- */
 
+enum { ALIGNMENT = 256 }; /* that CUDA promises at least */
+
 /* NaN: fresh memory of a GPU is not zero either. */
 cudaError_t cudaMalloc(void **p, size_t bytes)
 {
     const char *refused = getenv("VPJND_EMULATE_REFUSED");
     if (forbidden())
         return failed(cudaErrorStreamCaptureUnsupported);
-    *p = refused && strtoul(refused, NULL, 10) == bytes ? NULL : vj_alloc_aligned(bytes, 1);
-    if (!*p)
+    if (turn_to_fail())
+        return last_error;
+    *p = NULL;
+    if ((refused && strtoul(refused, NULL, 10) == bytes) || posix_memalign(p, ALIGNMENT, bytes))
         return failed(cudaErrorMemoryAllocation);
     memset(*p, 0xff, bytes);
     return cudaSuccess;
@@ -464,11 +537,12 @@ cudaError_t cudaHostAlloc(void **p, size_t bytes, unsigned flags)
     return cudaMalloc(p, bytes);
 }
 
-/* Waits for nothing: memory that is still in use is a fault here. */
+/* Waits for the default stream alone: memory that another one still uses is a fault here. */
 cudaError_t cudaFree(void *p)
 {
     if (forbidden())
         return failed(cudaErrorStreamCaptureUnsupported);
+    run_until(&default_stream, default_stream.queue.count);
     free(p);
     return cudaSuccess;
 }

@@ -79,14 +79,14 @@ static unsigned turn(unsigned i, unsigned n)
 /* ---- coroutines ---- */
 
 /* The address sanitizer would have all of the stack anew, for every jump. */
-#define UNCHECKED __attribute__((noinline, no_sanitize("address")))
+#define BARE __attribute__((noinline, no_sanitize("address")))
 
-static UNCHECKED __attribute__((noreturn)) void jump(struct place *to)
+static BARE __attribute__((noreturn)) void jump(struct place *to)
 {
     __builtin_longjmp(to->jump, 1);
 }
 
-static UNCHECKED void go(struct place *from, struct place *to, int begun)
+static BARE void go(struct place *from, struct place *to, int begun)
 {
     if (__builtin_setjmp(from->jump))
         return;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What suites do where kernels are those of emulate_threads.c, a hundred times slower than the CPU. */
+/* What suites do where kernels are those of emulate_threads.c, which are slow. */
 #ifndef VJ_TESTS_CUDA_EMULATED_H
 #define VJ_TESTS_CUDA_EMULATED_H
 

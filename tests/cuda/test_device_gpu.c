@@ -7,29 +7,9 @@
  *
  * VPJND_TEST_SELECTOR in the environment tests another device than `cuda`, e.g. cuda:1.
  */
-#include "tests/vj_test.h"
+#include "tests/cuda/device_rig.h"
 
-#include <errno.h>
 #include <math.h>
-
-#include "host/checked.h"
-#include "host/jpeg_plan.h"
-#include "host/net_form.h"
-#include "host/rng.h"
-#include "tests/cuda/device_there.h"
-#include "tests/cuda/emulated.h"
-
-enum { NETWORKS = 2, DRAWS = 2 };
-#ifdef VJ_TEST_EMULATED
-enum { LEVELS = 7, PATCHES = 3, SIDE = 16 };
-static const int levels_qf[LEVELS] = {1, 23, 37, 64, 75, 88, 100};
-#else
-enum { LEVELS = 12, PATCHES = 5, SIDE = 48 };
-static const int levels_qf[LEVELS] = {1, 3, 10, 23, 37, 49, 50, 64, 75, 88, 99, 100};
-#endif
-
-/* Pictures' sides, which go with those of patches. */
-#define PIXELS(of_48) ((of_48) * (size_t)SIDE / 48)
 
 /*
  * Largest ||gpu - cpu|| / ||cpu|| over the scores, patch qualities and patch weights of one
@@ -37,208 +17,6 @@ static const int levels_qf[LEVELS] = {1, 3, 10, 23, 37, 49, 50, 64, 75, 88, 99, 
  * of mantissa, 2^-11 each, through five layers.
  */
 static const double score_limit[] = {1e-4, 2e-2, 2e-2};
-
-struct setup {
-    struct vj_weights weights[NETWORKS];
-    const struct vj_weights *list[NETWORKS];
-    struct vj_device_plan plan;
-};
-
-/* Everything that a device says about one picture. */
-struct answers {
-    int64_t bytes[LEVELS];
-    struct vj_quality_values quality[LEVELS];
-    double ssimulacra2[LEVELS];
-    double share[2][LEVELS], excess[2][LEVELS], noise_gain[2][LEVELS];
-    float score[NETWORKS][DRAWS][LEVELS];
-    float patch_quality[NETWORKS][DRAWS][LEVELS][PATCHES];
-    float patch_weight[NETWORKS][DRAWS][LEVELS][PATCHES];
-};
-
-static const char *selector(void)
-{
-    const char *given = getenv("VPJND_TEST_SELECTOR");
-    return given ? given : "cuda";
-}
-
-static void make_narrow(struct vj_net_shape *shape)
-{
-    static const int channels[] = {16, 32, 16, 48, 32};
-    for (int i = 0; i < vj_net_form(shape->variant)->blocks; i++)
-        shape->channels[i] = channels[i];
-}
-
-static void setup_open(struct setup *s, size_t width, size_t height, enum vj_subsampling sampling,
-                       int slots)
-{
-    struct vj_error err = {0};
-    memset(s, 0, sizeof(*s));
-    for (int i = 0; i < NETWORKS; i++) {
-        struct vj_net_shape shape =
-            vj_net_shape_default(i ? VJ_VARIANT_RELEASED : VJ_VARIANT_FIGURE);
-        shape.patch_size = SIDE;
-        if (EMULATED)
-            make_narrow(&shape);
-        if (vj_weights_init(&s->weights[i], &shape, 7 + (uint64_t)i, &err))
-            fail_msg("%s", err.text);
-        s->list[i] = &s->weights[i];
-    }
-    s->plan = (struct vj_device_plan){.max_width = width,
-                                      .max_height = height,
-                                      .slots = slots,
-                                      .threads = 4,
-                                      .levels = LEVELS,
-                                      .sampling = sampling,
-                                      .quality = VJ_QUALITY_ALL,
-                                      .ssimulacra2 = VJ_SSIMULACRA2_EXACT,
-                                      .jnd_count = 2,
-                                      .net_jnd = 1,
-                                      .net_scale = VJ_JND_MINMAX,
-                                      .weights = s->list,
-                                      .weights_count = NETWORKS,
-                                      .patches = PATCHES,
-                                      .draws = DRAWS,
-                                      .patch_size = SIDE};
-    s->plan.jnd[0].model = vj_jnd_find("chou95", NULL);
-    s->plan.jnd[1].model = vj_jnd_find("epc17", NULL);
-    s->plan.jnd_share[0] = s->plan.jnd_share[1] = true;
-    s->plan.jnd_excess[0] = s->plan.jnd_excess[1] = true;
-    s->plan.jnd_noise[1] = true; /* one map without, so that places of results are gone through */
-}
-
-static void setup_close(struct setup *s)
-{
-    for (int i = 0; i < NETWORKS; i++)
-        vj_weights_free(&s->weights[i]);
-}
-
-static struct vj_device device_open(const char *name, const struct vj_device_plan *plan)
-{
-    struct vj_device device;
-    struct vj_error err = {0};
-    char note[256];
-    if (vj_device_open(&device, name, plan, note, &err))
-        fail_msg("%s", err.text);
-    return device;
-}
-
-/* Smooth shading, an edge and noise, so that every stage has something to do. */
-static struct vj_image picture(size_t width, size_t height, int channels, uint64_t seed)
-{
-    struct vj_image img;
-    assert_int_equal(vj_image_alloc(&img, width, height, channels, NULL), 0);
-    size_t i = 0;
-    for (size_t y = 0; y < height; y++)
-        for (size_t x = 0; x < width; x++)
-            for (int c = 0; c < channels; c++, i++) {
-                uint32_t word =
-                    vj_random4(seed, VJ_RNG_TEST, (uint64_t)c, (uint32_t)(y * width + x)).v[0];
-                size_t shade = (x * (2 + (size_t)c) + y * 3) / 4 % 200;
-                size_t edge = x * 5 > y * 7 + width ? 40 : 0;
-                img.data[i] = (uint8_t)(shade + edge + word % 14);
-            }
-    return img;
-}
-
-static void place(const struct vj_image *img, uint64_t seed, int32_t (*origin)[2])
-{
-    for (uint32_t p = 0; p < PATCHES * DRAWS; p++) {
-        struct vj_u32x4 word = vj_random4(seed, VJ_RNG_PATCHES, 0, p);
-        origin[p][0] = (int32_t)vj_random_below(word.v[0], (uint32_t)img->height - SIDE + 1);
-        origin[p][1] = (int32_t)vj_random_below(word.v[1], (uint32_t)img->width - SIDE + 1);
-    }
-    origin[0][0] = origin[0][1] = 0; /* corners */
-    origin[1][0] = (int32_t)img->height - SIDE;
-    origin[1][1] = (int32_t)img->width - SIDE;
-}
-
-/* How a picture is put through a device. */
-struct course {
-    const struct vj_image *img, *reference;
-    int anchor_qf;
-    uint64_t seed;            /* of the positions */
-    int step;                 /* levels per candidates() call */
-    bool own_jnd;             /* the map's patches lie elsewhere */
-    const bool *wanted;       /* [NETWORKS] which score it; NULL = all */
-    vj_candidate_fetch fetch; /* candidates are files */
-    void *user;
-};
-
-static void must(int r, const struct vj_error *err)
-{
-    if (r)
-        fail_msg("%d: %s", r, err->text);
-}
-
-/* Asks for everything; the answers are complete after wait(). */
-static void ask(const struct vj_device *device, int slot, const struct course *c,
-                struct answers *answers)
-{
-    const struct vj_device_ops *ops = device->ops;
-    struct vj_error err = {0};
-    int32_t origin[PATCHES * DRAWS][2], jnd_origin[PATCHES * DRAWS][2];
-    place(c->img, c->seed, origin);
-    place(c->img, c->seed + 1, jnd_origin);
-    must(ops->source(device->state, slot, c->img, c->reference, c->anchor_qf, &err), &err);
-    must(ops->jnd_maps(device->state, slot, &err), &err);
-    must(ops->positions(device->state, slot, (const int32_t(*)[2])origin,
-                        c->own_jnd ? (const int32_t(*)[2])jnd_origin : NULL, c->wanted, &err),
-         &err);
-    memset(origin, 0x7f, sizeof(origin)); /* the caller's arrays are free to be reused */
-    memset(jnd_origin, 0x7f, sizeof(jnd_origin));
-    for (int first = 0; first < LEVELS; first += c->step) {
-        int count = LEVELS - first < c->step ? LEVELS - first : c->step;
-        const struct vj_candidate_request request = {.qf = levels_qf + first,
-                                                     .count = count,
-                                                     .fetch = c->fetch,
-                                                     .user = c->user,
-                                                     .sizes = true,
-                                                     .metrics = true,
-                                                     .patches = true};
-        const struct vj_candidate_values out = {
-            .bytes = answers->bytes + first,
-            .quality = answers->quality + first,
-            .ssimulacra2 = answers->ssimulacra2 + first,
-            .share = {answers->share[0] + first, answers->share[1] + first},
-            .excess = {answers->excess[0] + first, answers->excess[1] + first},
-            .noise_gain = {NULL, answers->noise_gain[1] + first}};
-        must(ops->candidates(device->state, slot, &request, &out, &err), &err);
-        for (size_t n = 0; n < NETWORKS; n++)
-            for (int d = 0; d < DRAWS && (!c->wanted || c->wanted[n]); d++)
-                must(ops->scores(device->state, slot, n, d, count, answers->score[n][d] + first,
-                                 answers->patch_quality[n][d][first],
-                                 answers->patch_weight[n][d][first], &err),
-                     &err);
-    }
-}
-
-static void wait_for(const struct vj_device *device, int slot)
-{
-    struct vj_error err = {0};
-    must(device->ops->wait(device->state, slot, &err), &err);
-}
-
-/* Poisoned first: a value that never arrives is seen. */
-static struct answers *fresh(void)
-{
-    struct answers *a = malloc(sizeof(*a));
-    assert_non_null(a);
-    memset(a, 0xA5, sizeof(*a));
-    return a;
-}
-
-static struct answers *run(const struct vj_device *device, const struct course *c)
-{
-    struct answers *a = fresh();
-    ask(device, 0, c, a);
-    wait_for(device, 0);
-    return a;
-}
-
-static void expect_same(const struct answers *a, const struct answers *b)
-{
-    assert_memory_equal(a, b, sizeof(*a));
-}
 
 static double distance(const float *a, const float *b, size_t n)
 {
@@ -284,7 +62,7 @@ static const struct shape shapes[] = {
     {PIXELS(177), PIXELS(259), 3, VJ_SUBSAMPLING_444, 0, false, false, true, VJ_JND_MAX},
     {PIXELS(333), PIXELS(217), 1, VJ_SUBSAMPLING_420, 0, false, false, false, VJ_JND_NONE},
     {PIXELS(48), PIXELS(48), 3, VJ_SUBSAMPLING_420, 50, false, false, false, VJ_JND_MINMAX},
-    {PIXELS(49), PIXELS(63), 1, VJ_SUBSAMPLING_420, 100, false, true, true, VJ_JND_MAX},
+    {SIDE + 1, PIXELS(63), 1, VJ_SUBSAMPLING_420, 100, false, true, true, VJ_JND_MAX},
     {PIXELS(190), PIXELS(177), 3, VJ_SUBSAMPLING_420, 0, true, true, false, VJ_JND_MINMAX},
 };
 
@@ -334,31 +112,6 @@ static void lower_precisions_stay_within_their_limits(void **state)
 }
 
 /* ---- the same work, cut up differently ---- */
-
-struct fixture {
-    struct setup s;
-    struct vj_image img[3];
-    struct course course[3];
-};
-
-static void fixture_open(struct fixture *f, int slots)
-{
-    static const size_t size[3][2] = {
-        {PIXELS(200), PIXELS(181)}, {PIXELS(99), PIXELS(150)}, {PIXELS(181), PIXELS(64)}};
-    setup_open(&f->s, PIXELS(200), PIXELS(200), VJ_SUBSAMPLING_420, slots);
-    for (int i = 0; i < 3; i++) {
-        f->img[i] = picture(size[i][0], size[i][1], 3, 20 + (uint64_t)i);
-        f->course[i] = (struct course){
-            .img = &f->img[i], .anchor_qf = 100, .seed = 5 + (uint64_t)i, .step = LEVELS};
-    }
-}
-
-static void fixture_close(struct fixture *f)
-{
-    for (int i = 0; i < 3; i++)
-        vj_image_free(&f->img[i]);
-    setup_close(&f->s);
-}
 
 static void a_second_run_gives_the_same_bits(void **state)
 {
@@ -486,34 +239,6 @@ static void two_devices_give_what_one_gives(void **state)
     fixture_close(&f);
 }
 
-/* ---- candidates that are files ---- */
-
-struct shelf {
-    struct vj_jpeg_plan *plan;
-    struct vj_image img;
-    int bad_qf;   /* this one cannot be read */
-    int wrong_qf; /* this one has another size */
-};
-
-static int take_from_shelf(void *user, int qf, struct vj_image *img, int64_t *bytes,
-                           struct vj_error *err)
-{
-    const struct shelf *shelf = user;
-    struct vj_jpeg_scratch *scratch = NULL;
-    if (qf == shelf->bad_qf)
-        return vj_fail(err, -EBADMSG, "shelf: candidate %d is damaged", qf);
-    size_t width = shelf->img.width - (qf == shelf->wrong_qf);
-    int r = vj_image_alloc(img, width, shelf->img.height, 3, err);
-    if (!r && width == shelf->img.width)
-        r = vj_jpeg_scratch_create(&scratch, width, shelf->img.height, 3, VJ_SUBSAMPLING_420, err);
-    if (!r && scratch)
-        r = vj_jpeg_plan_decode(shelf->plan, qf, img->data, scratch, err);
-    if (!r && scratch)
-        r = vj_jpeg_plan_size(shelf->plan, qf, VJ_JPEG_CODING_STANDARD, bytes, scratch, err);
-    vj_jpeg_scratch_free(scratch);
-    return r;
-}
-
 static void files_give_what_synthesised_candidates_give(void **state)
 {
     (void)state;
@@ -576,165 +301,6 @@ static void files_beside_synthesised_candidates_do_not_touch_each_other(void **s
     vj_device_close(&gpu);
     vj_jpeg_plan_free(shelf.plan);
     fixture_close(&f);
-}
-
-static void a_bad_file_fails_its_picture_alone(void **state)
-{
-    (void)state;
-    struct fixture f;
-    char narrow[96];
-    fixture_open(&f, 2);
-    snprintf(narrow, sizeof(narrow), "the candidate at quality factor 64 has %zux%zu",
-             f.img[0].width - 1, f.img[0].height);
-    struct shelf shelf = {.img = f.img[0], .bad_qf = 88};
-    assert_int_equal(vj_jpeg_plan_create(&shelf.plan, &f.img[0], VJ_SUBSAMPLING_420, NULL), 0);
-    struct vj_device gpu = device_open(selector(), &f.s.plan);
-    struct answers *expected = run(&gpu, &f.course[0]);
-    const struct vj_candidate_request request = {.qf = levels_qf,
-                                                 .count = LEVELS,
-                                                 .fetch = take_from_shelf,
-                                                 .user = &shelf,
-                                                 .sizes = true,
-                                                 .metrics = true};
-    for (int round = 0; round < 2; round++) {
-        struct vj_error err = {0};
-        struct answers *a = fresh();
-        const struct vj_candidate_values out = {.bytes = a->bytes,
-                                                .quality = a->quality,
-                                                .ssimulacra2 = a->ssimulacra2,
-                                                .share = {a->share[0], a->share[1]},
-                                                .excess = {a->excess[0], a->excess[1]},
-                                                .noise_gain = {NULL, a->noise_gain[1]}};
-        int r = gpu.ops->candidates(gpu.state, 0, &request, &out, &err);
-        if (round == 0 || strcmp(selector(), "cpu") != 0) {
-            assert_int_equal(r, round ? -EINVAL : -EBADMSG);
-            vj_assert_contains(err.text, round ? narrow : "shelf: candidate 88 is damaged");
-        }
-        assert_int_equal(gpu.ops->wait(gpu.state, 0, &err), 0);
-        free(a);
-        shelf.bad_qf = 0;
-        shelf.wrong_qf = strcmp(selector(), "cpu") == 0 ? 0 : 64;
-    }
-    struct answers *after = run(&gpu, &f.course[0]);
-    expect_same(expected, after);
-    free(after);
-    free(expected);
-    vj_device_close(&gpu);
-    vj_jpeg_plan_free(shelf.plan);
-    fixture_close(&f);
-}
-
-/* ---- what is refused ---- */
-
-/* What a failed call has sent is still on its way when the next one comes. */
-static void positions_after_a_failure_are_those_asked_for(void **state)
-{
-    (void)state;
-    if (!getenv("VPJND_EMULATE")) {
-        print_message("skipped: only the emulation fails on demand\n");
-        skip();
-    }
-    struct fixture f;
-    struct vj_error err = {0};
-    int32_t origin[PATCHES * DRAWS][2];
-    fixture_open(&f, 1);
-    struct vj_device gpu = device_open(selector(), &f.s.plan);
-    struct answers *expected = run(&gpu, &f.course[0]);
-    must(gpu.ops->source(gpu.state, 0, &f.img[0], NULL, 0, &err), &err);
-    must(gpu.ops->jnd_maps(gpu.state, 0, &err), &err);
-    setenv("VPJND_EMULATE_LAUNCH", "1", 1);
-    for (uint64_t seed = 90; seed < 92; seed++) {
-        place(&f.img[0], seed, origin);
-        assert_int_equal(
-            gpu.ops->positions(gpu.state, 0, (const int32_t(*)[2])origin, NULL, NULL, &err), -EIO);
-    }
-    unsetenv("VPJND_EMULATE_LAUNCH");
-    struct answers *got = run(&gpu, &f.course[0]);
-    expect_same(expected, got);
-    free(got);
-    free(expected);
-    vj_device_close(&gpu);
-    fixture_close(&f);
-}
-
-static void requests_that_do_not_fit_are_refused(void **state)
-{
-    (void)state;
-    if (strcmp(selector(), "cpu") == 0)
-        skip();
-    struct fixture f;
-    struct vj_error err = {0};
-    float score[LEVELS];
-    int64_t bytes[LEVELS];
-    fixture_open(&f, 1);
-    struct vj_device gpu = device_open(selector(), &f.s.plan);
-    const struct vj_device_ops *ops = gpu.ops;
-    const struct vj_candidate_values out = {.bytes = bytes};
-    struct vj_candidate_request request = {.qf = levels_qf, .count = 1, .sizes = true};
-    struct vj_image large = picture(PIXELS(200) + 1, 64, 3, 1);
-    char sizes[96];
-    snprintf(sizes, sizeof(sizes), "picture of %zux64 is larger than the planned %zux%zu",
-             large.width, PIXELS(200), PIXELS(200));
-    int32_t outside[PATCHES * DRAWS][2] = {{0}};
-    outside[3][1] = (int32_t)PIXELS(200) - SIDE + 1;
-
-    assert_int_equal(ops->wait(gpu.state, 1, &err), -EINVAL);
-    vj_assert_contains(err.text, "slot 1 of 1");
-    assert_int_equal(ops->candidates(gpu.state, 0, &request, &out, &err), -EINVAL);
-    vj_assert_contains(err.text, "no picture is loaded into slot 0");
-    assert_int_equal(ops->source(gpu.state, 0, &large, NULL, 0, &err), -EFBIG);
-    vj_assert_contains(err.text, sizes);
-    assert_int_equal(ops->source(gpu.state, 0, &f.img[0], &f.img[1], 0, &err), -EINVAL);
-    must(ops->source(gpu.state, 0, &f.img[0], NULL, 0, &err), &err);
-    assert_int_equal(ops->positions(gpu.state, 0, (const int32_t(*)[2])outside, NULL, NULL, &err),
-                     -EINVAL);
-    vj_assert_contains(err.text, "before the pixel-JND maps");
-    must(ops->jnd_maps(gpu.state, 0, &err), &err);
-    assert_int_equal(ops->positions(gpu.state, 0, (const int32_t(*)[2])outside, NULL, NULL, &err),
-                     -EINVAL);
-    vj_assert_contains(err.text, EMULATED ? "patch 4 of 6" : "patch 4 of 10");
-    request.patches = true;
-    assert_int_equal(ops->candidates(gpu.state, 0, &request, &out, &err), -EINVAL);
-    request.patches = false;
-    request.count = LEVELS + 1;
-    assert_int_equal(ops->candidates(gpu.state, 0, &request, &out, &err), -EINVAL);
-    request.count = 1;
-    must(ops->candidates(gpu.state, 0, &request, &out, &err), &err);
-    assert_int_equal(ops->scores(gpu.state, 0, 0, 0, 1, score, NULL, NULL, &err), -EINVAL);
-    vj_assert_contains(err.text, "patches of 0 were kept");
-    assert_int_equal(ops->wait(gpu.state, 0, &err), 0);
-    vj_assert_in_range(bytes[0], 623, PIXELS(200) * PIXELS(200));
-    vj_image_free(&large);
-    vj_device_close(&gpu);
-    fixture_close(&f);
-}
-
-static void
-a_pixel_jnd_model_without_kernels_is_an_error_and_auto_says_that_it_takes_the_cpu(void **state)
-{
-    (void)state;
-    struct setup s;
-    struct vj_device device;
-    struct vj_error err = {0};
-    char note[256];
-    setup_open(&s, 64, 64, VJ_SUBSAMPLING_420, 1);
-    s.plan.jnd[0].model = vj_jnd_find("liu10", NULL);
-    s.plan.jnd[0].variant = 1;
-    assert_int_equal(vj_device_open(&device, selector(), &s.plan, note, &err), -ENOTSUP);
-    vj_assert_contains(err.text, "the CUDA device has no kernels for pixel-JND model liu10, "
-                                 "variant paper (there are some for authors-pd, paper-pd); "
-                                 "use --device cpu");
-    assert_int_equal(vj_device_open(&device, "auto", &s.plan, note, &err), 0);
-    assert_string_equal(note, "device auto: using the CPU, the CUDA device has no kernels for "
-                              "pixel-JND model liu10, variant paper (there are some for "
-                              "authors-pd, paper-pd)");
-    assert_ptr_equal(device.ops, &vj_device_cpu);
-    vj_device_close(&device);
-    s.plan.jnd[0].variant = 3;
-    must(vj_device_open(&device, selector(), &s.plan, note, &err), &err);
-    assert_ptr_not_equal(device.ops, &vj_device_cpu);
-    vj_device_close(&device);
-    setup_close(&s);
 }
 
 /* ---- a metric on its own ---- */
@@ -967,11 +533,6 @@ int main(void)
         cmocka_unit_test(two_devices_give_what_one_gives),
         cmocka_unit_test(files_give_what_synthesised_candidates_give),
         cmocka_unit_test(files_beside_synthesised_candidates_do_not_touch_each_other),
-        cmocka_unit_test(a_bad_file_fails_its_picture_alone),
-        cmocka_unit_test(positions_after_a_failure_are_those_asked_for),
-        cmocka_unit_test(requests_that_do_not_fit_are_refused),
-        cmocka_unit_test(
-            a_pixel_jnd_model_without_kernels_is_an_error_and_auto_says_that_it_takes_the_cpu),
         cmocka_unit_test(ssimulacra2_alone_is_that_of_the_cpu_in_every_mode),
         cmocka_unit_test(rules_on_maps_of_every_model_are_those_of_the_cpu),
         cmocka_unit_test(networks_without_a_map_score_as_on_the_cpu_alone_and_beside_others),

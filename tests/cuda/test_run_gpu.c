@@ -2,7 +2,7 @@
 /*
  * Whole runs on the CUDA device against whole runs on the CPU: what is measured of pictures and
  * candidates is equal to the last bit, scores lie within a limit, answers are the same. And within
- * the CUDA device: pictures in flight and a resumed run change nothing.
+ * the CUDA device: pictures in flight and a second device change nothing.
  */
 #include "tests/host/run_network.h"
 
