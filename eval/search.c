@@ -249,7 +249,8 @@ static int max_likelihood(struct probe *s)
     int64_t best_sum = 0;
     for (int i = 0; i < s->n; i++) {
         sum += log_odds(s->p[i]);
-        if (sum >= best_sum) {
+        /* One half adds 0 and is lossless: of equal sums the highest at a lossy answer counts. */
+        if (sum > best_sum || (sum == best_sum && vj_is_lossy(s->p[i]))) {
             best_sum = sum;
             best = i;
         }

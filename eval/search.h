@@ -64,8 +64,10 @@ enum vj_search_kind {
     /*
      * The step that maximises the summed log-likelihood of the answers' probabilities, each kept
      * within [1e-6, 1 - 1e-6]. Log-odds are summed as integers in units of 2^-32, so that equal
-     * likelihoods are found equal whatever the order; of equal ones the highest level is taken, the
-     * side on which a wrong prediction does no visible damage.
+     * likelihoods are found equal whatever the order. Of equal ones the highest level is taken
+     * whose own answer is lossy, the side on which a wrong prediction does no visible damage; an
+     * answer of exactly one half, which no likelihood depends on, thus is lossless as it is
+     * elsewhere.
      */
     VJ_SEARCH_MAX_LIKELIHOOD,
     VJ_SEARCH_KINDS,

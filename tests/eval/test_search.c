@@ -292,7 +292,11 @@ static void likelihood_weighs_probabilities_and_survives_zero_and_one(void **sta
     const float certain[] = {1, 1, 0, 1, 0, 0};
     assert_int_equal(search(&o, certain, 6).level, 3); /* tie with 1: the higher */
     const float undecided[] = {0.5f, 0.5f, 0.5f};
-    assert_int_equal(search(&o, undecided, 3).level, 2);
+    assert_int_equal(search(&o, undecided, 3).level, -1);
+    const float half_above[] = {1, 1, 0.5f, 0.5f, 0, 0};
+    assert_int_equal(search(&o, half_above, 6).level, 1);
+    const float half_within[] = {1, 0.5f, 0, 1, 0.5f, 0};
+    assert_int_equal(search(&o, half_within, 6).level, 3); /* tie with 0: the higher lossy one */
     const float long_tie[] = {0.7f, 0.6f, 0.3f, 0.4f, 0.6f, 0.4f};
     assert_int_equal(search(&o, long_tie, 6).level, 1);
 }
@@ -326,6 +330,13 @@ static void a_half_is_lossless(void **state)
     (void)state;
     assert_false(vj_is_lossy(0.5f));
     assert_true(vj_is_lossy(nextafterf(0.5f, 1)));
+
+    /* In every search: scores 1 up to QF 30, a half up to 60, 0 above. */
+    float p[100];
+    for (int i = 0; i < 100; i++)
+        p[i] = i < 30 ? 1 : i < 60 ? 0.5f : 0;
+    for (size_t v = 0; v < VARIANTS; v++)
+        assert_int_equal(search(&variants[v], p, 100).level, 29);
 }
 
 static void failures_of_the_classifier_come_through(void **state)
