@@ -9,6 +9,7 @@
 
 #include "datasets/csv.h"
 #include "datasets/dataset.h"
+#include "datasets/labels.h"
 #include "host/checked.h"
 #include "host/image.h"
 
@@ -65,14 +66,6 @@ static struct vj_external_row *row_of(struct vj_external *e, const char *image, 
     return row;
 }
 
-/* A number that fills the text. */
-static bool parse_number(const char *text, double *number)
-{
-    char *end;
-    *number = strtod(text, &end);
-    return end != text && *end == '\0';
-}
-
 static int read_prediction(struct vj_external *e, struct vj_external_row *row,
                            const struct vj_csv *csv, int column, struct vj_error *err)
 {
@@ -81,7 +74,7 @@ static int read_prediction(struct vj_external *e, struct vj_external_row *row,
     if (row->qf != VJ_QF_UNKNOWN)
         return vj_fail(err, -EINVAL, "%s:%zu: a second prediction for image '%s'", vj_csv_name(csv),
                        vj_csv_line(csv), row->image);
-    if (!parse_number(text, &qf) || !(qf >= 1 && qf <= VJ_QF_MAX))
+    if (!vj_parse_number(text, &qf) || !(qf >= 1 && qf <= VJ_QF_MAX))
         return vj_fail(err, -EINVAL, "%s:%zu: qf_pred '%s' is not a number from 1 to %d",
                        vj_csv_name(csv), vj_csv_line(csv), text, VJ_QF_MAX);
     row->qf = (int)floor(qf + 0.5);
@@ -95,11 +88,11 @@ static int read_score(struct vj_external_row *row, const struct vj_csv *csv, int
     double number, score;
     const char *qf_text = vj_csv_field(csv, qf_column);
     const char *text = vj_csv_field(csv, score_column);
-    if (!parse_number(qf_text, &number) || !(number >= 1 && number <= VJ_QF_MAX) ||
+    if (!vj_parse_number(qf_text, &number) || !(number >= 1 && number <= VJ_QF_MAX) ||
         number != floor(number))
         return vj_fail(err, -EINVAL, "%s:%zu: qf '%s' is not a whole number from 1 to %d",
                        vj_csv_name(csv), vj_csv_line(csv), qf_text, VJ_QF_MAX);
-    if (!parse_number(text, &score) || !(score >= 0 && score <= 1))
+    if (!vj_parse_number(text, &score) || !(score >= 0 && score <= 1))
         return vj_fail(
             err, -EINVAL,
             "%s:%zu: score '%s' is not a probability from 0 to 1 (that the difference is "

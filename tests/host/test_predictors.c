@@ -74,9 +74,9 @@ static void defaults_and_arguments_of_thresholds(void **state)
     if (vj_predictors_open(&p, more, "jpeg", VJ_POSITIVE_AUTO, &err))
         fail_msg("%s", err.text);
     static const char *const names[] = {
-        "pixel-epc17",         "pixel-epc17:0.5", "pixel-epc17-paper@excess",
-        "pixel-chou95@excess", "pixel-chou95@noise",    "pixel-chou95@noise:fit",
-        "compression-ratio",   "compression-ratio:7",   "ssim-threshold"};
+        "pixel-epc17",         "pixel-epc17:0.5",     "pixel-epc17-paper@excess",
+        "pixel-chou95@excess", "pixel-chou95@noise",  "pixel-chou95@noise:fit",
+        "compression-ratio",   "compression-ratio:7", "ssim-threshold"};
     static const int rules[] = {0, 0, VJ_JND_EXCESS, VJ_JND_EXCESS, VJ_JND_NOISE, VJ_JND_NOISE};
     assert_int_equal(p.count, 9);
     for (size_t i = 0; i < p.count; i++) {
@@ -192,7 +192,10 @@ static void bad_external_files_are_refused_with_their_line(void **state)
         {"image,qf_pred\na,101\n", "e.csv:2: qf_pred '101'"},
         {"image,qf_pred\na,100.2\n", "e.csv:2: qf_pred '100.2'"},
         {"image,qf_pred\na,nan\n", "e.csv:2: qf_pred 'nan'"},
-        {"image,qf_pred\na,37 \n", "e.csv:2: qf_pred '37 '"},
+        {"image,qf_pred\na,37 8\n", "e.csv:2: qf_pred '37 8'"},
+        {"image,qf_pred\na,0x20\n", "e.csv:2: qf_pred '0x20' is not a number from 1 to 100"},
+        {"image,qf,score\na,0x20,0.5\n", "e.csv:2: qf '0x20' is not a whole number"},
+        {"image,qf,score\na,32,0x1p-1\n", "e.csv:2: score '0x1p-1' is not a probability"},
         {"image,qf,score\na,7.5,0.5\n", "e.csv:2: qf '7.5' is not a whole number"},
         {"image,qf_pred\na,3\na,4\n", "e.csv:3: a second prediction for image 'a'"},
         {"image,qf_pred\na,3\nb,3\na,4\n", "rows of image 'a' stand in more than one place"},
@@ -219,6 +222,18 @@ static void read_external(struct vj_external *external, const char *content)
     *external = (struct vj_external){0};
     if (vj_external_read(external, put("e.csv", content), &err))
         fail_msg("%s", err.text);
+}
+
+/* As in a manifest's and a label file's. */
+static void blanks_around_external_numbers_are_no_matter(void **state)
+{
+    (void)state;
+    struct vj_external e;
+    read_external(&e, "image,qf_pred\na, 44\nb,37 \nc,3e1\n");
+    assert_int_equal(vj_external_find(&e, "a")->qf, 44);
+    assert_int_equal(vj_external_find(&e, "b")->qf, 37);
+    assert_int_equal(vj_external_find(&e, "c")->qf, 30);
+    vj_external_free(&e);
 }
 
 static void external_rows_are_found_by_name_or_by_stem(void **state)
@@ -347,6 +362,7 @@ int main(void)
         cmocka_unit_test(external_scores_are_kept_per_quality_factor),
         cmocka_unit_test(bad_lists_are_refused),
         cmocka_unit_test(bad_external_files_are_refused_with_their_line),
+        cmocka_unit_test(blanks_around_external_numbers_are_no_matter),
         cmocka_unit_test(external_rows_are_found_by_name_or_by_stem),
         cmocka_unit_test(external_rows_that_fit_no_image_or_several_are_refused),
         cmocka_unit_test(networks_of_different_patch_sizes_are_not_mixed),
