@@ -348,15 +348,39 @@ static int list_fits(struct vj_rule_fits *fits, const struct vj_rule_table *tabl
     int rc = vj_list_folds(&fold, &folds, table->fold, table->count, err);
     if (rc)
         return rc;
-    *fits = (struct vj_rule_fits){.fit = vj_calloc(folds, sizeof(*fits->fit)), .count = folds};
-    if (!fits->fit) {
-        fits->count = 0;
+    *fits = (struct vj_rule_fits){.fit = vj_calloc(folds, sizeof(*fits->fit)),
+                                  .unfitted = vj_calloc(folds, sizeof(*fits->unfitted)),
+                                  .count = folds};
+    if (!fits->fit || !fits->unfitted) {
+        vj_rule_fits_free(fits);
         rc = vj_fail(err, -ENOMEM, "out of memory for the fits of %zu folds", folds);
     }
     for (size_t k = 0; k < fits->count; k++)
         fits->fit[k].fold = fold[k];
     free(fold);
     return rc;
+}
+
+/* Where the fit of a fold says what it lacks: of several folds the first is remembered. */
+static struct vj_error *lack_of(const struct vj_rule_fits *fits, struct vj_error *err)
+{
+    return fits->unfitted_count ? NULL : err;
+}
+
+/*
+ * Goes on to the next fit after number *k, of which rc came. A fold with too little to train on
+ * leaves the fits; its images stay without an answer. Without any fit left that is the failure.
+ */
+static int next_fit(struct vj_rule_fits *fits, size_t *k, int rc)
+{
+    if (rc != -ENODATA) {
+        ++*k;
+        return rc;
+    }
+    fits->unfitted[fits->unfitted_count++] = fits->fit[*k].fold;
+    fits->count--;
+    memmove(&fits->fit[*k], &fits->fit[*k + 1], (fits->count - *k) * sizeof(*fits->fit));
+    return fits->count ? 0 : rc;
 }
 
 /* Marks the images outside a fold. */
@@ -407,12 +431,13 @@ int vj_threshold_cross_fit(struct vj_rule_fits *fits, const struct vj_rule_table
 
     if (!rc)
         predict_nothing(table, lossy, qf_pred);
-    for (size_t k = 0; k < fits->count && !rc; k++) {
-        rc = fit_fold(&fits->fit[k], &f, use, err);
+    for (size_t k = 0; k < fits->count && !rc;) {
+        rc = fit_fold(&fits->fit[k], &f, use, lack_of(fits, err));
         for (size_t i = 0; i < table->count && !rc; i++) {
             if (!use[i])
                 rc = apply_to(table, i, rule, fits->fit[k].parameter, search, lossy, qf_pred, err);
         }
+        rc = next_fit(fits, &k, rc);
     }
     if (rc) {
         predict_nothing(table, lossy, qf_pred);
@@ -501,6 +526,17 @@ static int constant_for_fold(struct vj_rule_fit *fit, const struct vj_rule_table
     return 0;
 }
 
+static int constant_for_folds(struct vj_rule_fits *fits, const struct vj_rule_table *table,
+                              int32_t *label, int32_t *qf_pred, struct vj_error *err)
+{
+    int rc = 0;
+    for (size_t k = 0; k < fits->count && !rc;) {
+        rc = constant_for_fold(&fits->fit[k], table, label, qf_pred, lack_of(fits, err));
+        rc = next_fit(fits, &k, rc);
+    }
+    return rc;
+}
+
 /* Index of the first of equal labels. */
 static size_t first_index(const int32_t *sorted, size_t count, int32_t label)
 {
@@ -560,10 +596,8 @@ int vj_constant_predict(struct vj_rule_fits *fits, const struct vj_rule_table *t
     }
     for (size_t i = 0; i < table->count; i++)
         qf_pred[i] = VJ_EVAL_UNKNOWN;
-    if (!fits->count)
-        rc = constant_leaving_one_out(fits, table, label, qf_pred, err);
-    for (size_t k = 0; k < fits->count && !rc && fits->fit[k].fold >= 0; k++)
-        rc = constant_for_fold(&fits->fit[k], table, label, qf_pred, err);
+    rc = fits->count ? constant_for_folds(fits, table, label, qf_pred, err)
+                     : constant_leaving_one_out(fits, table, label, qf_pred, err);
     if (rc)
         vj_rule_fits_free(fits);
     free(label);
@@ -631,11 +665,12 @@ int vj_line_cross_fit(struct vj_rule_fits *fits, const struct vj_rule_table *tab
                      "a line can only be fitted with folds, else it would be tested on its "
                      "training images; set folds");
     predict_nothing(table, NULL, qf_pred);
-    for (size_t k = 0; k < fits->count && !rc; k++) {
-        rc = fit_line(&fits->fit[k], table, x, err);
+    for (size_t k = 0; k < fits->count && !rc;) {
+        rc = fit_line(&fits->fit[k], table, x, lack_of(fits, err));
         for (size_t i = 0; i < table->count && !rc; i++)
             if (fold_of(table, i) == fits->fit[k].fold && !isnan(x[i]))
                 qf_pred[i] = on_line(&fits->fit[k], table, x[i]);
+        rc = next_fit(fits, &k, rc);
     }
     if (rc) {
         predict_nothing(table, NULL, qf_pred);
@@ -644,8 +679,17 @@ int vj_line_cross_fit(struct vj_rule_fits *fits, const struct vj_rule_table *tab
     return rc;
 }
 
+void vj_rule_fits_note_unfitted(struct vj_text *note, const struct vj_rule_fits *fits)
+{
+    for (size_t i = 0; i < fits->unfitted_count; i++)
+        vj_text_add(note, "%s%d", i ? ", " : "; NO ANSWER in fold ", (int)fits->unfitted[i]);
+    if (fits->unfitted_count)
+        vj_text_add(note, ": too few labelled images lie outside to fit anything on");
+}
+
 void vj_rule_fits_free(struct vj_rule_fits *fits)
 {
     free(fits->fit);
+    free(fits->unfitted);
     *fits = (struct vj_rule_fits){0};
 }

@@ -17,6 +17,7 @@
 
 #include "eval/common.h"
 #include "eval/search.h"
+#include "eval/text.h"
 #include "host/error.h"
 
 /* Default thresholds without folds: means at the PJND of KonJND-1k, JPEG (CID22 paper, table 4).
@@ -57,10 +58,16 @@ struct vj_rule_fit {
                           its step */
 };
 
-/* What was fitted for each fold of a run, ascending by fold. Released by vj_rule_fits_free(). */
+/*
+ * What was fitted for each fold of a run, ascending by fold. A fold with too few labelled images
+ * outside it has no fit and is among the unfitted; its images have no prediction. Released by
+ * vj_rule_fits_free().
+ */
 struct vj_rule_fits {
     struct vj_rule_fit *fit;
     size_t count;
+    int32_t *unfitted; /* folds, ascending */
+    size_t unfitted_count;
 };
 
 /*
@@ -90,7 +97,8 @@ int vj_threshold_apply(const struct vj_rule_table *table, enum vj_rule rule, dou
 /*
  * Fits one threshold per fold on the images outside it and applies it to those inside.
  * fits, lossy, qf_pred: as above; on failure *fits is zeroed and no image has a prediction
- * Errors: as vj_threshold_fit(), the text naming the fold; -EINVAL without folds.
+ * Errors: as vj_threshold_fit(), -ENODATA only when no fold can be fitted, the text naming the
+ * first; -EINVAL without folds.
  */
 int vj_threshold_cross_fit(struct vj_rule_fits *fits, const struct vj_rule_table *table,
                            enum vj_rule rule, const struct vj_search_options *search,
@@ -105,7 +113,8 @@ int vj_threshold_cross_fit(struct vj_rule_fits *fits, const struct vj_rule_table
  * x:     [count] what is known of each image; NaN: the image neither trains nor is predicted
  * fits, qf_pred: as above
  *
- * Errors: -EINVAL without folds; -ENODATA, naming the fold, when fewer than two images train.
+ * Errors: -EINVAL without folds; -ENODATA, naming the first fold, when fewer than two images train
+ * for each of them.
  */
 int vj_line_cross_fit(struct vj_rule_fits *fits, const struct vj_rule_table *table, const double *x,
                       int32_t *qf_pred, struct vj_error *err);
@@ -147,10 +156,13 @@ int32_t vj_median_qf(int32_t *labels, size_t count);
  *
  * table: `value` is not read and may be NULL
  *
- * Errors: -ENODATA when a fold, or an image, has no labelled image to learn from.
+ * Errors: -ENODATA when every fold, or an image, has no labelled image to learn from.
  */
 int vj_constant_predict(struct vj_rule_fits *fits, const struct vj_rule_table *table,
                         int32_t *qf_pred, struct vj_error *err);
+
+/* Appends "; NO ANSWER in fold 1, 4: ..." to a predictor's note; nothing where all are fitted. */
+void vj_rule_fits_note_unfitted(struct vj_text *note, const struct vj_rule_fits *fits);
 
 void vj_rule_fits_free(struct vj_rule_fits *fits);
 

@@ -250,7 +250,7 @@ static void fitting_without_folds_or_labels_is_an_error_that_says_so(void **stat
     assert_null(fits.fit);
     for (int i = 0; i < IMAGES; i++) {
         r.fold[i] = 1 + i % 2;
-        r.qf_true[i] = i % 2 ? -1 : 10;
+        r.qf_true[i] = -1;
     }
     r.table.fold = r.fold;
     assert_int_equal(vj_threshold_cross_fit(&fits, &r.table, VJ_RULE_BELOW_IS_LOSSY, &search, NULL,
@@ -259,14 +259,7 @@ static void fitting_without_folds_or_labels_is_an_error_that_says_so(void **stat
     vj_assert_contains(err.text, "fold 1: ");
     assert_int_equal(vj_constant_predict(&fits, &r.table, qf_pred, &err), -ENODATA);
     vj_assert_contains(err.text, "fold 1");
-    uint8_t lossy[IMAGES * LEVELS];
-    for (int i = 0; i < IMAGES; i++)
-        r.qf_true[i] = i % 2 ? 10 : -1; /* fold 1 is fitted before fold 2 cannot be */
-    assert_int_equal(vj_threshold_cross_fit(&fits, &r.table, VJ_RULE_BELOW_IS_LOSSY, &search, lossy,
-                                            qf_pred, &err),
-                     -ENODATA);
-    for (int i = 0; i < IMAGES; i++)
-        assert_true(qf_pred[i] == -1 && lossy[i * LEVELS] == 255);
+    assert_null(fits.fit);
     r.table.qf_true = NULL;
     assert_int_equal(vj_threshold_fit(&fit, &r.table, VJ_RULE_BELOW_IS_LOSSY, &search, NULL, &err),
                      -ENODATA);
@@ -288,6 +281,55 @@ static void fitting_without_folds_or_labels_is_an_error_that_says_so(void **stat
     search.threshold = 9;
     assert_int_equal(vj_threshold_fit(&fit, &r.table, VJ_RULE_BELOW_IS_LOSSY, &search, NULL, &err),
                      -EINVAL);
+}
+
+static void assert_unfitted(const struct vj_rule_fits *fits, int32_t fitted, const char *note)
+{
+    struct vj_text text = {0};
+    vj_rule_fits_note_unfitted(&text, fits);
+    assert_string_equal(text.data, note);
+    vj_text_free(&text);
+    assert_int_equal(fits->count, 1);
+    assert_int_equal(fits->fit[0].fold, fitted);
+}
+
+/* Labels in one of two folds: only the other one has something to learn from. */
+static void a_fold_that_cannot_be_fitted_leaves_the_others_alone(void **state)
+{
+    (void)state;
+    struct vj_search_options search = vj_search_default();
+    for (int labelled = 1; labelled <= 2; labelled++) {
+        struct run r;
+        struct vj_rule_fits fits;
+        struct vj_error err = {0};
+        uint8_t lossy[IMAGES * LEVELS];
+        int32_t threshold[IMAGES], constant[IMAGES];
+        const char *note = labelled == 1 ? "; NO ANSWER in fold 1: too few labelled images lie "
+                                           "outside to fit anything on"
+                                         : "; NO ANSWER in fold 2: too few labelled images lie "
+                                           "outside to fit anything on";
+        make_run(&r, 1, 0);
+        for (int i = 0; i < IMAGES; i++) {
+            r.fold[i] = 1 + i % 2;
+            r.qf_true[i] = r.fold[i] == labelled ? 10 : -1;
+        }
+        if (vj_threshold_cross_fit(&fits, &r.table, VJ_RULE_BELOW_IS_LOSSY, &search, lossy,
+                                   threshold, &err))
+            fail_msg("%s", err.text);
+        assert_unfitted(&fits, 3 - labelled, note);
+        vj_rule_fits_free(&fits);
+        if (vj_constant_predict(&fits, &r.table, constant, &err))
+            fail_msg("%s", err.text);
+        assert_unfitted(&fits, 3 - labelled, note);
+        assert_true(fits.fit[0].parameter == 10);
+        vj_rule_fits_free(&fits);
+        for (int i = 0; i < IMAGES; i++) {
+            const bool fitted = r.fold[i] != labelled;
+            assert_int_equal(constant[i], fitted ? 10 : -1);
+            assert_int_equal(threshold[i] >= 0, fitted);
+            assert_int_equal(lossy[i * LEVELS] == VJ_LOSSY_UNANSWERED, !fitted);
+        }
+    }
 }
 
 /* One case of tests/golden/eval/line.txt. */
@@ -355,22 +397,24 @@ static void a_line_that_cannot_be_fitted_says_why(void **state)
     assert_true(fits.fit[1].slope == 0 && fits.fit[1].parameter == 15.5);
     assert_int_equal(qf[0], 40); /* on the line through (2, 40) and (5, 50) */
     vj_rule_fits_free(&fits);
-    x[3] = NAN;
+    x[3] = NAN; /* one image is left outside fold 1: its images have no answer, those of 2 do */
+    assert_int_equal(vj_line_cross_fit(&fits, &t, x, qf, NULL), 0);
+    assert_unfitted(&fits, 2,
+                    "; NO ANSWER in fold 1: too few labelled images lie outside to fit anything "
+                    "on");
+    assert_true(qf[0] == -1 && qf[1] == -1 && qf[2] == 16 && qf[3] == -1);
+    vj_rule_fits_free(&fits);
+    label[0] = -1;
     assert_int_equal(vj_line_cross_fit(&fits, &t, x, qf, &err), -ENODATA);
     vj_assert_contains(err.text,
                        "fold 1: a line is fitted to two labelled images outside the fold");
     vj_assert_contains(err.text, "there is one");
     assert_null(fits.fit);
+    for (int i = 0; i < N; i++)
+        assert_int_equal(qf[i], -1);
     label[2] = -1;
     assert_int_equal(vj_line_cross_fit(&fits, &t, x, qf, &err), -ENODATA);
     vj_assert_contains(err.text, "there are none");
-    label[0] = -1;
-    label[2] = 40;
-    x[3] = 5;
-    assert_int_equal(vj_line_cross_fit(&fits, &t, x, qf, &err), -ENODATA);
-    vj_assert_contains(err.text, "fold 2: ");
-    for (int i = 0; i < N; i++)
-        assert_int_equal(qf[i], -1); /* fold 1 had its line */
     t.fold = NULL;
     assert_int_equal(vj_line_cross_fit(&fits, &t, x, qf, &err), -EINVAL);
     vj_assert_contains(err.text, "tested on its training images; set folds");
@@ -573,6 +617,7 @@ int main(void)
         cmocka_unit_test(equality_with_the_threshold_is_lossless),
         cmocka_unit_test(each_fold_is_predicted_from_the_others_only),
         cmocka_unit_test(fitting_without_folds_or_labels_is_an_error_that_says_so),
+        cmocka_unit_test(a_fold_that_cannot_be_fitted_leaves_the_others_alone),
         cmocka_unit_test(lines_are_those_of_numpy),
         cmocka_unit_test(a_line_that_cannot_be_fitted_says_why),
         cmocka_unit_test(tolerances_are_swept_around_the_one_in_force),

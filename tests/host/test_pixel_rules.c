@@ -461,14 +461,43 @@ static void a_line_that_lacks_training_images_is_not_evaluated_and_says_so(void 
     char path[4096], pair[4200];
     int32_t qf[3];
     write_text(in_folder(path, "few.csv"),
-               "image,candidates,qf_true,fold\np0.png,,30,1\np1.png,,30,2\np3.png,,40,2\n");
+               "image,candidates,qf_true,fold\np0.png,,30,1\np1.png,,30,2\np3.png,,,2\n");
     snprintf(pair, sizeof(pair), "root=%s", path);
     const char *pairs[] = {pair, "folds=manifest", NULL};
     struct vj_results *r = open_run("few.h5", "compression-ratio", pairs);
-    expect_text(r, "/predictors/compression-ratio", "note", "not evaluated: fold 2: a line is");
+    expect_text(r, "/predictors/compression-ratio", "note", "not evaluated: fold 1: a line is");
     read_rows(r, "/predictors/compression-ratio/qf_pred", VJ_COLUMN_I32, 0, 3, qf);
     for (int i = 0; i < 3; i++)
         assert_int_equal(qf[i], -1);
+    vj_results_close(r);
+}
+
+/* Only fold 1 is labelled: its pictures have no answer, those of fold 2 learn from it. */
+static void a_fold_without_training_images_costs_the_others_nothing(void **state)
+{
+    (void)state;
+    static const char *const fitted[] = {"constant", "pixel-chou95@excess", "compression-ratio"};
+    char path[4096], pair[4200], column[128];
+    int32_t qf[4], swept[4 * STEPS];
+    write_text(in_folder(path, "half.csv"),
+               "image,candidates,qf_true,fold\np0.png,,30,1\np1.png,,40,1\n"
+               "p2.png,,,2\np3.png,,,2\n");
+    snprintf(pair, sizeof(pair), "root=%s", path);
+    const char *pairs[] = {pair, "folds=manifest", NULL};
+    struct vj_results *r =
+        open_run("half.h5", "constant,pixel-chou95@excess:fit,compression-ratio", pairs);
+    for (size_t p = 0; p < 3; p++) {
+        snprintf(column, sizeof(column), "/predictors/%s/qf_pred", fitted[p]);
+        read_rows(r, column, VJ_COLUMN_I32, 0, 4, qf);
+        assert_true(qf[0] == -1 && qf[1] == -1 && qf[2] >= 1 && qf[3] >= 1);
+        snprintf(column, sizeof(column), "/predictors/%s", fitted[p]);
+        expect_text(r, column, "note", "(fold 2)");
+    }
+    read_rows(r, "/predictors/constant/qf_pred", VJ_COLUMN_I32, 0, 4, qf);
+    assert_true(qf[2] == 35 && qf[3] == 35);
+    read_rows(r, "/predictors/pixel-chou95@excess/qf_pred_tolerance", VJ_COLUMN_I32, 0, 4, swept);
+    for (int i = 0; i < 4 * STEPS; i++)
+        assert_int_equal(swept[i] >= 0, i >= 2 * STEPS);
     vj_results_close(r);
 }
 
@@ -486,6 +515,7 @@ int main(void)
         cmocka_unit_test(the_compression_ratio_is_that_of_the_files_and_its_line_that_of_the_folds),
         cmocka_unit_test(a_compression_ratio_without_folds_or_candidate_is_refused_before_the_run),
         cmocka_unit_test(a_line_that_lacks_training_images_is_not_evaluated_and_says_so),
+        cmocka_unit_test(a_fold_without_training_images_costs_the_others_nothing),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
