@@ -116,6 +116,7 @@ struct vj_report {
     const char *const *image_name; /* [images] */
     const int32_t *image_fold;     /* [images] -1 none; NULL = none */
     const int32_t *qf_true;        /* [images] -1 unknown; NULL = no labels */
+    const int32_t *anchor; /* [images] quality factor of the anchor; NULL or 0 = the source */
     const uint32_t *bytes; /* [images][qf_last - qf_first + 1] 0 unknown; NULL = none known */
     const char *const *image_error; /* [images] NULL = the image is fine; NULL array = all are */
 

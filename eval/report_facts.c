@@ -88,9 +88,12 @@ struct vj_metric_value vj_report_mean_prediction(const struct vj_report *r,
     return mean;
 }
 
-int32_t vj_report_lossless(const struct vj_report *r, int32_t qf_pred)
+int32_t vj_report_lossless(const struct vj_report *r, size_t image, int32_t qf_pred)
 {
-    return qf_pred >= 0 && qf_pred < r->qf_last ? qf_pred + 1 : VJ_EVAL_UNKNOWN;
+    const int32_t anchor = r->anchor ? r->anchor[image] : 0;
+    if (qf_pred < 0 || qf_pred >= r->qf_last || (anchor > 0 && qf_pred >= anchor))
+        return VJ_EVAL_UNKNOWN;
+    return qf_pred + 1;
 }
 
 bool vj_report_size(uint32_t *bytes, double *saving, const struct vj_report *r, size_t image,

@@ -580,7 +580,7 @@ static void error_cell(const struct vj_html *page, int32_t truth, int32_t predic
 /* A prediction, and what the smallest quality factor without visible damage costs and saves. */
 static void use_cells(const struct vj_html *page, size_t image, int32_t predicted)
 {
-    const int32_t lossless = vj_report_lossless(page->report, predicted);
+    const int32_t lossless = vj_report_lossless(page->report, image, predicted);
     uint32_t bytes;
     double saving;
     vj_html_whole_cell(page, predicted);

@@ -679,14 +679,16 @@ static bool shows_images(const struct vj_report_row *row)
 }
 
 /* "36 | 37": the predicted PW-JND and the lowest lossless QF, "-" where there is none. */
-static void prediction_cell(struct vj_table *table, const struct vj_report *r, int32_t qf)
+static void prediction_cell(struct vj_table *table, const struct vj_report *r, size_t image,
+                            int32_t qf)
 {
+    const int32_t lossless = vj_report_lossless(r, image, qf);
     if (qf < 0)
         vj_table_cell(table, "-");
-    else if (vj_report_lossless(r, qf) < 0)
+    else if (lossless < 0)
         vj_table_cell(table, "%d |   -", (int)qf);
     else
-        vj_table_cell(table, "%d | %3d", (int)qf, (int)vj_report_lossless(r, qf));
+        vj_table_cell(table, "%d | %3d", (int)qf, (int)lossless);
 }
 
 static void image_row(struct vj_table *table, const struct vj_report *r, size_t image)
@@ -702,7 +704,7 @@ static void image_row(struct vj_table *table, const struct vj_report *r, size_t 
         vj_table_cell(table, "-");
     for (size_t i = 0; i < r->rows; i++) {
         if (shows_images(&r->row[i]))
-            prediction_cell(table, r, r->row[i].qf_pred[image]);
+            prediction_cell(table, r, image, r->row[i].qf_pred[image]);
     }
 }
 

@@ -39,8 +39,11 @@ void vj_report_not_a_test(struct vj_text *out, const struct vj_report_row *row);
 struct vj_metric_value vj_report_mean_prediction(const struct vj_report *report,
                                                  const struct vj_report_row *row);
 
-/* The smallest quality factor without visible damage, -1 where there is none. */
-int32_t vj_report_lossless(const struct vj_report *report, int32_t qf_pred);
+/*
+ * The smallest quality factor without visible damage; -1 where there is none in the run or, as
+ * where the prediction is the image's anchor, none up to the anchor.
+ */
+int32_t vj_report_lossless(const struct vj_report *report, size_t image, int32_t qf_pred);
 
 /* Size of an image's candidate and the share that it saves against the highest quality factor;
  * false where one of the sizes is not known. */

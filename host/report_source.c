@@ -221,6 +221,7 @@ void vj_report_fill(struct vj_report *report, const struct vj_report_source *sou
         .image_name = (const char *const *)analysis->name,
         .image_fold = analysis->fold,
         .qf_true = analysis->qf_true,
+        .anchor = analysis->anchor,
         .bytes = analysis->bytes,
         .image_error = (const char *const *)analysis->error,
         .row = tables->row,

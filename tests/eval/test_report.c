@@ -605,6 +605,37 @@ static void csv_reads_back_field_by_field_and_number_by_number(void **state)
     vj_text_free(&t);
 }
 
+/* At JND 2 and 3: a prediction that is the anchor leaves no smallest lossless quality factor. */
+static void nothing_above_the_anchor_is_called_the_smallest_lossless_one(void **state)
+{
+    (void)state;
+    struct sample s;
+    fill_sample(&s);
+    int32_t anchor[IMAGES] = {36, 0, 37, 40};
+    uint32_t bytes[IMAGES * 100];
+    for (size_t i = 0; i < sizeof(bytes) / sizeof(bytes[0]); i++)
+        bytes[i] = 1000;
+    s.report.anchor = anchor;
+    s.report.bytes = bytes;
+    s.report.rows = 2;
+    struct vj_text t = text_report(&s.report, VJ_REPORT_IMAGES);
+    vj_assert_contains(t.data, "36 |   -");
+    vj_assert_contains(t.data, "39 |  40");
+    vj_assert_contains(t.data, "36 |  37");
+    vj_assert_contains(t.data, "41 |   -");
+    vj_text_free(&t);
+    assert_int_equal(vj_report_images_csv(&t, &s.report, NULL), 0);
+    vj_assert_contains(t.data, "\r\nconstant,SRC01,1,36,36,,,0,,\r\n");
+    vj_assert_contains(t.data, "\r\nconstant,SRC02,2,47,39,40,,-8,1000,0\r\n");
+    vj_assert_contains(t.data, "\r\nconstant,caf\xc3\xa9,1,,36,37,,,1000,0\r\n");
+    vj_assert_contains(t.data, "\r\npsnr-threshold,caf\xc3\xa9,1,,41,,,,,\r\n");
+    vj_text_free(&t);
+    assert_int_equal(vj_report_json(&t, &s.report, NULL), 0);
+    assert_null(strstr(t.data, "\"smallest_lossless_qf\": 42"));
+    vj_assert_contains(t.data, "\"smallest_lossless_qf\": 40");
+    vj_text_free(&t);
+}
+
 static void curves_in_csv_have_a_line_for_each_point_and_quantity(void **state)
 {
     (void)state;
@@ -797,6 +828,7 @@ int main(void)
         cmocka_unit_test(json_is_valid_whatever_the_strings_and_numbers),
         cmocka_unit_test(what_is_absent_is_a_dash_in_text_and_no_key_in_json),
         cmocka_unit_test(csv_reads_back_field_by_field_and_number_by_number),
+        cmocka_unit_test(nothing_above_the_anchor_is_called_the_smallest_lossless_one),
         cmocka_unit_test(curves_in_csv_have_a_line_for_each_point_and_quantity),
         cmocka_unit_test(names_from_files_cannot_steer_a_terminal),
         cmocka_unit_test(a_comparison_says_whose_files_and_what_they_differ_in),

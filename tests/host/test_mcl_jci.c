@@ -13,6 +13,7 @@
 #include "host/compare_file.h"
 #include "host/image.h"
 #include "host/options.h"
+#include "host/report_file.h"
 #include "host/results.h"
 #include "host/run.h"
 #include "host/train_validate.h"
@@ -389,6 +390,37 @@ static void check_validation(int jnd, const char *path, const int32_t *truth, co
     assert_true(fabs(v.bias - bias / (double)count) < 1e-9);
 }
 
+/*
+ * The report of sqf.h5 calls the QF above a prediction lossless, up to the anchor. Returns how many
+ * predictions are the anchor.
+ */
+static int check_lossless(const char *predictor, const int32_t *anchor, const int32_t *pred)
+{
+    enum { QF_PRED = 4, LOSSLESS };
+    const struct vj_report_options options = {.form = VJ_REPORT_FORM_IMAGES_CSV};
+    struct vj_text text = {0};
+    struct vj_error err = {0};
+    char path[4096];
+    int image = 0, at_anchor = 0;
+    snprintf(path, sizeof(path), "%s/sqf.h5", folder);
+    if (vj_report_file(&text, path, &options, &err))
+        fail_msg("%s", err.text);
+    for (char *rest = text.data, *line; (line = strsep(&rest, "\n"));) {
+        char *field[LOSSLESS + 1] = {NULL};
+        for (int i = 0; i <= LOSSLESS; i++)
+            field[i] = strsep(&line, ",");
+        if (strcmp(field[0], predictor) != 0)
+            continue;
+        assert_int_equal(atoi(field[QF_PRED]), pred[image]);
+        assert_int_equal(atoi(field[LOSSLESS]), pred[image] < anchor[image] ? pred[image] + 1 : 0);
+        at_anchor += pred[image] == anchor[image];
+        image++;
+    }
+    assert_int_equal(image, SOURCES);
+    vj_text_free(&text);
+    return at_anchor;
+}
+
 /* JND k + 1 is searched below the picture at JND k, which is what candidates are compared with. */
 static void later_jnds_are_searched_below_the_picture_at_the_one_before(void **state)
 {
@@ -400,6 +432,7 @@ static void later_jnds_are_searched_below_the_picture_at_the_one_before(void **s
     int32_t anchor[SOURCES], truth[SOURCES], full[SOURCES], by_rule[SOURCES], lazy[SOURCES];
     struct vj_error err = {0};
     char predictors[4200], weights[4096];
+    int at_anchor = 0;
     read_stairs(stairs);
     snprintf(weights, sizeof(weights), "%s/small.h5", folder);
     const struct vj_net_shape shape = {
@@ -449,6 +482,8 @@ static void later_jnds_are_searched_below_the_picture_at_the_one_before(void **s
             }
         assert_true(fabs(accuracy - right / pairs) < 1e-12);
         vj_results_close(r);
+        at_anchor += check_lossless("constant", anchor, lazy);
+        at_anchor += check_lossless("pixel-chou95", anchor, by_rule);
 
         settings[5] = "true";
         r = evaluate_with("sqf", settings);
@@ -466,6 +501,7 @@ static void later_jnds_are_searched_below_the_picture_at_the_one_before(void **s
         check_unasked(r, anchor);
         vj_results_close(r);
     }
+    assert_true(at_anchor > 0);
 }
 
 /* ---- curves ---- */
