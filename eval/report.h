@@ -116,9 +116,10 @@ struct vj_report {
     const char *const *image_name; /* [images] */
     const int32_t *image_fold;     /* [images] -1 none; NULL = none */
     const int32_t *qf_true;        /* [images] -1 unknown; NULL = no labels */
-    const int32_t *anchor; /* [images] quality factor of the anchor; NULL or 0 = the source */
-    const uint32_t *bytes; /* [images][qf_last - qf_first + 1] 0 unknown; NULL = none known */
-    const char *const *image_error; /* [images] NULL = the image is fine; NULL array = all are */
+    const int32_t *anchor;       /* [images] quality factor of the anchor; NULL or 0 = the source */
+    const uint32_t *bytes;       /* [images][qf_last - qf_first + 1] 0 unknown; NULL = none known */
+    const int32_t *image_status; /* [images] 0 fine, 1 failed, -1 pending; NULL = none failed */
+    const char *const *image_error; /* [images] of a failed one; NULL = not known */
 
     const struct vj_report_row *row;
     size_t rows;

@@ -159,11 +159,6 @@ static int32_t entry(const int32_t *array, size_t image)
     return array ? array[image] : VJ_EVAL_UNKNOWN;
 }
 
-static const char *error_of(const struct vj_report *report, size_t image)
-{
-    return report->image_error ? report->image_error[image] : NULL;
-}
-
 static void csv_image(struct vj_text *out, const struct vj_report *report,
                       const struct vj_report_row *row, size_t image)
 {
@@ -180,7 +175,7 @@ static void csv_image(struct vj_text *out, const struct vj_report *report,
     csv_known(out, qf_pred, qf_pred >= 0);
     csv_known(out, lossless, lossless >= 0);
     vj_text_add(out, ",");
-    vj_text_csv(out, or_empty(error_of(report, image)));
+    vj_text_csv(out, or_empty(vj_report_failure(report, image)));
     csv_known(out, qf_pred - qf_true, qf_true >= 0 && qf_pred >= 0);
     if (vj_report_size(&bytes, &saving, report, image, lossless)) {
         vj_text_add(out, ",%" PRIu32 ",", bytes);
@@ -450,8 +445,8 @@ static void json_image(struct json *j, const struct vj_report *report, size_t im
     json_string(j, "name", or_empty(report->image_name[image]));
     json_known(j, "fold", fold, fold >= 0);
     json_known(j, "qf_true", qf_true, qf_true >= 0);
-    if (error_of(report, image))
-        json_string(j, "error", error_of(report, image));
+    if (vj_report_failure(report, image))
+        json_string(j, "error", vj_report_failure(report, image));
     json_open(j, "predictions", '{');
     for (size_t i = 0; i < report->rows; i++) {
         const struct vj_report_row *row = &report->row[i];

@@ -5,11 +5,19 @@
 #include "eval/report.h"
 #include "eval/report_text.h"
 
+const char *vj_report_failure(const struct vj_report *r, size_t image)
+{
+    const char *error = r->image_error ? r->image_error[image] : NULL;
+    if (!r->image_status || r->image_status[image] <= 0)
+        return NULL;
+    return error && *error ? error : "failed; the results file does not say why";
+}
+
 size_t vj_report_count_failed(const struct vj_report *r)
 {
     size_t failed = 0;
-    for (size_t i = 0; r->image_error && i < r->images; i++)
-        failed += r->image_error[i] != NULL;
+    for (size_t i = 0; i < r->images; i++)
+        failed += vj_report_failure(r, i) != NULL;
     return failed;
 }
 
@@ -64,7 +72,7 @@ void vj_report_labelled(struct vj_text *out, const struct vj_report *r)
 {
     size_t fine = 0, labelled = 0;
     for (size_t i = 0; r->qf_true && i < r->images; i++) {
-        const bool ok = !r->image_error || !r->image_error[i];
+        const bool ok = !vj_report_failure(r, i);
         fine += ok;
         labelled += ok && r->qf_true[i] >= 0;
     }

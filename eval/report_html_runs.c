@@ -45,11 +45,11 @@ void vj_html_failures(const struct vj_html *page)
     vj_html_open_table(page, "text");
     vj_html_head(page, title, 2);
     for (size_t i = 0; i < r->images; i++) {
-        if (!r->image_error[i])
+        if (!vj_report_failure(r, i))
             continue;
         vj_text_add(page->out, "<tr>");
         vj_html_text_cell(page, r->image_name[i]);
-        vj_html_text_cell(page, r->image_error[i]);
+        vj_html_text_cell(page, vj_report_failure(r, i));
         vj_text_add(page->out, "</tr>\n");
     }
     vj_html_close_table(page);

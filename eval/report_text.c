@@ -815,13 +815,13 @@ static void add_failures(struct vj_text *out, const struct vj_report *r)
         return;
     vj_text_add(out, "\nFailures (%zu of %zu pictures)\n\n", failed, r->images);
     for (size_t i = 0; i < r->images; i++) {
-        if (!r->image_error[i])
+        const char *failure = vj_report_failure(r, i);
+        if (!failure)
             continue;
         const char *name = vj_report_or_dash(r->image_name[i]);
         vj_text_plain(out, name);
         vj_text_add(out, ": ");
-        vj_text_wrap(out, vj_report_or_dash(r->image_error[i]), vj_text_columns(name) + 2, 4,
-                     vj_report_sentence_columns(r));
+        vj_text_wrap(out, failure, vj_text_columns(name) + 2, 4, vj_report_sentence_columns(r));
     }
 }
 

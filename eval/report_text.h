@@ -14,7 +14,10 @@ const char *vj_report_or_dash(const char *text);
 /* What a run's candidates are numbered by: "QF" of JPEG, "level" of any other codec. */
 const char *vj_report_axis_word(const struct vj_report *r);
 
-/* Images with an error. */
+/* Why an image failed, in words where the results file has none; NULL for one that did not. */
+const char *vj_report_failure(const struct vj_report *report, size_t image);
+
+/* Images that failed. */
 size_t vj_report_count_failed(const struct vj_report *report);
 
 /* Is the truth of any image known? */
@@ -29,7 +32,7 @@ size_t vj_report_rated(const struct vj_metrics *metrics);
 /* " Pairs of constant are counted from ...", where predictors differ in that. */
 void vj_report_pairs(struct vj_text *out, const struct vj_report *report);
 
-/* " (5 pictures, 4 labelled)" where some of those without an error are not. */
+/* " (5 pictures, 4 labelled)" where some of those that did not fail are not. */
 void vj_report_labelled(struct vj_text *out, const struct vj_report *report);
 
 /* A sentence on a predictor whose `seen` is not 0, as plain text. */

@@ -334,7 +334,6 @@ static void fill_report(const struct comparison *c, struct vj_report *report)
     report->program_version = VJ_VERSION;
     report->fact = NULL;
     report->facts = 0;
-    report->image_error = NULL;
     report->run = c->run;
     report->runs = c->runs;
     report->difference = c->differences.list;

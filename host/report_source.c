@@ -223,6 +223,7 @@ void vj_report_fill(struct vj_report *report, const struct vj_report_source *sou
         .qf_true = analysis->qf_true,
         .anchor = analysis->anchor,
         .bytes = analysis->bytes,
+        .image_status = analysis->status,
         .image_error = (const char *const *)analysis->error,
         .row = tables->row,
         .rows = tables->rows,

@@ -21,6 +21,7 @@ struct sample {
     struct vj_report_comparison comparison[1];
     const char *name[IMAGES];
     const char *error[IMAGES];
+    int32_t status[IMAGES];
     int32_t image_fold[IMAGES], qf_true[IMAGES], pred[2][IMAGES];
     struct vj_report report;
 };
@@ -59,6 +60,7 @@ static void fill_sample(struct sample *s)
     s->name[1] = "SRC02";
     s->name[2] = "caf\xc3\xa9";
     s->name[3] = "SRC04";
+    s->status[3] = 1;
     s->error[3] = "SRC04_055.jpg: the file ends after 10240 bytes; copy it again";
     fill_metrics(&s->constant.pooled, 7.82, -1, 3);
     s->constant.pairs = VJ_PAIRS_FROM_STEP;
@@ -124,6 +126,7 @@ static void fill_sample(struct sample *s)
                                    .image_name = s->name,
                                    .image_fold = s->image_fold,
                                    .qf_true = s->qf_true,
+                                   .image_status = s->status,
                                    .image_error = s->error,
                                    .row = s->row,
                                    .rows = 3,

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <math.h>
 
+#include "eval/report_text.h"
 #include "tests/eval/report_sample.h"
 
 enum { ALL = VJ_REPORT_METRICS | VJ_REPORT_FOLDS | VJ_REPORT_SWEEP | VJ_REPORT_IMAGES };
@@ -682,6 +683,41 @@ static void curves_in_csv_have_a_line_for_each_point_and_quantity(void **state)
     vj_text_free(&t);
 }
 
+/* By their status: one without a text counts too, and a text alone is no failure. */
+static void failed_pictures_are_counted_by_their_status(void **state)
+{
+    (void)state;
+    static const char why[] = "failed; the results file does not say why";
+    struct sample s;
+    struct vj_text t = {0};
+    fill_sample(&s);
+    s.error[0] = "a text that nothing failed with";
+    s.status[1] = 1;
+    s.status[2] = 1;
+    s.error[2] = "";
+    assert_int_equal(vj_report_count_failed(&s.report), 3);
+    t = text_report(&s.report, VJ_REPORT_IMAGES);
+    vj_assert_contains(t.data, "4: 1 ok, 3 failed");
+    vj_assert_contains(t.data, "Failures (3 of 4 pictures)\n\nSRC02: failed; the results file");
+    assert_null(strstr(t.data, s.error[0]));
+    vj_text_free(&t);
+    assert_int_equal(vj_report_images_csv(&t, &s.report, NULL), 0);
+    vj_assert_contains(t.data, "\r\nconstant,SRC01,1,36,36,37,,0,,\r\n");
+    vj_assert_contains(t.data, ",failed; the results file does not say why,");
+    vj_text_free(&t);
+    assert_int_equal(vj_report_json(&t, &s.report, NULL), 0);
+    vj_assert_contains(t.data, why);
+    vj_text_free(&t);
+    assert_int_equal(vj_report_html(&t, &s.report, NULL), 0);
+    vj_assert_contains(t.data, "4 pictures, 3 failed");
+    vj_assert_contains(t.data, why);
+    vj_text_free(&t);
+    s.report.image_error = NULL;
+    assert_int_equal(vj_report_count_failed(&s.report), 3);
+    s.status[3] = -1;
+    assert_int_equal(vj_report_count_failed(&s.report), 2);
+}
+
 static void names_from_files_cannot_steer_a_terminal(void **state)
 {
     (void)state;
@@ -830,6 +866,7 @@ int main(void)
         cmocka_unit_test(csv_reads_back_field_by_field_and_number_by_number),
         cmocka_unit_test(nothing_above_the_anchor_is_called_the_smallest_lossless_one),
         cmocka_unit_test(curves_in_csv_have_a_line_for_each_point_and_quantity),
+        cmocka_unit_test(failed_pictures_are_counted_by_their_status),
         cmocka_unit_test(names_from_files_cannot_steer_a_terminal),
         cmocka_unit_test(a_comparison_says_whose_files_and_what_they_differ_in),
         cmocka_unit_test(running_out_of_memory_is_an_error_not_half_a_report),

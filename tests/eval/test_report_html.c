@@ -486,6 +486,7 @@ static void the_page_does_not_grow_with_the_pictures(void **state)
     s.report.images = MANY;
     s.report.image_name = name;
     s.report.image_fold = NULL;
+    s.report.image_status = NULL;
     s.report.image_error = NULL;
     s.report.qf_true = truth;
     s.row[0].qf_pred = s.row[1].qf_pred = s.row[2].qf_pred = pred;
