@@ -73,6 +73,19 @@ static void file_stem(const char *path, char *stem, size_t size)
             *c = '_';
 }
 
+enum { STEM_BYTES = 79, CHARACTER_BYTES = 4 };
+
+/* Cuts a stem to what a predictor's name has room for, not within a character of UTF-8. */
+static void cut_stem(char *stem)
+{
+    size_t end = STEM_BYTES;
+    if (strlen(stem) <= STEM_BYTES)
+        return;
+    while (end > STEM_BYTES - CHARACTER_BYTES && ((unsigned char)stem[end] & 0xC0) == 0x80)
+        end--;
+    stem[end] = '\0';
+}
+
 /* Values that a threshold may have, and how an error names them. */
 struct threshold_range {
     double low, high;
@@ -162,12 +175,13 @@ static int keep_path(struct vj_predictor *p, const char *path, struct vj_error *
 
 static int parse_file(struct vj_predictor *p, const char *path, struct vj_error *err)
 {
-    char stem[80];
+    char stem[sizeof(p->path)];
     int r = keep_path(p, path, err);
     if (r)
         return r;
     file_stem(path, stem, sizeof(stem));
-    snprintf(p->name, sizeof(p->name), "%s-%s", p->kind_name, stem);
+    cut_stem(stem);
+    snprintf(p->name, sizeof(p->name), "%s-%.*s", p->kind_name, STEM_BYTES, stem);
     return p->kind == VJ_PREDICTOR_EXTERNAL ? vj_external_read(&p->external, path, err) : 0;
 }
 
@@ -204,8 +218,9 @@ static int parse_pattern(struct vj_predictor *p, const char *pattern, struct vj_
         return r;
     file_stem(pattern, stem, sizeof(stem));
     drop_placeholders(stem);
+    cut_stem(stem);
     if (stem[0])
-        snprintf(p->name, sizeof(p->name), "vpjnd-%.79s", stem);
+        snprintf(p->name, sizeof(p->name), "vpjnd-%.*s", STEM_BYTES, stem);
     return 0;
 }
 

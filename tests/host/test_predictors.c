@@ -329,6 +329,73 @@ static void networks_of_different_patch_sizes_are_not_mixed(void **state)
     vj_predictors_free(&p);
 }
 
+/* `before` bytes of 'a', then `text` and an ending. */
+static const char *long_name(char name[256], int before, const char *text)
+{
+    snprintf(name, 256, "%.*s%s.csv", before,
+             "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+             text);
+    return name;
+}
+
+static void long_file_names_are_cut_between_characters(void **state)
+{
+    (void)state;
+    static const char e[] = "\xc3\xa9", han[] = "\xe6\xbc\xa2", face[] = "\xf0\x9f\x98\x80";
+    static const struct {
+        int before;
+        const char *text;
+        size_t kept; /* bytes of the stem */
+    } cases[] = {
+        {79, "", 79},
+        {80, "", 79},
+        {77, e, 79},
+        {78, e, 78},
+        {79, e, 79},
+        {76, han, 79},
+        {77, han, 77},
+        {78, han, 78},
+        {75, face, 79},
+        {76, face, 76},
+        {77, face, 77},
+        {78, face, 78},
+        {70, "bb.cccccccccc", 79},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct vj_predictors p = {0};
+        struct vj_error err = {0};
+        char name[256], list[4500], pattern[300], wanted[300];
+        long_name(name, cases[i].before, cases[i].text);
+        snprintf(wanted, sizeof(wanted), "external-%.*s", (int)cases[i].kept, name);
+        snprintf(pattern, sizeof(pattern), "vpjnd-folds:%.*s-{fold}.h5",
+                 (int)strlen(name) - (int)strlen(".csv"), name);
+        snprintf(list, sizeof(list), "external:%s,%s", put(name, "image,qf_pred\na,3\n"), pattern);
+        if (vj_predictors_open(&p, list, "jpeg", VJ_POSITIVE_AUTO, &err))
+            fail_msg("%s", err.text);
+        assert_string_equal(p.list[0].name, wanted);
+        snprintf(wanted, sizeof(wanted), "vpjnd-%.*s", (int)cases[i].kept, name);
+        assert_string_equal(p.list[1].name, wanted);
+        vj_predictors_free(&p);
+    }
+}
+
+static void names_alike_once_cut_are_numbered(void **state)
+{
+    (void)state;
+    char name[256], list[8300], first[4096];
+    struct vj_predictors p = {0};
+    struct vj_error err = {0};
+    strcpy(first, put(long_name(name, 78, "\xc3\xa9one"), "image,qf_pred\na,3\n"));
+    snprintf(list, sizeof(list), "external:%s,external:%s", first,
+             put(long_name(name, 78, "\xc3\xa9two"), "image,qf_pred\na,3\n"));
+    if (vj_predictors_open(&p, list, "jpeg", VJ_POSITIVE_AUTO, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(strlen(p.list[0].name), strlen("external-") + 78);
+    assert_memory_equal(p.list[1].name, p.list[0].name, strlen(p.list[0].name));
+    assert_string_equal(p.list[1].name + strlen(p.list[0].name), "-2");
+    vj_predictors_free(&p);
+}
+
 static void the_files_of_all_folds_have_one_name(void **state)
 {
     (void)state;
@@ -366,6 +433,8 @@ int main(void)
         cmocka_unit_test(external_rows_are_found_by_name_or_by_stem),
         cmocka_unit_test(external_rows_that_fit_no_image_or_several_are_refused),
         cmocka_unit_test(networks_of_different_patch_sizes_are_not_mixed),
+        cmocka_unit_test(long_file_names_are_cut_between_characters),
+        cmocka_unit_test(names_alike_once_cut_are_numbered),
         cmocka_unit_test(the_files_of_all_folds_have_one_name),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
