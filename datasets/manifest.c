@@ -38,7 +38,7 @@
 #include "host/checked.h"
 
 struct manifest_row {
-    char *image;   /* as written */
+    char *image;   /* as written; "" when no path can be as long */
     char *name;    /* the same, made unique for a repeated image */
     char *pattern; /* as written, "" when there is none */
     char *streams; /* the same of the compressed files; "" for JPEG */
@@ -121,19 +121,35 @@ static int parse_fold(int *fold, const char *text, struct vj_error *err)
     return 0;
 }
 
-/* What can be wrong with a row by itself. */
-static int check_row(struct manifest_row *row, const struct vj_csv *csv, const struct columns *at,
-                     bool patterns_count, struct vj_error *err)
+/*
+ * An image that no path can be as long as is dropped from its row: every row of a results file has
+ * room for the longest name.
+ */
+static int check_image(const struct manifest *m, struct manifest_row *row, struct vj_error *err)
 {
+    const size_t length = strlen(row->image) + (*row->image == '/' ? 0 : strlen(m->folder));
+    if (!*row->image)
+        return vj_fail(err, -EINVAL, "no image");
+    if (length < PATH_MAX)
+        return 0;
+    vj_fail(err, -ENAMETOOLONG,
+            "image '%.40s...' makes a path of %zu bytes, and one has at most %d; shorten it",
+            row->image, length, PATH_MAX - 1);
+    *row->image = '\0';
+    return -ENAMETOOLONG;
+}
+
+/* What can be wrong with a row by itself. */
+static int check_row(const struct manifest *m, struct manifest_row *row, const struct vj_csv *csv,
+                     const struct columns *at, struct vj_error *err)
+{
+    int rc = check_image(m, row, err);
     if (vj_csv_fields(csv) != vj_csv_columns(csv))
         return vj_fail(err, -EINVAL,
                        "%zu fields where the first line names %zu columns; quote fields that hold "
                        "commas",
                        vj_csv_fields(csv), vj_csv_columns(csv));
-    if (!*row->image)
-        return vj_fail(err, -EINVAL, "no image");
-    int rc = 0;
-    if (*row->pattern && patterns_count)
+    if (!rc && *row->pattern && m->candidates != VJ_CANDIDATES_SYNTHESIZE)
         rc = vj_pattern_check(row->pattern, "qf", "candidates", err);
     if (!rc && *row->streams)
         rc = vj_pattern_check(row->streams, "qf", "streams", err);
@@ -175,7 +191,7 @@ static int add_row(struct manifest *m, size_t *room, const struct vj_csv *csv,
     if (rc)
         return rc;
     struct vj_error cause = {0};
-    if (check_row(row, csv, at, m->candidates != VJ_CANDIDATES_SYNTHESIZE, &cause))
+    if (check_row(m, row, csv, at, &cause))
         return break_row(m, row, &cause, err);
     if (*row->pattern && m->with_pattern++ == 0)
         m->first_with = row->line;

@@ -3,6 +3,7 @@
 #include "tests/vj_test.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdbool.h>
 #include <sys/stat.h>
@@ -296,6 +297,45 @@ static void padded_numbers_of_any_width_find_their_files(void **state)
     vj_test_rmdir(root);
 }
 
+/* Its name would take as much room in every row of a results file. */
+static void an_image_longer_than_any_path_breaks_its_row_and_is_no_name(void **state)
+{
+    (void)state;
+    enum { LONG = 100000, ROWS = 6 };
+    char *root = make_pictures(), *text = malloc(2 * LONG + 3 * PATH_MAX), wanted[200];
+    assert_non_null(text);
+    const int folder = (int)strlen(root) + 1, most = PATH_MAX - 1;
+    sprintf(text, "image,qf_true\na.png,37\n%0*d,12\n%0*d,12,1\n%0*d,\n%0*d,\n/%0*d,\n", LONG, 0,
+            LONG, 1, most - folder + 1, 0, most - folder, 0, most - 1, 0);
+    static const struct {
+        const char *error;
+        bool named;
+    } rows[ROWS] = {
+        {NULL, true},
+        {"m.csv:3: image '0000000000000000000000000000000000000000...' makes a path of 10", false},
+        {"m.csv:4: 3 fields where the first line names 2 columns", false},
+        {"makes a path of 4096 bytes, and one has at most 4095; shorten it", false},
+        {"m.csv:6: 000000", true},
+        {"m.csv:7: /000000", true},
+    };
+    struct vj_dataset *ds = open_manifest(root, text);
+    assert_int_equal(vj_dataset_count(ds), ROWS);
+    assert_int_equal(count_broken(ds), ROWS - 1);
+    for (int i = 0; i < ROWS; i++) {
+        struct vj_item item;
+        get_item(ds, i, &item);
+        if (rows[i].error)
+            vj_assert_contains(item.error, rows[i].error);
+        snprintf(wanted, sizeof(wanted), " (line %d)", i + 2);
+        assert_int_equal(strcmp(item.name, wanted) != 0, rows[i].named);
+        assert_true(strlen(item.name) < PATH_MAX);
+        vj_item_free(&item);
+    }
+    vj_dataset_close(ds);
+    vj_test_rmdir(root);
+    free(text);
+}
+
 static void a_path_too_long_breaks_its_item(void **state)
 {
     (void)state;
@@ -444,6 +484,7 @@ int main(void)
         cmocka_unit_test(mixed_candidates_need_a_decision),
         cmocka_unit_test(a_bad_row_breaks_its_item_and_no_other),
         cmocka_unit_test(padded_numbers_of_any_width_find_their_files),
+        cmocka_unit_test(an_image_longer_than_any_path_breaks_its_row_and_is_no_name),
         cmocka_unit_test(a_path_too_long_breaks_its_item),
         cmocka_unit_test(files_that_are_no_manifest_are_refused),
         cmocka_unit_test(pictures_of_a_folder_and_its_sub_folders_are_listed_by_path),
