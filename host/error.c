@@ -44,5 +44,10 @@ int vj_fail_prefix(struct vj_error *err, const char *format, ...)
         int wanted = snprintf(err->text + used, room, ": %s", old);
         mark_cut(err->text, sizeof(err->text), used + wanted);
     }
-    return err->code ? err->code : -EIO;
+    return vj_error_code(err);
+}
+
+int vj_error_code(const struct vj_error *err)
+{
+    return err && err->code ? err->code : -EIO;
 }

@@ -28,4 +28,10 @@ int vj_fail(struct vj_error *err, int code, const char *format, ...)
 int vj_fail_prefix(struct vj_error *err, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/*
+ * The code of the failure that `err` holds, for the caller of a function that returned NULL; -EIO
+ * where err is NULL or holds none.
+ */
+int vj_error_code(const struct vj_error *err);
+
 #endif

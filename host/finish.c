@@ -581,48 +581,93 @@ static int predict_external(struct work *w, struct vj_error *err)
     return predict_probabilities(w, err);
 }
 
-/* Each draw alone, for the spread that random patch positions cause. */
-static int predict_draws(struct work *w, struct vj_error *err)
+/*
+ * Each draw of one image alone. score: [draws][levels]; qf: [draws], VJ_EVAL_UNKNOWN for a draw
+ * that lacks an answer; deviation: NaN where one does
+ */
+static int search_draws(struct work *w, size_t image, const float *score, int32_t *qf,
+                        double *deviation, struct vj_error *err)
 {
-    int draws = w->engine->plan.draws;
-    size_t levels = (size_t)w->engine->levels, count = w->images->count;
-    if (draws < 2)
-        return 0;
-    char path[VJ_SCHEMA_PATH];
+    int draws = w->engine->plan.draws, levels = w->engine->levels, r = 0;
     float probability[VJ_SEARCH_LEVELS_MAX];
-    float *score = read_scores(w->results, w->predictor->name, "score_draws", 0, count,
-                               (size_t)draws * levels, err);
-    int32_t *qf = vj_calloc(count * (size_t)draws, sizeof(*qf));
+    double sum = 0, squares = 0;
+    bool all = true;
+    for (int d = 0; !r && d < draws; d++) {
+        vj_lossy_probability(score + (size_t)d * (size_t)levels, levels,
+                             w->predictor->positive_class, probability);
+        r = search_image(w, image, probability, NULL, &qf[d], err);
+        all = all && qf[d] != VJ_EVAL_UNKNOWN;
+        sum += qf[d];
+        squares += (double)qf[d] * qf[d];
+    }
+    double variance = (squares - sum * sum / draws) / (draws - 1);
+    *deviation = all ? sqrt(variance > 0 ? variance : 0) : NAN;
+    return r;
+}
+
+static void note_draws(struct work *w, double spread, size_t images, size_t incomplete)
+{
+    if (images)
+        vj_text_add(&w->note, "; draws differ by %.2f QF (mean standard deviation of %d draws)",
+                    spread / (double)images, w->engine->plan.draws);
+    if (incomplete)
+        vj_text_add(&w->note, "; %zu of %zu images lack the answer of a draw and have no spread",
+                    incomplete, images + incomplete);
+}
+
+/* Searches the draws of every image that is tested; writes what they predict and notes how far they
+ * differ. */
+static int search_all_draws(struct work *w, const float *score, int32_t *qf, struct vj_error *err)
+{
+    size_t draws = (size_t)w->engine->plan.draws, levels = (size_t)w->engine->levels;
+    size_t count = w->images->count, images = 0, incomplete = 0;
+    char path[VJ_SCHEMA_PATH];
     double spread = 0;
-    size_t images = 0;
-    int r = score && qf ? 0 : -ENOMEM;
+    int r = 0;
+    for (size_t i = 0; i < count * draws; i++)
+        qf[i] = VJ_EVAL_UNKNOWN;
     for (size_t i = 0; !r && i < count; i++) {
-        double sum = 0, squares = 0;
-        bool good = w->images->status[i] == VJ_STATUS_OK;
-        for (int d = 0; !r && d < draws; d++) {
-            int32_t *mine = &qf[i * (size_t)draws + (size_t)d];
-            *mine = VJ_EVAL_UNKNOWN;
-            if (!good)
-                continue;
-            vj_lossy_probability(score + (i * (size_t)draws + (size_t)d) * levels, (int)levels,
-                                 w->predictor->positive_class, probability);
-            r = search_image(w, i, probability, NULL, mine, err);
-            good = *mine != VJ_EVAL_UNKNOWN;
-            sum += *mine;
-            squares += (double)*mine * *mine;
-        }
-        if (!good)
+        double deviation;
+        if (w->images->status[i] != VJ_STATUS_OK)
             continue;
-        double variance = (squares - sum * sum / draws) / (draws - 1);
-        spread += sqrt(variance > 0 ? variance : 0);
+        r = search_draws(w, i, score + i * draws * levels, qf + i * draws, &deviation, err);
+        if (isnan(deviation)) {
+            incomplete++;
+            continue;
+        }
+        spread += deviation;
         images++;
     }
-    if (!r)
-        r = vj_results_write(w->results, vj_schema_path(path, w->predictor->name, "qf_pred_draws"),
-                             VJ_COLUMN_I32, 0, count, qf, err);
-    if (!r && images)
-        vj_text_add(&w->note, "; draws differ by %.2f QF (mean standard deviation of %d draws)",
-                    spread / (double)images, draws);
+    if (r)
+        return r;
+    note_draws(w, spread, images, incomplete);
+    return vj_results_write(w->results, vj_schema_path(path, w->predictor->name, "qf_pred_draws"),
+                            VJ_COLUMN_I32, 0, count, qf, err);
+}
+
+/*
+ * Each draw alone, for the spread that random patch positions cause. A lazy run scored them where
+ * the search of their mean asked; their own searches would have asked elsewhere.
+ */
+static int predict_draws(struct work *w, struct vj_error *err)
+{
+    size_t draws = (size_t)w->engine->plan.draws, levels = (size_t)w->engine->levels;
+    if (draws < 2)
+        return 0;
+    if (w->engine->config.lazy) {
+        vj_text_add(&w->note,
+                    "; how far the %zu draws differ is not known: lazy scored them only "
+                    "where the search of their mean asked",
+                    draws);
+        return 0;
+    }
+    float *score = read_scores(w->results, w->predictor->name, "score_draws", 0, w->images->count,
+                               draws * levels, err);
+    if (!score)
+        return vj_error_code(err);
+    int32_t *qf = vj_calloc(w->images->count, draws * sizeof(*qf));
+    int r = qf ? search_all_draws(w, score, qf, err)
+               : vj_fail(err, -ENOMEM, "out of memory for the predictions of %zu draws", draws);
     free(score);
     free(qf);
     return r;

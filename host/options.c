@@ -102,7 +102,7 @@ const struct vj_option vj_options[] = {
     INT(patches, "0", 0, 4096, true, BOTH,
         "patches per picture; 0 = the number in the weight file"),
     INT(draws, "1", 1, 64, true, EVAL,
-        "independent sets of patch positions; the spread is reported"),
+        "independent sets of patch positions; the spread is reported, unless lazy"),
     UINT64(seed, "1", true, BOTH, "seed of patch positions, random folds and bootstrap"),
     STRING(jnd_model, "epc17", true, BOTH,
            "pixel-JND model that feeds the network; `vpjnd map --list`"),

@@ -140,12 +140,12 @@ static void add_network(struct columns *c, const struct vj_engine *engine,
     const size_t draw_dim[] = {draws, levels};
     const size_t patch_dim[] = {levels, patches};
     const size_t draw_patch_dim[] = {draws, levels, patches};
-    if (draws > 1) {
+    if (draws > 1)
         add(c, vj_schema_path(path, p->name, "score_draws"), VJ_COLUMN_F32, 0, 2, draw_dim,
             "score of each draw of patch positions; NaN not evaluated", "logit");
+    if (draws > 1 && !engine->config.lazy)
         add(c, vj_schema_path(path, p->name, "qf_pred_draws"), VJ_COLUMN_I32, 0, 1, draw_dim,
             "quality factor predicted from each draw alone; -1 none", qf_units(engine));
-    }
     if (!engine->config.store_patches)
         return;
     add(c, vj_schema_path(path, p->name, "patch_quality"), VJ_COLUMN_F32, 0, draws > 1 ? 3 : 2,

@@ -211,6 +211,33 @@ static void draws_are_kept_apart_and_averaged(void **state)
     }
 }
 
+/* The search of their mean asks for few levels; that of a draw asks for others. */
+static void lazily_scored_draws_have_no_predictions_of_their_own(void **state)
+{
+    (void)state;
+    int32_t full[PICTURES], lazy[PICTURES];
+    struct vj_error err = {0};
+    char *note;
+    const char *a[] = {"draws=3", "positive_class=lossy", NULL};
+    const char *b[] = {"draws=3", "positive_class=lossy", "lazy=true", NULL};
+    struct vj_results *r = run_and_open("draws.h5", a);
+    read_rows(r, "/predictors/vpjnd-w/qf_pred", VJ_COLUMN_I32, 0, PICTURES, full);
+    assert_int_equal(vj_results_get_text(r, "/predictors/vpjnd-w", "note", &note, &err), 0);
+    vj_assert_contains(note, "; draws differ by ");
+    free(note);
+    vj_results_close(r);
+    r = run_and_open("lazy-draws.h5", b);
+    read_rows(r, "/predictors/vpjnd-w/qf_pred", VJ_COLUMN_I32, 0, PICTURES, lazy);
+    assert_memory_equal(full, lazy, sizeof(full));
+    assert_true(vj_results_has(r, "/predictors/vpjnd-w/score_draws"));
+    assert_false(vj_results_has(r, "/predictors/vpjnd-w/qf_pred_draws"));
+    assert_int_equal(vj_results_get_text(r, "/predictors/vpjnd-w", "note", &note, &err), 0);
+    vj_assert_contains(note, "; how far the 3 draws differ is not known: lazy ");
+    assert_null(strstr(note, "draws differ by "));
+    free(note);
+    vj_results_close(r);
+}
+
 /* Alone, beside a network that sees a map, and whatever that map is: the same scores. */
 static void networks_without_a_map_have_none_made_and_record_none(void **state)
 {
@@ -874,6 +901,7 @@ int main(void)
         cmocka_unit_test(open_positive_class_is_decided_by_the_first_images_and_recorded),
         cmocka_unit_test(random_weights_get_no_metrics_and_the_constant_does),
         cmocka_unit_test(draws_are_kept_apart_and_averaged),
+        cmocka_unit_test(lazily_scored_draws_have_no_predictions_of_their_own),
         cmocka_unit_test(networks_without_a_map_have_none_made_and_record_none),
         cmocka_unit_test(a_run_of_a_network_without_a_map_is_resumed),
         cmocka_unit_test(a_run_is_not_resumed_with_weights_that_say_otherwise),
