@@ -3,6 +3,7 @@
 #include <argp.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -187,19 +188,26 @@ struct pending {
     size_t count;
 };
 
+static const char not_finite[] = "the network's answer is not finite; check the weights";
+
 /* Answers at hand for the search. */
 static int stored_answer(void *user, int first, int count, float *probability, struct vj_error *err)
 {
-    (void)err;
     memcpy(probability, (const float *)user + first, (size_t)count * sizeof(float));
+    for (int i = 0; i < count; i++)
+        if (isnan(probability[i]))
+            return vj_fail(err, -ENODATA, "%s", not_finite);
     return 0;
 }
 
+/* -ENODATA: the network has no answer */
 static int print_line(const struct vj_engine *engine, const char *path, int anchor_qf,
                       const float *score, const int64_t *bytes, struct vj_error *err)
 {
     float probability[VJ_SEARCH_LEVELS_MAX];
     struct vj_search_result found;
+    if (engine->predictors->list[0].positive_class == VJ_POSITIVE_AUTO)
+        return vj_fail(err, -ENODATA, "%s", not_finite);
     vj_search_probability(engine, anchor_qf, score, probability);
     int r =
         vj_search_lazy(&engine->search, engine->levels, stored_answer, probability, &found, err);
@@ -221,30 +229,6 @@ static int print_line(const struct vj_engine *engine, const char *path, int anch
     return 0;
 }
 
-static int print_pending(struct vj_engine *engine, const struct arguments *a,
-                         struct pending *pending, struct vj_error *err)
-{
-    struct vj_predictor *p = &engine->predictors->list[0];
-    size_t levels = (size_t)engine->levels;
-    double mean[2];
-    if (pending->count > 0 && p->positive_class == VJ_POSITIVE_AUTO) {
-        p->positive_class =
-            vj_positive_from_scores(pending->score, levels, pending->count,
-                                    vj_levels_to_anchor(engine, a->anchor_qf), mean);
-        fprintf(stderr,
-                "vpjnd: the weights leave open what a positive score means; by the first %zu "
-                "pictures it is %s\n",
-                pending->count, vj_positive_class_name(p->positive_class));
-    }
-    int r = 0;
-    for (size_t i = 0; !r && i < pending->count; i++)
-        r = print_line(engine, a->image[pending->image[i]].path, a->anchor_qf,
-                       pending->score + i * levels, pending->bytes + i * levels, err);
-    pending->count = 0;
-    fflush(stdout);
-    return r;
-}
-
 /* Messages on files begin with the path; those of the device know only the picture. */
 static void print_failure(const char *path, const char *error)
 {
@@ -252,6 +236,41 @@ static void print_failure(const char *path, const char *error)
     struct vj_error err;
     vj_fail(&err, -EIO, "%s%s%s", named ? "" : path, named ? "" : ": ", error);
     vj_error_show(&err);
+}
+
+/* failed: counts the pictures for which the network has no answer */
+static int print_pending(struct vj_engine *engine, const struct arguments *a,
+                         struct pending *pending, size_t *failed, struct vj_error *err)
+{
+    struct vj_predictor *p = &engine->predictors->list[0];
+    size_t levels = (size_t)engine->levels;
+    double mean[2];
+    bool open = pending->count > 0 && p->positive_class == VJ_POSITIVE_AUTO;
+    if (open) {
+        enum vj_positive_class positive =
+            vj_positive_from_scores(pending->score, levels, pending->count,
+                                    vj_levels_to_anchor(engine, a->anchor_qf), mean);
+        p->positive_class = isnan(mean[0]) ? VJ_POSITIVE_AUTO : positive;
+    }
+    if (open && p->positive_class != VJ_POSITIVE_AUTO)
+        fprintf(stderr,
+                "vpjnd: the weights leave open what a positive score means; by the first %zu "
+                "pictures it is %s\n",
+                pending->count, vj_positive_class_name(p->positive_class));
+    int r = 0;
+    for (size_t i = 0; !r && i < pending->count; i++) {
+        const char *path = a->image[pending->image[i]].path;
+        r = print_line(engine, path, a->anchor_qf, pending->score + i * levels,
+                       pending->bytes + i * levels, err);
+        if (r != -ENODATA)
+            continue;
+        print_failure(path, err->text);
+        ++*failed;
+        r = 0;
+    }
+    pending->count = 0;
+    fflush(stdout);
+    return r;
 }
 
 static int predict_all(struct vj_engine *engine, const struct arguments *a,
@@ -284,10 +303,10 @@ static int predict_all(struct vj_engine *engine, const struct arguments *a,
         memcpy(pending.bytes + pending.count * levels, row.bytes, levels * sizeof(int64_t));
         pending.count++;
         if (!open || pending.count == VJ_POSITIVE_IMAGES)
-            r = print_pending(engine, a, &pending, err);
+            r = print_pending(engine, a, &pending, failed, err);
     }
     if (!r)
-        r = print_pending(engine, a, &pending, err);
+        r = print_pending(engine, a, &pending, failed, err);
     vj_row_free(&row, engine);
     free(pending.image);
     free(pending.score);

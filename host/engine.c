@@ -316,7 +316,7 @@ void vj_lossy_probability(const float *score, int levels, enum vj_positive_class
 {
     for (int i = 0; i < levels; i++) {
         double s = positive == VJ_POSITIVE_LOSSLESS ? -(double)score[i] : (double)score[i];
-        probability[i] = (float)(1.0 / (1.0 + exp(-s)));
+        probability[i] = isfinite(s) ? (float)(1.0 / (1.0 + exp(-s))) : NAN;
     }
 }
 
@@ -337,18 +337,32 @@ void vj_search_probability(const struct vj_engine *engine, int anchor_qf, const 
         probability[k] = 0;
 }
 
+/* Is a score not finite that decides on the positive class? */
+static bool lacks_scores(const float *score, int levels, int half)
+{
+    bool lacks = false;
+    for (int k = 0; k < half; k++)
+        lacks = lacks || !isfinite(score[k]) || !isfinite(score[levels - half + k]);
+    return lacks;
+}
+
 enum vj_positive_class vj_positive_from_scores(const float *score, size_t stride, size_t images,
                                                int levels, double mean[2])
 {
     int half = levels / 2;
     double sum[2] = {0, 0};
-    for (size_t i = 0; i < images; i++, score += stride)
+    size_t scored = 0;
+    for (size_t i = 0; i < images; i++, score += stride) {
+        if (lacks_scores(score, levels, half))
+            continue;
+        scored++;
         for (int k = 0; k < half; k++) {
             sum[0] += score[k];
             sum[1] += score[levels - half + k];
         }
+    }
     for (int h = 0; h < 2; h++)
-        mean[h] = half ? sum[h] / ((double)images * half) : 0;
+        mean[h] = !scored ? NAN : half ? sum[h] / ((double)scored * half) : 0;
     return mean[0] >= mean[1] ? VJ_POSITIVE_LOSSY : VJ_POSITIVE_LOSSLESS;
 }
 
@@ -356,6 +370,7 @@ enum vj_positive_class vj_positive_from_scores(const float *score, size_t stride
 struct question {
     struct vj_passage *passage;
     size_t predictor;
+    bool not_finite; /* so a network answered, which ended the search */
 };
 
 /* What is better than the anchor is not searched: see finish.c, which does the same. */
@@ -364,7 +379,7 @@ static bool beyond_search(const struct vj_passage *t, int level)
     return vj_above_anchor(t->loaded->item.anchor_qf, t->engine->config.qf_first + level);
 }
 
-/* Patches and scores. */
+/* Patches and scores. -ENODATA, without a text: an answer is not finite. */
 static int answer_network(void *user, int first, int count, float *probability,
                           struct vj_error *err)
 {
@@ -387,10 +402,12 @@ static int answer_network(void *user, int first, int count, float *probability,
     average_draws(t, q->predictor, first, count);
     vj_lossy_probability(t->row->score[q->predictor] + first, count,
                          t->engine->predictors->list[q->predictor].positive_class, probability);
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count; i++) {
         if (beyond_search(t, first + i))
             probability[i] = 0;
-    return 0;
+        q->not_finite = q->not_finite || isnan(probability[i]);
+    }
+    return q->not_finite ? -ENODATA : 0;
 }
 
 /*
@@ -432,18 +449,22 @@ static int answer_rule(void *user, int first, int count, float *probability, str
     return r;
 }
 
-/* The searches of all predictors that are scored only where they ask. */
+/*
+ * The searches of all predictors that are scored only where they ask. A network whose answer is
+ * not finite has no prediction for this picture; the others keep it.
+ */
 static int run_lazily(struct vj_passage *t, bool networks, struct vj_error *err)
 {
     const struct vj_engine *engine = t->engine;
     int r = 0;
     for (size_t p = 0; !r && p < engine->predictors->count; p++) {
         bool rule = engine->lazy_rules && engine->predictors->list[p].kind == VJ_PREDICTOR_PIXEL;
-        struct question question = {t, p};
+        struct question question = {.passage = t, .predictor = p};
         struct vj_search_result found;
         if (rule || (networks && network_of(t, p) != VJ_NETWORK_NONE))
             r = vj_search_lazy(&engine->search, engine->levels, rule ? answer_rule : answer_network,
                                &question, &found, err);
+        r = question.not_finite ? 0 : r;
     }
     return r;
 }

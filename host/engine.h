@@ -128,7 +128,7 @@ void vj_engine_collect(struct vj_engine *engine, int slot);
 
 /*
  * Probabilities that the difference is visible, from a network's scores (logits): sigmoid(score)
- * when positive means lossy, else 1 - sigmoid(score); NaN stays NaN.
+ * when positive means lossy, else 1 - sigmoid(score); NaN where a score is not finite.
  */
 void vj_lossy_probability(const float *score, int levels, enum vj_positive_class positive,
                           float *probability);
@@ -159,8 +159,9 @@ enum { VJ_POSITIVE_IMAGES = 4 };
 /*
  * Decides what a positive score means when the weight file leaves it open: lossy where low quality
  * factors score higher than high ones, else lossless.
- * score: [images][stride] logits of evaluated images, the first `levels` none NaN; images >= 1
- * mean:  filled with the mean score of the lower and of the upper half of the levels
+ * score: [images][stride] logits of evaluated images, `levels` of them; an image of which one is
+ * not finite has no say; images >= 1 mean:  filled with the mean score of the lower and of the
+ * upper half of the levels; NaN when no image has a say
  */
 enum vj_positive_class vj_positive_from_scores(const float *score, size_t stride, size_t images,
                                                int levels, double mean[2]);

@@ -49,44 +49,25 @@ static float *read_scores(struct vj_results *results, const char *name, const ch
 
 /* ---- positive class ---- */
 
-/*
- * good: rows of the first evaluated images.
- * record: writes the decision down; while rows are still being written only their bytes may change
- */
-static int decide(struct vj_engine *engine, struct vj_results *results, struct vj_predictor *p,
-                  const size_t *good, size_t images, bool record, struct vj_error *err)
+/* Mean scores of the images that decide, on the lower and the upper half of the quality factors. */
+struct first_images {
+    size_t count;
+    double mean[2];
+};
+
+/* Mean scores of one image; NaN where the network has no finite answer. */
+static int read_mean(struct vj_engine *engine, struct vj_results *results,
+                     const struct vj_predictor *p, size_t row, double mean[2], struct vj_error *err)
 {
-    char path[VJ_SCHEMA_PATH], text[256];
+    char path[VJ_SCHEMA_PATH];
     float score[VJ_SEARCH_LEVELS_MAX];
-    double mean[2] = {0, 0};
-    int r = 0;
-    vj_schema_path(path, p->name, "score");
-    for (size_t i = 0; !r && i < images; i++) {
-        int32_t anchor_qf = 0;
-        double of_image[2];
-        r = vj_results_read(results, "/images/anchor_qf", VJ_COLUMN_I32, good[i], 1, &anchor_qf,
-                            err);
-        if (!r)
-            r = vj_results_read(results, path, VJ_COLUMN_F32, good[i], 1, score, err);
-        vj_positive_from_scores(score, 0, 1, r ? 0 : vj_levels_to_anchor(engine, anchor_qf),
-                                of_image);
-        for (int half = 0; half < 2; half++)
-            mean[half] += of_image[half] / (double)images;
-    }
-    if (r)
-        return r;
-    p->positive_class = mean[0] >= mean[1] ? VJ_POSITIVE_LOSSY : VJ_POSITIVE_LOSSLESS;
-    if (!record)
-        return 0;
-    snprintf(text, sizeof(text),
-             "auto: mean score %.6g on the lower half of the quality factors, %.6g on the upper, "
-             "over the first %zu images",
-             mean[0], mean[1], images);
-    snprintf(path, sizeof(path), "/predictors/%s", p->name);
-    r = vj_results_set_text(results, path, "positive_class_decision", text, err);
+    int32_t anchor_qf;
+    int r = vj_results_read(results, "/images/anchor_qf", VJ_COLUMN_I32, row, 1, &anchor_qf, err);
     if (!r)
-        r = vj_results_set_text(results, path, "positive_class",
-                                vj_positive_class_name(p->positive_class), err);
+        r = vj_results_read(results, vj_schema_path(path, p->name, "score"), VJ_COLUMN_F32, row, 1,
+                            score, err);
+    if (!r)
+        vj_positive_from_scores(score, 0, 1, vj_levels_to_anchor(engine, anchor_qf), mean);
     return r;
 }
 
@@ -94,17 +75,48 @@ static int decide(struct vj_engine *engine, struct vj_results *results, struct v
  * The first evaluated images that the predictor scores; one not yet evaluated ends them, so that
  * order does not matter.
  */
-static size_t first_images(const struct vj_predictor *p, const int32_t *status, const int32_t *fold,
-                           size_t rows, size_t good[VJ_POSITIVE_IMAGES])
+static int find_first(struct first_images *first, struct vj_engine *engine,
+                      struct vj_results *results, const struct vj_predictor *p,
+                      const int32_t *status, const int32_t *fold, size_t rows, struct vj_error *err)
 {
-    size_t images = 0;
-    for (size_t i = 0; i < rows && images < VJ_POSITIVE_IMAGES; i++) {
+    int r = 0;
+    *first = (struct first_images){0};
+    for (size_t i = 0; !r && i < rows && first->count < VJ_POSITIVE_IMAGES; i++) {
+        double mean[2] = {NAN, NAN};
         if (status[i] == VJ_STATUS_PENDING)
             break;
         if (status[i] == VJ_STATUS_OK && vj_predictor_network(p, fold[i]) != VJ_NETWORK_NONE)
-            good[images++] = i;
+            r = read_mean(engine, results, p, i, mean, err);
+        if (r || isnan(mean[0]))
+            continue;
+        first->count++;
+        for (int half = 0; half < 2; half++)
+            first->mean[half] += mean[half];
     }
-    return images;
+    for (int half = 0; half < 2 && first->count; half++)
+        first->mean[half] /= (double)first->count;
+    return r;
+}
+
+/* record: writes the decision down; while rows are still being written only their bytes may change
+ */
+static int decide(struct vj_results *results, struct vj_predictor *p,
+                  const struct first_images *first, bool record, struct vj_error *err)
+{
+    char path[VJ_SCHEMA_PATH], text[256];
+    p->positive_class = first->mean[0] >= first->mean[1] ? VJ_POSITIVE_LOSSY : VJ_POSITIVE_LOSSLESS;
+    if (!record)
+        return 0;
+    snprintf(text, sizeof(text),
+             "auto: mean score %.6g on the lower half of the quality factors, %.6g on the upper, "
+             "over the first %zu images",
+             first->mean[0], first->mean[1], first->count);
+    snprintf(path, sizeof(path), "/predictors/%s", p->name);
+    int r = vj_results_set_text(results, path, "positive_class_decision", text, err);
+    if (!r)
+        r = vj_results_set_text(results, path, "positive_class",
+                                vj_positive_class_name(p->positive_class), err);
+    return r;
 }
 
 int vj_decide_positive(struct vj_engine *engine, struct vj_results *results, bool final,
@@ -124,15 +136,15 @@ int vj_decide_positive(struct vj_engine *engine, struct vj_results *results, boo
         r = vj_results_read(results, "/images/fold", VJ_COLUMN_I32, 0, rows, fold, err);
     for (size_t i = 0; !r && i < engine->predictors->count; i++) {
         struct vj_predictor *p = &engine->predictors->list[i];
-        size_t good[VJ_POSITIVE_IMAGES];
+        struct first_images first;
         if (!vj_predictor_is_network(p) || !p->positive_auto ||
             (!final && p->positive_class != VJ_POSITIVE_AUTO))
             continue;
-        size_t images = first_images(p, status, fold, rows, good);
-        if (images == 0 || (!final && images < VJ_POSITIVE_IMAGES))
+        r = find_first(&first, engine, results, p, status, fold, rows, err);
+        if (first.count == 0 || (!final && first.count < VJ_POSITIVE_IMAGES))
             ++*open;
-        else
-            r = decide(engine, results, p, good, images, final, err);
+        else if (!r)
+            r = decide(results, p, &first, final, err);
     }
     free(status);
     free(fold);
@@ -144,6 +156,16 @@ int vj_decide_positive(struct vj_engine *engine, struct vj_results *results, boo
 static bool has_folds(const struct work *w)
 {
     return strcmp(w->engine->config.folds, "none") != 0;
+}
+
+/*
+ * A failed image counts nowhere, and in a run with folds neither does one that belongs to none (it
+ * only trains), so that all predictors are judged on the same images.
+ */
+static bool is_tested(const struct work *w, size_t image)
+{
+    return w->images->status[image] == VJ_STATUS_OK &&
+           (!has_folds(w) || w->images->fold[image] != VJ_FOLD_NONE);
 }
 
 static struct vj_rule_table rule_table(const struct work *w)
@@ -751,6 +773,24 @@ static void note_maps(struct work *w, const struct vj_weights *weights)
         vj_text_add(&w->note, "; OTHER MAPS than in training: %s here, %s then", here, then);
 }
 
+/* Whatever its search asked for was scored: without an answer a score was not finite. */
+static void note_not_finite(struct work *w)
+{
+    size_t scored = 0, unanswered = 0;
+    for (size_t i = 0; i < w->images->count; i++) {
+        if (!is_tested(w, i) ||
+            vj_predictor_network(w->predictor, w->images->fold[i]) == VJ_NETWORK_NONE)
+            continue;
+        scored++;
+        unanswered += w->qf_pred[i] == VJ_EVAL_UNKNOWN;
+    }
+    if (unanswered)
+        vj_text_add(&w->note,
+                    "; NO ANSWER for %zu of %zu images: a score that the search asks for is not "
+                    "finite; check the weights",
+                    unanswered, scored);
+}
+
 static int predict_network(struct work *w, struct vj_error *err)
 {
     const struct vj_weights *weights = &w->engine->predictors->weights[w->predictor->network];
@@ -771,9 +811,12 @@ static int predict_network(struct work *w, struct vj_error *err)
     r = note_released_training(w, weights, err);
     if (r)
         return r;
+    if (w->predictor->positive_class != VJ_POSITIVE_AUTO) /* else none could be evaluated */
+        r = predict_probabilities(w, err);
+    if (!r)
+        note_not_finite(w);
     if (w->predictor->positive_class == VJ_POSITIVE_AUTO)
-        return 0; /* no image could be evaluated */
-    r = predict_probabilities(w, err);
+        return r;
     return r ? r : predict_draws(w, err);
 }
 
@@ -801,17 +844,11 @@ static int predict(struct work *w, struct vj_error *err)
     return vj_fail(err, -EINVAL, "predictor %s has an unknown kind", w->predictor->name);
 }
 
-/*
- * A failed image counts nowhere, and in a run with folds neither does one that belongs to none (it
- * only trains), so that all predictors are judged on the same images.
- */
 static void drop_untested(struct work *w)
 {
     size_t levels = (size_t)w->engine->levels;
-    bool folds = has_folds(w);
     for (size_t i = 0; i < w->images->count; i++) {
-        bool tested = !folds || w->images->fold[i] != VJ_FOLD_NONE;
-        if (w->images->status[i] == VJ_STATUS_OK && tested)
+        if (is_tested(w, i))
             continue;
         w->qf_pred[i] = VJ_EVAL_UNKNOWN;
         memset(w->lossy + i * levels, VJ_LOSSY_UNANSWERED, levels);

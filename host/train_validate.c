@@ -58,7 +58,9 @@ static int answer(void *user, int first, int count, float *p_lossy, struct vj_er
     const struct answers *a = user;
     for (int i = 0; i < count; i++) {
         if (isnan(a->probability[first + i]))
-            return vj_fail(err, -ENODATA, "no score at level %d", first + i);
+            return vj_fail(err, -ENODATA,
+                           "the network's score at level %d is not finite; lower learning_rate",
+                           first + i);
         p_lossy[i] = a->probability[first + i];
     }
     return 0;

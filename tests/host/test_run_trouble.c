@@ -461,6 +461,120 @@ static void dead_patch_weights_are_noticed(void **state)
     }
 }
 
+/* ---- a network that leaves the range of its numbers ---- */
+
+enum { ALL = 4, LOUD = 2 }; /* pictures: p0.png, a black one, p1.png, which overflows, p0.png */
+
+/* Weights so large that p1.png's scores leave float's range, and the smaller ones of the others do
+ * not: at half QF they are 3.8 for them and 4.6 for p1.png, times the square of this. */
+static const float NEARLY_TOO_LARGE = 2.4e19f;
+
+static void write_overflowing(char path[4096], enum vj_positive_class positive)
+{
+    const struct vj_net_shape shape = {.variant = VJ_VARIANT_PW_JND,
+                                       .patch_size = 32,
+                                       .patches = PATCHES,
+                                       .channels = {16, 16, 16, 16, 16}};
+    static const char *const scaled[] = {"regressions/block1/weights",
+                                         "regressions/block2/weights"};
+    struct vj_weights w = {0};
+    struct vj_error err = {0};
+    if (vj_weights_init(&w, &shape, 9, &err))
+        fail_msg("%s", err.text);
+    w.positive_class = positive;
+    for (int i = 0; i < 2; i++) {
+        struct vj_tensor *t = vj_weights_find(&w, scaled[i]);
+        for (size_t k = 0; k < t->count; k++)
+            t->data[k] *= NEARLY_TOO_LARGE;
+    }
+    if (vj_weights_write(&w, in_folder(path, "over.h5"), &err))
+        fail_msg("%s", err.text);
+    vj_weights_free(&w);
+}
+
+static void write_overflow_list(char root[4200])
+{
+    char path[4096];
+    struct vj_image img;
+    struct vj_error err = {0};
+    assert_int_equal(vj_image_alloc(&img, WIDTH, HEIGHT, 1, &err), 0);
+    memset(img.data, 0, WIDTH * HEIGHT);
+    assert_int_equal(vj_image_write_png(&img, in_folder(path, "black.png"), &err), 0);
+    vj_image_free(&img);
+    write_picture(in_folder(path, "again.png"), 0, 3, WIDTH, HEIGHT);
+    write_text(in_folder(path, "over.csv"), "image,candidates,qf_true,fold\np0.png,,20,1\n"
+                                            "black.png,,30,1\np1.png,,20,1\nagain.png,,40,1\n");
+    snprintf(root, 4200, "root=%s", path);
+}
+
+/* The note on the network, freed by the caller. qf: what it predicts; all others predict all. */
+static char *run_overflowing(const char *const *pairs, int32_t qf[ALL])
+{
+    static const int32_t ok[ALL] = {0};
+    int32_t status[ALL], constant[ALL];
+    char path[4096], predictors[4200], *note;
+    struct vj_error err = {0};
+    snprintf(predictors, sizeof(predictors), "constant,vpjnd:%s", in_folder(path, "over.h5"));
+    struct vj_results *r = open_run("over-run.h5", predictors, pairs);
+    read_rows(r, "/images/status", VJ_COLUMN_I32, 0, ALL, status);
+    read_rows(r, "/predictors/vpjnd-over/qf_pred", VJ_COLUMN_I32, 0, ALL, qf);
+    read_rows(r, "/predictors/constant/qf_pred", VJ_COLUMN_I32, 0, ALL, constant);
+    assert_int_equal(vj_results_get_text(r, "/predictors/vpjnd-over", "note", &note, &err), 0);
+    vj_results_close(r);
+    assert_memory_equal(status, ok, sizeof(ok));
+    for (int i = 0; i < ALL; i++)
+        assert_true(constant[i] > 0);
+    return note;
+}
+
+static void a_network_without_a_finite_answer_keeps_no_picture_from_the_others(void **state)
+{
+    (void)state;
+    static const char *const modes[] = {"lazy=false", "lazy=true"};
+    static const enum vj_positive_class classes[] = {VJ_POSITIVE_LOSSY, VJ_POSITIVE_AUTO};
+    char path[4096], root[4200];
+    write_overflow_list(root);
+    for (int i = 0; i < 4; i++) {
+        int32_t qf[ALL];
+        const char *pairs[] = {root, modes[i % 2], "image_metrics=none", "device=cpu", NULL};
+        write_overflowing(path, classes[i / 2]);
+        char *note = run_overflowing(pairs, qf);
+        vj_assert_contains(note, "; NO ANSWER for 1 of 4 images: a score that the search asks for "
+                                 "is not finite; check the weights");
+        free(note);
+        for (int k = 0; k < ALL; k++)
+            assert_int_equal(qf[k] == VJ_EVAL_UNKNOWN, k == LOUD);
+    }
+}
+
+static void a_draw_without_an_answer_leaves_the_others_theirs(void **state)
+{
+    (void)state;
+    enum { SETS = 6 };
+    int32_t qf[ALL], draw[ALL * SETS];
+    char path[4096], root[4200];
+    struct vj_error err = {0};
+    struct vj_results *r;
+    write_overflow_list(root);
+    const char *pairs[] = {root, "draws=6", "image_metrics=none", "device=cpu", NULL};
+    write_overflowing(path, VJ_POSITIVE_LOSSY);
+    char *note = run_overflowing(pairs, qf);
+    assert_int_equal(vj_results_open(&r, in_folder(path, "over-run.h5"), false, &err), 0);
+    read_rows(r, "/predictors/vpjnd-over/qf_pred_draws", VJ_COLUMN_I32, 0, ALL, draw);
+    vj_results_close(r);
+    vj_assert_contains(note, "; 1 of 4 images lack the answer of a draw and have no spread");
+    free(note);
+    const int32_t *loud = draw + LOUD * SETS;
+    int answered = 0;
+    for (int d = 0; d < SETS; d++)
+        answered += loud[d] != VJ_EVAL_UNKNOWN;
+    assert_int_equal(qf[LOUD], VJ_EVAL_UNKNOWN);
+    assert_int_equal(loud[0], VJ_EVAL_UNKNOWN);
+    vj_assert_in_range(answered, 1, SETS - 1);
+    for (int i = 0; i < ALL * SETS; i++)
+        assert_true(i / SETS == LOUD || draw[i] > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -473,6 +587,8 @@ int main(void)
         cmocka_unit_test(a_forgotten_part_is_not_overwritten_and_must_match_to_be_resumed),
         cmocka_unit_test(how_a_network_is_computed_is_recorded),
         cmocka_unit_test(dead_patch_weights_are_noticed),
+        cmocka_unit_test(a_network_without_a_finite_answer_keeps_no_picture_from_the_others),
+        cmocka_unit_test(a_draw_without_an_answer_leaves_the_others_theirs),
         cmocka_unit_test(progress_suits_the_terminal_and_obeys_no_file_name),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
