@@ -8,6 +8,7 @@
 
 #include "host/image.h"
 #include "host/results.h"
+#include "host/weights.h"
 
 static char *folder;
 
@@ -332,6 +333,44 @@ static void predictions_stand_one_per_line(void **state)
         }
 }
 
+/* w.h5 with weights so large that its scores leave float's range. */
+static void write_overflowing(enum vj_positive_class positive)
+{
+    static const char *const scaled[] = {"regressions/block1/weights",
+                                         "regressions/block2/weights"};
+    char path[4096];
+    struct vj_weights w = {0};
+    struct vj_error err = {0};
+    snprintf(path, sizeof(path), "%s/w.h5", folder);
+    if (vj_weights_read(&w, path, &err))
+        fail_msg("%s", err.text);
+    w.positive_class = positive;
+    for (int i = 0; i < 2; i++) {
+        struct vj_tensor *t = vj_weights_find(&w, scaled[i]);
+        for (size_t k = 0; k < t->count; k++)
+            t->data[k] *= 1e30f;
+    }
+    snprintf(path, sizeof(path), "%s/over.h5", folder);
+    if (vj_weights_write(&w, path, &err))
+        fail_msg("%s", err.text);
+    vj_weights_free(&w);
+}
+
+static void pictures_without_a_finite_answer_fail_one_by_one(void **state)
+{
+    (void)state;
+    static const enum vj_positive_class classes[] = {VJ_POSITIVE_LOSSY, VJ_POSITIVE_AUTO};
+    char output[4096];
+    for (int i = 0; i < 2; i++) {
+        write_overflowing(classes[i]);
+        assert_int_equal(shell("$V predict --weights over.h5 a.png b.png", output, sizeof(output)),
+                         1);
+        vj_assert_contains(output, "a.png: the network's answer is not finite; check the weights");
+        vj_assert_contains(output, "b.png: the network's answer is not finite; check the weights");
+        assert_null(strstr(output, "leave open what a positive score means"));
+    }
+}
+
 /* Everything but the times must be as in the unbroken run. */
 static void assert_same_columns(const char *a, const char *b)
 {
@@ -601,6 +640,7 @@ int main(void)
         cmocka_unit_test(command_lines_end_with_the_right_status_and_words),
         cmocka_unit_test(candidates_print_what_libjpeg_would_write),
         cmocka_unit_test(predictions_stand_one_per_line),
+        cmocka_unit_test(pictures_without_a_finite_answer_fail_one_by_one),
         cmocka_unit_test(a_killed_run_is_resumed_to_the_same_content),
         cmocka_unit_test(an_unfinished_run_says_so_and_is_not_finished_by_another_program),
         cmocka_unit_test(a_resumed_run_must_be_the_same_run),
