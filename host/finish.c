@@ -394,6 +394,16 @@ static int sweep_tolerances(struct work *w, const struct vj_rule_table *table, e
                                  NULL, err);
 }
 
+/* As eval/rules.h sees it: a NaN anywhere, and the image has no value. */
+static bool has_value(const struct work *w, size_t image)
+{
+    size_t levels = (size_t)w->engine->levels;
+    bool has = true;
+    for (size_t k = 0; k < levels; k++)
+        has = has && !isnan(w->score[image * levels + k]);
+    return has;
+}
+
 /* Metrics are not defined for pictures that are too small. */
 static void note_unanswered(struct work *w)
 {
@@ -408,8 +418,8 @@ static void note_unanswered(struct work *w)
     };
     size_t evaluated = 0, unanswered = 0;
     for (size_t i = 0; i < w->images->count; i++) {
-        evaluated += w->images->status[i] == VJ_STATUS_OK;
-        unanswered += w->images->status[i] == VJ_STATUS_OK && w->qf_pred[i] == VJ_EVAL_UNKNOWN;
+        evaluated += is_tested(w, i);
+        unanswered += is_tested(w, i) && !has_value(w, i);
     }
     for (size_t k = 0; unanswered && k < sizeof(limits) / sizeof(limits[0]); k++)
         if (limits[k].kind == w->predictor->kind)

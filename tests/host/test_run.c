@@ -646,6 +646,36 @@ static void pictures_too_small_for_a_metric_are_counted(void **state)
     vj_results_close(r);
 }
 
+/* What has no test fold is no picture without a value. */
+static void pictures_without_a_fold_are_not_counted_as_too_small(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *predictor, *name, *unanswered;
+    } cases[] = {{"ssim-threshold:0.95", "ssim-threshold", NULL},
+                 {"ssim-threshold:fit", "ssim-threshold", NULL},
+                 {"ms-ssim-threshold:0.99", "ms-ssim-threshold",
+                  "NO ANSWER for 3 of 3 images: MS-SSIM needs sides of 176 pixels"}};
+    char path[4096], root[4200];
+    write_text(in_folder(path, "fold-lacks.csv"),
+               "image,candidates,qf_true,fold\np0.png,,20,1\np1.png,,30,2\np2.png,,40,\n"
+               "p3.png,,50,2\n");
+    snprintf(root, sizeof(root), "root=%s", path);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char group[64];
+        const char *pairs[] = {root, "folds=manifest", NULL};
+        struct vj_results *r = open_run("fold-lacks.h5", cases[i].predictor, pairs);
+        snprintf(group, sizeof(group), "/predictors/%s", cases[i].name);
+        char *note = text_of(r, group, "note");
+        vj_results_close(r);
+        if (cases[i].unanswered)
+            vj_assert_contains(note, cases[i].unanswered);
+        else
+            assert_null(strstr(note, "NO ANSWER"));
+        free(note);
+    }
+}
+
 /* Labels that `limit` leaves out teach the constant as those that `ids` leaves out do. */
 static void the_constant_learns_from_what_limit_leaves_out(void **state)
 {
@@ -917,6 +947,7 @@ int main(void)
         cmocka_unit_test(pairs_of_predictors_that_only_name_a_quality_factor_come_from_its_step),
         cmocka_unit_test(what_lacks_labels_or_folds_is_refused_before_the_run),
         cmocka_unit_test(pictures_too_small_for_a_metric_are_counted),
+        cmocka_unit_test(pictures_without_a_fold_are_not_counted_as_too_small),
         cmocka_unit_test(the_constant_learns_from_what_limit_leaves_out),
         cmocka_unit_test(the_compression_ratio_of_a_grey_picture_is_that_of_its_samples),
         cmocka_unit_test(an_anchor_of_another_quality_is_refused),
