@@ -613,6 +613,13 @@ static int predict_external(struct work *w, struct vj_error *err)
     return predict_probabilities(w, err);
 }
 
+/* Is the image tested, and by a network of this predictor? */
+static bool is_scored(const struct work *w, size_t image)
+{
+    return is_tested(w, image) &&
+           vj_predictor_network(w->predictor, w->images->fold[image]) != VJ_NETWORK_NONE;
+}
+
 /*
  * Each draw of one image alone. score: [draws][levels]; qf: [draws], VJ_EVAL_UNKNOWN for a draw
  * that lacks an answer; deviation: NaN where one does
@@ -660,7 +667,7 @@ static int search_all_draws(struct work *w, const float *score, int32_t *qf, str
         qf[i] = VJ_EVAL_UNKNOWN;
     for (size_t i = 0; !r && i < count; i++) {
         double deviation;
-        if (w->images->status[i] != VJ_STATUS_OK)
+        if (!is_scored(w, i))
             continue;
         r = search_draws(w, i, score + i * draws * levels, qf + i * draws, &deviation, err);
         if (isnan(deviation)) {
@@ -788,8 +795,7 @@ static void note_not_finite(struct work *w)
 {
     size_t scored = 0, unanswered = 0;
     for (size_t i = 0; i < w->images->count; i++) {
-        if (!is_tested(w, i) ||
-            vj_predictor_network(w->predictor, w->images->fold[i]) == VJ_NETWORK_NONE)
+        if (!is_scored(w, i))
             continue;
         scored++;
         unanswered += w->qf_pred[i] == VJ_EVAL_UNKNOWN;

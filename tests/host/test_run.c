@@ -211,6 +211,24 @@ static void draws_are_kept_apart_and_averaged(void **state)
     }
 }
 
+static void draws_of_pictures_without_a_fold_predict_nothing(void **state)
+{
+    (void)state;
+    enum { ALL = 3, DRAWS = 3 };
+    char path[4096], root[4200];
+    int32_t qf[ALL * DRAWS];
+    write_text(in_folder(path, "one-lacks.csv"),
+               "image,candidates,qf_true,fold\np0.png,,20,1\np1.png,,30,\np3.png,,50,2\n");
+    snprintf(root, sizeof(root), "root=%s", path);
+    const char *pairs[] = {root,        "folds=manifest",       "draws=3",
+                           "qf_last=9", "positive_class=lossy", NULL};
+    struct vj_results *r = run_and_open("one-lacks.h5", pairs);
+    read_rows(r, "/predictors/vpjnd-w/qf_pred_draws", VJ_COLUMN_I32, 0, ALL, qf);
+    vj_results_close(r);
+    for (int i = 0; i < ALL * DRAWS; i++)
+        assert_int_equal(qf[i] == VJ_EVAL_UNKNOWN, i / DRAWS == 1);
+}
+
 /* The search of their mean asks for few levels; that of a draw asks for others. */
 static void lazily_scored_draws_have_no_predictions_of_their_own(void **state)
 {
@@ -931,6 +949,7 @@ int main(void)
         cmocka_unit_test(open_positive_class_is_decided_by_the_first_images_and_recorded),
         cmocka_unit_test(random_weights_get_no_metrics_and_the_constant_does),
         cmocka_unit_test(draws_are_kept_apart_and_averaged),
+        cmocka_unit_test(draws_of_pictures_without_a_fold_predict_nothing),
         cmocka_unit_test(lazily_scored_draws_have_no_predictions_of_their_own),
         cmocka_unit_test(networks_without_a_map_have_none_made_and_record_none),
         cmocka_unit_test(a_run_of_a_network_without_a_map_is_resumed),
