@@ -250,21 +250,36 @@ static int write_fits(struct work *w, const struct vj_rule_fits *fits, struct vj
     return r;
 }
 
-/*
- * A predictor that names a quality factor alone answers as its step does. It stays at or below the
- * anchor, as searches do.
+/* The nearest quality factor that a search could have answered: of the run, not above the anchor.
  */
-static void answer_as_step(struct work *w)
+static int32_t nearest_searched(const struct work *w, size_t image, int32_t qf)
 {
-    int levels = w->engine->levels;
-    for (size_t i = 0; w->images->anchor && i < w->images->count; i++)
-        if (vj_above_anchor(w->images->anchor[i], w->qf_pred[i]))
-            w->qf_pred[i] = w->images->anchor[i];
-    for (size_t i = 0; i < w->images->count; i++)
-        for (int k = 0; k < levels; k++)
-            w->lossy[i * (size_t)levels + (size_t)k] =
-                w->qf_pred[i] == VJ_EVAL_UNKNOWN ? VJ_LOSSY_UNANSWERED
-                                                 : w->engine->config.qf_first + k <= w->qf_pred[i];
+    const struct vj_config *config = &w->engine->config;
+    int32_t low = config->qf_first, high = config->qf_last;
+    if (w->images->anchor && vj_above_anchor(w->images->anchor[image], high))
+        high = w->images->anchor[image];
+    return qf < low || high < low ? low : qf > high ? high : qf;
+}
+
+/*
+ * A predictor that names a quality factor alone answers as its step does, within the range that
+ * searches have. Returns how many answers on tested images were moved there.
+ */
+static size_t answer_as_step(struct work *w)
+{
+    size_t levels = (size_t)w->engine->levels, moved = 0;
+    for (size_t i = 0; i < w->images->count; i++) {
+        if (w->qf_pred[i] == VJ_EVAL_UNKNOWN) {
+            memset(w->lossy + i * levels, VJ_LOSSY_UNANSWERED, levels);
+            continue;
+        }
+        int32_t given = w->qf_pred[i], qf = nearest_searched(w, i, given);
+        w->qf_pred[i] = qf;
+        moved += qf != given && is_tested(w, i);
+        for (int k = 0; k < w->engine->levels; k++)
+            w->lossy[i * levels + (size_t)k] = w->engine->config.qf_first + k <= qf;
+    }
+    return moved;
 }
 
 /*
@@ -602,7 +617,12 @@ static int predict_external(struct work *w, struct vj_error *err)
     if (!external->has_scores) {
         if (external->rounded)
             vj_text_add(&w->note, ", %zu of them rounded to whole ones", external->rounded);
-        answer_as_step(w);
+        size_t moved = answer_as_step(w);
+        if (moved)
+            vj_text_add(&w->note,
+                        "; %zu of them MOVED to the nearest of the quality factors %d to %d that "
+                        "is not above the anchor",
+                        moved, config->qf_first, config->qf_last);
         return 0;
     }
     if (incomplete)

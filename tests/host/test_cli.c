@@ -236,7 +236,7 @@ static void command_lines_end_with_the_right_status_and_words(void **state)
         {"$V predict --weights absent.h5 a.png", 2, "absent.h5"},
         {"$V predict a.png", 2, "no weights given"},
     };
-    char output[16384];
+    static char output[65536];
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         int status = shell(cases[i].line, output, sizeof(output));
         if (status != cases[i].status || !strstr(output, cases[i].text))

@@ -563,6 +563,55 @@ static void external_results_stand_beside_ours(void **state)
     assert_float_equal(mad, (1 + 1 + 0 + 2) / 4.0, 1e-12);
 }
 
+/* First value of a curve's vector at offset 0. */
+static double at_no_offset(struct vj_results *r, const char *predictor, const char *metric)
+{
+    enum { OFFSETS = 41 };
+    char path[128];
+    double value[OFFSETS];
+    int32_t offset[OFFSETS];
+    snprintf(path, sizeof(path), "/metrics/%s/sweep/offset", predictor);
+    read_rows(r, path, VJ_COLUMN_I32, 0, OFFSETS, offset);
+    snprintf(path, sizeof(path), "/metrics/%s/sweep/%s", predictor, metric);
+    read_rows(r, path, VJ_COLUMN_F64, 0, OFFSETS, value);
+    assert_int_equal(offset[OFFSETS / 2], 0);
+    return value[OFFSETS / 2];
+}
+
+/* A constant and a given quality factor are candidates of the run, as answers of searches are. */
+static void answers_outside_the_run_count_as_its_nearest_candidate(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"constant", "external-outside"};
+    static const char *const metrics[] = {"dqf", "saving_mean", "past_jnd_share"};
+    char path[4096], pair[4200];
+    int32_t constant[PICTURES], given[PICTURES];
+    struct vj_error err = {0};
+    write_text(in_folder(path, "outside.csv"),
+               "image,qf_pred\np0.png,21\np1.png,45\np2.png,50\np3.png,55\np4.png,99\n");
+    snprintf(pair, sizeof(pair), "predictors=constant,external:%s", path);
+    const char *pairs[] = {pair, "qf_first=42", "qf_last=50", NULL};
+    struct vj_results *r = run_and_open("outside.h5", pairs);
+    read_rows(r, "/predictors/constant/qf_pred", VJ_COLUMN_I32, 0, PICTURES, constant);
+    read_rows(r, "/predictors/external-outside/qf_pred", VJ_COLUMN_I32, 0, PICTURES, given);
+    static const int32_t medians[] = {45, 45, 42, 42, 42}, nearest[] = {42, 45, 50, 50, 50};
+    assert_memory_equal(constant, medians, sizeof(medians)); /* 45 45 40 35 35 */
+    assert_memory_equal(given, nearest, sizeof(nearest));
+    for (int p = 0; p < 2; p++)
+        for (int m = 0; m < 3; m++) {
+            double value;
+            snprintf(path, sizeof(path), "/metrics/%s/%s", names[p], metrics[m]);
+            assert_int_equal(vj_results_get_scalar(r, path, &value, &err), 0);
+            assert_float_equal(value, at_no_offset(r, names[p], metrics[m]), 1e-12);
+        }
+    char *note;
+    assert_int_equal(vj_results_get_text(r, "/predictors/external-outside", "note", &note, &err),
+                     0);
+    vj_assert_contains(note, "; 3 of them MOVED to the nearest of the quality factors 42 to 50");
+    free(note);
+    vj_results_close(r);
+}
+
 /* Text attribute of an object; freed by the caller. */
 static char *text_of(struct vj_results *r, const char *object, const char *name)
 {
@@ -699,7 +748,7 @@ static void the_constant_learns_from_what_limit_leaves_out(void **state)
 {
     (void)state;
     int32_t qf;
-    const char *pairs[] = {"limit=1", "predictors=constant", "qf_last=9", NULL};
+    const char *pairs[] = {"limit=1", "predictors=constant", "qf_last=60", NULL};
     struct vj_results *r = run_and_open("limit.h5", pairs);
     read_rows(r, "/predictors/constant/qf_pred", VJ_COLUMN_I32, 0, 1, &qf);
     vj_results_close(r);
@@ -962,6 +1011,7 @@ int main(void)
         cmocka_unit_test(a_ladder_file_of_another_size_is_refused_undecoded),
         cmocka_unit_test(files_and_synthesised_candidates_agree),
         cmocka_unit_test(external_results_stand_beside_ours),
+        cmocka_unit_test(answers_outside_the_run_count_as_its_nearest_candidate),
         cmocka_unit_test(a_picture_that_lacks_scores_is_named_and_leaves_the_others_their_answers),
         cmocka_unit_test(pairs_of_predictors_that_only_name_a_quality_factor_come_from_its_step),
         cmocka_unit_test(what_lacks_labels_or_folds_is_refused_before_the_run),
