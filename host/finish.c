@@ -923,10 +923,23 @@ static int write_predictions(struct work *w, struct vj_error *err)
     return r;
 }
 
+/* 1 - score; above the anchor, where everything counts as invisible, all are satisfied. */
+static void sur_of_scores(const struct work *w, float *sur)
+{
+    size_t levels = (size_t)w->engine->levels;
+    for (size_t i = 0; i < w->images->count; i++) {
+        size_t searched = levels;
+        if (w->images->anchor)
+            searched = (size_t)vj_levels_to_anchor(w->engine, w->images->anchor[i]);
+        for (size_t k = i * levels; k < (i + 1) * levels; k++)
+            sur[k] = k < i * levels + searched ? 1 - w->score[k] : 1;
+    }
+}
+
 /*
- * The predicted curve of satisfied users, where the file has a column for it: 1 - score of external
- * predictors that say how likely the difference is seen; for the constant the mean curve of the
- * images that it may learn from.
+ * The predicted curve of satisfied users, where the file has a column for it: that of the scores of
+ * external predictors that say how likely the difference is seen; for the constant the mean curve
+ * of the images that it may learn from.
  */
 static int write_sur(struct work *w, struct vj_error *err)
 {
@@ -937,10 +950,9 @@ static int write_sur(struct work *w, struct vj_error *err)
         return 0;
     float *sur = vj_calloc(count, levels * sizeof(*sur));
     if (!sur)
-        return vj_fail(err, -ENOMEM, "out of memory");
+        return vj_fail(err, -ENOMEM, "out of memory for the predicted curves");
     if (w->score)
-        for (size_t k = 0; k < count * levels; k++)
-            sur[k] = 1 - w->score[k];
+        sur_of_scores(w, sur);
     else
         vj_sur_constant(sur, w->images->sur, has_folds(w) ? w->images->fold : NULL, count, levels);
     for (size_t i = 0; i < count; i++)

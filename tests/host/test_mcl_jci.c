@@ -652,6 +652,46 @@ static void predicted_curves_are_held_against_the_subjects(void **state)
     free(constant);
 }
 
+/* Above the anchor nothing is asked of a predictor: scores up to it give a whole curve. */
+static void curves_that_end_at_the_anchor_are_whole(void **state)
+{
+    (void)state;
+    vj_require_data("labels/mcl_jci_subject_jnd1_3.csv");
+    const char *settings[] = {"predictors", "constant", "jnd", "2", "bootstrap", "0", NULL};
+    struct vj_results *r = evaluate_with("sqf", settings);
+    int32_t anchor[SOURCES];
+    float *subjects = read_curves(r, "/images/sur");
+    read_ints(r, "/images/anchor_qf", anchor);
+    vj_results_close(r);
+    char path[4200];
+    double off = 0;
+    FILE *file = create("short.csv");
+    fputs("image,qf,score\n", file);
+    for (int s = 0; s < SOURCES; s++)
+        for (int q = 1; q <= 100; q++) {
+            const double sur = subjects[s * 100 + q - 1];
+            off += q > anchor[s] ? 1 - sur : 0;
+            if (q <= anchor[s])
+                fprintf(file, "ImageJND_SRC%02d,%d,%.9g\n", s + 1, q, 1 - sur);
+        }
+    fclose(file);
+    snprintf(path, sizeof(path), "external:%s/short.csv", folder);
+    settings[1] = path;
+    r = evaluate_with("sqf", settings);
+    float *sur = read_curves(r, "/predictors/external-short/sur");
+    for (int s = 0; s < SOURCES; s++)
+        for (int q = 1; q <= 100; q++) {
+            float expected = q > anchor[s] ? 1 : subjects[s * 100 + q - 1];
+            assert_true(fabsf(sur[s * 100 + q - 1] - expected) < 1e-6f);
+        }
+    double mae = metric_of(r, "external-short", "sur_mae");
+    assert_true(fabs(mae - off / (SOURCES * 100)) < 1e-6);
+    metric_of(r, "external-short", "bhattacharyya"); /* is there */
+    vj_results_close(r);
+    free(subjects);
+    free(sur);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -662,6 +702,7 @@ int main(void)
         cmocka_unit_test(later_jnds_are_searched_below_the_picture_at_the_one_before),
         cmocka_unit_test(fitted_curves_stand_beside_the_counted_ones),
         cmocka_unit_test(predicted_curves_are_held_against_the_subjects),
+        cmocka_unit_test(curves_that_end_at_the_anchor_are_whole),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
