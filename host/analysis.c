@@ -68,14 +68,14 @@ static int read_strings(struct vj_results *results, const char *path, size_t cou
     if (rows != count || rank != 0 || size == 0)
         return vj_fail(err, -EINVAL, "dataset %s is not a column of %zu strings", path, count);
     char *block = read_column(results, path, VJ_COLUMN_STRING, 1, count, size, err);
-    char **list = vj_calloc(count, sizeof(*list));
-    r = block && list ? 0 : -ENOMEM;
-    for (size_t i = 0; !r && i < count; i++)
-        if (!(list[i] = strndup(block + i * size, size)))
-            r = -ENOMEM;
+    if (!block)
+        return vj_error_code(err);
+    char **list = *out = vj_calloc(count, sizeof(*list));
+    bool complete = list != NULL;
+    for (size_t i = 0; complete && i < count; i++)
+        complete = (list[i] = strndup(block + i * size, size)) != NULL;
     free(block);
-    *out = list;
-    return r;
+    return complete ? 0 : vj_fail(err, -ENOMEM, "out of memory for %s", path);
 }
 
 static int load_images(struct vj_analysis *a, struct vj_results *results, struct vj_error *err)
@@ -102,13 +102,13 @@ static int load_images(struct vj_analysis *a, struct vj_results *results, struct
         r = check_shape(results, columns[i], a->count, 0, 0, err);
         if (!r && !(*to[i] = read_column(results, columns[i], VJ_COLUMN_I32, sizeof(int32_t),
                                          a->count, 1, err)))
-            r = -EIO;
+            r = vj_error_code(err);
     }
     if (!r && vj_results_has(results, "/images/anchor_qf")) {
         r = check_shape(results, "/images/anchor_qf", a->count, 0, 0, err);
         if (!r && !(a->anchor = read_column(results, "/images/anchor_qf", VJ_COLUMN_I32,
                                             sizeof(int32_t), a->count, 1, err)))
-            r = -EIO;
+            r = vj_error_code(err);
     }
     if (!r)
         r = read_strings(results, "/images/name", a->count, &a->name, err);
@@ -135,7 +135,7 @@ static int load_floats(struct vj_analysis *a, struct vj_results *results, const 
         return r;
     *out =
         read_column(results, path, VJ_COLUMN_F32, sizeof(float), a->count, (size_t)a->levels, err);
-    return *out ? 0 : -EIO;
+    return *out ? 0 : vj_error_code(err);
 }
 
 /* The columns have all of 1..100; metrics want the run's levels. */
@@ -148,13 +148,15 @@ static int load_sur(struct vj_analysis *a, struct vj_results *results, struct vj
     if (r)
         return r;
     float *all = read_column(results, path, VJ_COLUMN_F32, sizeof(float), a->count, VJ_QF_MAX, err);
+    if (!all)
+        return vj_error_code(err);
     size_t levels = (size_t)a->levels;
-    a->sur = all ? vj_calloc(a->count, levels * sizeof(float)) : NULL;
+    a->sur = vj_calloc(a->count, levels * sizeof(float));
     for (size_t i = 0; a->sur && i < a->count; i++)
         memcpy(a->sur + i * levels, all + i * VJ_QF_MAX + (a->qf_first - 1),
                levels * sizeof(float));
     free(all);
-    return a->sur ? 0 : -ENOMEM;
+    return a->sur ? 0 : vj_fail(err, -ENOMEM, "out of memory for %s", path);
 }
 
 static int load_candidates(struct vj_analysis *a, struct vj_results *results, struct vj_error *err)
@@ -165,7 +167,9 @@ static int load_candidates(struct vj_analysis *a, struct vj_results *results, st
         return r;
     int64_t *bytes = read_column(results, "/candidates/bytes", VJ_COLUMN_I64, sizeof(int64_t),
                                  a->count, (size_t)a->levels, err);
-    a->bytes = bytes ? vj_calloc(values, sizeof(uint32_t)) : NULL;
+    if (!bytes)
+        return vj_error_code(err);
+    a->bytes = vj_calloc(values, sizeof(uint32_t));
     for (size_t i = 0; a->bytes && i < values; i++)
         a->bytes[i] = bytes[i] > 0 && bytes[i] <= (int64_t)UINT32_MAX ? (uint32_t)bytes[i] : 0;
     free(bytes);
@@ -197,7 +201,7 @@ static int load_tolerances(struct vj_analysis *a, struct vj_results *results,
         p->tolerance[k].tolerance = tolerance[k];
     p->qf_tolerance = read_column(results, path, VJ_COLUMN_I32, sizeof(int32_t), a->count,
                                   VJ_TOLERANCE_STEPS, err);
-    return p->qf_tolerance ? 0 : -EIO;
+    return p->qf_tolerance ? 0 : vj_error_code(err);
 }
 
 static int load_predictor(struct vj_analysis *a, struct vj_results *results,
@@ -222,13 +226,13 @@ static int load_predictor(struct vj_analysis *a, struct vj_results *results,
     r = check_shape(results, path, a->count, 0, 0, err);
     if (!r && !(p->qf_pred =
                     read_column(results, path, VJ_COLUMN_I32, sizeof(int32_t), a->count, 1, err)))
-        r = -EIO;
+        r = vj_error_code(err);
     vj_schema_path(path, p->name, "lossy");
     if (!r)
         r = check_shape(results, path, a->count, 1, (size_t)a->levels, err);
     if (!r &&
         !(p->lossy = read_column(results, path, VJ_COLUMN_U8, 1, a->count, (size_t)a->levels, err)))
-        r = -EIO;
+        r = vj_error_code(err);
     /* What names a quality factor alone has no answers of its own: the column repeats its step. */
     if (!r && !vj_results_has_attribute(results, group, "search"))
         memset(p->lossy, VJ_LOSSY_UNANSWERED, a->count * (size_t)a->levels);

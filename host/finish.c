@@ -976,7 +976,7 @@ static int finish_predictor(struct work *w, struct vj_error *err)
         r = vj_fail(err, -ENOMEM, "out of memory");
     if (!r && scores &&
         !(w->score = read_scores(w->results, p->name, "score", 0, count, levels, err)))
-        r = -EIO;
+        r = vj_error_code(err);
     if (!r) {
         memset(w->lossy, VJ_LOSSY_UNANSWERED, count * levels);
         for (size_t i = 0; i < count; i++)

@@ -3,9 +3,11 @@
 #include "tests/host/run_network.h"
 
 #include <errno.h>
+#include <hdf5.h>
 #include <math.h>
 
 #include "eval/rules.h"
+#include "host/analysis.h"
 #include "host/jpeg_plan.h"
 #include "host/patch_place.h"
 #include "host/resjnd.h"
@@ -643,6 +645,52 @@ static void a_picture_that_lacks_scores_is_named_and_leaves_the_others_their_ans
     free(note);
 }
 
+/* Puts a column of the same shape in a column's place that nobody can read as what it was. */
+static void spoil(const char *output, const char *path, hid_t type, int rank, hsize_t columns)
+{
+    const hsize_t dim[] = {PICTURES, columns};
+    char name[4096];
+    hid_t file = H5Fopen(in_folder(name, output), H5F_ACC_RDWR, H5P_DEFAULT);
+    hid_t space = H5Screate_simple(rank, dim, NULL);
+    assert_true(file >= 0 && space >= 0);
+    if (H5Lexists(file, path, H5P_DEFAULT) > 0)
+        assert_true(H5Ldelete(file, path, H5P_DEFAULT) >= 0);
+    hid_t column = H5Dcreate2(file, path, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    assert_true(column >= 0);
+    H5Dclose(column);
+    H5Sclose(space);
+    H5Fclose(file);
+}
+
+/* Not "out of memory", nor a code that says so: what the reader of the column said. */
+static void a_column_that_cannot_be_read_fails_with_its_own_reason(void **state)
+{
+    (void)state;
+    hid_t string = H5Tcopy(H5T_C_S1); /* ASCII, which HDF5 does not read as UTF-8 */
+    assert_true(H5Tset_size(string, 8) >= 0);
+    static const struct {
+        const char *path;
+        int rank;
+        hsize_t columns;
+    } cases[] = {{"/images/name", 1, 0}, {"/candidates/bytes", 2, 9}, {"/images/sur", 2, 100}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char *pairs[] = {"qf_last=9", "predictors=constant", NULL};
+        char path[4096];
+        struct vj_results *r;
+        struct vj_analysis a;
+        struct vj_error err = {0};
+        vj_results_close(run_and_open("spoilt.h5", pairs));
+        spoil("spoilt.h5", cases[i].path, string, cases[i].rank, cases[i].columns);
+        assert_int_equal(vj_results_open(&r, in_folder(path, "spoilt.h5"), false, &err), 0);
+        assert_int_equal(vj_analysis_load(&a, r, false, &err), -EIO);
+        assert_int_equal(err.code, -EIO);
+        vj_assert_contains(err.text, cases[i].path);
+        assert_null(strstr(err.text, "out of memory"));
+        vj_results_close(r);
+    }
+    H5Tclose(string);
+}
+
 static void pairs_of_predictors_that_only_name_a_quality_factor_come_from_its_step(void **state)
 {
     (void)state;
@@ -1013,6 +1061,7 @@ int main(void)
         cmocka_unit_test(external_results_stand_beside_ours),
         cmocka_unit_test(answers_outside_the_run_count_as_its_nearest_candidate),
         cmocka_unit_test(a_picture_that_lacks_scores_is_named_and_leaves_the_others_their_answers),
+        cmocka_unit_test(a_column_that_cannot_be_read_fails_with_its_own_reason),
         cmocka_unit_test(pairs_of_predictors_that_only_name_a_quality_factor_come_from_its_step),
         cmocka_unit_test(what_lacks_labels_or_folds_is_refused_before_the_run),
         cmocka_unit_test(pictures_too_small_for_a_metric_are_counted),
