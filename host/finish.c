@@ -198,6 +198,7 @@ static void note_fits(struct work *w, const char *what, const struct vj_rule_fit
             high = fmax(high, fits->fit[i].parameter);
         }
         vj_text_add(&w->note, " %.6g to %.6g over %zu folds", low, high, fits->count);
+        vj_rule_fits_note_unfitted(&w->note, fits);
         return;
     }
     for (size_t i = 0; i < fits->count; i++) {
@@ -208,6 +209,7 @@ static void note_fits(struct work *w, const char *what, const struct vj_rule_fit
             vj_text_add(&w->note, "%s %.6g (fold %d)", comma, fits->fit[i].parameter,
                         (int)fits->fit[i].fold);
     }
+    vj_rule_fits_note_unfitted(&w->note, fits);
 }
 
 static double mean_parameter(const struct vj_rule_fits *fits)
@@ -481,6 +483,7 @@ static void note_lines(struct work *w, const struct vj_rule_fits *fits)
                     fits->fit[i].slope, (int)fits->fit[i].fold);
     if (fits->count > NOTED_FITS)
         vj_text_add(&w->note, " %zu folds", fits->count);
+    vj_rule_fits_note_unfitted(&w->note, fits);
 }
 
 /* Images whose candidate at that quality factor is not known have no ratio. */

@@ -492,6 +492,7 @@ static void a_fold_without_training_images_costs_the_others_nothing(void **state
         assert_true(qf[0] == -1 && qf[1] == -1 && qf[2] >= 1 && qf[3] >= 1);
         snprintf(column, sizeof(column), "/predictors/%s", fitted[p]);
         expect_text(r, column, "note", "(fold 2)");
+        expect_text(r, column, "note", "; NO ANSWER in fold 1: too few labelled images lie");
     }
     read_rows(r, "/predictors/constant/qf_pred", VJ_COLUMN_I32, 0, 4, qf);
     assert_true(qf[2] == 35 && qf[3] == 35);
