@@ -425,7 +425,7 @@ static int manifest_item(const void *state, size_t index, struct vj_item *item,
     item->id = (int)index + 1;
     item->fold = row->fold;
     item->decoded = m->decoded;
-    if (m->labels && !isnan(row->qf_exact)) {
+    if (m->labels && !row->error && !isnan(row->qf_exact)) {
         item->qf_exact = row->qf_exact;
         item->qf_true = (int)floor(row->qf_exact + 0.5);
     }

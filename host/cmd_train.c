@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* vpjnd train: a labelled data set in, a weight file out. */
 #include <argp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -94,12 +95,29 @@ static void print_summary(const char *path, const struct vj_train_summary *s)
     printf("%s: %lld steps on %zu pictures", path, (long long)s->steps, s->train_items);
     if (s->stopped)
         printf(", stopped for want of progress");
+    if (s->interrupted)
+        printf(", interrupted; --resume goes on");
     if (s->best_step > 0)
         printf("; validation MAD %.2f QF at step %lld (%zu pictures)", s->best_mad,
                (long long)s->best_step, s->validation_items);
     if (s->steps > s->resumed)
         printf("; %.1f pairs/s", s->pairs_per_second);
     putchar('\n');
+}
+
+static volatile sig_atomic_t interruption; /* the signal */
+
+static void interrupt(int signal_number)
+{
+    interruption = signal_number;
+}
+
+/* The first Ctrl-C ends training after a step, which is kept; a second one ends the program. */
+static void catch_interruptions(void)
+{
+    const struct sigaction action = {.sa_handler = interrupt, .sa_flags = SA_RESETHAND};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
 }
 
 int vj_cmd_train(int argc, char **argv)
@@ -110,8 +128,12 @@ int vj_cmd_train(int argc, char **argv)
     vj_config_defaults(&a.config, VJ_USE_TRAIN);
     argp_parse(&argp, argc, argv, 0, NULL, &a);
 
-    const struct vj_train_options run = {
-        .config = &a.config, .output = a.output, .resume = a.resume, .quiet = a.quiet};
+    const struct vj_train_options run = {.config = &a.config,
+                                         .output = a.output,
+                                         .resume = a.resume,
+                                         .stop = &interruption,
+                                         .quiet = a.quiet};
+    catch_interruptions();
     int r = vj_train_run(&run, &summary, &err);
     if (vj_line_can_change(stderr) && !a.quiet)
         fputc('\n', stderr);
@@ -120,5 +142,8 @@ int vj_cmd_train(int argc, char **argv)
         return VJ_EXIT_USAGE;
     }
     print_summary(a.output, &summary);
+    fflush(stdout);
+    if (summary.interrupted)
+        raise(interruption); /* as shells and batch systems expect it */
     return VJ_EXIT_OK;
 }

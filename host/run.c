@@ -480,6 +480,19 @@ static int write_timing(struct run *run, struct vj_error *err)
     return r;
 }
 
+/* A run in which nothing could be evaluated, often for a wrong path, takes no results from anyone.
+ */
+static int keep_results_there(const struct run *run, struct vj_error *err)
+{
+    const struct vj_run_summary *s = run->summary;
+    if (s->failed < s->images || access(run->options->output, F_OK) != 0)
+        return 0;
+    return vj_fail(err, -EBADMSG,
+                   "all %zu images failed; %s, which was there, is kept, and this run stays in %s: "
+                   "see `vpjnd report` for the reasons, then delete it",
+                   s->images, run->options->output, run->part);
+}
+
 static int finish(struct run *run, struct vj_error *err)
 {
     int r = vj_finish_predictions(&run->engine, run->results, err);
@@ -642,6 +655,8 @@ int vj_run_eval(const struct vj_run_options *options, struct vj_run_summary *sum
         r = list_todo(&run, err);
     if (!r && !done)
         r = evaluate(&run, err);
+    if (!r && !done)
+        r = keep_results_there(&run, err);
     if (!r && !done)
         r = finish(&run, err);
     vj_results_close(run.results);

@@ -26,11 +26,11 @@ struct vj_run_summary {
 /*
  * Runs it. Failed images do not fail the run: they are counted, named on standard error, and
  * recorded. A failure of the machine does: no memory or file handles, or a data set that is not
- * there any more; OUTPUT.part stays. Where `device = auto` did not take the GPU, why is said there
- * too, and which networks' patch weights are dead. An existing results file OUTPUT is replaced when
- * the run is complete (with `resume` it must be this run's and stays), any other file is refused;
- * an existing OUTPUT.part without `resume` is an error, so that hours of work are not lost to a
- * forgotten flag.
+ * there any more; OUTPUT.part stays. So it does when every image failed and OUTPUT is there
+ * already. Where `device = auto` did not take the GPU, why is said there too, and which networks'
+ * patch weights are dead. An existing results file OUTPUT is replaced when the run is complete
+ * (with `resume` it must be this run's and stays), any other file is refused; an existing
+ * OUTPUT.part without `resume` is an error, so that hours of work are not lost to a forgotten flag.
  */
 int vj_run_eval(const struct vj_run_options *options, struct vj_run_summary *summary,
                 struct vj_error *err);

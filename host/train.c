@@ -555,7 +555,8 @@ static bool due(int64_t step, int every)
     return every > 0 && step % every == 0;
 }
 
-/* What follows a step: validation, weights, checkpoint. *last: set when training ends here. */
+/* What follows a step: validation, weights, checkpoint. *last: set when training ends here, or is
+ * interrupted. */
 static int after_step(struct run *run, bool *last, struct vj_error *err)
 {
     const struct vj_config *c = run->config;
@@ -566,8 +567,10 @@ static int after_step(struct run *run, bool *last, struct vj_error *err)
         r = validate(run, err);
     *last = end || (c->patience > 0 && p->since_best >= c->patience);
     run->summary->stopped = *last && !end;
-    if (!r && (*last || due(p->step, c->checkpoint_every)))
+    run->summary->interrupted = !*last && run->options->stop && *run->options->stop;
+    if (!r && (*last || run->summary->interrupted || due(p->step, c->checkpoint_every)))
         r = write_checkpoint(run, err);
+    *last = *last || run->summary->interrupted;
     return r;
 }
 

@@ -9,6 +9,7 @@
 #ifndef VJ_HOST_TRAIN_H
 #define VJ_HOST_TRAIN_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -16,10 +17,11 @@
 #include "host/options.h"
 
 struct vj_train_options {
-    const struct vj_config *config; /* made for VJ_USE_TRAIN */
-    const char *output;             /* OUT, the weight file */
-    bool resume;                    /* go on with OUT.state where there is one */
-    bool quiet;                     /* no progress on standard error, but why there is no GPU */
+    const struct vj_config *config;    /* made for VJ_USE_TRAIN */
+    const char *output;                /* OUT, the weight file */
+    bool resume;                       /* go on with OUT.state where there is one */
+    const volatile sig_atomic_t *stop; /* not 0: end after the step; NULL: never */
+    bool quiet;                        /* no progress on standard error, but why there is no GPU */
 };
 
 struct vj_train_summary {
@@ -28,6 +30,7 @@ struct vj_train_summary {
     int64_t best_step; /* 0: no validation */
     double best_mad;   /* QF; NaN without validation */
     bool stopped;      /* by `patience` */
+    bool interrupted;  /* by options.stop; --resume goes on */
     bool dead_weights; /* at the last validation every patch weight was the smallest there is */
     size_t train_items, validation_items;
     double seconds, pairs_per_second; /* of this process */

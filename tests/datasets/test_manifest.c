@@ -283,6 +283,27 @@ static void a_bad_row_breaks_its_item_and_no_other(void **state)
     vj_test_rmdir(root);
 }
 
+/* Or it would say something of others, by the constant. A row whose files are missing has one. */
+static void a_rejected_row_has_no_label(void **state)
+{
+    (void)state;
+    static const int labels[] = {37, VJ_QF_UNKNOWN, VJ_QF_UNKNOWN, 50};
+    char *root = make_pictures();
+    struct vj_dataset *ds =
+        open_manifest(root, "image,candidates,qf_true,fold\na.png,cand/a_{qf}.jpg,37,1\n"
+                            "a.png,cand/a_{qf}.jpg,99,2\nsub/b.png,cand/a_{qf}.jpg,60,0\n"
+                            "d.png,cand/a_{qf}.jpg,50,2\n");
+    assert_int_equal(count_broken(ds), 3);
+    for (size_t i = 0; i < 4; i++) {
+        struct vj_item item;
+        get_item(ds, i, &item);
+        assert_int_equal(item.qf_true, labels[i]);
+        vj_item_free(&item);
+    }
+    vj_dataset_close(ds);
+    vj_test_rmdir(root);
+}
+
 static void padded_numbers_of_any_width_find_their_files(void **state)
 {
     (void)state;
@@ -483,6 +504,7 @@ int main(void)
         cmocka_unit_test(folds_are_those_of_the_column_when_asked_for),
         cmocka_unit_test(mixed_candidates_need_a_decision),
         cmocka_unit_test(a_bad_row_breaks_its_item_and_no_other),
+        cmocka_unit_test(a_rejected_row_has_no_label),
         cmocka_unit_test(padded_numbers_of_any_width_find_their_files),
         cmocka_unit_test(an_image_longer_than_any_path_breaks_its_row_and_is_no_name),
         cmocka_unit_test(a_path_too_long_breaks_its_item),

@@ -221,6 +221,31 @@ static void a_failure_of_the_machine_stops_the_run_for_a_resume(void **state)
     }
 }
 
+/* A wrong folder takes nobody's results. */
+static void a_run_in_which_all_images_fail_replaces_no_results(void **state)
+{
+    (void)state;
+    char path[4096], pair[4200], out[4096];
+    struct vj_run_summary summary;
+    struct vj_error err = {0};
+    struct vj_results *r;
+    const char *const good[] = {"qf_last=3", NULL};
+    const char *const bad[] = {pair, "qf_last=3", NULL};
+    write_text(in_folder(path, "moved.csv"), "image,candidates,qf_true\nfotos/p0.png,,40\n");
+    snprintf(pair, sizeof(pair), "root=%s", path);
+    assert_int_equal(run_as("kept.h5", out, "constant", good, false, &summary, &err), 0);
+    assert_int_equal(run_as("kept.h5", out, "constant", bad, false, &summary, &err), -EBADMSG);
+    vj_assert_contains(err.text, "all 1 images failed");
+    vj_assert_contains(err.text, "kept.h5, which was there, is kept");
+    assert_int_equal(vj_results_open(&r, out, false, &err), 0);
+    int32_t status = -1;
+    read_rows(r, "/images/status", VJ_COLUMN_I32, 0, 1, &status);
+    assert_int_equal(status, VJ_STATUS_OK);
+    vj_results_close(r);
+    assert_int_equal(run_as("new.h5", out, "constant", bad, false, &summary, &err), 0);
+    assert_int_equal(summary.failed, 1);
+}
+
 static void a_header_that_lies_about_its_size_harms_nobody_else(void **state)
 {
     (void)state;
@@ -580,6 +605,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(broken_images_are_recorded_and_the_rest_is_evaluated),
         cmocka_unit_test(a_failure_of_the_machine_stops_the_run_for_a_resume),
+        cmocka_unit_test(a_run_in_which_all_images_fail_replaces_no_results),
         cmocka_unit_test(a_header_that_lies_about_its_size_harms_nobody_else),
         cmocka_unit_test(a_header_that_the_file_is_too_short_for_ends_no_run),
         cmocka_unit_test(pictures_that_are_too_large_together_are_named),

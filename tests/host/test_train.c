@@ -64,7 +64,7 @@ static void another_seed_gives_other_weights(void **state)
 }
 
 /* Starts `vpjnd train`; returns its process. */
-static pid_t start_program(const char *output)
+static pid_t start_program(const char *output, const char *steps, const char *checkpoint_every)
 {
     char root[4096], start[4096], out[4096];
     snprintf(root, sizeof(root), "root=%.4000s/all.csv", folder);
@@ -77,8 +77,8 @@ static pid_t start_program(const char *output)
     execl(VJ_PROGRAM, VJ_PROGRAM, "train", "-q", "--resume", "--set", "dataset=manifest", "--set",
           root, "--set", start, "--set", "device=cpu", "--set", "batch=2", "--set",
           "batch_levels=2", "--set", "learning_rate=1e-3", "--set", "average=0.9", "--set",
-          "valid_ids=6", "--set", "validate_every=8", "--set", "steps=24", "--set",
-          "checkpoint_every=1", "--set", "jnd_model=chou95", "-o", out, (char *)NULL);
+          "valid_ids=6", "--set", "validate_every=8", "--set", steps, "--set", checkpoint_every,
+          "--set", "jnd_model=chou95", "-o", out, (char *)NULL);
     _exit(127);
 }
 
@@ -92,6 +92,23 @@ static void finish_and_compare(pid_t child)
     assert_same_log("unbroken.h5.log", "killed.h5.log");
 }
 
+/* With no checkpoint in sight the steps that are done are kept all the same. */
+static void interrupted_it_keeps_its_steps(void **state)
+{
+    (void)state;
+    char path[4096];
+    int status = 0;
+    pid_t child = start_program("stopped.h5", "steps=100000", "checkpoint_every=100000");
+    for (int i = 0; i < 600 && access(in_folder(path, "stopped.h5.state.lock"), F_OK) != 0; i++)
+        usleep(100000);
+    usleep(500000);
+    kill(child, SIGINT);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGINT);
+    assert_int_equal(access(in_folder(path, "stopped.h5.state"), F_OK), 0);
+}
+
 static void killed_at_random_points_it_ends_in_the_same_weights(void **state)
 {
     (void)state;
@@ -103,7 +120,7 @@ static void killed_at_random_points_it_ends_in_the_same_weights(void **state)
     snprintf(command, sizeof(command), "rm -f '%s'/killed.h5*", folder);
     for (unsigned kills = 0, round = 0; kills < KILLS; round++) {
         int status = 0;
-        pid_t child = start_program("killed.h5");
+        pid_t child = start_program("killed.h5", "steps=24", "checkpoint_every=1");
         usleep((useconds_t)(whole * 1e6 * (double)(round * 7919 % 97) / 97));
         if (waitpid(child, &status, WNOHANG) ==
             child) { /* it was through: once more from the start */
@@ -113,11 +130,11 @@ static void killed_at_random_points_it_ends_in_the_same_weights(void **state)
             whole /= 2; /* the machine was busier when this was measured */
             continue;
         }
-        kill(child, SIGKILL);
+        kill(child, kills % 2 ? SIGINT : SIGKILL);
         assert_int_equal(waitpid(child, &status, 0), child);
         kills += WIFSIGNALED(status);
     }
-    finish_and_compare(start_program("killed.h5"));
+    finish_and_compare(start_program("killed.h5", "steps=24", "checkpoint_every=1"));
 }
 
 static void the_best_validated_weights_are_kept_with_their_record(void **state)
@@ -589,6 +606,7 @@ int main(void)
         cmocka_unit_test(a_resumed_run_ends_like_an_unbroken_one),
         cmocka_unit_test(bits_do_not_depend_on_threads),
         cmocka_unit_test(another_seed_gives_other_weights),
+        cmocka_unit_test(interrupted_it_keeps_its_steps),
         cmocka_unit_test(killed_at_random_points_it_ends_in_the_same_weights),
         cmocka_unit_test(the_best_validated_weights_are_kept_with_their_record),
         cmocka_unit_test(a_run_that_judges_weights_on_their_own_pictures_says_so),
