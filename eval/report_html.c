@@ -81,7 +81,10 @@ static const char layout[] =
     "@media(max-width:600px){body{padding:20px 16px 48px}.draw{display:none}th,td{padding:4px 7px}"
     ".numbers td:first-child{white-space:normal;overflow-wrap:anywhere;min-width:12em}"
     "details dl{grid-template-columns:1fr}details dd{margin-bottom:6px}}"
-    "@media print{body{max-width:none;padding:0}details>*{display:block}}";
+    /* Paper has no scroll bars. */
+    "@page{size:A4 landscape;margin:12mm}"
+    "@media print{body{max-width:none;padding:0}details>*{display:block}"
+    ".scroll{overflow:visible;background:none}table{font-size:10px}th,td{padding:2px 4px}}";
 
 /* ---- pieces ---- */
 
@@ -628,7 +631,7 @@ static void picture_head(const struct vj_html *page, bool labels)
     for (size_t i = 0; !labels && i < r->rows; i++)
         if (shown(&r->row[i]))
             vj_text_add(page->out, "<th>PW-JND</th><th>invisible from</th><th>bytes there</th>"
-                                   "<th>saved, %%</th>");
+                                   "<th>saved there, %%</th>");
     vj_text_add(page->out, "</tr></thead><tbody>\n");
 }
 

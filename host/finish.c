@@ -616,6 +616,11 @@ static int predict_external(struct work *w, struct vj_error *err)
     if (absent)
         vj_text_add(&w->note, "%s has no row for %zu of %zu images; ", w->predictor->path, absent,
                     w->images->count);
+    /* A row fits one image at most. */
+    const size_t strangers = external->count - (w->images->count - absent);
+    if (strangers)
+        vj_text_add(&w->note, "%zu of its %zu rows fit no image of the run; ", strangers,
+                    external->count);
     vj_text_add(&w->note, external->has_scores ? "scores as given" : "quality factors as given");
     if (!external->has_scores) {
         if (external->rounded)

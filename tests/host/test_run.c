@@ -539,6 +539,16 @@ static void files_and_synthesised_candidates_agree(void **state)
     assert_int_equal(files[1], 1);
 }
 
+/* Text attribute of an object; freed by the caller. */
+static char *text_of(struct vj_results *r, const char *object, const char *name)
+{
+    char *text;
+    struct vj_error err = {0};
+    if (vj_results_get_text(r, object, name, &text, &err))
+        fail_msg("%s", err.text);
+    return text;
+}
+
 static void external_results_stand_beside_ours(void **state)
 {
     (void)state;
@@ -547,7 +557,7 @@ static void external_results_stand_beside_ours(void **state)
     double mad;
     struct vj_error err = {0};
     write_text(in_folder(path, "theirs.csv"),
-               "image,qf_pred\np0.png,21\np1.png,29\np2,40\np3.png,52\n");
+               "image,qf_pred\np0.png,21\np1.png,29\np2,40\np3.png,52\ntypo,7\n");
     char scores[4096], text[8000] = "image,qf,score\n";
     for (int q = 1; q <= 100; q++)
         snprintf(text + strlen(text), 40, "p0.png,%d,%s\n", q, q <= 33 ? "0.8" : "0.3");
@@ -558,6 +568,10 @@ static void external_results_stand_beside_ours(void **state)
     read_rows(r, "/predictors/external-theirs/qf_pred", VJ_COLUMN_I32, 0, PICTURES, qf);
     read_rows(r, "/predictors/external-scores/qf_pred", VJ_COLUMN_I32, 0, PICTURES, by_score);
     assert_int_equal(vj_results_get_scalar(r, "/metrics/external-theirs/mad", &mad, &err), 0);
+    char *note = text_of(r, "/predictors/external-theirs", "note");
+    vj_assert_contains(note,
+                       "has no row for 1 of 5 images; 1 of its 5 rows fit no image of the run");
+    free(note);
     vj_results_close(r);
     static const int32_t expected[] = {21, 29, 40, 52, -1}, scored[] = {33, -1, -1, -1, -1};
     assert_memory_equal(qf, expected, sizeof(qf));
@@ -612,16 +626,6 @@ static void answers_outside_the_run_count_as_its_nearest_candidate(void **state)
     vj_assert_contains(note, "; 3 of them MOVED to the nearest of the quality factors 42 to 50");
     free(note);
     vj_results_close(r);
-}
-
-/* Text attribute of an object; freed by the caller. */
-static char *text_of(struct vj_results *r, const char *object, const char *name)
-{
-    char *text;
-    struct vj_error err = {0};
-    if (vj_results_get_text(r, object, name, &text, &err))
-        fail_msg("%s", err.text);
-    return text;
 }
 
 static void a_picture_that_lacks_scores_is_named_and_leaves_the_others_their_answers(void **state)
