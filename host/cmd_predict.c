@@ -329,14 +329,12 @@ static int check_anchor(const struct arguments *a, struct vj_error *err)
 static void largest(const struct arguments *a, size_t *width, size_t *height, const char **widest,
                     const char **tallest)
 {
-    const size_t most = a->config.max_pixels > 0 ? a->config.max_pixels : VJ_IMAGE_MAX_PIXELS;
     *width = *height = 1;
     *widest = *tallest = a->image[0].path;
     for (size_t i = 0; i < a->count; i++) {
         struct vj_image_info info;
-        size_t pixels;
         if (vj_image_probe(&info, a->image[i].path, NULL) ||
-            !vj_size_mul(info.width, info.height, &pixels) || pixels > most)
+            !vj_size_taken(&info, a->config.max_pixels))
             continue; /* reported when its turn comes */
         if (info.width > *width) {
             *width = info.width;

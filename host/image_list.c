@@ -3,13 +3,12 @@
 
 #include <errno.h>
 #include <math.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "host/checked.h"
-#include "host/image.h"
+#include "host/jpeg_model.h"
 #include "host/ranges.h"
 
 static int add_sur(struct vj_image_list *list, size_t row, const struct vj_item *item,
@@ -26,13 +25,19 @@ static int add_sur(struct vj_image_list *list, size_t row, const struct vj_item 
     return 0;
 }
 
+bool vj_size_taken(const struct vj_image_info *info, size_t max_pixels)
+{
+    const size_t most = max_pixels > 0 ? max_pixels : VJ_IMAGE_MAX_PIXELS;
+    size_t pixels;
+    return info->width <= VJ_JPEG_MAX_SIDE && info->height <= VJ_JPEG_MAX_SIDE &&
+           vj_size_mul(info->width, info->height, &pixels) && pixels <= most;
+}
+
 /* Pictures that will be refused for their size ask for no memory. row: the picture's */
 static void add_size(struct vj_image_list *list, size_t row, const char *source, size_t max_pixels)
 {
     struct vj_image_info info;
-    size_t pixels, most = max_pixels > 0 ? max_pixels : VJ_IMAGE_MAX_PIXELS;
-    if (vj_image_probe(&info, source, NULL) || !vj_size_mul(info.width, info.height, &pixels) ||
-        pixels > most)
+    if (vj_image_probe(&info, source, NULL) || !vj_size_taken(&info, max_pixels))
         return;
     if (info.width > list->max_width) {
         list->max_width = info.width;

@@ -3,11 +3,13 @@
 #ifndef VJ_HOST_IMAGE_LIST_H
 #define VJ_HOST_IMAGE_LIST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "datasets/dataset.h"
 #include "host/error.h"
+#include "host/image.h"
 
 /* What is known of the images before any is evaluated; arrays of `count`, owned by the caller. */
 struct vj_image_list {
@@ -32,6 +34,10 @@ struct vj_image_list {
 int vj_image_list_read(struct vj_image_list *list, const struct vj_dataset *ds, const char *ids,
                        int limit, size_t max_pixels, struct vj_error *err);
 void vj_image_list_free(struct vj_image_list *list);
+
+/* Whether a picture is evaluated: not longer than JPEG takes, nor larger than max_pixels (0: the
+ * program's limit). */
+bool vj_size_taken(const struct vj_image_info *info, size_t max_pixels);
 
 /*
  * Adds to the text of an error of vj_engine_open() which pictures set the size that it planned for,

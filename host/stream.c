@@ -8,6 +8,7 @@
 
 #include "datasets/files.h"
 #include "host/checked.h"
+#include "host/jpeg_model.h"
 #include "host/picture_digest.h"
 #include "host/progress.h"
 
@@ -34,6 +35,10 @@ struct vj_stream {
 static int check_size(const struct vj_image *img, const char *path,
                       const struct vj_stream_options *o, struct vj_error *err)
 {
+    if (img->width > VJ_JPEG_MAX_SIDE || img->height > VJ_JPEG_MAX_SIDE)
+        return vj_fail(err, -EFBIG,
+                       "%s is %zux%zu; JPEG takes up to %d pixels a side: crop or scale it", path,
+                       img->width, img->height, VJ_JPEG_MAX_SIDE);
     if (img->width > o->max_width || img->height > o->max_height)
         return vj_fail(err, -EFBIG,
                        "%s is %zux%zu, larger than the %zux%zu planned for; was it replaced "
