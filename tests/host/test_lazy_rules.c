@@ -334,7 +334,7 @@ static void candidate_files_are_decoded_where_a_search_asks(void **state)
         while (isnan(lazy.score[k]) == (asked == 1))
             k--;
         write_candidates(k + 1);
-        r = open_run("cut.h5", "pixel-chou95:0.05", b);
+        r = open_run(asked ? "asked.h5" : "cut.h5", "pixel-chou95:0.05", b);
         read_error(r, error);
         read_said(r, "pixel-chou95", 1, &again);
         vj_results_close(r);
