@@ -346,7 +346,7 @@ static void candidate_files_are_decoded_where_a_search_asks(void **state)
             assert_string_equal(error, "");
             assert_memory_equal(&again, &lazy, sizeof(lazy));
         }
-        r = open_run("cut.h5", "pixel-chou95:0.05", a);
+        r = open_run(asked ? "all_asked.h5" : "all_cut.h5", "pixel-chou95:0.05", a);
         read_error(r, error);
         vj_assert_contains(error, cut);
         vj_results_close(r);
