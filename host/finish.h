@@ -11,16 +11,6 @@
 #include "host/error.h"
 #include "host/results.h"
 
-/*
- * Decides the positive class of every network that leaves it open, from the first evaluated images
- * of the file (vj_positive_from_scores).
- * final: true decides on what there is and records the decision; false waits until
- *        VJ_POSITIVE_IMAGES images are there
- * *open: networks still undecided
- */
-int vj_decide_positive(struct vj_engine *engine, struct vj_results *results, bool final,
-                       size_t *open, struct vj_error *err);
-
 /* Fills lossy and qf_pred of every predictor, and the attributes that say how they came about. */
 int vj_finish_predictions(struct vj_engine *engine, struct vj_results *results,
                           struct vj_error *err);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "host/run.h"
+#include "host/positive.h"
 
 #include <dirent.h>
 #include <errno.h>

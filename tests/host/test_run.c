@@ -9,7 +9,6 @@
 #include "eval/rules.h"
 #include "host/analysis.h"
 #include "host/jpeg_plan.h"
-#include "host/patch_place.h"
 #include "host/resjnd.h"
 #include "host/schema.h"
 #include "host/ssimulacra2.h"
@@ -549,106 +548,6 @@ static char *text_of(struct vj_results *r, const char *object, const char *name)
     return text;
 }
 
-static void external_results_stand_beside_ours(void **state)
-{
-    (void)state;
-    char path[4096], pair[8300];
-    int32_t qf[PICTURES], by_score[PICTURES];
-    double mad;
-    struct vj_error err = {0};
-    write_text(in_folder(path, "theirs.csv"),
-               "image,qf_pred\np0.png,21\np1.png,29\np2,40\np3.png,52\ntypo,7\n");
-    char scores[4096], text[8000] = "image,qf,score\n";
-    for (int q = 1; q <= 100; q++)
-        snprintf(text + strlen(text), 40, "p0.png,%d,%s\n", q, q <= 33 ? "0.8" : "0.3");
-    write_text(in_folder(scores, "scores.csv"), text);
-    snprintf(pair, sizeof(pair), "predictors=external:%s,external:%s", path, scores);
-    const char *pairs[] = {pair, NULL};
-    struct vj_results *r = run_and_open("external.h5", pairs);
-    read_rows(r, "/predictors/external-theirs/qf_pred", VJ_COLUMN_I32, 0, PICTURES, qf);
-    read_rows(r, "/predictors/external-scores/qf_pred", VJ_COLUMN_I32, 0, PICTURES, by_score);
-    assert_int_equal(vj_results_get_scalar(r, "/metrics/external-theirs/mad", &mad, &err), 0);
-    char *note = text_of(r, "/predictors/external-theirs", "note");
-    vj_assert_contains(note,
-                       "has no row for 1 of 5 images; 1 of its 5 rows fit no image of the run");
-    free(note);
-    vj_results_close(r);
-    static const int32_t expected[] = {21, 29, 40, 52, -1}, scored[] = {33, -1, -1, -1, -1};
-    assert_memory_equal(qf, expected, sizeof(qf));
-    assert_memory_equal(by_score, scored, sizeof(by_score));
-    assert_float_equal(mad, (1 + 1 + 0 + 2) / 4.0, 1e-12);
-}
-
-/* First value of a curve's vector at offset 0. */
-static double at_no_offset(struct vj_results *r, const char *predictor, const char *metric)
-{
-    enum { OFFSETS = 41 };
-    char path[128];
-    double value[OFFSETS];
-    int32_t offset[OFFSETS];
-    snprintf(path, sizeof(path), "/metrics/%s/sweep/offset", predictor);
-    read_rows(r, path, VJ_COLUMN_I32, 0, OFFSETS, offset);
-    snprintf(path, sizeof(path), "/metrics/%s/sweep/%s", predictor, metric);
-    read_rows(r, path, VJ_COLUMN_F64, 0, OFFSETS, value);
-    assert_int_equal(offset[OFFSETS / 2], 0);
-    return value[OFFSETS / 2];
-}
-
-/* A constant and a given quality factor are candidates of the run, as answers of searches are. */
-static void answers_outside_the_run_count_as_its_nearest_candidate(void **state)
-{
-    (void)state;
-    static const char *const names[] = {"constant", "external-outside"};
-    static const char *const metrics[] = {"dqf", "saving_mean", "past_jnd_share"};
-    char path[4096], pair[4200];
-    int32_t constant[PICTURES], given[PICTURES];
-    struct vj_error err = {0};
-    write_text(in_folder(path, "outside.csv"),
-               "image,qf_pred\np0.png,21\np1.png,45\np2.png,50\np3.png,55\np4.png,99\n");
-    snprintf(pair, sizeof(pair), "predictors=constant,external:%s", path);
-    const char *pairs[] = {pair, "qf_first=42", "qf_last=50", NULL};
-    struct vj_results *r = run_and_open("outside.h5", pairs);
-    read_rows(r, "/predictors/constant/qf_pred", VJ_COLUMN_I32, 0, PICTURES, constant);
-    read_rows(r, "/predictors/external-outside/qf_pred", VJ_COLUMN_I32, 0, PICTURES, given);
-    static const int32_t medians[] = {45, 45, 42, 42, 42}, nearest[] = {42, 45, 50, 50, 50};
-    assert_memory_equal(constant, medians, sizeof(medians)); /* 45 45 40 35 35 */
-    assert_memory_equal(given, nearest, sizeof(nearest));
-    for (int p = 0; p < 2; p++)
-        for (int m = 0; m < 3; m++) {
-            double value;
-            snprintf(path, sizeof(path), "/metrics/%s/%s", names[p], metrics[m]);
-            assert_int_equal(vj_results_get_scalar(r, path, &value, &err), 0);
-            assert_float_equal(value, at_no_offset(r, names[p], metrics[m]), 1e-12);
-        }
-    char *note;
-    assert_int_equal(vj_results_get_text(r, "/predictors/external-outside", "note", &note, &err),
-                     0);
-    vj_assert_contains(note, "; 3 of them MOVED to the nearest of the quality factors 42 to 50");
-    free(note);
-    vj_results_close(r);
-}
-
-static void a_picture_that_lacks_scores_is_named_and_leaves_the_others_their_answers(void **state)
-{
-    (void)state;
-    char path[4096], pair[4200], text[4000] = "image,qf,score\n";
-    for (int q = 1; q <= 40; q++)
-        snprintf(text + strlen(text), 40, "p0.png,%d,%s\n", q, q <= 33 ? "0.8" : "0.3");
-    strcat(text, "p1.png,7,0.8\n");
-    write_text(in_folder(path, "gaps.csv"), text);
-    snprintf(pair, sizeof(pair), "predictors=external:%s", path);
-    const char *pairs[] = {pair, "qf_last=40", NULL};
-    struct vj_results *r = run_and_open("gaps.h5", pairs);
-    char *source = text_of(r, "/metrics/external-gaps", "pairs"),
-         *note = text_of(r, "/predictors/external-gaps", "note");
-    vj_results_close(r);
-    assert_string_equal(source, "answers");
-    vj_assert_contains(note, "SCORES MISSING for 1 images");
-    assert_null(strstr(note, "pairs are counted from the predictions"));
-    free(source);
-    free(note);
-}
-
 /* Puts a column of the same shape in a column's place that nobody can read as what it was. */
 static void spoil(const char *output, const char *path, hid_t type, int rank, hsize_t columns)
 {
@@ -957,89 +856,6 @@ static void the_weights_of_a_map_are_recorded_with_its_predictor(void **state)
     vj_resjnd_file_free(&file);
 }
 
-static void positions_are_uniform_and_reach_both_ends(void **state)
-{
-    (void)state;
-    enum { DRAWS = 40000 };
-    static int32_t origin[DRAWS][2];
-    int seen[4][3] = {{0}};
-    vj_patch_positions(1, "name", 0, false, true, 32 + 2, 32 + 3, 32, DRAWS, origin);
-    for (int i = 0; i < DRAWS; i++) {
-        vj_assert_in_range(origin[i][0], 0, 3);
-        vj_assert_in_range(origin[i][1], 0, 2);
-        seen[origin[i][0]][origin[i][1]]++;
-    }
-    /* 12 cells of 3333 expected; six standard deviations are 331 */
-    for (int y = 0; y < 4; y++)
-        for (int x = 0; x < 3; x++)
-            vj_assert_in_range(seen[y][x], 3333 - 331, 3333 + 331);
-    static int32_t other[DRAWS][2];
-    vj_patch_positions(1, "other", 0, false, true, 34, 35, 32, DRAWS, other);
-    assert_memory_not_equal(origin, other, sizeof(origin));
-    vj_patch_positions(1, "name", 0, false, false, 34, 35, 32, DRAWS, other);
-    assert_memory_not_equal(origin, other, sizeof(origin));
-}
-
-/* Standard deviation, over the pixels of 16x16 blocks, of the number of patches that hold them. */
-static double coverage_deviation(bool even, int draw, size_t width, size_t height, int patches)
-{
-    enum { SIDE = 64, STEP = 16 };
-    static int32_t origin[256][2];
-    vj_patch_positions(3, "picture", draw, even, true, width, height, SIDE, patches, origin);
-    double sum = 0, squares = 0, count = 0;
-    for (size_t y = STEP / 2; y < height; y += STEP)
-        for (size_t x = STEP / 2; x < width; x += STEP) {
-            int held = 0;
-            for (int p = 0; p < patches; p++)
-                held += (size_t)origin[p][0] <= y && y < (size_t)origin[p][0] + SIDE &&
-                        (size_t)origin[p][1] <= x && x < (size_t)origin[p][1] + SIDE;
-            sum += held;
-            squares += (double)held * held;
-            count++;
-        }
-    return sqrt(squares / count - (sum / count) * (sum / count));
-}
-
-static void even_positions_cover_the_picture_better_than_uniform_ones(void **state)
-{
-    (void)state;
-    static const struct {
-        size_t width, height;
-        int patches;
-    } picture[] = {{480, 480, 64}, {768, 512, 64}, {192, 192, 9}, {1920, 1080, 256}};
-    for (size_t i = 0; i < sizeof(picture) / sizeof(picture[0]); i++) {
-        double even = 0, uniform = 0;
-        for (int draw = 0; draw < 10; draw++) {
-            even += coverage_deviation(true, draw, picture[i].width, picture[i].height,
-                                       picture[i].patches);
-            uniform += coverage_deviation(false, draw, picture[i].width, picture[i].height,
-                                          picture[i].patches);
-        }
-        assert_true(even < 0.75 * uniform);
-    }
-}
-
-/* In Python: s = 2**32 / g, g the root of g**3 = g + 1; floor(((s * p + shift) % 2**32) * n /
- * 2**32)
- * - 32, clamped to [0, n - 64]. */
-static void even_positions_are_those_of_a_second_implementation(void **state)
-{
-    (void)state;
-    static const int32_t want[6][2] = {{0, 681},   {369, 350}, {243, 20},
-                                       {118, 457}, {0, 127},   {379, 565}};
-    const uint32_t shift[2] = {123456789, 3987654321};
-    for (uint32_t p = 0; p < 6; p++) {
-        int32_t origin[2];
-        vj_place_even(origin, shift, p, 768, 512, 64);
-        assert_int_equal(origin[0], want[p][0]);
-        assert_int_equal(origin[1], want[p][1]);
-    }
-    int32_t only[2];
-    vj_place_even(only, shift, 7, 64, 64, 64);
-    assert_int_equal(only[0], 0);
-    assert_int_equal(only[1], 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1062,9 +878,6 @@ int main(void)
         cmocka_unit_test(ladder_files_are_checked_by_their_tables),
         cmocka_unit_test(a_ladder_file_of_another_size_is_refused_undecoded),
         cmocka_unit_test(files_and_synthesised_candidates_agree),
-        cmocka_unit_test(external_results_stand_beside_ours),
-        cmocka_unit_test(answers_outside_the_run_count_as_its_nearest_candidate),
-        cmocka_unit_test(a_picture_that_lacks_scores_is_named_and_leaves_the_others_their_answers),
         cmocka_unit_test(a_column_that_cannot_be_read_fails_with_its_own_reason),
         cmocka_unit_test(pairs_of_predictors_that_only_name_a_quality_factor_come_from_its_step),
         cmocka_unit_test(what_lacks_labels_or_folds_is_refused_before_the_run),
@@ -1075,9 +888,6 @@ int main(void)
         cmocka_unit_test(an_anchor_of_another_quality_is_refused),
         cmocka_unit_test(ssimulacra2_is_a_column_and_a_predictor_when_asked_for),
         cmocka_unit_test(the_weights_of_a_map_are_recorded_with_its_predictor),
-        cmocka_unit_test(positions_are_uniform_and_reach_both_ends),
-        cmocka_unit_test(even_positions_cover_the_picture_better_than_uniform_ones),
-        cmocka_unit_test(even_positions_are_those_of_a_second_implementation),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/* Answers and scores of other programs in whole runs. */
+#include "tests/host/run_network.h"
+
+#include <errno.h>
+#include <math.h>
+
+enum { PICTURES = 5 };
+
+static int set_up(void **state)
+{
+    (void)state;
+    static const int32_t labels[PICTURES] = {20, 30, 40, 50, 60};
+    set_up_network(PICTURES, labels);
+    return 0;
+}
+
+static struct vj_results *run_and_open(const char *output, const char *const *pairs)
+{
+    char predictors[4200];
+    snprintf(predictors, sizeof(predictors), "constant,vpjnd:%s", weights);
+    return open_run(output, predictors, pairs);
+}
+
+/* Text attribute of an object; freed by the caller. */
+static char *text_of(struct vj_results *r, const char *object, const char *name)
+{
+    char *text;
+    struct vj_error err = {0};
+    if (vj_results_get_text(r, object, name, &text, &err))
+        fail_msg("%s", err.text);
+    return text;
+}
+
+static void external_results_stand_beside_ours(void **state)
+{
+    (void)state;
+    char path[4096], pair[8300];
+    int32_t qf[PICTURES], by_score[PICTURES];
+    double mad;
+    struct vj_error err = {0};
+    write_text(in_folder(path, "theirs.csv"),
+               "image,qf_pred\np0.png,21\np1.png,29\np2,40\np3.png,52\ntypo,7\n");
+    char scores[4096], text[8000] = "image,qf,score\n";
+    for (int q = 1; q <= 100; q++)
+        snprintf(text + strlen(text), 40, "p0.png,%d,%s\n", q, q <= 33 ? "0.8" : "0.3");
+    write_text(in_folder(scores, "scores.csv"), text);
+    snprintf(pair, sizeof(pair), "predictors=external:%s,external:%s", path, scores);
+    const char *pairs[] = {pair, NULL};
+    struct vj_results *r = run_and_open("external.h5", pairs);
+    read_rows(r, "/predictors/external-theirs/qf_pred", VJ_COLUMN_I32, 0, PICTURES, qf);
+    read_rows(r, "/predictors/external-scores/qf_pred", VJ_COLUMN_I32, 0, PICTURES, by_score);
+    assert_int_equal(vj_results_get_scalar(r, "/metrics/external-theirs/mad", &mad, &err), 0);
+    char *note = text_of(r, "/predictors/external-theirs", "note");
+    vj_assert_contains(note,
+                       "has no row for 1 of 5 images; 1 of its 5 rows fit no image of the run");
+    free(note);
+    vj_results_close(r);
+    static const int32_t expected[] = {21, 29, 40, 52, -1}, scored[] = {33, -1, -1, -1, -1};
+    assert_memory_equal(qf, expected, sizeof(qf));
+    assert_memory_equal(by_score, scored, sizeof(by_score));
+    assert_float_equal(mad, (1 + 1 + 0 + 2) / 4.0, 1e-12);
+}
+
+/* First value of a curve's vector at offset 0. */
+static double at_no_offset(struct vj_results *r, const char *predictor, const char *metric)
+{
+    enum { OFFSETS = 41 };
+    char path[128];
+    double value[OFFSETS];
+    int32_t offset[OFFSETS];
+    snprintf(path, sizeof(path), "/metrics/%s/sweep/offset", predictor);
+    read_rows(r, path, VJ_COLUMN_I32, 0, OFFSETS, offset);
+    snprintf(path, sizeof(path), "/metrics/%s/sweep/%s", predictor, metric);
+    read_rows(r, path, VJ_COLUMN_F64, 0, OFFSETS, value);
+    assert_int_equal(offset[OFFSETS / 2], 0);
+    return value[OFFSETS / 2];
+}
+
+/* A constant and a given quality factor are candidates of the run, as answers of searches are. */
+static void answers_outside_the_run_count_as_its_nearest_candidate(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"constant", "external-outside"};
+    static const char *const metrics[] = {"dqf", "saving_mean", "past_jnd_share"};
+    char path[4096], pair[4200];
+    int32_t constant[PICTURES], given[PICTURES];
+    struct vj_error err = {0};
+    write_text(in_folder(path, "outside.csv"),
+               "image,qf_pred\np0.png,21\np1.png,45\np2.png,50\np3.png,55\np4.png,99\n");
+    snprintf(pair, sizeof(pair), "predictors=constant,external:%s", path);
+    const char *pairs[] = {pair, "qf_first=42", "qf_last=50", NULL};
+    struct vj_results *r = run_and_open("outside.h5", pairs);
+    read_rows(r, "/predictors/constant/qf_pred", VJ_COLUMN_I32, 0, PICTURES, constant);
+    read_rows(r, "/predictors/external-outside/qf_pred", VJ_COLUMN_I32, 0, PICTURES, given);
+    static const int32_t medians[] = {45, 45, 42, 42, 42}, nearest[] = {42, 45, 50, 50, 50};
+    assert_memory_equal(constant, medians, sizeof(medians)); /* 45 45 40 35 35 */
+    assert_memory_equal(given, nearest, sizeof(nearest));
+    for (int p = 0; p < 2; p++)
+        for (int m = 0; m < 3; m++) {
+            double value;
+            snprintf(path, sizeof(path), "/metrics/%s/%s", names[p], metrics[m]);
+            assert_int_equal(vj_results_get_scalar(r, path, &value, &err), 0);
+            assert_float_equal(value, at_no_offset(r, names[p], metrics[m]), 1e-12);
+        }
+    char *note;
+    assert_int_equal(vj_results_get_text(r, "/predictors/external-outside", "note", &note, &err),
+                     0);
+    vj_assert_contains(note, "; 3 of them MOVED to the nearest of the quality factors 42 to 50");
+    free(note);
+    vj_results_close(r);
+}
+
+static void a_picture_that_lacks_scores_is_named_and_leaves_the_others_their_answers(void **state)
+{
+    (void)state;
+    char path[4096], pair[4200], text[4000] = "image,qf,score\n";
+    for (int q = 1; q <= 40; q++)
+        snprintf(text + strlen(text), 40, "p0.png,%d,%s\n", q, q <= 33 ? "0.8" : "0.3");
+    strcat(text, "p1.png,7,0.8\n");
+    write_text(in_folder(path, "gaps.csv"), text);
+    snprintf(pair, sizeof(pair), "predictors=external:%s", path);
+    const char *pairs[] = {pair, "qf_last=40", NULL};
+    struct vj_results *r = run_and_open("gaps.h5", pairs);
+    char *source = text_of(r, "/metrics/external-gaps", "pairs"),
+         *note = text_of(r, "/predictors/external-gaps", "note");
+    vj_results_close(r);
+    assert_string_equal(source, "answers");
+    vj_assert_contains(note, "SCORES MISSING for 1 images");
+    assert_null(strstr(note, "pairs are counted from the predictions"));
+    free(source);
+    free(note);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(external_results_stand_beside_ours),
+        cmocka_unit_test(answers_outside_the_run_count_as_its_nearest_candidate),
+        cmocka_unit_test(a_picture_that_lacks_scores_is_named_and_leaves_the_others_their_answers),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
