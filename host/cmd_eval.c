@@ -17,6 +17,8 @@ struct arguments {
     struct vj_config config;
     struct vj_text folds; /* ",vpjnd-folds:PATTERN" of every --folds */
     const char *output;
+    const char **rows_from; /* [rows_from_count], the strings are argv's */
+    size_t rows_from_count;
     bool resume, quiet;
 };
 
@@ -28,6 +30,7 @@ enum {
     KEY_THREADS,
     KEY_JND,
     KEY_RESUME,
+    KEY_ROWS_FROM,
     KEY_MEMORY
 };
 
@@ -43,6 +46,12 @@ static const struct argp_option options[] = {
      0},
     {"output", 'o', "FILE.h5", 0, "results file; FILE.h5.part while the run goes on", 0},
     {"resume", KEY_RESUME, NULL, 0, "go on with FILE.h5.part of a run that was cut short", 0},
+    {"rows-from", KEY_ROWS_FROM, "PART.h5", 0,
+     "take the images that a results file has instead of evaluating them: one of the same command "
+     "but for ids, limit, root, threads and memory, finished or not; may be given several times. "
+     "So the "
+     "parts of a sweep become one file",
+     0},
     {"device", KEY_DEVICE, "NAME", 0, "same as --set device=NAME", 0},
     {"threads", KEY_THREADS, "N", 0, "same as --set threads=N", 0},
     {"jnd", KEY_JND, "K", 0, "same as --set jnd=K: search JND 1, 2 or 3", 0},
@@ -55,6 +64,15 @@ static void check(int r, const struct vj_error *err, struct argp_state *state)
 {
     if (r)
         argp_failure(state, VJ_EXIT_USAGE, 0, "%s", err->text);
+}
+
+static void add_rows_from(struct arguments *a, const char *path, struct argp_state *state)
+{
+    const char **list = realloc(a->rows_from, (a->rows_from_count + 1) * sizeof(*list));
+    if (!list)
+        argp_failure(state, VJ_EXIT_USAGE, 0, "out of memory");
+    a->rows_from = list;
+    a->rows_from[a->rows_from_count++] = path;
 }
 
 /* Last of all, so that it does not matter whether --set predictors comes before or after. */
@@ -108,6 +126,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_RESUME:
         a->resume = true;
+        return 0;
+    case KEY_ROWS_FROM:
+        add_rows_from(a, arg, state);
         return 0;
     case 'q':
         a->quiet = true;
@@ -196,9 +217,12 @@ int vj_cmd_eval(int argc, char **argv)
     const struct vj_run_options run = {.config = &a.config,
                                        .output = a.output,
                                        .resume = a.resume,
+                                       .rows_from = a.rows_from,
+                                       .rows_from_count = a.rows_from_count,
                                        .command_line = command_line ? command_line : "vpjnd eval"};
     int r = vj_run_eval(&run, &summary, &err);
     free(command_line);
+    free(a.rows_from);
     if (!r && !a.quiet)
         r = print_report(a.output, &err);
     if (r) {

@@ -19,6 +19,7 @@
 #include "host/h5.h"
 #include "host/progress.h"
 #include "host/results.h"
+#include "host/rows_from.h"
 #include "host/schema.h"
 #include "host/stream.h"
 
@@ -225,20 +226,56 @@ static int create_part(struct run *run, const struct vj_run_facts *facts, struct
     return r ? r : vj_results_open(&run->results, run->part, true, err);
 }
 
-static int open_results(struct run *run, struct vj_error *err)
+/* Makes the .part, or goes on with the one that is there. */
+static int open_part(struct run *run, const struct vj_run_facts *facts, struct vj_error *err)
 {
     bool exists;
-    const struct vj_run_facts facts = {.command_line = run->options->command_line,
-                                       .dataset = vj_dataset_info(run->dataset)};
     int r = check_part(run, &exists, err);
     if (r)
         return r;
     if (!exists)
-        return create_part(run, &facts, err);
+        return create_part(run, facts, err);
     r = vj_results_open(&run->results, run->part, true, err);
     if (!r)
-        r = vj_schema_match(run->results, &run->engine, &run->images, &facts, err);
-    return r ? vj_fail_prefix(err, "cannot resume %s", run->part) : 0;
+        r = vj_schema_match(run->results, &run->engine, &run->images, facts, false, err);
+    return r ? vj_fail_prefix(err,
+                              "cannot resume %s, which wants the program, options and inputs that "
+                              "it was begun with (or remove it)",
+                              run->part)
+             : 0;
+}
+
+static int take_rows(struct run *run, const struct vj_run_facts *facts, struct vj_error *err)
+{
+    const struct vj_run_options *o = run->options;
+    int r = 0;
+    for (size_t i = 0; !r && i < o->rows_from_count; i++) {
+        size_t taken;
+        r = vj_rows_from_take(run->results, &run->engine, &run->images, facts, o->rows_from[i],
+                              &taken, err);
+        if (!r)
+            fprintf(stderr, "vpjnd: %zu images taken from %s\n", taken, o->rows_from[i]);
+    }
+    return r;
+}
+
+static int open_results(struct run *run, struct vj_error *err)
+{
+    const struct vj_run_options *o = run->options;
+    struct vj_text rows_from = {0};
+    struct vj_run_facts facts = {.command_line = o->command_line,
+                                 .dataset = vj_dataset_info(run->dataset)};
+    int r = 0;
+    for (size_t i = 0; !r && i < o->rows_from_count; i++)
+        r = vj_rows_from_check(&rows_from, &run->engine, &run->images, &facts, o->rows_from[i],
+                               err);
+    facts.rows_from = rows_from.data;
+    if (!r)
+        r = open_part(run, &facts, err);
+    if (!r)
+        r = take_rows(run, &facts, err);
+    vj_text_free(&rows_from);
+    return r;
 }
 
 static int list_todo(struct run *run, struct vj_error *err)
@@ -280,7 +317,7 @@ static int check_done(struct run *run, bool *done, struct vj_error *err)
         return 0;
     int r = vj_results_open(&run->results, output, false, err);
     if (!r)
-        r = vj_schema_match(run->results, &run->engine, &run->images, &facts, err);
+        r = vj_schema_match(run->results, &run->engine, &run->images, &facts, false, err);
     if (!r)
         r = list_todo(run, err);
     if (r)

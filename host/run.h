@@ -14,7 +14,9 @@ struct vj_run_options {
     const char *output; /* results file; OUTPUT.part while the run goes on */
     bool
         resume; /* go on with OUTPUT.part where there is one, leave a finished OUTPUT of this run */
-    const char *command_line; /* recorded */
+    const char *command_line;     /* recorded */
+    const char *const *rows_from; /* [rows_from_count] results files whose rows are taken over */
+    size_t rows_from_count;
 };
 
 struct vj_run_summary {
@@ -31,6 +33,8 @@ struct vj_run_summary {
  * patch weights are dead. An existing results file OUTPUT is replaced when the run is complete
  * (with `resume` it must be this run's and stays), any other file is refused; an existing
  * OUTPUT.part without `resume` is an error, so that hours of work are not lost to a forgotten flag.
+ * Images that a file of `rows_from` has are not evaluated (host/rows_from.h): how many is said on
+ * standard error, and the files are recorded when OUTPUT.part is made.
  */
 int vj_run_eval(const struct vj_run_options *options, struct vj_run_summary *summary,
                 struct vj_error *err);

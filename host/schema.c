@@ -19,9 +19,14 @@
 
 enum { COLUMNS_MAX = 1024 };
 
-#define TEXT_OF(x)      TEXT_OF_(x)
-#define TEXT_OF_(x)     #x
-#define VJ_JPEG_LIBRARY "libjpeg-turbo " TEXT_OF(LIBJPEG_TURBO_VERSION)
+#define TEXT_OF(x)  TEXT_OF_(x)
+#define TEXT_OF_(x) #x
+
+const char *const vj_schema_program[VJ_SCHEMA_PROGRAM_FACTS][2] = {
+    {"program_version", VJ_VERSION},
+    {"git_revision", VJ_GIT_REVISION},
+    {"jpeg_library", "libjpeg-turbo " TEXT_OF(LIBJPEG_TURBO_VERSION)},
+};
 
 const char *vj_schema_path(char path[VJ_SCHEMA_PATH], const char *predictor, const char *what)
 {
@@ -247,24 +252,43 @@ static void add_timing(struct columns *c)
     }
 }
 
-static int make_columns(struct columns *c, const struct vj_engine *engine,
-                        const struct vj_image_list *images, struct vj_error *err)
+int vj_schema_columns(struct vj_column **list, size_t *count, const struct vj_engine *engine,
+                      const struct vj_image_list *images, struct vj_error *err)
 {
-    c->list = vj_calloc(COLUMNS_MAX, sizeof(*c->list));
-    c->count = 0;
-    if (!c->list)
+    struct columns columns = {.list = vj_calloc(COLUMNS_MAX, sizeof(*columns.list))};
+    *list = NULL;
+    *count = 0;
+    if (!columns.list)
         return vj_fail(err, -ENOMEM, "out of memory");
-    add_images(c, engine, images);
-    add_candidates(c, engine);
+    add_images(&columns, engine, images);
+    add_candidates(&columns, engine);
     if (engine->plan.weights_count > 0) {
         const size_t dim[] = {(size_t)engine->plan.draws, (size_t)engine->plan.patches, 2};
-        add(c, "/patches/origin", VJ_COLUMN_I32, 0, 3, dim,
+        add(&columns, "/patches/origin", VJ_COLUMN_I32, 0, 3, dim,
             "top left corner (y, x) of each patch; -1 not evaluated", "pixel");
     }
     for (size_t i = 0; i < engine->predictors->count; i++)
-        add_predictor(c, engine, images, &engine->predictors->list[i]);
-    add_timing(c);
+        add_predictor(&columns, engine, images, &engine->predictors->list[i]);
+    add_timing(&columns);
+    *list = columns.list;
+    *count = columns.count;
     return 0;
+}
+
+bool vj_schema_is_measured(const char *path)
+{
+    static const char *const images[] = {"/images/width", "/images/height", "/images/error",
+                                         VJ_SCHEMA_SOURCE_SHA256, "/images/candidate_files"};
+    static const char *const predictors[] = {"score", "score_draws", "patch_quality",
+                                             "patch_weight"};
+    bool is = strncmp(path, "/timing/", 8) == 0 || strncmp(path, "/patches/", 9) == 0 ||
+              (strncmp(path, "/candidates/", 12) == 0 && strcmp(path, "/candidates/lossy_true"));
+    for (size_t i = 0; i < sizeof(images) / sizeof(images[0]); i++)
+        is = is || strcmp(path, images[i]) == 0;
+    for (size_t i = 0; i < sizeof(predictors) / sizeof(predictors[0]); i++)
+        is = is || (strncmp(path, "/predictors/", 12) == 0 &&
+                    strcmp(strrchr(path, '/') + 1, predictors[i]) == 0);
+    return is;
 }
 
 /* ---- attributes ---- */
@@ -298,13 +322,10 @@ static int write_root(struct vj_results *results, const struct vj_engine *engine
         {"created_utc", created},
         {"command_line", facts->command_line},
         {"config", config},
-        {"program_version", VJ_VERSION},
-        {"git_revision", VJ_GIT_REVISION},
         {"host", host},
         {"device", device.name},
         {"device_kind", engine->device.ops->name},
         {"device_library_versions", device.libraries},
-        {"jpeg_library", VJ_JPEG_LIBRARY},
         {"dataset", facts->dataset->dataset},
         {"dataset_fingerprint", facts->dataset->fingerprint},
         {"dataset_axis", facts->dataset->axis},
@@ -323,6 +344,11 @@ static int write_root(struct vj_results *results, const struct vj_engine *engine
         {"human_labels", facts->dataset->human_labels}, {"complete", 0},
     };
     int r = 0;
+    for (size_t i = 0; !r && i < VJ_SCHEMA_PROGRAM_FACTS; i++)
+        r = vj_results_set_text(results, "/", vj_schema_program[i][0], vj_schema_program[i][1],
+                                err);
+    if (!r && facts->rows_from)
+        r = vj_results_set_text(results, "/", "rows_from", facts->rows_from, err);
     for (size_t i = 0; !r && i < sizeof(texts) / sizeof(texts[0]); i++)
         r = vj_results_set_text(results, "/", texts[i].name, texts[i].value, err);
     for (size_t i = 0; !r && i < sizeof(numbers) / sizeof(numbers[0]); i++)
@@ -529,14 +555,15 @@ int vj_schema_create(struct vj_results **results, const char *path, const struct
                      const struct vj_image_list *images, const struct vj_run_facts *facts,
                      struct vj_error *err)
 {
-    struct columns columns;
+    struct vj_column *column;
+    size_t count;
     *results = NULL;
-    int r = make_columns(&columns, engine, images, err);
+    int r = vj_schema_columns(&column, &count, engine, images, err);
     if (!r)
-        r = vj_results_create(results, path, images->count, columns.list, columns.count, err);
+        r = vj_results_create(results, path, images->count, column, count, err);
     if (!r)
-        r = write_names(*results, images, columns.list[0].string_size, err);
-    free(columns.list);
+        r = write_names(*results, images, column[0].string_size, err);
+    free(column);
     if (!r)
         r = write_root(*results, engine, facts, err);
     if (!r)
@@ -574,214 +601,6 @@ int vj_schema_check(struct vj_results *results, struct vj_error *err)
         r = vj_fail(err, -EINVAL,
                     "schema version %lld; this program reads version %d, use the one that wrote it",
                     (long long)version, VJ_SCHEMA_VERSION);
-    return r;
-}
-
-/* ---- resuming ---- */
-
-static int match_text(struct vj_results *results, const char *object, const char *name,
-                      const char *expected, struct vj_error *err)
-{
-    char *found;
-    int r = vj_results_get_text(results, object, name, &found, err);
-    if (r)
-        return r;
-    if (strcmp(found, expected) != 0)
-        r = vj_fail(
-            err, -EINVAL,
-            "the unfinished run's %s of %s is '%.80s', this one's '%.80s'; finish it with the "
-            "same inputs, or remove it",
-            name, object, found, expected);
-    free(found);
-    return r;
-}
-
-/* Options that can change a number must be the same; threads, slots and memory may differ. */
-static int match_config(struct vj_results *results, const struct vj_engine *engine,
-                        struct vj_error *err)
-{
-    char *text, *then = NULL, *now = NULL;
-    struct vj_config config;
-    vj_config_defaults(&config, VJ_USE_EVAL);
-    int r = vj_results_get_text(results, "/", "config", &text, err);
-    if (r)
-        return r;
-    r = vj_config_parse(&config, text, "configuration of the unfinished run", err);
-    if (!r) {
-        then = vj_config_text(&config, false);
-        now = vj_config_text(&engine->config, false);
-        if (!then || !now)
-            r = vj_fail(err, -ENOMEM, "out of memory");
-        else if (strcmp(then, now) != 0) {
-            size_t at = 0;
-            while (then[at] && then[at] == now[at])
-                at++;
-            while (at > 0 && then[at - 1] != '\n')
-                at--;
-            r = vj_fail(err, -EINVAL,
-                        "the unfinished run had `%.*s`, this one has `%.*s`; resume with the same "
-                        "options, or remove it",
-                        (int)strcspn(then + at, "\n"), then + at, (int)strcspn(now + at, "\n"),
-                        now + at);
-        }
-    }
-    free(text);
-    free(then);
-    free(now);
-    return r;
-}
-
-/* Every column as this run would make it: a .part is a file like any other, and may be damaged. */
-static int match_columns(struct vj_results *results, const struct vj_engine *engine,
-                         const struct vj_image_list *images, struct vj_error *err)
-{
-    struct columns columns;
-    int r = make_columns(&columns, engine, images, err);
-    for (size_t i = 0; !r && i < columns.count; i++) {
-        const struct vj_column *c = &columns.list[i];
-        size_t rows, dim[VJ_COLUMN_RANK_MAX], string_size;
-        int rank;
-        r = vj_results_shape(results, c->path, &rows, &rank, dim, &string_size, err);
-        bool same = !r && rows == images->count && rank == c->rank && string_size == c->string_size;
-        for (int k = 0; same && k < rank; k++)
-            same = dim[k] == c->dim[k];
-        if (!r && !same)
-            r = vj_fail(err, -EINVAL,
-                        "the unfinished run's dataset %s (%zu rows) has not the size that this run "
-                        "gives it (%zu rows)",
-                        c->path, rows, images->count);
-    }
-    free(columns.list);
-    return r;
-}
-
-/* Numbers of two versions of the program must not be mixed in one file, ... */
-static int match_program(struct vj_results *results, struct vj_error *err)
-{
-    static const char *const ours[][2] = {{"program_version", VJ_VERSION},
-                                          {"git_revision", VJ_GIT_REVISION},
-                                          {"jpeg_library", VJ_JPEG_LIBRARY}};
-    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
-        char *then;
-        int r = vj_results_get_text(results, "/", ours[i][0], &then, err);
-        if (!r && strcmp(then, ours[i][1]) != 0)
-            r = vj_fail(err, -EINVAL,
-                        "the unfinished run's %s is '%.80s', this program's '%.80s'; finish it "
-                        "with the program that began it, or remove it",
-                        ours[i][0], then, ours[i][1]);
-        free(then);
-        if (r)
-            return r;
-    }
-    return 0;
-}
-
-/* ... nor those of two devices, or of two versions of a library. */
-static int match_device(struct vj_results *results, const struct vj_engine *engine,
-                        struct vj_error *err)
-{
-    struct vj_device_info info = {0};
-    engine->device.ops->info(engine->device.state, &info);
-    int r = match_text(results, "/", "device_kind", engine->device.ops->name, err);
-    return r ? r : match_text(results, "/", "device_library_versions", info.libraries, err);
-}
-
-/* One after the other, so that the error says which fold's weights are others. */
-static int match_fold_weights(struct vj_results *results, const struct vj_engine *engine,
-                              const struct vj_predictor *p, const char *group, struct vj_error *err)
-{
-    char *text;
-    int r = vj_results_get_text(results, group, "weights_sha256", &text, err);
-    if (r)
-        return r;
-    char *rest = text;
-    for (size_t i = 0; !r && i < p->folds; i++) {
-        const char *then = strsep(&rest, " ");
-        const char *now = engine->predictors->weights[p->network + i].sha256;
-        if (!then || strcmp(then, now) != 0)
-            r = vj_fail(err, -EINVAL,
-                        "the unfinished run's weights of fold %d in %s have the SHA-256 %.64s, "
-                        "this one's %s; finish it with the same inputs, or remove it",
-                        p->fold[i], group, then ? then : "(none)", now);
-    }
-    if (!r && rest)
-        r = vj_fail(err, -EINVAL, "the unfinished run's %s has weights of more folds than %zu",
-                    group, p->folds);
-    free(text);
-    return r;
-}
-
-static int match_patch_size(struct vj_results *results, const struct vj_engine *engine,
-                            const char *group, struct vj_error *err)
-{
-    int64_t then;
-    int r = vj_results_get_int(results, group, "patch_size", &then, err);
-    if (!r && then != engine->plan.patch_size)
-        r = vj_fail(err, -EINVAL,
-                    "the unfinished run's patch_size of %s is %lld, this one's %d; finish it with "
-                    "the same inputs, or remove it",
-                    group, (long long)then, engine->plan.patch_size);
-    return r;
-}
-
-/* The digest is of tensors alone: what else a weight file says must be the same, too. */
-static int match_network(struct vj_results *results, const struct vj_engine *engine,
-                         const struct vj_predictor *p, const char *group, struct vj_error *err)
-{
-    const struct vj_weights *w = &engine->predictors->weights[p->network];
-    int r = p->kind == VJ_PREDICTOR_FOLDS
-                ? match_fold_weights(results, engine, p, group, err)
-                : match_text(results, group, "weights_sha256", w->sha256, err);
-    if (!r && vj_net_form(w->shape.variant)->non_local)
-        r = match_text(results, group, "non_local", vj_non_local_name(w->shape.non_local), err);
-    if (!r)
-        r = match_patch_size(results, engine, group, err);
-    bool decided =
-        p->positive_auto && vj_results_has_attribute(results, group, "positive_class_decision");
-    if (!r && !decided)
-        r = match_text(results, group, "positive_class", vj_positive_class_name(p->positive_class),
-                       err);
-    return r;
-}
-
-/* The pixel-JND model that a predictor's scores come from, or NULL. */
-static const struct vj_jnd_model *map_model(const struct vj_engine *engine,
-                                            const struct vj_predictor *p)
-{
-    if (p->kind == VJ_PREDICTOR_PIXEL)
-        return engine->plan.jnd[p->jnd].model;
-    bool sees_map = vj_predictor_is_network(p) &&
-                    vj_net_form(engine->predictors->weights[p->network].shape.variant)->jnd;
-    return sees_map ? engine->plan.jnd[engine->plan.net_jnd].model : NULL;
-}
-
-int vj_schema_match(struct vj_results *results, const struct vj_engine *engine,
-                    const struct vj_image_list *images, const struct vj_run_facts *facts,
-                    struct vj_error *err)
-{
-    int r = vj_schema_check(results, err);
-    if (!r)
-        r = match_program(results, err);
-    if (!r)
-        r = match_config(results, engine, err);
-    if (!r)
-        r = match_text(results, "/", "dataset_fingerprint", facts->dataset->fingerprint, err);
-    for (size_t i = 0; !r && i < engine->predictors->count; i++) {
-        const struct vj_predictor *p = &engine->predictors->list[i];
-        char group[VJ_SCHEMA_PATH];
-        snprintf(group, sizeof(group), "/predictors/%s", p->name);
-        if (vj_predictor_is_network(p))
-            r = match_network(results, engine, p, group, err);
-        if (p->kind == VJ_PREDICTOR_EXTERNAL)
-            r = match_text(results, group, "file_sha256", p->external.sha256, err);
-        const struct vj_jnd_model *model = map_model(engine, p);
-        if (!r && model && model->weights_sha256)
-            r = match_text(results, group, "jnd_weights_sha256", model->weights_sha256, err);
-    }
-    if (!r)
-        r = match_device(results, engine, err);
-    if (!r)
-        r = match_columns(results, engine, images, err);
     return r;
 }
 

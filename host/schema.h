@@ -4,6 +4,7 @@
 #ifndef VJ_HOST_SCHEMA_H
 #define VJ_HOST_SCHEMA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,7 +32,20 @@ enum {
 struct vj_run_facts {
     const char *command_line;
     const struct vj_dataset_info *dataset;
+    const char *rows_from; /* files that rows are taken from (host/rows_from.h), NULL for none */
 };
+
+/* Attributes that say by which program's arithmetic a file's numbers are: name and value. */
+enum { VJ_SCHEMA_PROGRAM_FACTS = 3 };
+extern const char *const vj_schema_program[VJ_SCHEMA_PROGRAM_FACTS][2];
+
+/* The columns of a run's file, *count of them, owned by the caller. */
+int vj_schema_columns(struct vj_column **list, size_t *count, const struct vj_engine *engine,
+                      const struct vj_image_list *images, struct vj_error *err);
+
+/* Does vj_schema_write_row() write this column? Of the others, labels and names stand there before
+ * it, and predictions come when the run ends; /images/status, which it writes too, is none. */
+bool vj_schema_is_measured(const char *path);
 
 /* Creates NAME.part with every column, the images' names and labels, and the root attributes. */
 int vj_schema_create(struct vj_results **results, const char *path, const struct vj_engine *engine,
@@ -41,9 +55,12 @@ int vj_schema_create(struct vj_results **results, const char *path, const struct
 /* Checks that a file is a results file of this version; the error does not name the file. */
 int vj_schema_check(struct vj_results *results, struct vj_error *err);
 
-/* Checks that an unfinished file belongs to the very same run; the error says what differs. */
+/*
+ * Checks that a file belongs to the very same run; part: or to one of other images of the data set
+ * (options ids, limit), wherever that lies (root). The error says what "it" differs in.
+ */
 int vj_schema_match(struct vj_results *results, const struct vj_engine *engine,
-                    const struct vj_image_list *images, const struct vj_run_facts *facts,
+                    const struct vj_image_list *images, const struct vj_run_facts *facts, bool part,
                     struct vj_error *err);
 
 /* Writes everything that was measured on one picture; the status last. */

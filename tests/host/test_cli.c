@@ -490,8 +490,7 @@ static void an_unfinished_run_says_so_and_is_not_finished_by_another_program(voi
             vj_results_set_text(r, "/", names[i], "another", &err))
             fail_msg("%s", err.text);
         vj_results_close(r);
-        snprintf(told, sizeof(told), "the unfinished run's %s is 'another', this program's",
-                 names[i]);
+        snprintf(told, sizeof(told), "its %s is 'another', this program's", names[i]);
         assert_int_equal(shell(resume, output, sizeof(output)), 2);
         vj_assert_contains(output, told);
         if (vj_results_open(&r, part, true, &err) ||
@@ -509,8 +508,8 @@ static void a_resumed_run_must_be_the_same_run(void **state)
     static const struct {
         const char *change, *text;
     } cases[] = {
-        {"--set qf_last=15", "had `qf_last = 12;`, this one has `qf_last = 15;`"},
-        {"--set seed=2", "had `seed = \"1\";`, this one has `seed = \"2\";`"},
+        {"--set qf_last=15", "it has the option `qf_last = 12;`, this run `qf_last = 15;`"},
+        {"--set seed=2", "it has the option `seed = \"1\";`, this run `seed = \"2\";`"},
     };
     /* A file that a full disk or a kill has left at its first step: made whole, then renamed back.
      */

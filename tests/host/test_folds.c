@@ -577,7 +577,7 @@ static void a_run_is_not_resumed_with_other_weights(void **state)
     assert_int_equal(rename(path, part), 0);
     write_weights("swap-2.h5", &shape, 77, VJ_POSITIVE_LOSSY, VJ_ORIGIN_TRAINED);
     assert_int_equal(run_as("swap.h5", path, predictor, plain, true, &summary, &err), -EINVAL);
-    vj_assert_contains(err.text, "the unfinished run's weights of fold 2 in "
+    vj_assert_contains(err.text, "its weights of fold 2 in "
                                  "/predictors/vpjnd-swap have the SHA-256 ");
 }
 

@@ -328,13 +328,13 @@ static void a_run_is_not_resumed_with_weights_that_say_otherwise(void **state)
         const char *text;
     } cases[] = {
         {VJ_POSITIVE_LOSSLESS, 32, VJ_NON_LOCAL_RESHAPE,
-         "positive_class of /predictors/vpjnd-same is 'lossy', this one"},
+         "positive_class of /predictors/vpjnd-same is 'lossy', this run's"},
         {VJ_POSITIVE_AUTO, 32, VJ_NON_LOCAL_RESHAPE,
-         "positive_class of /predictors/vpjnd-same is 'lossy', this one"},
+         "positive_class of /predictors/vpjnd-same is 'lossy', this run's"},
         {VJ_POSITIVE_LOSSY, 32, VJ_NON_LOCAL_TRANSPOSE,
-         "non_local of /predictors/vpjnd-same is 'reshape', this one's 'transpose'"},
+         "non_local of /predictors/vpjnd-same is 'reshape', this run's 'transpose'"},
         {VJ_POSITIVE_LOSSY, 16, VJ_NON_LOCAL_RESHAPE,
-         "patch_size of /predictors/vpjnd-same is 32, this one's 16"},
+         "patch_size of /predictors/vpjnd-same is 32, this run's 16"},
     };
     char same[4096], path[4096], part[4200], predictors[4300];
     const char *pairs[] = {"qf_first=40", "qf_last=44", NULL};

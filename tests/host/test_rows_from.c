@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: MIT */
+/* Parts of a sweep put together equal one run over everything, and what is no part is refused. */
+#include "tests/host/run_network.h"
+
+#include <errno.h>
+#include <hdf5.h>
+#include <unistd.h>
+
+#include "host/schema.h"
+
+enum { IMAGES = 6, TORN = 4 }; /* the fifth picture cannot be decoded */
+
+static const char *const base[] = {"qf_first=20", "qf_last=29", "store_patches=true", "draws=2"};
+
+static int set_up(void **state)
+{
+    (void)state;
+    static const int32_t labels[IMAGES] = {20, 22, 24, 26, 28, 25};
+    char path[4096], name[16];
+    set_up_network(IMAGES, labels);
+    snprintf(name, sizeof(name), "p%d.png", TORN);
+    write_text(in_folder(path, name), "\x89PNG\r\n\x1a\n and nothing more");
+    return 0;
+}
+
+/* The base options with one or two of `more` (NULL for none), rows from files of the folder. */
+static int run_from(const char *output, char path[4096], const char *const more[2],
+                    const char *const *parts, bool resume, struct vj_run_summary *summary,
+                    struct vj_error *err)
+{
+    static char names[8][4096];
+    const char *rows_from[8];
+    struct vj_config config;
+    char csv[4096], predictors[4200];
+    size_t count = 0;
+    vj_config_defaults(&config, VJ_USE_EVAL);
+    snprintf(predictors, sizeof(predictors),
+             "constant,psnr-threshold:30,pixel-chou95:0.05,vpjnd:%s", weights);
+    vj_config_set(&config, "dataset", "manifest", NULL);
+    vj_config_set(&config, "root", in_folder(csv, "all.csv"), NULL);
+    vj_config_set(&config, "bootstrap", "20", NULL);
+    vj_config_set(&config, "predictors", predictors, NULL);
+    for (size_t i = 0; i < sizeof(base) / sizeof(base[0]); i++)
+        vj_config_set_pair(&config, base[i], NULL);
+    for (size_t i = 0; i < 2 && more[i]; i++)
+        if (vj_config_set_pair(&config, more[i], err))
+            return err->code;
+    for (; *parts; parts++, count++)
+        rows_from[count] = in_folder(names[count], *parts);
+    const struct vj_run_options options = {.config = &config,
+                                           .output = in_folder(path, output),
+                                           .resume = resume,
+                                           .command_line = "test",
+                                           .rows_from = rows_from,
+                                           .rows_from_count = count};
+    return vj_run_eval(&options, summary, err);
+}
+
+static const char *const none[] = {NULL, NULL};
+
+static void make(const char *output, const char *option, const char *const *parts, size_t resumed)
+{
+    char path[4096];
+    const char *const more[2] = {option, NULL};
+    struct vj_run_summary summary;
+    struct vj_error err = {0};
+    if (run_from(output, path, more, parts, false, &summary, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(summary.resumed, resumed);
+}
+
+/* ---- whole files ---- */
+
+struct files {
+    hid_t other;
+    size_t compared;
+};
+
+static herr_t compare_dataset(hid_t file, const char *name, const H5O_info_t *info, void *user)
+{
+    struct files *files = user;
+    if (info->type != H5O_TYPE_DATASET || strncmp(name, "timing/", 7) == 0)
+        return 0;
+    hid_t a = H5Dopen2(file, name, H5P_DEFAULT), b = H5Dopen2(files->other, name, H5P_DEFAULT);
+    assert_true(a >= 0 && b >= 0);
+    hid_t type = H5Dget_type(a), space[2] = {H5Dget_space(a), H5Dget_space(b)};
+    const size_t values = (size_t)H5Sget_simple_extent_npoints(space[0]);
+    assert_int_equal(H5Sget_simple_extent_npoints(space[1]), values);
+    const size_t bytes = values * H5Tget_size(type);
+    void *x = malloc(bytes), *y = malloc(bytes);
+    assert_true(H5Dread(a, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, x) >= 0);
+    assert_true(H5Dread(b, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, y) >= 0);
+    if (memcmp(x, y, bytes) != 0)
+        fail_msg("%s differs", name);
+    files->compared++;
+    free(x);
+    free(y);
+    H5Tclose(type);
+    H5Sclose(space[0]);
+    H5Sclose(space[1]);
+    H5Dclose(a);
+    H5Dclose(b);
+    return 0;
+}
+
+/* Every dataset but the times has the same bytes in both. */
+static void assert_same_files(const char *name_a, const char *name_b)
+{
+    char path[4096];
+    hid_t a = H5Fopen(in_folder(path, name_a), H5F_ACC_RDONLY, H5P_DEFAULT);
+    struct files files = {.other = H5Fopen(in_folder(path, name_b), H5F_ACC_RDONLY, H5P_DEFAULT)};
+    assert_true(a >= 0 && files.other >= 0);
+    assert_true(H5Ovisit(a, H5_INDEX_NAME, H5_ITER_INC, compare_dataset, &files) >= 0);
+    assert_true(files.compared > 40);
+    H5Fclose(a);
+    H5Fclose(files.other);
+}
+
+static void parts_make_the_whole(void **state)
+{
+    (void)state;
+    static const char *const parts[] = {"first.h5", "second.h5", NULL};
+    static const char *const back[] = {"second.h5", "first.h5", "second.h5", NULL};
+    char *text, path[4096];
+    struct vj_error err = {0};
+    struct vj_results *r;
+    make("whole.h5", NULL, none, 0);
+    make("first.h5", "ids=1,4-5", none, 0);
+    make("second.h5", "ids=2,4,6", none, 0);
+    /* The third picture is evaluated, the fourth stands in both parts. */
+    make("all.h5", NULL, parts, IMAGES - 1);
+    assert_same_files("whole.h5", "all.h5");
+    make("back.h5", NULL, back, IMAGES - 1);
+    assert_same_files("whole.h5", "back.h5");
+    assert_int_equal(vj_results_open(&r, in_folder(path, "all.h5"), false, &err), 0);
+    assert_int_equal(vj_results_get_text(r, "/", "rows_from", &text, &err), 0);
+    vj_assert_contains(text, "first.h5: 3 images, 20");
+    vj_assert_contains(text, "second.h5: 3 images, 20");
+    vj_assert_contains(text, ", CPU: ");
+    free(text);
+    vj_results_close(r);
+}
+
+static void write_status(const char *path, const int32_t status[], size_t count)
+{
+    struct vj_error err = {0};
+    struct vj_results *r;
+    if (vj_results_open(&r, path, true, &err) ||
+        vj_results_write(r, "/images/status", VJ_COLUMN_I32, 0, count, status, &err))
+        fail_msg("%s", err.text);
+    vj_results_close(r);
+}
+
+/* Of a part that is not finished the images that it has, and a run killed meanwhile goes on. */
+static void unfinished_files_are_taken_and_gone_on_with(void **state)
+{
+    (void)state;
+    static const char *const parts[] = {"half.h5.part", NULL};
+    const int32_t half[] = {0, -1, 0}, nothing[IMAGES] = {-1, -1, -1, -1, -1, -1};
+    char path[4096], part[4200];
+    struct vj_run_summary summary;
+    struct vj_error err = {0};
+    make("half.h5", "ids=1,3,6", none, 0);
+    snprintf(part, sizeof(part), "%s.part", in_folder(path, "half.h5"));
+    assert_int_equal(rename(path, part), 0);
+    write_status(part, half, 3);
+    make("all.h5", NULL, parts, 2);
+    assert_same_files("whole.h5", "all.h5");
+    /* As a kill leaves it before the first image is taken, and after the last one. */
+    for (int turn = 0; turn < 2; turn++) {
+        snprintf(part, sizeof(part), "%s.part", in_folder(path, "all.h5"));
+        assert_int_equal(rename(path, part), 0);
+        if (turn == 0)
+            write_status(part, nothing, IMAGES);
+        if (run_from("all.h5", path, none, parts, true, &summary, &err))
+            fail_msg("%s", err.text);
+        assert_int_equal(summary.resumed, turn == 0 ? 2 : IMAGES);
+        assert_same_files("whole.h5", "all.h5");
+    }
+}
+
+/* begun: found only when rows are taken */
+static void expect_refusal(const char *const more[2], const char *part, const char *text,
+                           bool begun)
+{
+    char path[4096], started[4200], prefix[4200];
+    const char *const parts[] = {part, NULL};
+    struct vj_run_summary summary;
+    struct vj_error err = {0};
+    assert_int_equal(run_from("no.h5", path, more, parts, false, &summary, &err), -EINVAL);
+    snprintf(prefix, sizeof(prefix), "cannot take rows from %s/%s: ", folder, part);
+    vj_assert_contains(err.text, prefix);
+    vj_assert_contains(err.text, text);
+    snprintf(started, sizeof(started), "%s.part", path);
+    assert_int_equal(unlink(started) == 0, begun);
+}
+
+static void what_is_no_part_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *option, *text;
+    } others[] = {
+        {"seed=5", "it has the option `seed = \"1\";`, this run `seed = \"5\";`"},
+        {"draws=3", "it has the option `draws = 2;`, this run `draws = 3;`"},
+        {"qf_last=30", "it has the option `qf_last = 29;`, this run `qf_last = 30;`"},
+        {"folds=manifest", "it has the option `folds = \"none\";`, this run `folds"},
+    };
+    char path[4096];
+    struct vj_error err = {0};
+    struct vj_results *r;
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        const char *const more[] = {others[i].option, NULL};
+        expect_refusal(more, "first.h5", others[i].text, false);
+    }
+    write_text(in_folder(path, "text.h5"), "no results");
+    expect_refusal(none, "text.h5", "text.h5", false);
+
+    static const struct {
+        const char *column;
+        int32_t value;
+        const char *text;
+        bool begun;
+    } damages[] = {
+        {"/images/id", 4, "two of its rows have the id 4", false},
+        {"/images/id", 3, "its image 3 is p0.png, of fold -1, this run's p2.png, of fold -1", true},
+        {"/images/fold", 7, "its image 1 is p0.png, of fold 7, this run's p0.png, of fold -1",
+         true},
+        {"/images/status", 2, "row 0 of /images/status is 2", false},
+    };
+    for (size_t i = 0; i < sizeof(damages) / sizeof(damages[0]); i++) {
+        int32_t was;
+        in_folder(path, "first.h5");
+        assert_int_equal(vj_results_open(&r, path, true, &err), 0);
+        read_rows(r, damages[i].column, VJ_COLUMN_I32, 0, 1, &was);
+        assert_int_equal(
+            vj_results_write(r, damages[i].column, VJ_COLUMN_I32, 0, 1, &damages[i].value, &err),
+            0);
+        vj_results_close(r);
+        expect_refusal(none, "first.h5", damages[i].text, damages[i].begun);
+        assert_int_equal(vj_results_open(&r, path, true, &err), 0);
+        assert_int_equal(vj_results_write(r, damages[i].column, VJ_COLUMN_I32, 0, 1, &was, &err),
+                         0);
+        vj_results_close(r);
+    }
+}
+
+/* Each run would have asked the network where its own images' class says. */
+static void lazy_parts_need_a_positive_class(void **state)
+{
+    (void)state;
+    static const char *const class[] = {"lazy=true", "positive_class=lossy"};
+    static const char *const open[] = {"lazy=true", NULL};
+    static const char *const parts[] = {"lazy.h5", NULL};
+    char path[4096];
+    struct vj_run_summary summary;
+    struct vj_error err = {0};
+    for (int turn = 0; turn < 2; turn++) {
+        const char *const *more = turn ? class : open;
+        if (run_from("lazy.h5", path, more, none, false, &summary, &err))
+            fail_msg("%s", err.text);
+        if (!turn)
+            expect_refusal(more, "lazy.h5", "give all runs positive_class=lossy or lossless",
+                           false);
+        else if (run_from("lazier.h5", path, more, parts, false, &summary, &err))
+            fail_msg("%s", err.text);
+    }
+    assert_int_equal(summary.resumed, IMAGES);
+    assert_same_files("lazy.h5", "lazier.h5");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(parts_make_the_whole),
+        cmocka_unit_test(unfinished_files_are_taken_and_gone_on_with),
+        cmocka_unit_test(what_is_no_part_is_refused),
+        cmocka_unit_test(lazy_parts_need_a_positive_class),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
