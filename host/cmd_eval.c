@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* vpjnd eval: a data set in, predictions and metrics out. */
 #include <argp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "eval/text.h"
 #include "host/commands.h"
@@ -205,6 +207,31 @@ static int print_report(const char *path, struct vj_error *err)
     return r;
 }
 
+/* What an interrupted run leaves: made beforehand, for a signal handler may only ask and write. */
+static char part[4096];
+static struct vj_text part_note;
+
+static void tell_of_part(int signal_number)
+{
+    if (access(part, F_OK) == 0 && write(STDERR_FILENO, part_note.data, part_note.size) < 0)
+        part[0] = '\0';   /* nobody is left to tell */
+    raise(signal_number); /* as ever: the handler is reset */
+}
+
+static void watch_interrupts(const char *output)
+{
+    const struct sigaction action = {.sa_handler = tell_of_part, .sa_flags = SA_RESETHAND};
+    const int length = snprintf(part, sizeof(part), "%s.part", output);
+    vj_text_add(&part_note, "\nvpjnd: interrupted; ");
+    vj_text_plain(&part_note, part);
+    vj_text_add(&part_note, " keeps the images that are done: go on with the same command and "
+                            "--resume\n");
+    if (length < 0 || (size_t)length >= sizeof(part) || vj_text_status(&part_note, NULL))
+        return;
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
 int vj_cmd_eval(int argc, char **argv)
 {
     struct arguments a = {0};
@@ -212,6 +239,7 @@ int vj_cmd_eval(int argc, char **argv)
     struct vj_run_summary summary;
     vj_config_defaults(&a.config, VJ_USE_EVAL);
     argp_parse(&argp, argc, argv, 0, NULL, &a);
+    watch_interrupts(a.output);
 
     char *command_line = join_arguments(argc, argv);
     const struct vj_run_options run = {.config = &a.config,

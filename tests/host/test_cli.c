@@ -450,6 +450,14 @@ static void a_killed_run_is_resumed_to_the_same_content(void **state)
             fail_msg("round %d: %s", round, output);
         assert_same_columns("whole.h5", "broken.h5");
     }
+    /* Interrupted as soon as there is something to resume. */
+    snprintf(line, sizeof(line),
+             "rm -f broken.h5; %s --resume -o broken.h5 & p=$!; until [ -f broken.h5.part ] || "
+             "[ -f broken.h5 ]; do sleep 0.002; done; kill -TERM $p; wait $p",
+             run);
+    assert_int_equal(shell(line, output, sizeof(output)), 128 + 15);
+    vj_assert_contains(output, "vpjnd: interrupted; broken.h5.part keeps the images that are done: "
+                               "go on with the same command and --resume");
 }
 
 static void an_unfinished_run_says_so_and_is_not_finished_by_another_program(void **state)
