@@ -193,14 +193,20 @@ static size_t value_bytes(const struct vj_column *column)
     return column->string_size;
 }
 
+/* Rows of a column that are copied at a time. */
+static size_t rows_at_once(size_t row_bytes, size_t count)
+{
+    const size_t most = row_bytes < COPY_BYTES ? COPY_BYTES / row_bytes : 1;
+    return most < count ? most : count;
+}
+
 static int copy_span(struct vj_results *to, struct vj_results *from, const struct vj_column *column,
                      const struct span *span, struct vj_error *err)
 {
     size_t row = value_bytes(column);
     for (int k = 0; k < column->rank; k++)
         row *= column->dim[k];
-    size_t most = row < COPY_BYTES ? COPY_BYTES / row : 1;
-    most = most < span->count ? most : span->count;
+    const size_t most = rows_at_once(row, span->count);
     void *values = vj_calloc(most, row);
     int r = values ? 0 : vj_fail(err, -ENOMEM, "out of memory for rows of %s", column->path);
     for (size_t at = 0; !r && at < span->count; at += most) {
@@ -213,6 +219,19 @@ static int copy_span(struct vj_results *to, struct vj_results *from, const struc
     return r;
 }
 
+static int check_row(const struct part *part, const struct vj_image_list *images, size_t from,
+                     size_t to, const char *name, size_t size, struct vj_error *err)
+{
+    const char *ours = images->name[to];
+    const size_t length = strnlen(name, size);
+    if (strlen(ours) == length && memcmp(ours, name, length) == 0 &&
+        part->fold[from] == images->fold[to])
+        return 0;
+    return vj_fail(err, -EINVAL, "its image %d is %.*s, of fold %d, this run's %.200s, of fold %d",
+                   (int)images->id[to], (int)(length < 200 ? length : 200), name,
+                   (int)part->fold[from], ours, (int)images->fold[to]);
+}
+
 /* Same data set and options, so these can differ in a damaged file alone. */
 static int check_span(const struct part *part, const struct vj_image_list *images,
                       const struct span *span, struct vj_error *err)
@@ -220,17 +239,21 @@ static int check_span(const struct part *part, const struct vj_image_list *image
     size_t rows, dim[VJ_COLUMN_RANK_MAX], size;
     int rank;
     int r = vj_results_shape(part->results, "/images/name", &rows, &rank, dim, &size, err);
-    char *name = r ? NULL : vj_calloc(1, size + 1);
-    if (!r && !name)
-        r = vj_fail(err, -ENOMEM, "out of memory for a name of %zu bytes", size);
-    for (size_t i = 0; !r && i < span->count; i++) {
-        const size_t from = span->from + i, to = span->to + i;
-        r = vj_results_read(part->results, "/images/name", VJ_COLUMN_STRING, from, 1, name, err);
-        if (!r && (strcmp(name, images->name[to]) != 0 || part->fold[from] != images->fold[to]))
-            r = vj_fail(err, -EINVAL,
-                        "its image %d is %.200s, of fold %d, this run's %.200s, of fold %d",
-                        (int)images->id[to], name, (int)part->fold[from], images->name[to],
-                        (int)images->fold[to]);
+    if (!r && size == 0)
+        r = vj_fail(err, -EINVAL, "its /images/name are no strings; the file is damaged");
+    if (r)
+        return r;
+    const size_t most = rows_at_once(size, span->count);
+    char *name = vj_calloc(most, size);
+    if (!name)
+        return vj_fail(err, -ENOMEM, "out of memory for names of %zu bytes", size);
+    for (size_t at = 0; !r && at < span->count; at += most) {
+        const size_t count = span->count - at < most ? span->count - at : most;
+        r = vj_results_read(part->results, "/images/name", VJ_COLUMN_STRING, span->from + at, count,
+                            name, err);
+        for (size_t i = 0; !r && i < count; i++)
+            r = check_row(part, images, span->from + at + i, span->to + at + i, name + i * size,
+                          size, err);
     }
     free(name);
     return r;
