@@ -66,21 +66,35 @@ static struct vj_external_row *row_of(struct vj_external *e, const char *image, 
     return row;
 }
 
-static int read_prediction(struct vj_external *e, struct vj_external_row *row,
+/* No answer, as another program has it that leaves a cell empty. */
+static bool is_empty(const char *text)
+{
+    return text[strspn(text, " \t")] == '\0';
+}
+
+/* again: the image has had a row before */
+static int read_prediction(struct vj_external *e, struct vj_external_row *row, bool again,
                            const struct vj_csv *csv, int column, struct vj_error *err)
 {
     const char *text = vj_csv_field(csv, column);
     double qf;
-    if (row->qf != VJ_QF_UNKNOWN)
+    if (again)
         return vj_fail(err, -EINVAL, "%s:%zu: a second prediction for image '%s'", vj_csv_name(csv),
                        vj_csv_line(csv), row->image);
+    if (is_empty(text))
+        return 0;
     if (!vj_parse_number(text, &qf) || !(qf >= 1 && qf <= VJ_QF_MAX))
-        return vj_fail(err, -EINVAL, "%s:%zu: qf_pred '%s' is not a number from 1 to %d",
+        return vj_fail(err, -EINVAL,
+                       "%s:%zu: qf_pred '%s' is not a number from 1 to %d; leave it empty for no "
+                       "answer",
                        vj_csv_name(csv), vj_csv_line(csv), text, VJ_QF_MAX);
     row->qf = (int)floor(qf + 0.5);
     e->rounded += row->qf != qf;
     return 0;
 }
+
+/* While rows are read: a cell that was there, and empty. */
+static const float empty_score = -1;
 
 static int read_score(struct vj_external_row *row, const struct vj_csv *csv, int qf_column,
                       int score_column, struct vj_error *err)
@@ -92,11 +106,13 @@ static int read_score(struct vj_external_row *row, const struct vj_csv *csv, int
         number != floor(number))
         return vj_fail(err, -EINVAL, "%s:%zu: qf '%s' is not a whole number from 1 to %d",
                        vj_csv_name(csv), vj_csv_line(csv), qf_text, VJ_QF_MAX);
-    if (!vj_parse_number(text, &score) || !(score >= 0 && score <= 1))
+    if (is_empty(text))
+        score = empty_score;
+    else if (!vj_parse_number(text, &score) || !(score >= 0 && score <= 1))
         return vj_fail(
             err, -EINVAL,
             "%s:%zu: score '%s' is not a probability from 0 to 1 (that the difference is "
-            "visible)",
+            "visible); leave it empty for no answer",
             vj_csv_name(csv), vj_csv_line(csv), text);
     if (!row->score) {
         row->score = malloc((VJ_QF_MAX + 1) * sizeof(float));
@@ -157,15 +173,24 @@ static int read_rows(struct vj_external *e, struct vj_csv *csv, struct vj_error 
                            "have a decimal point",
                            vj_csv_name(csv), vj_csv_line(csv), vj_csv_fields(csv),
                            vj_csv_columns(csv));
+        const size_t before = e->count;
         struct vj_external_row *row = row_of(e, vj_csv_field(csv, image), &capacity);
         if (!row)
             r = vj_fail(err, -ENOMEM, "out of memory");
         else if (prediction >= 0)
-            r = read_prediction(e, row, csv, prediction, err);
+            r = read_prediction(e, row, e->count == before, csv, prediction, err);
         else
             r = read_score(row, csv, qf, score, err);
     }
     return r;
+}
+
+static void forget_empty(struct vj_external *e)
+{
+    for (size_t i = 0; i < e->count; i++)
+        for (int q = 0; e->row[i].score && q <= VJ_QF_MAX; q++)
+            if (e->row[i].score[q] == empty_score)
+                e->row[i].score[q] = NAN;
 }
 
 static int sort_rows(struct vj_external *e, const char *path, struct vj_error *err)
@@ -199,6 +224,7 @@ int vj_external_read(struct vj_external *external, const char *path, struct vj_e
     if (!r)
         r = read_rows(external, csv, err);
     vj_csv_close(csv);
+    forget_empty(external);
     return r ? r : sort_rows(external, path, err);
 }
 

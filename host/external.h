@@ -12,9 +12,8 @@
 /* One image's results. */
 struct vj_external_row {
     char *image; /* as written; owned */
-    int qf;      /* predicted quality factor, or VJ_QF_UNKNOWN when scores are given */
-    float
-        *score; /* [101], index = quality factor, NaN where absent; NULL when qf is given; owned */
+    int qf;      /* predicted quality factor; VJ_QF_UNKNOWN without one, or when scores are given */
+    float *score; /* [101], index = quality factor, NaN without one; NULL when qf is given; owned */
 };
 
 struct vj_external_stem;
@@ -32,7 +31,7 @@ struct vj_external {
 /*
  * Reads `image,qf_pred` (a number from 1 to 100; others than whole ones are rounded, halves
  * upwards) or `image,qf,score` (one row for each quality factor, from 0 to 1: the probability that
- * the difference is visible).
+ * the difference is visible). An empty qf_pred or score means the same as no such row: no answer.
  * external: zeroed; to be freed after a failure, too
  * Errors: -ENOENT and others from reading, -EINVAL with file and line, -ENOMEM
  */

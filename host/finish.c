@@ -494,30 +494,76 @@ static int predict_measured(struct work *w, struct vj_error *err)
     return r;
 }
 
+/* How many of the images that count are not, or not fully, answered. */
+struct external_gaps {
+    size_t images;
+    size_t absent;     /* without a row */
+    size_t empty;      /* with one, and nothing in it */
+    size_t incomplete; /* some of the scores are missing */
+};
+
+/* How many scores of the run a row lacks; *given: how many it has. */
+static size_t count_scores(const struct work *w, size_t image, const float *score, size_t *given)
+{
+    const int anchor = w->images->anchor ? w->images->anchor[image] : 0;
+    size_t missing = 0;
+    *given = 0;
+    for (int q = w->engine->config.qf_first; q <= w->engine->config.qf_last; q++) {
+        if (vj_above_anchor(anchor, q))
+            continue;
+        *given += !isnan(score[q]);
+        missing += isnan(score[q]);
+    }
+    return missing;
+}
+
+static void count_gaps(const struct work *w, size_t image, const struct vj_external_row *row,
+                       struct external_gaps *gaps)
+{
+    size_t given = 0, missing = 0;
+    if (!is_tested(w, image))
+        return;
+    gaps->images++;
+    if (row && row->score)
+        missing = count_scores(w, image, row->score, &given);
+    else
+        given = row && row->qf != VJ_QF_UNKNOWN;
+    gaps->absent += !row;
+    gaps->empty += row && !given;
+    gaps->incomplete += given && missing;
+}
+
+/* No row and an empty one say the same, and are handled alike. */
+static void note_gaps(struct work *w, const struct external_gaps *gaps)
+{
+    const struct vj_config *config = &w->engine->config;
+    if (gaps->absent + gaps->empty)
+        vj_text_add(&w->note, "; NO ANSWER for %zu of %zu images: no row for %zu, no %s for %zu",
+                    gaps->absent + gaps->empty, gaps->images, gaps->absent,
+                    w->predictor->external.has_scores ? "score" : "qf_pred", gaps->empty);
+    if (gaps->incomplete)
+        vj_text_add(&w->note,
+                    "; SCORES MISSING for %zu images at some of the quality factors %d to %d: none "
+                    "of these is predicted whose search asks for one",
+                    gaps->incomplete, config->qf_first, config->qf_last);
+}
+
 static int predict_external(struct work *w, struct vj_error *err)
 {
     const struct vj_external *external = &w->predictor->external;
     const struct vj_config *config = &w->engine->config;
-    size_t absent = 0, incomplete = 0;
+    struct external_gaps gaps = {0};
+    size_t strangers = external->count; /* a row fits one image at most */
     for (size_t i = 0; i < w->images->count; i++) {
         const struct vj_external_row *row = vj_external_find(external, w->images->name[i]);
-        const int anchor = w->images->anchor ? w->images->anchor[i] : 0;
-        bool complete = true;
-        for (int q = config->qf_first; row && row->score && q <= config->qf_last; q++)
-            complete = complete && (vj_above_anchor(anchor, q) || !isnan(row->score[q]));
-        incomplete += !complete;
-        absent += row == NULL;
+        count_gaps(w, i, row, &gaps);
+        strangers -= row != NULL;
         if (row && !external->has_scores)
             w->qf_pred[i] = row->qf;
     }
-    if (absent)
-        vj_text_add(&w->note, "%s has no row for %zu of %zu images; ", w->predictor->path, absent,
-                    w->images->count);
-    /* A row fits one image at most. */
-    const size_t strangers = external->count - (w->images->count - absent);
     if (strangers)
-        vj_text_add(&w->note, "%zu of its %zu rows fit no image of the run; ", strangers,
-                    external->count);
+        vj_text_add(&w->note, "%zu of the %zu images in %s are none of the run; ", strangers,
+                    external->count, w->predictor->path);
     vj_text_add(&w->note, external->has_scores ? "scores as given" : "quality factors as given");
     if (!external->has_scores) {
         if (external->rounded)
@@ -528,13 +574,10 @@ static int predict_external(struct work *w, struct vj_error *err)
                         "; %zu of them MOVED to the nearest of the quality factors %d to %d that "
                         "is not above the anchor",
                         moved, config->qf_first, config->qf_last);
+        note_gaps(w, &gaps);
         return 0;
     }
-    if (incomplete)
-        vj_text_add(&w->note,
-                    "; SCORES MISSING for %zu images at some of the quality factors %d to %d: none "
-                    "of these is predicted whose search asks for one",
-                    incomplete, config->qf_first, config->qf_last);
+    note_gaps(w, &gaps);
     return predict_probabilities(w, err);
 }
 

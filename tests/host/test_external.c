@@ -35,30 +35,52 @@ static char *text_of(struct vj_results *r, const char *object, const char *name)
 static void external_results_stand_beside_ours(void **state)
 {
     (void)state;
-    char path[4096], pair[8300];
-    int32_t qf[PICTURES], by_score[PICTURES];
-    double mad;
+    char path[4096], empty[4096], pair[12400];
+    int32_t qf[PICTURES], by_empty[PICTURES], by_score[PICTURES];
+    uint8_t lossy[PICTURES * LEVELS], lossy_empty[PICTURES * LEVELS];
+    double mad, mad_empty;
     struct vj_error err = {0};
     write_text(in_folder(path, "theirs.csv"),
-               "image,qf_pred\np0.png,21\np1.png,29\np2,40\np3.png,52\ntypo,7\n");
+               "image,qf_pred\np0.png,21\np1.png,29\n\"a, b/p2\",40\np3.png,52\ntypo,7\n");
+    write_text(in_folder(empty, "empty.csv"),
+               "image,qf_pred\np0.png,21\np1.png,29\np2,40\np3.png,52\np4.png, \n");
     char scores[4096], text[8000] = "image,qf,score\n";
     for (int q = 1; q <= 100; q++)
         snprintf(text + strlen(text), 40, "p0.png,%d,%s\n", q, q <= 33 ? "0.8" : "0.3");
+    strcat(text, "p1.png,1,\np1.png,2,\n");
     write_text(in_folder(scores, "scores.csv"), text);
-    snprintf(pair, sizeof(pair), "predictors=external:%s,external:%s", path, scores);
+    snprintf(pair, sizeof(pair), "predictors=external:%s,external:%s,external:%s", path, scores,
+             empty);
     const char *pairs[] = {pair, NULL};
     struct vj_results *r = run_and_open("external.h5", pairs);
     read_rows(r, "/predictors/external-theirs/qf_pred", VJ_COLUMN_I32, 0, PICTURES, qf);
     read_rows(r, "/predictors/external-scores/qf_pred", VJ_COLUMN_I32, 0, PICTURES, by_score);
     assert_int_equal(vj_results_get_scalar(r, "/metrics/external-theirs/mad", &mad, &err), 0);
-    char *note = text_of(r, "/predictors/external-theirs", "note");
-    vj_assert_contains(note,
-                       "has no row for 1 of 5 images; 1 of its 5 rows fit no image of the run");
-    free(note);
+    read_rows(r, "/predictors/external-empty/qf_pred", VJ_COLUMN_I32, 0, PICTURES, by_empty);
+    read_rows(r, "/predictors/external-theirs/lossy", VJ_COLUMN_U8, 0, PICTURES, lossy);
+    read_rows(r, "/predictors/external-empty/lossy", VJ_COLUMN_U8, 0, PICTURES, lossy_empty);
+    assert_int_equal(vj_results_get_scalar(r, "/metrics/external-empty/mad", &mad_empty, &err), 0);
+    static const char *const said[][2] = {
+        {"/predictors/external-theirs", "1 of the 5 images in "},
+        {"/predictors/external-theirs", "NO ANSWER for 1 of 5 images: no row for 1, no qf_pred"},
+        {"/predictors/external-empty", "NO ANSWER for 1 of 5 images: no row for 0, no qf_pred for"},
+        {"/predictors/external-scores", "for 4 of 5 images: no row for 3, no score for 1"},
+    };
+    for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++) {
+        char *note = text_of(r, said[i][0], "note");
+        vj_assert_contains(note, said[i][1]);
+        assert_null(strstr(note, "SCORES MISSING"));
+        free(note);
+    }
     vj_results_close(r);
     static const int32_t expected[] = {21, 29, 40, 52, -1}, scored[] = {33, -1, -1, -1, -1};
     assert_memory_equal(qf, expected, sizeof(qf));
     assert_memory_equal(by_score, scored, sizeof(by_score));
+    /* No row and an empty cell are the same. */
+    assert_memory_equal(by_empty, expected, sizeof(by_empty));
+    assert_memory_equal(lossy_empty, lossy, sizeof(lossy));
+    assert_int_equal(lossy[4 * LEVELS], 255);
+    assert_float_equal(mad_empty, mad, 0);
     assert_float_equal(mad, (1 + 1 + 0 + 2) / 4.0, 1e-12);
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <math.h>
 
+#include "datasets/dataset.h"
 #include "host/predictors.h"
 
 static char *folder;
@@ -101,7 +102,7 @@ static void external_predictions_are_found_by_name_or_stem(void **state)
     struct vj_error err = {0};
     char list[4200];
     snprintf(list, sizeof(list), "external:%s",
-             put("theirs.csv", "image,qf_pred\nb,40\nphotos/a.png,30\n"));
+             put("theirs.csv", "image,qf_pred\nb,40\nphotos/a.png,30\n\"c, d\",\n"));
     if (vj_predictors_open(&p, list, "jpeg", VJ_POSITIVE_AUTO, &err))
         fail_msg("%s", err.text);
     assert_string_equal(p.list[0].name, "external-theirs");
@@ -109,6 +110,7 @@ static void external_predictions_are_found_by_name_or_stem(void **state)
     assert_false(e->has_scores);
     assert_int_equal(vj_external_find(e, "photos/a.png")->qf, 30);
     assert_int_equal(vj_external_find(e, "elsewhere/b.bmp")->qf, 40);
+    assert_int_equal(vj_external_find(e, "c, d")->qf, VJ_QF_UNKNOWN);
     assert_null(vj_external_find(e, "c"));
     vj_predictors_free(&p);
 }
@@ -120,13 +122,14 @@ static void external_scores_are_kept_per_quality_factor(void **state)
     struct vj_error err = {0};
     char list[4200];
     snprintf(list, sizeof(list), "external:%s",
-             put("scores.csv", "qf,image,score\n1,a,0.9\n100,a,0.125\n"));
+             put("scores.csv", "qf,image,score\n1,a,0.9\n100,a,0.125\n7,a, \n"));
     if (vj_predictors_open(&p, list, "jpeg", VJ_POSITIVE_AUTO, &err))
         fail_msg("%s", err.text);
     const struct vj_external_row *row = vj_external_find(&p.list[0].external, "a");
     assert_true(p.list[0].external.has_scores);
     assert_float_equal(row->score[100], 0.125, 0);
     assert_true(isnan(row->score[50]));
+    assert_true(isnan(row->score[7]));
     vj_predictors_free(&p);
 }
 
@@ -198,6 +201,8 @@ static void bad_external_files_are_refused_with_their_line(void **state)
         {"image,qf,score\na,32,0x1p-1\n", "e.csv:2: score '0x1p-1' is not a probability"},
         {"image,qf,score\na,7.5,0.5\n", "e.csv:2: qf '7.5' is not a whole number"},
         {"image,qf_pred\na,3\na,4\n", "e.csv:3: a second prediction for image 'a'"},
+        {"image,qf_pred\na,\na,4\n", "e.csv:3: a second prediction for image 'a'"},
+        {"image,qf,score\na,7,\na,7,0.5\n", "e.csv:3: a second score for image 'a' at quality"},
         {"image,qf_pred\na,3\nb,3\na,4\n", "rows of image 'a' stand in more than one place"},
         {"image,qf,score\na,1,1.5\n", "e.csv:2: score '1.5' is not a probability"},
         {"image,qf,score\na,1,nan\n", "e.csv:2: score 'nan' is not a probability"},
