@@ -46,6 +46,14 @@ static const struct kind {
 };
 enum { KIND_COUNT = sizeof(kinds) / sizeof(kinds[0]) };
 
+static const struct kind *find_kind(const char *name)
+{
+    for (int i = 0; i < KIND_COUNT; i++)
+        if (strcmp(kinds[i].name, name) == 0)
+            return &kinds[i];
+    return NULL;
+}
+
 static const char pixel_prefix[] = "pixel-";
 static const char fold_key[] = "fold"; /* in patterns: {fold} */
 
@@ -253,10 +261,7 @@ static int parse_one(struct vj_predictor *p, const char *text, const char *argum
         int r = parse_pixel(p, text + sizeof(pixel_prefix) - 1, err);
         return r ? r : parse_threshold(p, argument ? argument : "fit", err);
     }
-    const struct kind *kind = NULL;
-    for (int i = 0; i < KIND_COUNT; i++)
-        if (strcmp(kinds[i].name, text) == 0)
-            kind = &kinds[i];
+    const struct kind *kind = find_kind(text);
     if (!kind)
         return unknown_kind(text, err);
     p->kind = kind->kind;
@@ -357,6 +362,32 @@ static int read_networks(struct vj_predictors *p, enum vj_positive_class positiv
     return check_patch_sizes(p, err);
 }
 
+static bool takes_file(const struct vj_predictor *p)
+{
+    const struct kind *kind = find_kind(p->kind_name);
+    return kind && (kind->argument == ARGUMENT_FILE || kind->argument == ARGUMENT_PATTERN);
+}
+
+/*
+ * A comma in a file's name ends the entry: its first part is no file, or its second no predictor.
+ * more: whether a comma follows the last entry, which failed
+ */
+static int explain_comma(const struct vj_predictors *p, bool more, struct vj_error *err)
+{
+    const struct vj_predictor *last = &p->list[p->count - 1];
+    const bool first_part = more && takes_file(last) && vj_error_code(err) == -ENOENT;
+    const bool second_part = p->count > 1 && takes_file(last - 1) && !find_kind(last->kind_name) &&
+                             strncmp(last->kind_name, pixel_prefix, sizeof(pixel_prefix) - 1) != 0;
+    if (!err || (!first_part && !second_part))
+        return vj_error_code(err);
+    char text[VJ_ERROR_TEXT];
+    memcpy(text, err->text, sizeof(text));
+    return vj_fail(err, err->code,
+                   "%s; a comma ends an entry of option predictors, so a file whose name has one "
+                   "must be renamed or linked to",
+                   text);
+}
+
 int vj_predictors_open(struct vj_predictors *p, const char *list, const char *codec,
                        enum vj_positive_class positive_class, struct vj_error *err)
 {
@@ -376,8 +407,8 @@ int vj_predictors_open(struct vj_predictors *p, const char *list, const char *co
             r = vj_fail(err, -EINVAL, "option predictors: an empty entry in '%s'", list);
         else if (p->count == PREDICTORS_MAX)
             r = vj_fail(err, -E2BIG, "option predictors: more than %d entries", PREDICTORS_MAX);
-        else
-            r = parse_one(&p->list[p->count++], one, argument, codec, err);
+        else if ((r = parse_one(&p->list[p->count++], one, argument, codec, err)))
+            r = explain_comma(p, rest != NULL, err);
         if (!r) {
             struct vj_predictor *mine = &p->list[p->count - 1];
             make_unique(p, p->count - 1, argument);

@@ -102,10 +102,10 @@ static void external_predictions_are_found_by_name_or_stem(void **state)
     struct vj_error err = {0};
     char list[4200];
     snprintf(list, sizeof(list), "external:%s",
-             put("theirs.csv", "image,qf_pred\nb,40\nphotos/a.png,30\n\"c, d\",\n"));
+             put("a:b.csv", "image,qf_pred\nb,40\nphotos/a.png,30\n\"c, d\",\n"));
     if (vj_predictors_open(&p, list, "jpeg", VJ_POSITIVE_AUTO, &err))
         fail_msg("%s", err.text);
-    assert_string_equal(p.list[0].name, "external-theirs");
+    assert_string_equal(p.list[0].name, "external-a:b");
     const struct vj_external *e = &p.list[0].external;
     assert_false(e->has_scores);
     assert_int_equal(vj_external_find(e, "photos/a.png")->qf, 30);
@@ -169,6 +169,9 @@ static void bad_lists_are_refused(void **state)
         {"vpjnd-folds:w-{fold:2d}.h5", "unknown placeholder at '{fold:2d}.h5'; use {fold} or"},
         {"vpjnd:/nonexistent/w.h5", "/nonexistent/w.h5"},
         {"external:/nonexistent/e.csv", "/nonexistent/e.csv"},
+        {"external:/nonexistent/e,f.csv", "a file whose name has one must be renamed or linked to"},
+        {"vpjnd:/nonexistent/e,f.h5", "predictor 'f.h5'; known are constant, psnr-threshold, "},
+        {"vpjnd:/nonexistent/e,f.h5", "a comma ends an entry of option predictors"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct vj_predictors p = {0};
