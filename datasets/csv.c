@@ -85,6 +85,15 @@ static int read_plain_field(struct vj_csv *csv, struct vj_error *err)
     return 0;
 }
 
+/* What spreadsheet programs write in countries whose decimal sign is a comma. */
+static int fail_semicolons(const struct vj_csv *csv, size_t line, struct vj_error *err)
+{
+    return vj_fail(err, -EINVAL,
+                   "%s:%zu: columns are separated by semicolons; write it with commas between "
+                   "columns and points in numbers",
+                   csv->name, line);
+}
+
 /* *end: where the unquoted text ends; the text itself starts where the opening quote was. */
 static int read_quoted_field(struct vj_csv *csv, size_t *end, struct vj_error *err)
 {
@@ -107,6 +116,8 @@ static int read_quoted_field(struct vj_csv *csv, size_t *end, struct vj_error *e
                 csv->pos++;
                 continue;
             }
+            if (csv->pos < csv->size && csv->text[csv->pos] == ';')
+                return fail_semicolons(csv, csv->line, err);
             if (csv->pos < csv->size && csv->text[csv->pos] != ',' &&
                 !is_line_end(csv->text[csv->pos]))
                 return fail_at(csv, csv->pos, err, -EINVAL,
@@ -251,6 +262,14 @@ static bool same_heading(const char *cell, const char *name)
     return length == strlen(name) && strncasecmp(cell, name, length) == 0;
 }
 
+static bool has_semicolons(const struct vj_csv *csv)
+{
+    for (size_t i = 0; i < csv->header.count; i++)
+        if (strchr(csv->header.field[i], ';'))
+            return true;
+    return false;
+}
+
 int vj_csv_column(const struct vj_csv *csv, const char *name, bool required, int *index,
                   struct vj_error *err)
 {
@@ -263,6 +282,8 @@ int vj_csv_column(const struct vj_csv *csv, const char *name, bool required, int
                            csv->name, csv->header.line, name);
         *index = (int)i;
     }
+    if (*index < 0 && required && has_semicolons(csv))
+        return fail_semicolons(csv, csv->header.line, err);
     if (*index < 0 && required)
         return vj_fail(err, -EINVAL, "%s:%zu: no column '%s'; the first line must name the columns",
                        csv->name, csv->header.line, name);

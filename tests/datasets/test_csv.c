@@ -82,6 +82,8 @@ static void malformed_texts_are_refused_with_their_place(void **state)
         {"a,b\n1, \"2\"\n", "t.csv:2:4: a quote inside a field that does not start with one"},
         {"a,b\n\"1\"2,3\n", "t.csv:2:4: text after a closing quote"},
         {"a,b\n\"1\n2\" ,3\n", "t.csv:3:3: text after a closing quote"},
+        {"\"a\";\"b\"\n", "t.csv:1: columns are separated by semicolons; write it with"},
+        {"a,b\n\"1\n2\";3\n", "t.csv:3: columns are separated by semicolons; write it with"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char rows[512];
@@ -176,6 +178,13 @@ static void columns_are_found_by_name(void **state)
     vj_assert_contains(err.text, "t.csv:1: no column 'mean'");
     assert_int_equal(vj_csv_column(csv, "x", false, &at, &err), -EINVAL);
     vj_assert_contains(err.text, "t.csv:1: two columns are called 'x'");
+
+    struct vj_csv *other;
+    assert_int_equal(open_text(&other, "sep=;\nimage;qf_pred\na;47,5\n", &err), 0);
+    assert_int_equal(vj_csv_column(other, "image", false, &at, &err), 0);
+    assert_int_equal(vj_csv_column(other, "image", true, &at, &err), -EINVAL);
+    vj_assert_contains(err.text, "t.csv:1: columns are separated by semicolons; write it with");
+    vj_csv_close(other);
 
     bool more;
     assert_int_equal(vj_csv_next(csv, &more, &err), 0);
