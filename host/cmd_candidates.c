@@ -28,7 +28,7 @@ enum { KEY_QF = 256, KEY_SAMPLING, KEY_ALPHA };
 static const struct argp_option options[] = {
     {"qf", KEY_QF, "LIST", 0, "quality factors 1..100, e.g. 1,35,100 or 1-100", 0},
     {"sampling", KEY_SAMPLING, "420|444", 0, "chroma sampling of colour pictures [420]", 0},
-    {"alpha", KEY_ALPHA, "MODE", 0, "pictures with alpha: refuse, black, white [refuse]", 0},
+    {"alpha", KEY_ALPHA, "MODE", 0, "transparent pixels: refuse, black, white [refuse]", 0},
     {"output", 'o', "DIR", 0, "folder for the PNGs; made when absent", 0},
     {0},
 };

@@ -63,7 +63,7 @@ static const struct argp_option options[] = {
     {"threads", KEY_THREADS, "N", 0, "threads; the map does not depend on them [all processors]",
      0},
     {"stages", KEY_STAGES, NULL, 0, "HDF5 only: intermediate results too, below /stages", 0},
-    {"alpha", KEY_ALPHA, "MODE", 0, "pictures with alpha: refuse, black, white [refuse]", 0},
+    {"alpha", KEY_ALPHA, "MODE", 0, "transparent pixels: refuse, black, white [refuse]", 0},
     {"list", KEY_LIST, NULL, 0, "list models, variants and stages, and leave", 0},
     {"output", 'o', "FILE", 0, "FILE.h5 (or .hdf5) or FILE.png", 0},
     {0},

@@ -259,7 +259,8 @@ int vj_image_check_size(const char *name, uint64_t width, uint64_t height, size_
 int vj_image_refuse_alpha(const char *name, struct vj_error *err)
 {
     return vj_fail(err, -ENOTSUP,
-                   "%s: has an alpha channel; store it without, or set alpha to black or white",
+                   "%s: has an alpha channel with transparent pixels; store it without, or set "
+                   "alpha to black or white",
                    name);
 }
 

@@ -22,7 +22,7 @@ struct vj_image {
 };
 
 enum vj_alpha_mode {
-    VJ_ALPHA_REFUSE = 0, /* a picture with an alpha channel is an error (an all-opaque one too) */
+    VJ_ALPHA_REFUSE = 0, /* a pixel that is not opaque is an error */
     VJ_ALPHA_BLACK,      /* blend over black */
     VJ_ALPHA_WHITE,      /* blend over white */
 };
@@ -47,7 +47,7 @@ struct vj_image_info {
     enum vj_image_format format;
     size_t width, height;
     int channels; /* as vj_image_read would return it: 1 or 3 */
-    bool alpha;
+    bool alpha;   /* has an alpha channel, whose pixels may all be opaque */
 };
 
 /*

@@ -309,16 +309,20 @@ static void decode_24_row(uint8_t *out, const uint8_t *in, size_t width)
     }
 }
 
-static void decode_32_row(uint8_t *out, const uint8_t *in, const struct bitmap *b,
+/* Whether all pixels of the row are opaque. */
+static bool decode_32_row(uint8_t *out, const uint8_t *in, const struct bitmap *b,
                           enum vj_alpha_mode mode)
 {
     unsigned background = vj_alpha_background(mode);
+    bool opaque = true;
     for (size_t x = 0; x < b->width; x++) {
         uint32_t pixel = read_u32(in + 4 * x);
         unsigned alpha = b->alpha ? pixel >> b->shift[ALPHA] & 0xff : 255;
         for (int c = RED; c <= BLUE; c++)
             out[3 * x + (size_t)c] = vj_alpha_blend(pixel >> b->shift[c] & 0xff, alpha, background);
+        opaque = opaque && alpha == 255;
     }
+    return opaque;
 }
 
 static int decode_pixels(struct vj_image *img, const struct bitmap *b,
@@ -336,8 +340,8 @@ static int decode_pixels(struct vj_image *img, const struct bitmap *b,
             rc = decode_palette_row(out, in, b, src, err);
         else if (b->depth == 24)
             decode_24_row(out, in, b->width);
-        else
-            decode_32_row(out, in, b, mode);
+        else if (!decode_32_row(out, in, b, mode) && mode == VJ_ALPHA_REFUSE)
+            rc = vj_image_refuse_alpha(src->name, err);
     }
     return rc;
 }
@@ -347,8 +351,6 @@ int vj_image_read_bmp(struct vj_image *img, const struct vj_image_source *src,
 {
     struct bitmap b;
     int rc = read_header(&b, src, err);
-    if (!rc && b.alpha && opt->alpha == VJ_ALPHA_REFUSE)
-        rc = vj_image_refuse_alpha(src->name, err);
     if (!rc)
         rc = vj_image_check_size(src->name, b.width, b.height, opt->max_pixels, err);
     if (!rc)

@@ -37,10 +37,11 @@ vj_image_info_fn vj_image_info_jpeg, vj_image_info_png, vj_image_info_bmp, vj_im
 int vj_image_check_size(const char *name, uint64_t width, uint64_t height, size_t max_pixels,
                         struct vj_error *err);
 
-/* The refusal every format gives for an alpha channel under VJ_ALPHA_REFUSE (-ENOTSUP). */
+/* The refusal every format gives for a pixel that is not opaque under VJ_ALPHA_REFUSE (-ENOTSUP).
+ */
 int vj_image_refuse_alpha(const char *name, struct vj_error *err);
 
-/* Level of the background that an alpha mode blends over; not for VJ_ALPHA_REFUSE. */
+/* Level of the background that an alpha mode blends over; none shows under VJ_ALPHA_REFUSE. */
 static inline unsigned vj_alpha_background(enum vj_alpha_mode alpha)
 {
     return alpha == VJ_ALPHA_WHITE ? 255 : 0;

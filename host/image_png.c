@@ -255,6 +255,8 @@ static int decode_blended(struct reader *r)
     const uint8_t *in = r->scratch;
     uint8_t *out = r->img.data;
     for (size_t i = 0; i < pixels; i++) {
+        if (in[channels] != 255 && r->opt->alpha == VJ_ALPHA_REFUSE)
+            return vj_image_refuse_alpha(r->guard.name, r->guard.err);
         for (size_t c = 0; c < channels; c++)
             *out++ = vj_alpha_blend(in[c], in[channels], background);
         in += channels + 1;
@@ -263,7 +265,8 @@ static int decode_blended(struct reader *r)
 }
 
 /* The palette over the background; entries beyond the opacity list are opaque. */
-static size_t blend_palette(uint8_t entries[PNG_MAX_PALETTE_LENGTH][3], const struct reader *r)
+static size_t blend_palette(uint8_t entries[PNG_MAX_PALETTE_LENGTH][3],
+                            bool opaque[PNG_MAX_PALETTE_LENGTH], const struct reader *r)
 {
     png_colorp palette = NULL;
     png_bytep opacity = NULL;
@@ -273,6 +276,7 @@ static size_t blend_palette(uint8_t entries[PNG_MAX_PALETTE_LENGTH][3], const st
     png_get_tRNS(r->png, r->info, &opacity, &listed, NULL);
     for (int i = 0; i < count; i++) {
         unsigned alpha = i < listed ? opacity[i] : 255;
+        opaque[i] = alpha == 255;
         entries[i][0] = vj_alpha_blend(palette[i].red, alpha, background);
         entries[i][1] = vj_alpha_blend(palette[i].green, alpha, background);
         entries[i][2] = vj_alpha_blend(palette[i].blue, alpha, background);
@@ -287,7 +291,8 @@ static size_t blend_palette(uint8_t entries[PNG_MAX_PALETTE_LENGTH][3], const st
 static int decode_indexed(struct reader *r)
 {
     uint8_t entries[PNG_MAX_PALETTE_LENGTH][3];
-    size_t count = blend_palette(entries, r);
+    bool opaque[PNG_MAX_PALETTE_LENGTH];
+    size_t count = blend_palette(entries, opaque, r);
     size_t pixels = r->img.width * r->img.height; /* fits: allocated */
     png_set_packing(r->png);                      /* one byte per index whatever the depth */
     png_set_check_for_invalid_index(r->png, 0);
@@ -301,6 +306,8 @@ static int decode_indexed(struct reader *r)
                            "%s: PNG: palette index %zu at row %zu, but the palette has %zu "
                            "entries; the file is damaged",
                            r->guard.name, index, i / r->img.width, count);
+        if (!opaque[index] && r->opt->alpha == VJ_ALPHA_REFUSE)
+            return vj_image_refuse_alpha(r->guard.name, r->guard.err);
         memcpy(r->img.data + 3 * i, entries[index], 3);
     }
     return 0;
@@ -318,8 +325,6 @@ static int decode(void *object)
     struct reader *r = object;
     const struct header *h = &r->header;
     int rc = open_header(r);
-    if (!rc && h->alpha && r->opt->alpha == VJ_ALPHA_REFUSE)
-        rc = vj_image_refuse_alpha(r->guard.name, r->guard.err);
     if (!rc)
         rc = vj_image_check_size(r->guard.name, h->width, h->height, r->opt->max_pixels,
                                  r->guard.err);

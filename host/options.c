@@ -69,7 +69,7 @@ const struct vj_option vj_options[] = {
            "evaluate, or train with, only items with these numbers, e.g. 5-8,10; empty = all"),
     INT(limit, "0", 0, 1e9, true, EVAL, "evaluate only the first N items; 0 = all"),
     CHOICE(alpha, "refuse", "refuse,black,white", true, BOTH,
-           "pictures with alpha: refuse, or blend over a colour"),
+           "transparent pixels: refuse the picture, or blend over a colour"),
     CHOICE(sampling, "420", "420,444", true, BOTH, "chroma sampling of synthesised candidates"),
     CHOICE(jnd_source, "source", "source,anchor", true, BOTH,
            "picture the pixel-JND map is made from"),

@@ -23,6 +23,16 @@ struct reading {
 
 /* ---- headers ---- */
 
+/* Only the pixels tell, and training is not to end over one that it comes to after hours. */
+static int check_opaque(const char *path, const struct vj_config *c, struct vj_error *err)
+{
+    const struct vj_image_options options = {.alpha = VJ_ALPHA_REFUSE, .max_pixels = c->max_pixels};
+    struct vj_image img;
+    int r = vj_image_read(&img, path, &options, err);
+    vj_image_free(&img);
+    return r;
+}
+
 static int probe(const char *path, const struct vj_config *c, struct vj_image_info *info,
                  struct vj_error *err)
 {
@@ -32,11 +42,7 @@ static int probe(const char *path, const struct vj_config *c, struct vj_image_in
     if (c->max_pixels && info->width > c->max_pixels / info->height)
         return vj_fail(err, -EFBIG, "%s is %zux%zu, more than the %zu pixels of option max_pixels",
                        path, info->width, info->height, c->max_pixels);
-    if (info->alpha && c->alpha == VJ_ALPHA_REFUSE)
-        return vj_fail(err, -ENOTSUP,
-                       "%s has an alpha channel; store it without, or set alpha to black or white",
-                       path);
-    return 0;
+    return info->alpha && c->alpha == VJ_ALPHA_REFUSE ? check_opaque(path, c, err) : 0;
 }
 
 static int check_same_size(const struct vj_train_picture *p, const char *path, const char *source,

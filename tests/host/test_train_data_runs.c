@@ -269,6 +269,28 @@ static void expect_no_header(void)
                   "ImageJND_SRC02_050.jpg");
 }
 
+static void expect_transparent(void)
+{
+    check_refused("", SIDE, -ENOTSUP, "training picture ImageJND_SRC02", "transparent pixels");
+}
+
+static void expect_small(void)
+{
+    check_refused("", SIDE, -EINVAL, "training picture ImageJND_SRC02",
+                  "ImageJND_SRC02.bmp is 21x13");
+}
+
+static void with_golden(const char *path, const char *golden, void (*check)(void))
+{
+    struct vj_error err = {0};
+    uint8_t *bytes;
+    size_t size;
+    if (vj_file_read(&bytes, &size, golden, 0, &err))
+        fail_msg("%s", err.text);
+    with_file(path, bytes, size, check);
+    free(bytes);
+}
+
 static void test_items_that_cannot_train_are_named_at_opening(void **state)
 {
     (void)state;
@@ -288,6 +310,9 @@ static void test_items_that_cannot_train_are_named_at_opening(void **state)
     with_file(candidate, NULL, 0, expect_missing_candidate);
     with_file(candidate, low, size, expect_wrong_size);
     with_file(candidate, low, 100, expect_no_header);
+    strcpy(candidate, path_in("source_images/[BMP]/ImageJND_SRC02.bmp"));
+    with_golden(candidate, VJ_TEST_GOLDEN "/image/alpha_appended.bmp", expect_transparent);
+    with_golden(candidate, VJ_TEST_GOLDEN "/image/alpha_opaque.bmp", expect_small);
     free(low);
 }
 

@@ -126,6 +126,13 @@ def make_png():
     save("rgb_trns.png", png(RGB, 2, before=chunk(b"tRNS", struct.pack(">3H", *map(int, RGB[2, 3])))))
     save("palette_trns.png", png(GREY % 16, 3, before=palette(16)
                                  + chunk(b"tRNS", bytes(20 * i for i in range(10)))))
+    # Opaque in spite of an alpha channel, or of a transparent entry that no pixel has.
+    opaque = np.full_like(ALPHA, 255)
+    agree(save("grey_opaque.png", png(np.dstack([GREY, opaque]), 4)), GREY, "L")
+    agree(save("rgb_opaque.png", png(np.dstack([RGB, opaque]), 6)), RGB, "RGB")
+    agree(save("palette_opaque.png", png(GREY % 16, 3, before=palette(17)
+                                         + chunk(b"tRNS", b"\xff" * 16 + b"\0"))),
+          np.array([entry(i) for i in range(16)], np.uint8)[GREY % 16], "RGB")
     save("grey16.png", png(GREY.astype(int) * 257, 0, 16))
     save("rgb16.png", png(RGB.astype(int) * 257, 2, 16))
     save("animated.png", png(RGB, 2, before=chunk(b"acTL", struct.pack(">II", 1, 0))))
@@ -195,6 +202,9 @@ def make_bmp():
     save("masks_v4.bmp", bmp(info_header(32, 3, size=108, tail=masks + b"\0" * 4), b"", bmp_rows(rows_argb)))
     save("alpha_v5.bmp", bmp(info_header(32, 3, size=124, tail=masks + struct.pack("<I", 0xFF)), b"",
                              bmp_rows(rows_argb)))
+    rows_opaque = [np.dstack([np.full_like(ALPHA, 255), RGB])[y].tobytes() for y in range(HEIGHT)]
+    save("alpha_opaque.bmp", bmp(info_header(32, 6), masks + struct.pack("<I", 0xFF),
+                                 bmp_rows(rows_opaque)))
     save("alpha_appended.bmp", bmp(info_header(32, 6), masks + struct.pack("<I", 0xFF), bmp_rows(rows_argb)))
 
 
