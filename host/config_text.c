@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static unsigned line_of(const char *text, const char *at)
 {
@@ -85,7 +86,12 @@ int vj_config_text_check(const char *text, const char *name, struct vj_error *er
     int r = 0;
     for (const char *at = text; !r && *at;) {
         if (*at == '"') {
-            at = skip_string(at);
+            const char *end = skip_string(at);
+            if (memchr(at, '\n', (size_t)(end - at)) || end[-1] != '"' || end == at + 1)
+                r = vj_fail(err, -EINVAL,
+                            "%s:%u: the double quote opened here is not closed in its line", name,
+                            line_of(text, at));
+            at = end;
         } else if (*at == '#' || strncmp(at, "//", 2) == 0) {
             at += strcspn(at, "\n");
         } else if (strncmp(at, "/*", 2) == 0) {
@@ -104,6 +110,96 @@ int vj_config_text_check(const char *text, const char *name, struct vj_error *er
         }
     }
     return r;
+}
+
+/* ---- what is wrong with a line ---- */
+
+/* Whether a bracket is open at `end`. */
+static bool in_brackets(const char *text, const char *end)
+{
+    size_t depth = 0;
+    for (const char *at = text; at < end;) {
+        if (*at == '"') {
+            at = skip_string(at);
+            continue;
+        }
+        if (*at == '#' || strncmp(at, "//", 2) == 0) {
+            at += strcspn(at, "\n");
+            continue;
+        }
+        if (strncmp(at, "/*", 2) == 0) {
+            at = skip_comment(at);
+            continue;
+        }
+        if (strchr("[({", *at))
+            depth++;
+        else if (strchr("])}", *at) && depth > 0)
+            depth--;
+        at++;
+    }
+    return depth > 0;
+}
+
+static bool is_plain_value(const char *value)
+{
+    if (*value == '"' || strchr("[({", *value))
+        return true;
+    if (strncasecmp(value, "true", 4) == 0 || strncasecmp(value, "false", 5) == 0)
+        return true;
+    const char *number = value + (*value == '-' || *value == '+');
+    return begins_number(number) &&
+           strspn(number, "0123456789.xXabcdefABCDEFL+-") == strcspn(number, " \t;,#/");
+}
+
+/* line: without blanks around it */
+static const char *advice(const char *text, const char *at, const char *line, const char *reason)
+{
+    if (strstr(reason, "duplicate"))
+        return "an option is set once; remove one of the two";
+    if (strstr(reason, "mismatched"))
+        return "put every element of a list in double quotes";
+    const char *value = line + strcspn(line, "=:");
+    if (in_brackets(text, at))
+        return "the list before it has no closing bracket";
+    if (!*value)
+        return "write key = value, for example root = \"pictures\";";
+    value += 1 + strspn(value + 1, " \t");
+    if (!*value || *value == ';')
+        return "there is no value; write key = value, for example root = \"pictures\";";
+    if (*value != '=' && !is_plain_value(value))
+        return "put the value in double quotes, for example root = \"pictures\";";
+    if (*value == '"' && *skip_string(value) == ',')
+        return "put several values in brackets, for example predictors = [\"constant\", "
+               "\"psnr-threshold\"];";
+    if (*value == '[')
+        return "write lists as predictors = [\"constant\", \"psnr-threshold\"]; without a comma "
+               "behind the last";
+    return "write key = value; look at the line above, too";
+}
+
+int vj_config_text_explain(const char *text, const char *name, int line, const char *reason,
+                           struct vj_error *err)
+{
+    char shown[64];
+    const char *at = text;
+    for (int i = 1; i < line && at; i++) {
+        at = strchr(at, '\n');
+        at = at ? at + 1 : NULL;
+    }
+    if (!at)
+        return vj_fail(err, -EINVAL, "%s:%d: %s", name, line, reason);
+    const char *start = at + strspn(at, " \t");
+    size_t length = strcspn(start, "\r\n");
+    while (length && strchr(" \t", start[length - 1]))
+        length--;
+    char *whole = strndup(start, length);
+    if (!whole)
+        return vj_fail(err, -EINVAL, "%s:%d: %s", name, line, reason);
+    snprintf(shown, sizeof(shown), "%.60s", whole);
+    vj_fail(err, -EINVAL, "%s:%d: %s at '%s'; %s", name, line, reason, shown,
+            advice(text, at, whole, reason));
+    free(whole);
+    return -EINVAL;
 }
 
 int vj_config_text_read(char **text, const char *path, struct vj_error *err)

@@ -498,8 +498,8 @@ int vj_config_parse(struct vj_config *config, const char *text, const char *name
     config_init(&parsed);
     r = config_read_string(&parsed, text) == CONFIG_TRUE
             ? take_settings(config, &parsed, name, err)
-            : vj_fail(err, -EINVAL, "%s:%d: %s", name, config_error_line(&parsed),
-                      config_error_text(&parsed));
+            : vj_config_text_explain(text, name, config_error_line(&parsed),
+                                     config_error_text(&parsed), err);
     config_destroy(&parsed);
     return r;
 }
