@@ -90,7 +90,7 @@ static int append_if_unlike(struct vj_differences *d, const char *field, bool ba
 
 /* ---- attributes ---- */
 
-enum attribute_kind { TEXT, INTEGER, REAL };
+enum attribute_kind { TEXT, INTEGER, UNSIGNED, REAL };
 
 static const struct {
     const char *name;
@@ -108,7 +108,7 @@ static const struct {
     {"qf_last", INTEGER, true},
     {"dataset_axis", TEXT, false},
     {"dataset_excluded", TEXT, false},
-    {"seed", INTEGER, false},
+    {"seed", UNSIGNED, false},
     {"complete", INTEGER, false},
     {"program_version", TEXT, false},
     {"git_revision", TEXT, false},
@@ -124,19 +124,26 @@ static int attribute_text(char **text, struct vj_results *results, const char *o
                           const char *name, enum attribute_kind kind, struct vj_error *err)
 {
     int64_t integer;
+    uint64_t whole;
     double real;
+    int r, n = -1;
     *text = NULL;
     if (!vj_results_has_attribute(results, object, name))
         return 0;
     if (kind == TEXT)
         return vj_results_get_text(results, object, name, text, err);
-    int r = kind == INTEGER ? vj_results_get_int(results, object, name, &integer, err)
-                            : vj_results_get_double(results, object, name, &real, err);
+    if (kind == INTEGER) {
+        r = vj_results_get_int(results, object, name, &integer, err);
+        n = r ? 0 : asprintf(text, "%" PRId64, integer);
+    } else if (kind == UNSIGNED) {
+        r = vj_results_get_uint64(results, object, name, &whole, err);
+        n = r ? 0 : asprintf(text, "%" PRIu64, whole);
+    } else {
+        r = vj_results_get_double(results, object, name, &real, err);
+        n = r ? 0 : asprintf(text, "%.17g", real);
+    }
     if (r)
         return r;
-    /* Whole numbers are seeds, counts and flags, none of them negative. */
-    int n = kind == INTEGER ? asprintf(text, "%" PRIu64, (uint64_t)integer)
-                            : asprintf(text, "%.17g", real);
     if (n >= 0)
         return 0;
     *text = NULL;
@@ -366,18 +373,10 @@ static const struct {
     const char *name;
     enum attribute_kind kind;
 } predictor_attributes[] = {
-    {"weights_sha256", TEXT},
-    {"file_sha256", TEXT},
-    {"variant", TEXT},
-    {"non_local", TEXT},
-    {"positive_class", TEXT},
-    {"search", TEXT},
-    {"jnd_model", TEXT},
-    {"jnd_variant", TEXT},
-    {"patches", INTEGER},
-    {"patch_size", INTEGER},
-    {"tolerance", REAL},
-    {"jnd_weights_sha256", TEXT},
+    {"weights_sha256", TEXT}, {"file_sha256", TEXT},    {"variant", TEXT},
+    {"non_local", TEXT},      {"positive_class", TEXT}, {"search", TEXT},
+    {"jnd_model", TEXT},      {"jnd_variant", TEXT},    {"patches", INTEGER},
+    {"patch_size", INTEGER},  {"tolerance", REAL},      {"jnd_weights_sha256", TEXT},
 };
 enum { PREDICTOR_ATTRIBUTES = sizeof(predictor_attributes) / sizeof(predictor_attributes[0]) };
 

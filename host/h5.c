@@ -321,6 +321,11 @@ int vj_h5_write_ints(hid_t at, const char *name, const int64_t *values, size_t c
     return write_attribute(at, name, H5T_STD_I64LE, H5T_NATIVE_INT64, values, count, err);
 }
 
+int vj_h5_write_uint64(hid_t at, const char *name, uint64_t value, struct vj_error *err)
+{
+    return write_attribute(at, name, H5T_STD_U64LE, H5T_NATIVE_UINT64, &value, 1, err);
+}
+
 int vj_h5_write_doubles(hid_t at, const char *name, const double *values, size_t count,
                         struct vj_error *err)
 {
@@ -416,6 +421,20 @@ int vj_h5_read_ints(hid_t at, const char *name, int64_t *values, size_t count, s
 {
     return read_numbers(at, name, H5T_INTEGER, count == 1 ? "whole number" : "whole numbers",
                         H5T_NATIVE_INT64, values, count, err);
+}
+
+int vj_h5_read_uint64(hid_t at, const char *name, uint64_t *value, struct vj_error *err)
+{
+    struct attribute a;
+    int r = attribute_open(&a, at, name, H5T_INTEGER, "whole number", 1, err);
+    if (r)
+        return r;
+    /* HDF5 would make 0 of a negative number. */
+    const bool is_signed = H5Tget_sign(a.type) == H5T_SGN_2;
+    if (H5Aread(a.id, is_signed ? H5T_NATIVE_INT64 : H5T_NATIVE_UINT64, value) < 0)
+        r = vj_h5_fail(err, "attribute %s cannot be read", name);
+    attribute_close(&a);
+    return r;
 }
 
 int vj_h5_read_doubles(hid_t at, const char *name, double *values, size_t count,

@@ -9,9 +9,9 @@
  * where the older format lets HDF5 itself crash on some of it.
  *
  * Attributes written here are scalars or one-dimensional: text of any length as fixed-length UTF-8
- * with its NUL (bytes in h5py), whole numbers as little-endian int64, real numbers as little-endian
- * float64. Reading accepts any integer, any floating-point and both string forms, but not another
- * kind or count.
+ * with its NUL (bytes in h5py), whole numbers as little-endian int64, or uint64 where all 64 bits
+ * count, real numbers as little-endian float64. Reading accepts any integer, any floating-point and
+ * both string forms, but not another kind or count.
  */
 #ifndef VJ_HOST_H5_H
 #define VJ_HOST_H5_H
@@ -108,6 +108,7 @@ int vj_h5_fail(struct vj_error *err, const char *format, ...) __attribute__((for
 int vj_h5_write_text(hid_t at, const char *name, const char *text, struct vj_error *err);
 int vj_h5_write_ints(hid_t at, const char *name, const int64_t *values, size_t count,
                      struct vj_error *err);
+int vj_h5_write_uint64(hid_t at, const char *name, uint64_t value, struct vj_error *err);
 int vj_h5_write_doubles(hid_t at, const char *name, const double *values, size_t count,
                         struct vj_error *err);
 static inline int vj_h5_write_int(hid_t at, const char *name, int64_t value, struct vj_error *err)
@@ -123,6 +124,8 @@ int vj_h5_read_text(hid_t at, const char *name, char *text, size_t size, struct 
 /* Exactly `count` values. */
 int vj_h5_read_ints(hid_t at, const char *name, int64_t *values, size_t count,
                     struct vj_error *err);
+/* One value; of a signed one, as vj_h5_write_int() makes it, the 64 bits: -1 is 2^64 - 1. */
+int vj_h5_read_uint64(hid_t at, const char *name, uint64_t *value, struct vj_error *err);
 int vj_h5_read_doubles(hid_t at, const char *name, double *values, size_t count,
                        struct vj_error *err);
 static inline int vj_h5_read_int(hid_t at, const char *name, int64_t *value, struct vj_error *err)

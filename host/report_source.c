@@ -58,7 +58,7 @@ static int read_facts(struct vj_report_source *s, struct vj_error *err)
     for (int i = 0; !r && i < VJ_FACTS; i++)
         r = vj_results_get_text(s->results, "/", fact_names[i], &s->fact[i], err);
     if (!r)
-        r = vj_results_get_int(s->results, "/", "seed", &s->seed, err);
+        r = vj_results_get_uint64(s->results, "/", "seed", &s->seed, err);
     if (!r)
         r = vj_results_get_int(s->results, "/", "complete", &s->complete, err);
     if (!r)
@@ -105,7 +105,7 @@ void vj_report_source_close(struct vj_report_source *source)
 
 struct vj_bootstrap vj_report_bootstrap(const struct vj_report_source *source)
 {
-    struct vj_bootstrap boot = vj_bootstrap_default((uint64_t)source->seed);
+    struct vj_bootstrap boot = vj_bootstrap_default(source->seed);
     boot.resamples = (size_t)source->config.bootstrap;
     return boot;
 }
@@ -208,7 +208,7 @@ void vj_report_fill(struct vj_report *report, const struct vj_report_source *sou
         .excluded = source->excluded,
         .qf_first = analysis->qf_first,
         .qf_last = analysis->qf_first + analysis->levels - 1,
-        .seed = (uint64_t)source->seed,
+        .seed = source->seed,
         .device = source->fact[VJ_FACT_DEVICE],
         .results_file = source->path,
         .program_version = source->fact[VJ_FACT_VERSION],

@@ -35,7 +35,8 @@ struct vj_report_source {
     char *axis, *excluded; /* owned; NULL in a file that does not say */
     struct vj_report_fact provenance[VJ_REPORT_FACTS_MAX]; /* values owned */
     size_t provenances;
-    int64_t seed, complete, human_labels;
+    uint64_t seed;
+    int64_t complete, human_labels;
     double images_per_second; /* 0 = not measured */
     struct vj_config config;
     struct vj_analysis analysis;

@@ -423,6 +423,16 @@ int vj_results_set_ints(struct vj_results *results, const char *object, const ch
     return r;
 }
 
+int vj_results_set_uint64(struct vj_results *results, const char *object, const char *name,
+                          uint64_t value, struct vj_error *err)
+{
+    hid_t o = open_object(results, object);
+    int r = o < 0 ? fail(results, "open", object, err) : vj_h5_write_uint64(o, name, value, err);
+    if (o >= 0)
+        H5Oclose(o);
+    return r;
+}
+
 int vj_results_set_double(struct vj_results *results, const char *object, const char *name,
                           double value, struct vj_error *err)
 {
@@ -474,6 +484,18 @@ int vj_results_get_int(struct vj_results *results, const char *object, const cha
     if (r)
         return r;
     r = vj_h5_read_int(o, name, value, err);
+    H5Oclose(o);
+    return r;
+}
+
+int vj_results_get_uint64(struct vj_results *results, const char *object, const char *name,
+                          uint64_t *value, struct vj_error *err)
+{
+    hid_t o;
+    int r = open_holder(results, object, name, &o, err);
+    if (r)
+        return r;
+    r = vj_h5_read_uint64(o, name, value, err);
     H5Oclose(o);
     return r;
 }

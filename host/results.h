@@ -89,14 +89,21 @@ int vj_results_set_int(struct vj_results *results, const char *object, const cha
                        int64_t value, struct vj_error *err);
 int vj_results_set_ints(struct vj_results *results, const char *object, const char *name,
                         const int64_t *values, size_t count, struct vj_error *err);
+int vj_results_set_uint64(struct vj_results *results, const char *object, const char *name,
+                          uint64_t value, struct vj_error *err);
 int vj_results_set_double(struct vj_results *results, const char *object, const char *name,
                           double value, struct vj_error *err);
 
-/* Attributes and scalars back; -ENOENT when there is none. *text is owned by the caller. */
+/*
+ * Attributes and scalars back; -ENOENT when there is none. *text is owned by the caller.
+ * get_uint64: of a signed number the 64 bits, as host/h5.h
+ */
 int vj_results_get_text(struct vj_results *results, const char *object, const char *name,
                         char **text, struct vj_error *err);
 int vj_results_get_int(struct vj_results *results, const char *object, const char *name,
                        int64_t *value, struct vj_error *err);
+int vj_results_get_uint64(struct vj_results *results, const char *object, const char *name,
+                          uint64_t *value, struct vj_error *err);
 int vj_results_get_double(struct vj_results *results, const char *object, const char *name,
                           double *value, struct vj_error *err);
 int vj_results_get_scalar(struct vj_results *results, const char *path, double *value,

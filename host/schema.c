@@ -339,9 +339,11 @@ static int write_root(struct vj_results *results, const struct vj_engine *engine
         const char *name;
         int64_t value;
     } numbers[] = {
-        {"schema_version", VJ_SCHEMA_VERSION},          {"seed", (int64_t)engine->config.seed},
-        {"qf_first", engine->config.qf_first},          {"qf_last", engine->config.qf_last},
-        {"human_labels", facts->dataset->human_labels}, {"complete", 0},
+        {"schema_version", VJ_SCHEMA_VERSION},
+        {"qf_first", engine->config.qf_first},
+        {"qf_last", engine->config.qf_last},
+        {"human_labels", facts->dataset->human_labels},
+        {"complete", 0},
     };
     int r = 0;
     for (size_t i = 0; !r && i < VJ_SCHEMA_PROGRAM_FACTS; i++)
@@ -353,6 +355,8 @@ static int write_root(struct vj_results *results, const struct vj_engine *engine
         r = vj_results_set_text(results, "/", texts[i].name, texts[i].value, err);
     for (size_t i = 0; !r && i < sizeof(numbers) / sizeof(numbers[0]); i++)
         r = vj_results_set_int(results, "/", numbers[i].name, numbers[i].value, err);
+    if (!r)
+        r = vj_results_set_uint64(results, "/", "seed", engine->config.seed, err);
     free(config);
     return r;
 }

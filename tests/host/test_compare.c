@@ -341,7 +341,8 @@ static void differences_that_are_allowed_are_named(void **state)
     struct vj_text t;
     struct vj_error err = {0};
     struct vj_results *results;
-    evaluate("two.h5", "root=*/all.csv seed=7 threads=2 bootstrap=100 predictors=external:*/y.csv");
+    evaluate("two.h5", "root=*/all.csv seed=18446744073709551615 threads=2 bootstrap=100 "
+                       "predictors=external:*/y.csv");
     /* What another program on another machine would have written. */
     assert_int_equal(vj_results_open(&results, in_folder("two.h5"), true, &err), 0);
     assert_int_equal(vj_results_set_text(results, "/", "program_version", "9.9.9", &err), 0);
@@ -350,13 +351,21 @@ static void differences_that_are_allowed_are_named(void **state)
     assert_int_equal(compare(&t, &plain, &err, "one.h5", "two.h5", NULL), 0);
     assert_null(strstr(t.data, "NOT COMPARABLE"));
     assert_compared(t.data, "\nWhat else the results files differ in\n");
-    assert_compared(t.data, "\nseed\n  one: 1\n  two: 7\n");
+    assert_compared(t.data, "\nseed\n  one: 1\n  two: 18446744073709551615\n");
     assert_compared(t.data, "\nprogram_version\n  one: ");
     assert_compared(t.data, "\n  two: 9.9.9\n");
     assert_compared(t.data, "\n  two: another device\n");
     assert_compared(t.data, "\noption bootstrap\n  one: 200\n  two: 100\n");
     assert_null(strstr(t.data, "threads\n")); /* cannot change a figure */
     assert_compared(t.data, "200 resamples"); /* the first file's */
+    vj_text_free(&t);
+
+    /* As earlier versions wrote it. */
+    assert_int_equal(vj_results_open(&results, in_folder("two.h5"), true, &err), 0);
+    assert_int_equal(vj_results_set_int(results, "/", "seed", -1, &err), 0);
+    vj_results_close(results);
+    assert_int_equal(compare(&t, &plain, &err, "one.h5", "two.h5", NULL), 0);
+    assert_compared(t.data, "\nseed\n  one: 1\n  two: 18446744073709551615\n");
     vj_text_free(&t);
 
     /* One name, two sets of predictions: the digest tells them apart. */

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "host/h5.h"
 #include "host/results.h"
 
 enum { ROWS = 300, VALUES = 7 };
@@ -258,6 +259,31 @@ static void a_row_costs_no_more_than_its_bytes(void **state)
     unlink(part);
 }
 
+/* Clipped by no signed type, in the file or in memory. */
+static void unsigned_attributes_have_64_bits(void **state)
+{
+    (void)state;
+    struct vj_error err = {0};
+    hid_t file;
+    uint64_t value = 0;
+    struct vj_results *r = create();
+    assert_int_equal(vj_results_set_uint64(r, "/", "large", UINT64_MAX, &err), 0);
+    assert_int_equal(vj_results_set_int(r, "/", "negative", -1, &err), 0);
+    assert_int_equal(vj_results_get_uint64(r, "/", "large", &value, &err), 0);
+    assert_true(value == UINT64_MAX);
+    value = 0;
+    assert_int_equal(vj_results_get_uint64(r, "/", "negative", &value, &err), 0);
+    assert_true(value == UINT64_MAX);
+    assert_int_equal(vj_results_get_uint64(r, "/", "none", &value, &err), -ENOENT);
+    vj_results_close(r);
+    assert_int_equal(vj_h5_open(&file, part, &err), 0);
+    hid_t attribute = H5Aopen(file, "large", H5P_DEFAULT), type = H5Aget_type(attribute);
+    assert_true(H5Tequal(type, H5T_STD_U64LE) > 0);
+    H5Tclose(type);
+    H5Aclose(attribute);
+    assert_int_equal(vj_h5_close(file, part, &err), 0);
+}
+
 static void requests_that_do_not_fit_are_refused(void **state)
 {
     (void)state;
@@ -295,6 +321,7 @@ int main(void)
         cmocka_unit_test(published_file_holds_the_same_and_grows),
         cmocka_unit_test(a_killed_writer_leaves_a_file_that_opens_up_to_its_last_row),
         cmocka_unit_test(a_row_costs_no_more_than_its_bytes),
+        cmocka_unit_test(unsigned_attributes_have_64_bits),
         cmocka_unit_test(requests_that_do_not_fit_are_refused),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
