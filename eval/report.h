@@ -17,9 +17,10 @@
 
 /* One predictor. */
 struct vj_report_row {
-    const char *name;    /* "constant", "vpjnd-best", ... */
-    const char *note;    /* one line under the table, e.g. fitted thresholds; NULL = none */
-    bool random_weights; /* no accuracy is printed or written, only the throughput */
+    const char *name;      /* "constant", "vpjnd-best", ... */
+    const char *note;      /* one line under the table, e.g. fitted thresholds; NULL = none */
+    const char *no_answer; /* why tested images without a prediction have none; NULL = not known */
+    bool random_weights;   /* no accuracy is printed or written, only the throughput */
     const struct vj_metrics_table *metrics; /* NULL = none (random weights, no labels) */
     double images_per_second;               /* <= 0 or NaN = not measured */
     const int32_t *qf_pred;                 /* [images] -1 none; NULL = no per-image table for it */
@@ -193,7 +194,7 @@ int vj_report_csv(struct vj_text *out, const struct vj_report *report, struct vj
 
 /*
  * Appends a CSV table of predictions, one line per predictor and image: predictor, image, fold,
- * qf_true, qf_pred, smallest_lossless_qf, failure (why the image was not evaluated), qf_error
+ * qf_true, qf_pred, smallest_lossless_qf, failure (why there is no prediction), qf_error
  * (predicted - true), bytes of the candidate at the smallest lossless QF, saving (what it saves
  * against the highest QF, a share); unknown fields are empty.
  */

@@ -175,7 +175,7 @@ static void csv_image(struct vj_text *out, const struct vj_report *report,
     csv_known(out, qf_pred, qf_pred >= 0);
     csv_known(out, lossless, lossless >= 0);
     vj_text_add(out, ",");
-    vj_text_csv(out, or_empty(vj_report_failure(report, image)));
+    vj_text_csv(out, or_empty(vj_report_no_answer(report, row, image)));
     csv_known(out, qf_pred - qf_true, qf_true >= 0 && qf_pred >= 0);
     if (vj_report_size(&bytes, &saving, report, image, lossless)) {
         vj_text_add(out, ",%" PRIu32 ",", bytes);
@@ -384,6 +384,8 @@ static void json_row(struct json *j, const struct vj_report_row *row)
     json_string(j, "name", or_empty(row->name));
     if (row->note)
         json_string(j, "note", row->note);
+    if (row->no_answer)
+        json_string(j, "no_answer", row->no_answer);
     json_bool(j, "random_weights", row->random_weights);
     if (measured(row->images_per_second))
         json_number(j, "images_per_second", row->images_per_second);

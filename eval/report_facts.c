@@ -13,6 +13,22 @@ const char *vj_report_failure(const struct vj_report *r, size_t image)
     return error && *error ? error : "failed; the results file does not say why";
 }
 
+const char *vj_report_no_answer(const struct vj_report *r, const struct vj_report_row *row,
+                                size_t image)
+{
+    const char *failure = vj_report_failure(r, image);
+    if (failure || row->qf_pred[image] >= 0)
+        return failure;
+    if (r->image_status && r->image_status[image] < 0)
+        return "not evaluated yet";
+    if (r->folds && strcmp(r->folds, "none") != 0 && r->image_fold && r->image_fold[image] < 0)
+        return "belongs to no fold and is not tested";
+    if (row->no_answer)
+        return row->no_answer;
+    return r->complete ? "no answer; the results file does not say why"
+                       : "the run has not finished";
+}
+
 size_t vj_report_count_failed(const struct vj_report *r)
 {
     size_t failed = 0;

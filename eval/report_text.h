@@ -17,6 +17,13 @@ const char *vj_report_axis_word(const struct vj_report *r);
 /* Why an image failed, in words where the results file has none; NULL for one that did not. */
 const char *vj_report_failure(const struct vj_report *report, size_t image);
 
+/*
+ * Why the predictor has no prediction of an image: the image's failure, or its own reason; NULL
+ * where it has one. row->qf_pred: not NULL
+ */
+const char *vj_report_no_answer(const struct vj_report *report, const struct vj_report_row *row,
+                                size_t image);
+
 /* Images that failed. */
 size_t vj_report_count_failed(const struct vj_report *report);
 

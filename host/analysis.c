@@ -217,6 +217,7 @@ static int load_predictor(struct vj_analysis *a, struct vj_results *results,
         p->random_weights = strcmp(origin, "random") == 0;
     free(origin);
     vj_results_get_text(results, group, "note", &p->note, NULL); /* optional, as what follows */
+    vj_results_get_text(results, group, "no_answer", &p->no_answer, NULL);
     p->seen_of = a->count;
     vj_results_get_int(results, group, "seen_images", &p->seen, NULL);
     vj_results_get_int(results, group, "seen_images_if_released", &p->seen_if_released, NULL);
@@ -351,6 +352,7 @@ void vj_analysis_free(struct vj_analysis *a)
         free(p->name);
         free(p->kind);
         free(p->note);
+        free(p->no_answer);
         free(p->qf_pred);
         free(p->qf_tolerance);
         free(p->lossy);

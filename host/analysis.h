@@ -22,6 +22,7 @@ struct vj_analysed_predictor {
     char *name;
     char *kind;                     /* "constant", "vpjnd", ... */
     char *note;                     /* fitted thresholds and decisions, or NULL */
+    char *no_answer;                /* why images without a prediction have none, or NULL */
     bool random_weights;            /* no metrics are computed */
     int64_t seen, seen_if_released; /* attributes seen_images, seen_images_if_released, or 0 */
     size_t seen_of;                 /* images of the file that says so */

@@ -270,12 +270,13 @@ static int merge_predictor(struct comparison *c, size_t run,
     to->seen_of = from->seen_of;
     to->kind = strdup(from->kind);
     to->note = from->note ? strdup(from->note) : NULL;
+    to->no_answer = from->no_answer ? strdup(from->no_answer) : NULL;
     int n = in_another_run(c, run, from->name) && !is_shared(c, from->name)
                 ? asprintf(&to->name, "%s/%s", c->run[run].name, from->name)
                 : asprintf(&to->name, "%s", from->name);
     if (n < 0)
         to->name = NULL;
-    if (!to->name || !to->kind || (from->note && !to->note))
+    if (!to->name || !to->kind || (from->note && !to->note) || (from->no_answer && !to->no_answer))
         return vj_fail(err, -ENOMEM, "out of memory");
     to->qf_pred = take_rows(c, run, from->qf_pred, sizeof(*to->qf_pred), err);
     to->qf_tolerance =

@@ -29,6 +29,8 @@ struct work {
     int32_t *qf_pred;      /* [count] */
     int32_t *qf_tolerance; /* [count][VJ_TOLERANCE_STEPS], NULL when no tolerance is swept */
     struct vj_text note;
+    struct vj_text
+        no_answer; /* why tested images without a prediction have none; empty = all have */
 };
 
 static float *read_scores(struct vj_results *results, const char *name, const char *what,
@@ -78,11 +80,25 @@ static struct vj_rule_table rule_table(const struct work *w)
 /* More folds than this are summed up in the note; fit_parameter holds them all. */
 enum { NOTED_FITS = 12 };
 
+/* Several reasons stand side by side: which one holds for an image is not recorded. */
+static void add_reason(struct work *w, const char *reason)
+{
+    vj_text_add(&w->no_answer, "%s%s", w->no_answer.size ? "; or " : "", reason);
+}
+
 /* A predictor for which there was nothing to learn from has no predictions, and says so. */
 static int not_evaluated(struct work *w, const struct vj_error *err)
 {
     vj_text_add(&w->note, "not evaluated: %s", err->text);
+    add_reason(w, err->text);
     return 0;
+}
+
+static void note_unfitted(struct work *w, const struct vj_rule_fits *fits)
+{
+    vj_rule_fits_note_unfitted(&w->note, fits);
+    if (fits->unfitted_count)
+        add_reason(w, "too few labelled images lie outside its fold to fit anything on");
 }
 
 static void note_fits(struct work *w, const char *what, const struct vj_rule_fits *fits)
@@ -95,7 +111,7 @@ static void note_fits(struct work *w, const char *what, const struct vj_rule_fit
             high = fmax(high, fits->fit[i].parameter);
         }
         vj_text_add(&w->note, " %.6g to %.6g over %zu folds", low, high, fits->count);
-        vj_rule_fits_note_unfitted(&w->note, fits);
+        note_unfitted(w, fits);
         return;
     }
     for (size_t i = 0; i < fits->count; i++) {
@@ -106,7 +122,7 @@ static void note_fits(struct work *w, const char *what, const struct vj_rule_fit
             vj_text_add(&w->note, "%s %.6g (fold %d)", comma, fits->fit[i].parameter,
                         (int)fits->fit[i].fold);
     }
-    vj_rule_fits_note_unfitted(&w->note, fits);
+    note_unfitted(w, fits);
 }
 
 static double mean_parameter(const struct vj_rule_fits *fits)
@@ -335,10 +351,16 @@ static void note_unanswered(struct work *w)
         evaluated += is_tested(w, i);
         unanswered += is_tested(w, i) && !has_value(w, i);
     }
-    for (size_t k = 0; unanswered && k < sizeof(limits) / sizeof(limits[0]); k++)
-        if (limits[k].kind == w->predictor->kind)
-            vj_text_add(&w->note, "; NO ANSWER for %zu of %zu images: %s needs sides of %d pixels",
-                        unanswered, evaluated, limits[k].metric, limits[k].side);
+    for (size_t k = 0; unanswered && k < sizeof(limits) / sizeof(limits[0]); k++) {
+        if (limits[k].kind != w->predictor->kind)
+            continue;
+        char reason[64];
+        snprintf(reason, sizeof(reason), "%s needs sides of %d pixels", limits[k].metric,
+                 limits[k].side);
+        vj_text_add(&w->note, "; NO ANSWER for %zu of %zu images: %s", unanswered, evaluated,
+                    reason);
+        add_reason(w, reason);
+    }
 }
 
 static int predict_threshold(struct work *w, enum vj_rule rule, struct vj_error *err)
@@ -380,7 +402,7 @@ static void note_lines(struct work *w, const struct vj_rule_fits *fits)
                     fits->fit[i].slope, (int)fits->fit[i].fold);
     if (fits->count > NOTED_FITS)
         vj_text_add(&w->note, " %zu folds", fits->count);
-    vj_rule_fits_note_unfitted(&w->note, fits);
+    note_unfitted(w, fits);
 }
 
 /* Images whose candidate at that quality factor is not known have no ratio. */
@@ -402,6 +424,12 @@ static int predict_ratio(struct work *w, struct vj_error *err)
         return r;
     answer_as_step(w);
     note_lines(w, &fits);
+    for (size_t i = 0; i < table.count; i++) {
+        if (!is_tested(w, i) || !isnan(w->score[i * (size_t)table.levels + level]))
+            continue;
+        add_reason(w, "the size of its compressed file is not known");
+        break;
+    }
     r = write_fits(w, &fits, err);
     vj_rule_fits_free(&fits);
     return r;
@@ -541,6 +569,12 @@ static void note_gaps(struct work *w, const struct external_gaps *gaps)
         vj_text_add(&w->note, "; NO ANSWER for %zu of %zu images: no row for %zu, no %s for %zu",
                     gaps->absent + gaps->empty, gaps->images, gaps->absent,
                     w->predictor->external.has_scores ? "score" : "qf_pred", gaps->empty);
+    if (gaps->absent)
+        add_reason(w, "the external file has no row for it");
+    if (gaps->empty)
+        add_reason(w, "its row of the external file is empty");
+    if (gaps->incomplete)
+        add_reason(w, "the external file lacks a score that the search asks for");
     if (gaps->incomplete)
         vj_text_add(&w->note,
                     "; SCORES MISSING for %zu images at some of the quality factors %d to %d: none "
@@ -773,6 +807,8 @@ static void note_not_finite(struct work *w)
                     "; NO ANSWER for %zu of %zu images: a score that the search asks for is not "
                     "finite; check the weights",
                     unanswered, scored);
+    if (unanswered)
+        add_reason(w, "a score that the search asks for is not finite");
 }
 
 static int predict_network(struct work *w, struct vj_error *err)
@@ -866,6 +902,10 @@ static int write_predictions(struct work *w, struct vj_error *err)
         r = vj_text_status(&w->note, err);
     if (!r)
         r = vj_results_set_text(w->results, group, "note", w->note.data ? w->note.data : "", err);
+    if (!r)
+        r = vj_text_status(&w->no_answer, err);
+    if (!r && w->no_answer.size)
+        r = vj_results_set_text(w->results, group, "no_answer", w->no_answer.data, err);
     if (!r && !w->predictor->fit && has_threshold(w->predictor))
         r = vj_results_set_double(w->results, group, "tolerance", w->predictor->threshold, err);
     return r;
@@ -942,6 +982,7 @@ static int finish_predictor(struct work *w, struct vj_error *err)
     free(w->qf_tolerance);
     free(w->score);
     vj_text_free(&w->note);
+    vj_text_free(&w->no_answer);
     return r ? vj_fail_prefix(err, "predictor %s", p->name) : 0;
 }
 

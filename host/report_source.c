@@ -119,6 +119,7 @@ static void fill_rows(struct vj_report_tables *t, const struct vj_analysis *a)
         t->row[i] = (struct vj_report_row){
             .name = p->name,
             .note = p->note && p->note[0] ? p->note : NULL,
+            .no_answer = p->no_answer,
             .random_weights = p->random_weights,
             .metrics = p->has_metrics ? &p->metrics : NULL,
             .qf_pred = p->random_weights ? NULL : p->qf_pred,

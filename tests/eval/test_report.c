@@ -604,6 +604,19 @@ static void csv_reads_back_field_by_field_and_number_by_number(void **state)
     vj_assert_contains(t.data, "odd\r\nname\",SRC02,2,47,100,,,53,,\r\n"); /* nothing above 100 */
     vj_assert_contains(t.data, "\r\nconstant,SRC04,2,40,,,SRC04_055.jpg: the file ends after");
     vj_text_free(&t);
+
+    /* Pictures that did not fail, and have no prediction of the constant. */
+    s.pred[0][0] = s.pred[0][1] = s.pred[0][2] = -1;
+    s.row[0].no_answer = "nothing to learn from, it says";
+    s.status[1] = -1;
+    s.image_fold[2] = -1;
+    assert_int_equal(vj_report_images_csv(&t, &s.report, NULL), 0);
+    vj_assert_contains(t.data,
+                       "\r\nconstant,SRC01,1,36,,,\"nothing to learn from, it says\",,,\r\n");
+    vj_assert_contains(t.data, "\r\nconstant,SRC02,2,47,,,not evaluated yet,,,\r\n");
+    vj_assert_contains(t.data,
+                       "\r\nconstant,caf\xc3\xa9,,,,,belongs to no fold and is not tested,,,");
+    vj_text_free(&t);
 }
 
 /* At JND 2 and 3: a prediction that is the anchor leaves no smallest lossless quality factor. */

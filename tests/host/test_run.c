@@ -9,6 +9,7 @@
 #include "eval/rules.h"
 #include "host/analysis.h"
 #include "host/jpeg_plan.h"
+#include "host/report_file.h"
 #include "host/resjnd.h"
 #include "host/schema.h"
 #include "host/ssimulacra2.h"
@@ -652,7 +653,7 @@ static void pictures_too_small_for_a_metric_are_counted(void **state)
     (void)state;
     const char *pairs[] = {"qf_last=9", "predictors=ms-ssim-threshold,psnr-threshold", NULL};
     struct vj_results *r = run_and_open("small.h5", pairs);
-    char expected[128], *note = text_of(r, "/predictors/ms-ssim-threshold", "note");
+    char path[4096], expected[128], *note = text_of(r, "/predictors/ms-ssim-threshold", "note");
     snprintf(expected, sizeof(expected),
              "NO ANSWER for %d of %d images: MS-SSIM needs sides of 176 pixels", PICTURES,
              PICTURES);
@@ -662,6 +663,14 @@ static void pictures_too_small_for_a_metric_are_counted(void **state)
     assert_null(strstr(note, "NO ANSWER"));
     free(note);
     vj_results_close(r);
+    const struct vj_report_options csv = {.form = VJ_REPORT_FORM_IMAGES_CSV};
+    struct vj_text t = {0};
+    struct vj_error err = {0};
+    if (vj_report_file(&t, in_folder(path, "small.h5"), &csv, &err))
+        fail_msg("%s", err.text);
+    vj_assert_contains(t.data, "\r\nms-ssim-threshold,p1.png,,30,,,MS-SSIM needs sides of 176 "
+                               "pixels,,,\r\n");
+    vj_text_free(&t);
 }
 
 /* What has no test fold is no picture without a value. */
