@@ -99,8 +99,9 @@ struct vj_report {
     const char *candidates;       /* "files", "synthesize" or "mixed" */
     const char *codec;            /* "jpeg" */
     const char *folds;            /* "none", "surfeatnet10", ... */
-    const char *axis;     /* how file numbers became quality factors; NULL or "" = no matter */
-    const char *excluded; /* what of the data set is no item, in words; likewise */
+    const char *axis;       /* how file numbers became quality factors; NULL or "" = no matter */
+    const char *excluded;   /* what of the data set is no item, in words; likewise */
+    const char *duplicates; /* which images are the same picture, in words; likewise */
     int qf_first, qf_last;
     uint64_t seed;
     const char *device;

@@ -494,6 +494,8 @@ static void json_facts(struct json *j, const struct vj_report *report)
         json_string(j, "axis", report->axis);
     if (report->excluded && *report->excluded)
         json_string(j, "excluded", report->excluded);
+    if (report->duplicates && *report->duplicates)
+        json_string(j, "duplicates", report->duplicates);
     json_number(j, "qf_first", report->qf_first);
     json_number(j, "qf_last", report->qf_last);
     json_integer(j, "seed", report->seed);

@@ -229,6 +229,7 @@ static void facts(const struct vj_html *page)
     fact(page, "folds", r->folds);
     fact(page, "axis", r->axis);
     fact(page, "not used", r->excluded);
+    fact(page, "duplicates", r->duplicates);
     if (!r->runs) {
         snprintf(line, sizeof(line), "%" PRIu64, r->seed);
         fact(page, "seed", line);

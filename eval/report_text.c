@@ -135,18 +135,26 @@ static void add_origin(struct vj_text *out, const struct vj_report *r)
     vj_report_field(out, r, "results", vj_report_or_dash(r->results_file));
 }
 
-/* What the data set's loader found: shown where there is something to say. */
-static void add_findings(struct vj_text *out, const struct vj_report *r)
+/* A text that may be long; nothing where there is none. attribute: where all of it stands */
+static void add_finding(struct vj_text *out, const struct vj_report *r, const char *label,
+                        const char *text, const char *attribute)
 {
     enum { SHOWN = 300 };
+    char line[SHOWN + 80], rest[80];
+    if (!text || !*text)
+        return;
+    snprintf(rest, sizeof(rest), "... (all in the attribute %s)", attribute);
+    snprintf(line, sizeof(line), "%.*s%s", SHOWN, text, strlen(text) > SHOWN ? rest : "");
+    vj_report_field(out, r, label, line);
+}
+
+/* What was found in the data set: shown where there is something to say. */
+static void add_findings(struct vj_text *out, const struct vj_report *r)
+{
     if (r->axis && *r->axis)
         vj_report_field(out, r, "axis", r->axis);
-    if (!r->excluded || !*r->excluded)
-        return;
-    char line[SHOWN + 80];
-    snprintf(line, sizeof(line), "%.*s%s", SHOWN, r->excluded,
-             strlen(r->excluded) > SHOWN ? "... (all in the attribute dataset_excluded)" : "");
-    vj_report_field(out, r, "not used", line);
+    add_finding(out, r, "not used", r->excluded, "dataset_excluded");
+    add_finding(out, r, "duplicates", r->duplicates, "duplicates");
 }
 
 /* How many pictures there are, of which kinds. */

@@ -12,6 +12,7 @@
 #include "eval/text.h"
 #include "host/analysis.h"
 #include "host/checked.h"
+#include "host/duplicates.h"
 #include "host/finish_seen.h"
 #include "host/positive.h"
 #include "host/quality_math.h"
@@ -1002,6 +1003,8 @@ int vj_finish_predictions(struct vj_engine *engine, struct vj_results *results,
                             .predictor = &engine->predictors->list[i]};
         r = finish_predictor(&work, err);
     }
+    if (!r)
+        r = vj_duplicates_record(results, &images, strcmp(engine->config.folds, "none") != 0, err);
     vj_analysis_free(&images);
     return r;
 }

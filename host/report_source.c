@@ -68,6 +68,7 @@ static int read_facts(struct vj_report_source *s, struct vj_error *err)
         s->images_per_second = 0; /* a run that was cut short has none */
     vj_results_get_text(s->results, "/", "dataset_axis", &s->axis, NULL);
     vj_results_get_text(s->results, "/", "dataset_excluded", &s->excluded, NULL);
+    vj_results_get_text(s->results, "/", "duplicates", &s->duplicates, NULL);
     read_provenance(s);
     vj_config_defaults(&s->config, VJ_USE_EVAL);
     if (!r)
@@ -99,6 +100,7 @@ void vj_report_source_close(struct vj_report_source *source)
         free((char *)source->provenance[i].value);
     free(source->axis);
     free(source->excluded);
+    free(source->duplicates);
     vj_results_close(source->results);
     *source = (struct vj_report_source){0};
 }
@@ -207,6 +209,7 @@ void vj_report_fill(struct vj_report *report, const struct vj_report_source *sou
         .folds = source->fact[VJ_FACT_FOLDS],
         .axis = source->axis,
         .excluded = source->excluded,
+        .duplicates = source->duplicates,
         .qf_first = analysis->qf_first,
         .qf_last = analysis->qf_first + analysis->levels - 1,
         .seed = source->seed,

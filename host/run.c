@@ -13,6 +13,7 @@
 
 #include "datasets/dataset.h"
 #include "eval/sur.h"
+#include "eval/text.h"
 #include "host/checked.h"
 #include "host/engine.h"
 #include "host/finish.h"
@@ -531,9 +532,27 @@ static int keep_results_there(const struct run *run, struct vj_error *err)
                    s->images, run->options->output, run->part);
 }
 
+static int warn_of_duplicates(struct run *run, struct vj_error *err)
+{
+    char *duplicates;
+    struct vj_text line = {0};
+    int r = vj_results_get_text(run->results, "/", "duplicates", &duplicates, err);
+    if (r)
+        return r;
+    vj_text_add(&line, "vpjnd: %s", duplicates);
+    r = vj_text_status(&line, err);
+    if (!r && *duplicates)
+        vj_line_keep(stderr, line.data);
+    vj_text_free(&line);
+    free(duplicates);
+    return r;
+}
+
 static int finish(struct run *run, struct vj_error *err)
 {
     int r = vj_finish_predictions(&run->engine, run->results, err);
+    if (!r)
+        r = warn_of_duplicates(run, err);
     if (!r)
         r = vj_finish_metrics(&run->engine, run->results, err);
     if (!r && (run->pending_count > 0 ||

@@ -323,6 +323,22 @@ static int claim_outputs(struct run *run, struct vj_error *err)
     return r;
 }
 
+static int list_seen(struct run *run, struct vj_error *err)
+{
+    struct vj_text shared = {0}, line = {0};
+    int r = vj_train_seen(&run->seen, &run->items, run->config, run->dataset, run->initial.trained,
+                          vj_engine_threads(run->config->threads), &shared, err);
+    if (!r && shared.size) {
+        vj_text_add(&line, "vpjnd: %s", shared.data);
+        r = vj_text_status(&line, err);
+    }
+    if (!r && line.size)
+        vj_line_keep(stderr, line.data);
+    vj_text_free(&shared);
+    vj_text_free(&line);
+    return r;
+}
+
 static int open_run(struct run *run, struct vj_error *err)
 {
     int r = make_paths(run, err);
@@ -339,8 +355,7 @@ static int open_run(struct run *run, struct vj_error *err)
                                run->items.train_count, &run->initial.shape,
                                run->initial.positive_class, err);
     if (!r)
-        r = vj_train_seen(&run->seen, &run->items, run->config, run->dataset, run->initial.trained,
-                          vj_engine_threads(run->config->threads), err);
+        r = list_seen(run, err);
     if (!r)
         r = describe_config(run, err);
     if (!r)

@@ -4,6 +4,7 @@
 #define VJ_HOST_TRAIN_SEEN_H
 
 #include "datasets/dataset.h"
+#include "eval/text.h"
 #include "host/error.h"
 #include "host/options.h"
 #include "host/train_items.h"
@@ -15,10 +16,12 @@
  * from (NULL: fresh ones): what made those has made these.
  * threads: pictures read at the same time
  * seen:    filled; released with vj_seen_free() whatever the outcome
+ * shared:  appended: which pictures that validate also train, under another name; nothing if none
  * Errors name the file.
  */
 int vj_train_seen(struct vj_seen *seen, const struct vj_train_items *items,
                   const struct vj_config *config, const struct vj_dataset *ds,
-                  const struct vj_trained *before, int threads, struct vj_error *err);
+                  const struct vj_trained *before, int threads, struct vj_text *shared,
+                  struct vj_error *err);
 
 #endif

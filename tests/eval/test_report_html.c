@@ -142,7 +142,8 @@ static void markup_is_sound_whatever_the_strings(void **state)
     s.row[0].tolerance_count = SWEEP;
     s.report.dataset = s.report.codec = s.report.candidates = s.report.folds = hostile;
     s.report.label_definition = s.report.device = s.report.results_file = hostile;
-    s.report.axis = s.report.excluded = s.report.program_version = hostile;
+    s.report.axis = s.report.excluded = s.report.duplicates = hostile;
+    s.report.program_version = hostile;
     s.report.human_labels = s.report.complete = false;
     s.report.published_file = hostile;
     s.row[0].seen = s.row[0].seen_of = 1;
