@@ -10,6 +10,7 @@
 
 #include <cublasLt.h>
 
+#include "tests/cuda/emulate_memory.h"
 #include "tests/cuda/emulate_runtime.h"
 
 struct layout {
@@ -259,6 +260,23 @@ static void multiply(const void *arguments)
     free(in_b);
 }
 
+static void check_matrix(const struct layout *l, const void *p, const char *what)
+{
+    const size_t elements = (l->batch - 1) * l->stride + (l->cols - 1) * l->ld + l->rows;
+    vj_emulate_need_gpu(p, elements * (l->type == CUDA_R_16F ? 2 : 4), what);
+}
+
+static void check_memory(const struct multiplication *x)
+{
+    check_matrix(&x->a, x->from_a, "cublasLtMatmul, A");
+    check_matrix(&x->b, x->from_b, "cublasLtMatmul, B");
+    check_matrix(&x->d, x->to, "cublasLtMatmul, D");
+    vj_emulate_need_gpu(x->workspace, x->workspace_bytes, "cublasLtMatmul, workspace");
+    if (x->p.bias)
+        vj_emulate_need_gpu(x->p.bias, x->d.rows * (x->p.bias_type == CUDA_R_16F ? 2 : 4),
+                            "cublasLtMatmul, bias");
+}
+
 cublasStatus_t cublasLtMatmul(cublasLtHandle_t lt, cublasLtMatmulDesc_t desc, const void *alpha,
                               const void *a, cublasLtMatrixLayout_t a_layout, const void *b,
                               cublasLtMatrixLayout_t b_layout, const void *beta, const void *c,
@@ -286,6 +304,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t lt, cublasLtMatmulDesc_t desc, co
     if (!consistent(&x.p, &x.a, &x.b, &x.d) || c_layout != d_layout || c != d ||
         *(const float *)alpha != 1.0f || (add != 0.0f && add != 1.0f))
         return CUBLAS_STATUS_NOT_SUPPORTED;
+    check_memory(&x);
     PUSH(stream, multiply, x);
     return CUBLAS_STATUS_SUCCESS;
 }

@@ -17,6 +17,7 @@
 #include "host/hostdevice.h"
 
 extern "C" {
+#include "tests/cuda/emulate_memory.h"
 #include "tests/cuda/emulate_runtime.h"
 #include "tests/cuda/emulate_threads.h"
 }
@@ -35,6 +36,17 @@ extern "C" {
 #define blockDim        (vj_emulate_place.threads)
 #define gridDim         (vj_emulate_place.grid)
 
+/* What lies between the members of a struct may look like a pointer. */
+template <typename Argument> void vj_emulate_check(Argument argument)
+{
+#ifdef __has_builtin
+#if __has_builtin(__builtin_clear_padding)
+    __builtin_clear_padding(&argument);
+    vj_emulate_check_argument(&argument, sizeof(argument), std::is_pointer<Argument>::value);
+#endif
+#endif
+}
+
 template <typename... Parameter, typename... Argument>
 void vj_cuda_launch(void (*kernel)(Parameter...), dim3 grid, unsigned threads, cudaStream_t stream,
                     const Argument &...arguments)
@@ -42,6 +54,8 @@ void vj_cuda_launch(void (*kernel)(Parameter...), dim3 grid, unsigned threads, c
     auto one = [=]() { kernel(arguments...); };
     static_assert(std::is_trivially_copyable<decltype(one)>::value,
                   "arguments are copied as bytes");
+    static_assert((sizeof(Parameter) + ...) <= 4096, "all that a launch takes");
+    (vj_emulate_check(arguments), ...);
     vj_emulate_launch(
         grid, threads, stream, [](void *context) { (*static_cast<decltype(one) *>(context))(); },
         &one, sizeof(one));

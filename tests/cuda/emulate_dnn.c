@@ -13,6 +13,7 @@
 
 #include <cudnn.h>
 
+#include "tests/cuda/emulate_memory.h"
 #include "tests/cuda/emulate_runtime.h"
 
 enum { MOST_CHANNELS = 1024 };
@@ -225,6 +226,19 @@ static void convolve(const void *arguments)
     free(by_out);
 }
 
+/* y has the pixels of x, and all have one type: see fit(). */
+static void check_memory(const struct convolution *a)
+{
+    const size_t value = a->x.type == CUDNN_DATA_HALF ? 2 : 4, pixels = a->x.n * a->x.h * a->x.w;
+    vj_emulate_need_gpu(a->from, pixels * a->x.c * value, "cuDNN's convolution, x");
+    vj_emulate_need_gpu(a->kernel, 9 * a->w.k * a->w.c * value, "cuDNN's convolution, w");
+    vj_emulate_need_gpu(a->to, pixels * a->w.k * value, "cuDNN's convolution, y");
+    if (a->bias)
+        vj_emulate_need_gpu(a->bias, a->w.k * value, "cuDNN's convolution, bias");
+    if (a->workspace_bytes)
+        vj_emulate_need_gpu(a->workspace, a->workspace_bytes, "cuDNN's convolution, workspace");
+}
+
 cudnnStatus_t cudnnConvolutionForward(cudnnHandle_t handle, const void *alpha,
                                       const cudnnTensorDescriptor_t x, const void *from,
                                       const cudnnFilterDescriptor_t w, const void *kernel,
@@ -243,6 +257,7 @@ cudnnStatus_t cudnnConvolutionForward(cudnnHandle_t handle, const void *alpha,
                                   .to = to,
                                   .workspace = workspace,
                                   .workspace_bytes = workspace_bytes};
+    check_memory(&a);
     PUSH(handle->stream, convolve, a);
     return CUDNN_STATUS_SUCCESS;
 }
@@ -274,6 +289,7 @@ cudnnStatus_t cudnnConvolutionBiasActivationForward(
                                   .to = to,
                                   .workspace = workspace,
                                   .workspace_bytes = workspace_bytes};
+    check_memory(&a);
     PUSH(handle->stream, convolve, a);
     return CUDNN_STATUS_SUCCESS;
 }
@@ -420,6 +436,11 @@ cudnnStatus_t cudnnConvolutionBackwardData(cudnnHandle_t handle, const void *alp
         *(const float *)beta != 0.0f || workspace_bytes < BACK_WORKSPACE)
         return CUDNN_STATUS_NOT_SUPPORTED;
     const struct back a = {*x, *w, kernel, gradient, to, workspace, workspace_bytes};
+    const size_t pixels = x->n * x->h * x->w;
+    vj_emulate_need_gpu(kernel, 9 * w->k * w->c * sizeof(float), "cuDNN's way back, w");
+    vj_emulate_need_gpu(gradient, pixels * w->k * sizeof(float), "cuDNN's way back, dy");
+    vj_emulate_need_gpu(to, pixels * w->c * sizeof(float), "cuDNN's way back, dx");
+    vj_emulate_need_gpu(workspace, workspace_bytes, "cuDNN's way back, workspace");
     PUSH(handle->stream, back_data, a);
     return CUDNN_STATUS_SUCCESS;
 }
@@ -467,6 +488,11 @@ cudnnStatus_t cudnnConvolutionBackwardFilter(cudnnHandle_t handle, const void *a
         *(const float *)beta != 0.0f || workspace_bytes < BACK_WORKSPACE)
         return CUDNN_STATUS_NOT_SUPPORTED;
     const struct back a = {*x, *w, from, gradient, to, workspace, workspace_bytes};
+    const size_t pixels = x->n * x->h * x->w;
+    vj_emulate_need_gpu(from, pixels * w->c * sizeof(float), "cuDNN's way back, x");
+    vj_emulate_need_gpu(gradient, pixels * w->k * sizeof(float), "cuDNN's way back, dy");
+    vj_emulate_need_gpu(to, 9 * w->k * w->c * sizeof(float), "cuDNN's way back, dw");
+    vj_emulate_need_gpu(workspace, workspace_bytes, "cuDNN's way back, workspace");
     PUSH(handle->stream, back_filter, a);
     return CUDNN_STATUS_SUCCESS;
 }

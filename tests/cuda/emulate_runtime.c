@@ -25,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/cuda/emulate_memory.h"
 #include "tests/cuda/emulate_threads.h"
 
 /* Stays until somebody asks, and then every launch is judged by it. */
@@ -291,6 +292,18 @@ static void run_copy(const void *arguments)
                c->width);
 }
 
+/* Which side has which end; kind = default would leave it open. */
+static void check_sides(const void *to, size_t to_bytes, const void *from, size_t from_bytes,
+                        enum cudaMemcpyKind kind)
+{
+    void (*check_to)(const void *, size_t, const char *) =
+        kind == cudaMemcpyDeviceToHost ? vj_emulate_need_host : vj_emulate_need_gpu;
+    void (*check_from)(const void *, size_t, const char *) =
+        kind == cudaMemcpyHostToDevice ? vj_emulate_need_host : vj_emulate_need_gpu;
+    check_to(to, to_bytes, "cudaMemcpy, destination");
+    check_from(from, from_bytes, "cudaMemcpy, source");
+}
+
 cudaError_t cudaMemcpy2DAsync(void *to, size_t to_pitch, const void *from, size_t from_pitch,
                               size_t width, size_t height, enum cudaMemcpyKind kind,
                               cudaStream_t stream)
@@ -301,6 +314,9 @@ cudaError_t cudaMemcpy2DAsync(void *to, size_t to_pitch, const void *from, size_
     struct copy c = {to, from, to_pitch, from_pitch, width, height, .summed = false};
     if (width > to_pitch || width > from_pitch)
         return failed(cudaErrorInvalidValue);
+    if (width && height)
+        check_sides(to, (height - 1) * to_pitch + width, from, (height - 1) * from_pitch + width,
+                    kind);
     if (turn_to_fail())
         return last_error;
     if (to_gpu && !s->recording && s->after_host <= s->done) {
@@ -338,6 +354,7 @@ cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, enum cudaMemcpy
     cudaError_t status = cudaStreamSynchronize(NULL);
     if (status != cudaSuccess)
         return status;
+    check_sides(to, bytes, from, bytes, kind);
     if (kind != cudaMemcpyHostToDevice) {
         memcpy(to, from, bytes);
         return cudaSuccess;
@@ -368,6 +385,7 @@ static void run_filling(const void *arguments)
 cudaError_t cudaMemsetAsync(void *p, int value, size_t bytes, cudaStream_t stream)
 {
     const struct filling f = {p, value, bytes};
+    vj_emulate_need_gpu(p, bytes, "cudaMemset");
     if (turn_to_fail())
         return last_error;
     PUSH(stream, run_filling, f);
@@ -518,7 +536,7 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph)
 enum { ALIGNMENT = 256 }; /* that CUDA promises at least */
 
 /* NaN: fresh memory of a GPU is not zero either. */
-cudaError_t cudaMalloc(void **p, size_t bytes)
+static cudaError_t allocate(void **p, size_t bytes, enum vj_emulate_side side)
 {
     const char *refused = getenv("VPJND_EMULATE_REFUSED");
     if (forbidden())
@@ -529,28 +547,41 @@ cudaError_t cudaMalloc(void **p, size_t bytes)
     if ((refused && strtoul(refused, NULL, 10) == bytes) || posix_memalign(p, ALIGNMENT, bytes))
         return failed(cudaErrorMemoryAllocation);
     memset(*p, 0xff, bytes);
+    vj_emulate_own(*p, bytes, side);
     return cudaSuccess;
+}
+
+cudaError_t cudaMalloc(void **p, size_t bytes)
+{
+    return allocate(p, bytes, VJ_EMULATE_GPU);
 }
 
 cudaError_t cudaHostAlloc(void **p, size_t bytes, unsigned flags)
 {
     (void)flags;
-    return cudaMalloc(p, bytes);
+    return allocate(p, bytes, VJ_EMULATE_HOST);
 }
 
 /* Waits for the default stream alone: memory that another one still uses is a fault here. */
-cudaError_t cudaFree(void *p)
+static cudaError_t release(void *p, enum vj_emulate_side side)
 {
     if (forbidden())
         return failed(cudaErrorStreamCaptureUnsupported);
     run_until(&default_stream, default_stream.queue.count);
+    if (p)
+        vj_emulate_forget(p, side);
     free(p);
     return cudaSuccess;
 }
 
+cudaError_t cudaFree(void *p)
+{
+    return release(p, VJ_EMULATE_GPU);
+}
+
 cudaError_t cudaFreeHost(void *p)
 {
-    return cudaFree(p);
+    return release(p, VJ_EMULATE_HOST);
 }
 
 cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total)

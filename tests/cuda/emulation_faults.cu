@@ -52,6 +52,36 @@ __global__ void unwritten_memory(int *out)
     out[threadIdx.x] = s[threadIdx.x];
 }
 
+struct job {
+    int count;
+    int *out;
+    bool wide;
+};
+
+__global__ void through_a_struct(const struct job job)
+{
+    job.out[threadIdx.x] = job.count;
+}
+
+/* Memory of the host where the GPU's belongs, and the other way round. */
+void mix_up(const char *how, int *gpu)
+{
+    static int host[THREADS], other[THREADS];
+    const struct job job = {1, host, false};
+    if (strcmp(how, "argument") == 0)
+        vj_cuda_launch(nothing_wrong, 3, THREADS, nullptr, (int *)host);
+    if (strcmp(how, "struct") == 0)
+        vj_cuda_launch(through_a_struct, 3, THREADS, nullptr, job);
+    if (strcmp(how, "copy") == 0)
+        cudaMemcpyAsync(host, gpu, sizeof(host), cudaMemcpyHostToDevice, nullptr);
+    if (strcmp(how, "sides") == 0)
+        cudaMemcpy(other, host, sizeof(host), cudaMemcpyDeviceToHost);
+    if (strcmp(how, "beyond") == 0)
+        cudaMemset(gpu, 0, sizeof(host) + 1);
+    if (strcmp(how, "free") == 0)
+        cudaFreeHost(gpu);
+}
+
 } // namespace
 
 int main(int argc, char **argv)
@@ -64,15 +94,18 @@ int main(int argc, char **argv)
                    {"divergence", barrier_of_some},
                    {"warp", barrier_of_a_warp},
                    {"unwritten", unwritten_memory}};
-    static int memory[THREADS];
-    int *const out = memory;
+    int memory[THREADS], *out;
+    if (cudaMalloc(reinterpret_cast<void **>(&out), sizeof(memory)) != cudaSuccess)
+        return 1;
     for (size_t i = 0; i < sizeof(kernels) / sizeof(kernels[0]); i++)
         if (argc == 2 && strcmp(argv[1], kernels[i].name) == 0)
             vj_cuda_launch(kernels[i].kernel, 3, THREADS, nullptr, out);
-    cudaDeviceSynchronize();
+    if (argc == 2)
+        mix_up(argv[1], out);
+    cudaMemcpy(memory, out, sizeof(memory), cudaMemcpyDeviceToHost);
     int sum = 0;
     for (int i = 0; i < THREADS; i++)
-        sum += out[i];
+        sum += memory[i];
     printf("sum %d\n", sum);
     return 0;
 }

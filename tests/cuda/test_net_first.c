@@ -10,6 +10,7 @@
 #include "cuda/net_first_body.h"
 #include "cuda/net_kernels.h"
 #include "host/rng.h"
+#include "tests/cuda/emulate_memory.h"
 
 static float noise(uint32_t i)
 {
@@ -153,5 +154,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_number_is_that_of_the_definition),
     };
+    vj_emulate_checks_arguments = false;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/cuda/emulate_memory.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+struct block {
+    uintptr_t first, end;
+    enum vj_emulate_side side;
+};
+
+bool vj_emulate_checks_arguments = true;
+
+static struct block *blocks;
+static size_t count, room;
+
+__attribute__((noreturn)) static void stop(const char *what, const void *p, const char *fault)
+{
+    fprintf(stderr, "%s: %p %s\n", what, p, fault);
+    exit(1);
+}
+
+void vj_emulate_own(const void *block, size_t bytes, enum vj_emulate_side side)
+{
+    if (count == room) {
+        room = 2 * room + 64;
+        blocks = realloc(blocks, room * sizeof(*blocks));
+        if (!blocks)
+            abort();
+    }
+    blocks[count++] = (struct block){(uintptr_t)block, (uintptr_t)block + bytes, side};
+}
+
+void vj_emulate_forget(const void *block, enum vj_emulate_side side)
+{
+    size_t i = 0;
+    while (i < count && (blocks[i].first != (uintptr_t)block || blocks[i].side != side))
+        i++;
+    if (i == count)
+        stop(side == VJ_EMULATE_GPU ? "cudaFree" : "cudaFreeHost", block, "is no block of it");
+    blocks[i] = blocks[--count];
+}
+
+static bool in_gpu(uintptr_t first, size_t bytes)
+{
+    for (size_t i = 0; i < count; i++)
+        if (blocks[i].side == VJ_EMULATE_GPU && first >= blocks[i].first &&
+            first <= blocks[i].end && bytes <= blocks[i].end - first)
+            return true;
+    return false;
+}
+
+void vj_emulate_need_gpu(const void *p, size_t bytes, const char *what)
+{
+    if (!in_gpu((uintptr_t)p, bytes))
+        stop(what, p, "and what follows it is not the GPU's memory");
+}
+
+void vj_emulate_need_host(const void *p, size_t bytes, const char *what)
+{
+    const uintptr_t first = (uintptr_t)p;
+    for (size_t i = 0; i < count; i++)
+        if (blocks[i].side == VJ_EMULATE_GPU && first < blocks[i].end &&
+            first + bytes > blocks[i].first)
+            stop(what, p, "is the GPU's memory where the host's belongs");
+}
+
+/* Programs that may lie anywhere have all their memory in the upper part of the addresses; the
+ * sanitizers have theirs below, and two small numbers side by side look like an address there. */
+static bool is_memory(uintptr_t p)
+{
+    static const uintptr_t least = (uintptr_t)1 << 45, end = (uintptr_t)1 << 47;
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    unsigned char resident;
+    return p >= least && p < end && mincore((void *)(p / page * page), 1, &resident) == 0;
+}
+
+void vj_emulate_check_argument(const void *argument, size_t bytes, bool is_pointer)
+{
+    uintptr_t word;
+    for (size_t at = 0; vj_emulate_checks_arguments && at + sizeof(word) <= bytes;
+         at += sizeof(word)) {
+        memcpy(&word, (const char *)argument + at, sizeof(word));
+        if (word && !in_gpu(word, 0) && (is_pointer || is_memory(word)))
+            stop("a kernel's argument", (void *)word, "is not the GPU's memory");
+    }
+}
