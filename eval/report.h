@@ -24,7 +24,9 @@ struct vj_report_row {
     const struct vj_metrics_table *metrics; /* NULL = none (random weights, no labels) */
     double images_per_second;               /* <= 0 or NaN = not measured */
     const int32_t *qf_pred;                 /* [images] -1 none; NULL = no per-image table for it */
-    const struct vj_sweep_point *sweep;     /* [sweep_count], NULL = none */
+    /* [images][qf_last - qf_first + 1] its answers: 1 lossy, 0 lossless, 255 none; NULL = none */
+    const uint8_t *lossy;
+    const struct vj_sweep_point *sweep; /* [sweep_count], NULL = none */
     size_t sweep_count;
     const struct vj_sweep_point *tolerance; /* [tolerance_count] over tolerances, NULL = none */
     size_t tolerance_count;

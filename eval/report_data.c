@@ -164,7 +164,7 @@ static void csv_image(struct vj_text *out, const struct vj_report *report,
 {
     int32_t fold = entry(report->image_fold, image);
     int32_t qf_true = entry(report->qf_true, image);
-    int32_t qf_pred = row->qf_pred[image], lossless = vj_report_lossless(report, image, qf_pred);
+    int32_t qf_pred = row->qf_pred[image], lossless = vj_report_lossless(report, row, image);
     uint32_t bytes;
     double saving;
     vj_text_csv(out, or_empty(row->name));
@@ -453,11 +453,11 @@ static void json_image(struct json *j, const struct vj_report *report, size_t im
     for (size_t i = 0; i < report->rows; i++) {
         const struct vj_report_row *row = &report->row[i];
         int32_t qf_pred = row->random_weights ? VJ_EVAL_UNKNOWN : entry(row->qf_pred, image);
-        int32_t lossless = vj_report_lossless(report, image, qf_pred);
         uint32_t bytes;
         double saving;
         if (qf_pred < 0)
             continue;
+        const int32_t lossless = vj_report_lossless(report, row, image);
         json_open(j, or_empty(row->name), '{');
         json_known(j, "qf_pred", qf_pred, true);
         json_known(j, "smallest_lossless_qf", lossless, lossless >= 0);

@@ -4,6 +4,7 @@
 
 #include "eval/report.h"
 #include "eval/report_text.h"
+#include "eval/search.h"
 
 const char *vj_report_failure(const struct vj_report *r, size_t image)
 {
@@ -112,12 +113,14 @@ struct vj_metric_value vj_report_mean_prediction(const struct vj_report *r,
     return mean;
 }
 
-int32_t vj_report_lossless(const struct vj_report *r, size_t image, int32_t qf_pred)
+int32_t vj_report_lossless(const struct vj_report *r, const struct vj_report_row *row, size_t image)
 {
-    const int32_t anchor = r->anchor ? r->anchor[image] : 0;
-    if (qf_pred < 0 || qf_pred >= r->qf_last || (anchor > 0 && qf_pred >= anchor))
+    const int32_t anchor = r->anchor ? r->anchor[image] : 0, qf_pred = row->qf_pred[image];
+    const size_t levels = (size_t)(r->qf_last - r->qf_first) + 1;
+    if (qf_pred < 0 || (anchor > 0 && qf_pred >= anchor))
         return VJ_EVAL_UNKNOWN;
-    return qf_pred + 1;
+    const bool lowest_lossless = row->lossy && row->lossy[image * levels] == 0;
+    return vj_search_lossless_qf(qf_pred, lowest_lossless, r->qf_first, r->qf_last);
 }
 
 bool vj_report_size(uint32_t *bytes, double *saving, const struct vj_report *r, size_t image,

@@ -582,9 +582,10 @@ static void error_cell(const struct vj_html *page, int32_t truth, int32_t predic
 }
 
 /* A prediction, and what the smallest quality factor without visible damage costs and saves. */
-static void use_cells(const struct vj_html *page, size_t image, int32_t predicted)
+static void use_cells(const struct vj_html *page, const struct vj_report_row *row, size_t image)
 {
-    const int32_t lossless = vj_report_lossless(page->report, image, predicted);
+    const int32_t predicted = row->qf_pred[image];
+    const int32_t lossless = vj_report_lossless(page->report, row, image);
     uint32_t bytes;
     double saving;
     vj_html_whole_cell(page, predicted);
@@ -610,7 +611,7 @@ static void picture_row(const struct vj_html *page, size_t image, bool labels)
         if (shown(row) && labels)
             error_cell(page, r->qf_true[image], row->qf_pred[image]);
         else if (shown(row))
-            use_cells(page, image, row->qf_pred[image]);
+            use_cells(page, row, image);
     }
     vj_text_add(page->out, "</tr>\n");
 }

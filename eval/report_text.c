@@ -687,10 +687,10 @@ static bool shows_images(const struct vj_report_row *row)
 }
 
 /* "36 | 37": the predicted PW-JND and the lowest lossless QF, "-" where there is none. */
-static void prediction_cell(struct vj_table *table, const struct vj_report *r, size_t image,
-                            int32_t qf)
+static void prediction_cell(struct vj_table *table, const struct vj_report *r,
+                            const struct vj_report_row *row, size_t image)
 {
-    const int32_t lossless = vj_report_lossless(r, image, qf);
+    const int32_t qf = row->qf_pred[image], lossless = vj_report_lossless(r, row, image);
     if (qf < 0)
         vj_table_cell(table, "-");
     else if (lossless < 0)
@@ -712,7 +712,7 @@ static void image_row(struct vj_table *table, const struct vj_report *r, size_t 
         vj_table_cell(table, "-");
     for (size_t i = 0; i < r->rows; i++) {
         if (shows_images(&r->row[i]))
-            prediction_cell(table, r, image, r->row[i].qf_pred[image]);
+            prediction_cell(table, r, &r->row[i], image);
     }
 }
 

@@ -50,10 +50,12 @@ struct vj_metric_value vj_report_mean_prediction(const struct vj_report *report,
                                                  const struct vj_report_row *row);
 
 /*
- * The smallest quality factor without visible damage; -1 where there is none in the run or, as
- * where the prediction is the image's anchor, none up to the anchor.
+ * The smallest quality factor without visible damage, vj_search_lossless_qf(), of a predictor that
+ * has qf_pred; -1 where it has no prediction or, as where that is the image's anchor, none up to
+ * the anchor.
  */
-int32_t vj_report_lossless(const struct vj_report *report, size_t image, int32_t qf_pred);
+int32_t vj_report_lossless(const struct vj_report *report, const struct vj_report_row *row,
+                           size_t image);
 
 /* Size of an image's candidate and the share that it saves against the highest quality factor;
  * false where one of the sizes is not known. */

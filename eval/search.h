@@ -109,13 +109,27 @@ static inline bool vj_is_lossy(float p_lossy)
  * in a results file is left to mean "not evaluated". (qf_first - 1 instead would move the error by
  * one QF at most, and would name a candidate that nobody can encode.)
  *
- * The smallest lossless quality factor is one above the QF given here; there is none when that is
- * the last candidate. For "nothing is lossy" it is the lowest candidate itself, which the QF alone
- * cannot tell: there a report errs by one, to the safe side.
+ * This QF alone does not tell "nothing is lossy" from "only the lowest is":
+ * vj_search_lossless_qf().
  */
 static inline int vj_search_qf(int level, int qf_first)
 {
     return qf_first + (level < 0 ? 0 : level);
+}
+
+/*
+ * The smallest lossless quality factor that follows from a prediction, -1 where the run has none:
+ * the one above it; but the lowest candidate's where that is the prediction and was itself called
+ * lossless, so that nothing is lossy.
+ * qf_pred:         qf_first .. qf_last, as vj_search_qf() gives it
+ * lowest_lossless: the predictor was asked about the lowest candidate and called it lossless
+ */
+static inline int vj_search_lossless_qf(int qf_pred, bool lowest_lossless, int qf_first,
+                                        int qf_last)
+{
+    if (qf_pred <= qf_first && lowest_lossless)
+        return qf_first;
+    return qf_pred < qf_last ? qf_pred + 1 : -1;
 }
 
 /* binary-block with B = 5, t = 4 (the authors' values); window W = 5, T = 4 (ours, no source). */

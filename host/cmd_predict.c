@@ -175,9 +175,9 @@ static const struct argp argp = {
     .doc =
         "Prints one line per picture, of a folder those in it and its sub-folders: path, predicted "
         "PW-JND (the largest quality factor whose "
-        "difference is visible), the smallest invisible quality factor, the JPEG's size in bytes "
-        "there, and what that saves against the highest one, separated by tabs; - where even the "
-        "highest is visible. Only what the search asks for is scored.",
+        "difference is visible; the lowest where none is), the smallest invisible quality factor, "
+        "the JPEG's size in bytes there, and what that saves against the highest one, separated by "
+        "tabs; - where even the highest is visible. Only what the search asks for is scored.",
 };
 
 /* Scores and sizes of the pictures whose lines are not printed yet. */
@@ -213,16 +213,18 @@ static int print_line(const struct vj_engine *engine, const char *path, int anch
         vj_search_lazy(&engine->search, engine->levels, stored_answer, probability, &found, err);
     if (r)
         return r;
-    int first = engine->config.qf_first;
-    int lossless = found.level + 1; /* level; one above the last when nothing is lossless */
-    printf("%s\t%d\t", path, vj_search_qf(found.level, first));
-    if (lossless < engine->levels)
-        printf("%d", first + lossless);
+    const int first = engine->config.qf_first, last = first + engine->levels - 1;
+    const int qf = vj_search_qf(found.level, first);
+    const bool lowest_lossless = !isnan(probability[0]) && !vj_is_lossy(probability[0]);
+    const int lossless = vj_search_lossless_qf(qf, lowest_lossless, first, last);
+    printf("%s\t%d\t", path, qf);
+    if (lossless >= 0)
+        printf("%d", lossless);
     else
         putchar('-');
-    if (lossless < engine->levels && bytes[lossless] > 0 && bytes[engine->levels - 1] > 0)
-        printf("\t%" PRId64 "\t%.4f", bytes[lossless],
-               1 - (double)bytes[lossless] / (double)bytes[engine->levels - 1]);
+    if (lossless >= 0 && bytes[lossless - first] > 0 && bytes[last - first] > 0)
+        printf("\t%" PRId64 "\t%.4f", bytes[lossless - first],
+               1 - (double)bytes[lossless - first] / (double)bytes[last - first]);
     else
         printf("\t-\t-");
     putchar('\n');

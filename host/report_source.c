@@ -125,6 +125,7 @@ static void fill_rows(struct vj_report_tables *t, const struct vj_analysis *a)
             .random_weights = p->random_weights,
             .metrics = p->has_metrics ? &p->metrics : NULL,
             .qf_pred = p->random_weights ? NULL : p->qf_pred,
+            .lossy = p->lossy,
             .sweep = p->has_metrics ? p->sweep : NULL,
             .sweep_count = p->has_metrics ? VJ_SWEEP_COUNT : 0,
             .tolerance = p->has_metrics && p->qf_tolerance ? p->tolerance : NULL,

@@ -650,6 +650,31 @@ static void nothing_above_the_anchor_is_called_the_smallest_lossless_one(void **
     vj_text_free(&t);
 }
 
+/* Where nothing is visible the lowest QF is the smallest lossless one, if it was called so. */
+static void the_lowest_qf_is_lossless_where_it_was_called_so(void **state)
+{
+    (void)state;
+    struct sample s;
+    fill_sample(&s);
+    uint8_t lossy[IMAGES * 100] = {0};
+    lossy[100] = 1;   /* SRC02 */
+    lossy[200] = 255; /* the third */
+    s.pred[1][0] = s.pred[1][1] = s.pred[1][2] = 1;
+    s.row[1].lossy = lossy;
+    s.report.rows = 2;
+    struct vj_text t = text_report(&s.report, VJ_REPORT_IMAGES);
+    vj_assert_contains(t.data, "1 |   1\n");
+    vj_text_free(&t);
+    assert_int_equal(vj_report_images_csv(&t, &s.report, NULL), 0);
+    vj_assert_contains(t.data, "\r\npsnr-threshold,SRC01,1,36,1,1,,-35,,\r\n");
+    vj_assert_contains(t.data, "\r\npsnr-threshold,SRC02,2,47,1,2,,-46,,\r\n");
+    vj_assert_contains(t.data, "\r\npsnr-threshold,caf\xc3\xa9,1,,1,2,,,,\r\n");
+    vj_text_free(&t);
+    assert_int_equal(vj_report_json(&t, &s.report, NULL), 0);
+    vj_assert_contains(t.data, "\"smallest_lossless_qf\": 1\n");
+    vj_text_free(&t);
+}
+
 static void curves_in_csv_have_a_line_for_each_point_and_quantity(void **state)
 {
     (void)state;
@@ -878,6 +903,7 @@ int main(void)
         cmocka_unit_test(what_is_absent_is_a_dash_in_text_and_no_key_in_json),
         cmocka_unit_test(csv_reads_back_field_by_field_and_number_by_number),
         cmocka_unit_test(nothing_above_the_anchor_is_called_the_smallest_lossless_one),
+        cmocka_unit_test(the_lowest_qf_is_lossless_where_it_was_called_so),
         cmocka_unit_test(curves_in_csv_have_a_line_for_each_point_and_quantity),
         cmocka_unit_test(failed_pictures_are_counted_by_their_status),
         cmocka_unit_test(names_from_files_cannot_steer_a_terminal),

@@ -278,6 +278,14 @@ static void all_lossy_and_all_lossless_are_told_apart(void **state)
     assert_int_equal(vj_search_qf(0, 1), 1);
     assert_int_equal(vj_search_qf(99, 1), 100);
     assert_int_equal(vj_search_qf(-1, 10), 10);
+    /* The lowest candidate is the smallest lossless one where it was called so, and nowhere else.
+     */
+    assert_int_equal(vj_search_lossless_qf(10, true, 10, 20), 10);
+    assert_int_equal(vj_search_lossless_qf(10, false, 10, 20), 11);
+    assert_int_equal(vj_search_lossless_qf(12, true, 10, 20), 13);
+    assert_int_equal(vj_search_lossless_qf(20, false, 10, 20), -1);
+    assert_int_equal(vj_search_lossless_qf(10, true, 10, 10), 10);
+    assert_int_equal(vj_search_lossless_qf(10, false, 10, 10), -1);
 }
 
 static void likelihood_weighs_probabilities_and_survives_zero_and_one(void **state)

@@ -146,6 +146,10 @@ static void command_lines_end_with_the_right_status_and_words(void **state)
         {"$V report --published one.h5", 0, "published.csv has none of data set manifest"},
         {"$V report --published=all one.h5", 0, "FIGURES OF OTHERS, as published, not measured"},
         {"$V report --published=all --json one.h5", 0, "\"model\": \"SUR-FeatNet\""},
+        {"$V eval -q --config run.cfg --set predictors=psnr-threshold:1 --set qf_last=3 -o low.h5 "
+         "&& "
+         "$V report --images-csv low.h5",
+         0, "\npsnr-threshold,a.png,,30,1,1,,-29,"}, /* nothing is visible */
         {"$V report --published=mcl-jci one.h5", 2, "takes nothing or =all, not 'mcl-jci'"},
         {"$V report --published --csv one.h5", 2, "goes with the text, --json or --html"},
         {"$V report --published --sweep-csv one.h5", 2, "goes with the text, --json or --html"},
