@@ -610,15 +610,21 @@ static int check_external(const struct run *run, struct vj_error *err)
 static int refuse_without_labels(const struct run *run, const struct vj_predictor *fitted,
                                  struct vj_error *err)
 {
+    char of[32] = "", lower[64] = "";
+    if (run->config->jnd > 1) {
+        snprintf(of, sizeof(of), " of JND %d", run->config->jnd);
+        snprintf(lower, sizeof(lower), "evaluate a JND that is labelled, as with --jnd 1, or ");
+    }
     if (fitted)
         vj_fail(err, -EINVAL,
-                "predictor %s is fitted to labels, and no image of this run has one; leave it "
+                "predictor %s is fitted to labels, and no image of this run has one%s; %sleave it "
                 "out%s",
-                fitted->kind_name, fitted->fit ? " or give it a threshold" : "");
+                fitted->kind_name, of, lower, fitted->fit ? " or give it a threshold" : "");
     else
         vj_fail(err, -EINVAL,
-                "no image of this run has a label, which the constant is the median of; name other "
-                "predictors, e.g. predictors=vpjnd:W.h5");
+                "no image of this run has a label%s, which the constant is the median of; %sname "
+                "other predictors, e.g. predictors=vpjnd:W.h5",
+                of, lower);
     return vj_name_first_broken(run->dataset, err);
 }
 

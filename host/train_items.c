@@ -176,9 +176,9 @@ int vj_train_items_select(struct vj_train_items *items, const struct vj_config *
         r = vj_ranges_check_met(&valid_ids, c->valid_ids, "valid_ids", err);
     if (!r && items->train_count == 0) {
         vj_fail(err, -ENODATA,
-                "data set %s at %s has no picture with a label to train with (options ids, fold, "
-                "labels)",
-                c->dataset, c->root);
+                "data set %s at %s has no picture with a label of JND %d to train with (options "
+                "jnd, ids, fold, labels)",
+                c->dataset, c->root, c->jnd);
         r = vj_name_first_broken(ds, err);
     }
     if (!r && c->valid_ids[0] && items->valid_count == 0) {

@@ -109,6 +109,14 @@ static void command_lines_end_with_the_right_status_and_words(void **state)
         {"$V eval --config run.cfg --device cuda:99 -o r.h5", 2, "cuda"},
         {"$V eval --config run.cfg --jnd 4 -o r.h5", 2, "option jnd"},
         {"$V eval --config run.cfg --jnd 2 -o r.h5", 2, "'manifest' knows only JND 1"},
+        {"$V synth --count 1 --size 176x176 -o syn && $V eval --set dataset=synthetic --set "
+         "root=syn --set candidates=synthesize --jnd 2 -o r.h5",
+         2,
+         "no image of this run has a label of JND 2, which the constant is the median of; evaluate "
+         "a JND that is labelled, as with --jnd 1, or name other predictors"},
+        {"$V train --set dataset=synthetic --set root=syn --set candidates=synthesize --set jnd=2 "
+         "-o t.h5",
+         2, "has no picture with a label of JND 2 to train with (options jnd, ids, fold, labels)"},
         {"$V eval --config run.cfg --set sur=bell -o r.h5", 2,
          "option sur: 'bell' is not one of empirical,normal,gev"},
         {"$V eval --config run.cfg --set sur=gev -o r.h5", 2,
