@@ -36,6 +36,7 @@ static const struct argp_option options[] = {
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct arguments *a = state->input;
+    struct vj_error err = {0};
     switch (key) {
     case KEY_QF:
         vj_ranges_free(&a->qf);
@@ -51,14 +52,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->sampling = arg[2] == '0' ? VJ_SUBSAMPLING_420 : VJ_SUBSAMPLING_444;
         return 0;
     case KEY_ALPHA:
-        if (strcmp(arg, "refuse") == 0)
-            a->read.alpha = VJ_ALPHA_REFUSE;
-        else if (strcmp(arg, "black") == 0)
-            a->read.alpha = VJ_ALPHA_BLACK;
-        else if (strcmp(arg, "white") == 0)
-            a->read.alpha = VJ_ALPHA_WHITE;
-        else
-            argp_error(state, "--alpha: '%s' is not refuse, black or white", arg);
+        if (vj_alpha_mode_parse(&a->read.alpha, arg, &err))
+            argp_error(state, "--alpha: %s", err.text);
         return 0;
     case 'o':
         a->folder = arg;

@@ -9,6 +9,7 @@
 
 #include "eval/text.h"
 #include "host/commands.h"
+#include "host/common_options.h"
 #include "host/options.h"
 #include "host/progress.h"
 #include "host/report_file.h"
@@ -24,17 +25,7 @@ struct arguments {
     bool resume, quiet;
 };
 
-enum {
-    KEY_CONFIG = 256,
-    KEY_SET,
-    KEY_FOLDS,
-    KEY_DEVICE,
-    KEY_THREADS,
-    KEY_JND,
-    KEY_RESUME,
-    KEY_ROWS_FROM,
-    KEY_MEMORY
-};
+enum { KEY_CONFIG = 256, KEY_SET, KEY_FOLDS, KEY_JND, KEY_RESUME, KEY_ROWS_FROM, KEY_MEMORY };
 
 static const struct argp_option options[] = {
     {"config", KEY_CONFIG, "FILE", 0, "read options from a configuration file", 0},
@@ -50,12 +41,10 @@ static const struct argp_option options[] = {
     {"resume", KEY_RESUME, NULL, 0, "go on with FILE.h5.part of a run that was cut short", 0},
     {"rows-from", KEY_ROWS_FROM, "PART.h5", 0,
      "take the images that a results file has instead of evaluating them: one of the same command "
-     "but for ids, limit, root, threads and memory, finished or not; may be given several times. "
-     "So the "
-     "parts of a sweep become one file",
+     "but for ids, limit, root, threads and memory, finished or not; may be given several times, "
+     "so "
+     "that the parts of a sweep become one file",
      0},
-    {"device", KEY_DEVICE, "NAME", 0, "same as --set device=NAME", 0},
-    {"threads", KEY_THREADS, "N", 0, "same as --set threads=N", 0},
     {"jnd", KEY_JND, "K", 0, "same as --set jnd=K: search JND 1, 2 or 3", 0},
     {"max-memory", KEY_MEMORY, "BYTES", 0, "same as --set max_memory=BYTES", 0},
     {"quiet", 'q', NULL, 0, "no report at the end", 0},
@@ -98,6 +87,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     struct arguments *a = state->input;
     struct vj_error err = {0};
     switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &a->config;
+        return 0;
     case KEY_CONFIG:
         check(vj_config_read(&a->config, arg, &err), &err, state);
         return 0;
@@ -113,12 +105,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
                        "images are tested together, is given as --set folds=...",
                        arg);
         vj_text_add(&a->folds, ",vpjnd-folds:%s", arg);
-        return 0;
-    case KEY_DEVICE:
-        check(vj_config_set(&a->config, "device", arg, &err), &err, state);
-        return 0;
-    case KEY_THREADS:
-        check(vj_config_set(&a->config, "threads", arg, &err), &err, state);
         return 0;
     case KEY_JND:
         check(vj_config_set(&a->config, "jnd", arg, &err), &err, state);
@@ -159,11 +145,14 @@ static char *help_filter(int key, const char *text, void *input)
     return help ? help : (char *)text;
 }
 
+static const struct argp_child children[] = {{&vj_common_options_argp, 0, NULL, 0}, {0}};
+
 static const struct argp argp = {
     .options = options,
     .parser = parse,
     .doc = "Evaluates predictors of the picture-wise just noticeable difference on a data set and "
            "writes predictions, metrics and everything measured to a results file.\v",
+    .children = children,
     .help_filter = help_filter,
 };
 

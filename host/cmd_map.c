@@ -69,25 +69,6 @@ static const struct argp_option options[] = {
     {0},
 };
 
-static bool parse_alpha(enum vj_alpha_mode *mode, const char *arg)
-{
-    static const struct {
-        const char *name;
-        enum vj_alpha_mode mode;
-    } modes[] = {
-        {"refuse", VJ_ALPHA_REFUSE},
-        {"black", VJ_ALPHA_BLACK},
-        {"white", VJ_ALPHA_WHITE},
-    };
-    for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
-        if (strcmp(arg, modes[i].name) == 0) {
-            *mode = modes[i].mode;
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool parse_threads(int *threads, const char *arg)
 {
     char *end;
@@ -160,8 +141,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->stages = true;
         return 0;
     case KEY_ALPHA:
-        if (!parse_alpha(&a->read.alpha, arg))
-            argp_error(state, "--alpha: '%s' is not refuse, black or white", arg);
+        if (vj_alpha_mode_parse(&a->read.alpha, arg, &err))
+            argp_error(state, "--alpha: %s", err.text);
         return 0;
     case KEY_LIST:
         a->list = true;

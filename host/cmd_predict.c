@@ -12,6 +12,7 @@
 #include "eval/text.h"
 #include "host/checked.h"
 #include "host/commands.h"
+#include "host/common_options.h"
 #include "host/engine.h"
 #include "host/image_list.h"
 #include "host/options.h"
@@ -31,7 +32,7 @@ struct arguments {
     size_t count, capacity;
 };
 
-enum { KEY_WEIGHTS = 256, KEY_SET, KEY_DEVICE, KEY_ANCHOR };
+enum { KEY_WEIGHTS = 256, KEY_SET, KEY_ANCHOR };
 
 static const struct argp_option options[] = {
     {"weights", KEY_WEIGHTS, "FILE.h5", 0, "weight file of the network", 0},
@@ -41,7 +42,6 @@ static const struct argp_option options[] = {
      0},
     {"set", KEY_SET, "KEY=VALUE", 0,
      "set an option of `vpjnd eval --help`: search, lazy, patches, seed, jnd_model, ...", 0},
-    {"device", KEY_DEVICE, "NAME", 0, "same as --set device=NAME", 0},
     {0},
 };
 
@@ -134,6 +134,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     char *end;
     long qf;
     switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &a->config;
+        return 0;
     case KEY_WEIGHTS:
         a->weights = arg;
         return 0;
@@ -147,10 +150,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         if (!has_effect(arg))
             argp_error(state, "--set '%s' has no effect on predict", arg);
         if (vj_config_set_pair(&a->config, arg, &err))
-            argp_failure(state, VJ_EXIT_USAGE, 0, "%s", err.text);
-        return 0;
-    case KEY_DEVICE:
-        if (vj_config_set(&a->config, "device", arg, &err))
             argp_failure(state, VJ_EXIT_USAGE, 0, "%s", err.text);
         return 0;
     case ARGP_KEY_ARG:
@@ -168,10 +167,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     }
 }
 
+static const struct argp_child children[] = {{&vj_common_options_argp, 0, NULL, 0}, {0}};
+
 static const struct argp argp = {
     .options = options,
     .parser = parse,
     .args_doc = "IMAGE|FOLDER...",
+    .children = children,
     .doc =
         "Prints one line per picture, of a folder those in it and its sub-folders: path, predicted "
         "PW-JND (the largest quality factor whose "

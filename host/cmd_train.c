@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "host/commands.h"
+#include "host/common_options.h"
 #include "host/options.h"
 #include "host/progress.h"
 #include "host/train.h"
@@ -16,13 +17,11 @@ struct arguments {
     bool resume, quiet;
 };
 
-enum { KEY_CONFIG = 256, KEY_SET, KEY_RESUME, KEY_DEVICE, KEY_THREADS };
+enum { KEY_CONFIG = 256, KEY_SET, KEY_RESUME };
 
 static const struct argp_option options[] = {
     {"config", KEY_CONFIG, "FILE", 0, "read options from a configuration file", 0},
     {"set", KEY_SET, "KEY=VALUE", 0, "set one option; wins over what stands before it", 0},
-    {"device", KEY_DEVICE, "NAME", 0, "same as --set device=NAME", 0},
-    {"threads", KEY_THREADS, "N", 0, "same as --set threads=N", 0},
     {"output", 'o', "FILE.h5", 0, "weight file; FILE.h5.state and FILE.h5.log beside it", 0},
     {"resume", KEY_RESUME, NULL, 0, "go on with FILE.h5.state of a run that was cut short", 0},
     {"quiet", 'q', NULL, 0, "no progress", 0},
@@ -40,17 +39,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     struct arguments *a = state->input;
     struct vj_error err = {0};
     switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &a->config;
+        return 0;
     case KEY_CONFIG:
         apply(state, vj_config_read(&a->config, arg, &err), &err);
         return 0;
     case KEY_SET:
         apply(state, vj_config_set_pair(&a->config, arg, &err), &err);
-        return 0;
-    case KEY_DEVICE:
-        apply(state, vj_config_set(&a->config, "device", arg, &err), &err);
-        return 0;
-    case KEY_THREADS:
-        apply(state, vj_config_set(&a->config, "threads", arg, &err), &err);
         return 0;
     case KEY_RESUME:
         a->resume = true;
@@ -81,12 +77,15 @@ static char *help_filter(int key, const char *text, void *input)
     return help ? help : (char *)text;
 }
 
+static const struct argp_child children[] = {{&vj_common_options_argp, 0, NULL, 0}, {0}};
+
 static const struct argp argp = {
     .options = options,
     .parser = parse,
     .doc = "Trains VP-JNDnet or PW-JND on the labels of a data set. FILE.h5 holds the weights that "
            "were best on the validation items (the latest, without these); FILE.h5.log holds the "
            "learning curves.\v",
+    .children = children,
     .help_filter = help_filter,
 };
 

@@ -256,12 +256,26 @@ int vj_image_check_size(const char *name, uint64_t width, uint64_t height, size_
     return 0;
 }
 
+int vj_alpha_mode_parse(enum vj_alpha_mode *mode, const char *name, struct vj_error *err)
+{
+    static const char *const names[] = {
+        [VJ_ALPHA_REFUSE] = "refuse", [VJ_ALPHA_BLACK] = "black", [VJ_ALPHA_WHITE] = "white"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(name, names[i]) == 0) {
+            *mode = (enum vj_alpha_mode)i;
+            return 0;
+        }
+    }
+    return vj_fail(err, -EINVAL, "'%s' is not refuse, black or white", name);
+}
+
 int vj_image_refuse_alpha(const char *name, struct vj_error *err)
 {
-    return vj_fail(err, -ENOTSUP,
-                   "%s: has an alpha channel with transparent pixels; store it without, or set "
-                   "alpha to black or white",
-                   name);
+    return vj_fail(
+        err, -ENOTSUP,
+        "%s: has an alpha channel with transparent pixels; store it without, or blend it "
+        "over a colour with --alpha black or --alpha white",
+        name);
 }
 
 int vj_image_alloc(struct vj_image *img, size_t width, size_t height, int channels,

@@ -27,6 +27,9 @@ enum vj_alpha_mode {
     VJ_ALPHA_WHITE,      /* blend over white */
 };
 
+/* From its name, "refuse", "black" or "white". -EINVAL for another one. */
+int vj_alpha_mode_parse(enum vj_alpha_mode *mode, const char *name, struct vj_error *err);
+
 #define VJ_IMAGE_MAX_PIXELS ((size_t)1 << 28) /* 268 Mpixel */
 
 struct vj_image_options {

@@ -126,12 +126,18 @@ static int read_photo(struct vj_image *img, char hex[VJ_SHA256_HEX], const char 
 {
     uint8_t *data = NULL;
     size_t size;
+    struct vj_image_info info;
     memset(img, 0, sizeof(*img));
     int rc = vj_file_read(&data, &size, path, 0, err);
     if (!rc)
         rc = digest(hex, data, size, err);
     if (!rc)
+        rc = vj_image_probe_memory(&info, data, size, path, err);
+    if (!rc)
         rc = vj_image_read_memory(img, data, size, path, NULL, err);
+    if (rc == -ENOTSUP && info.alpha) /* there is no option to blend it */
+        rc = vj_fail(err, rc, "%s: has an alpha channel with transparent pixels; store it without",
+                     path);
     free(data);
     if (!rc)
         rc = vj_image_to_rgb(img, err);

@@ -10,6 +10,8 @@
 #include "host/results.h"
 #include "host/weights.h"
 
+#define ALPHA VJ_TEST_GOLDEN "/image/rgb_alpha.png"
+
 static char *folder;
 
 /* Runs a shell line in the folder with $V the program; output and status come back. */
@@ -241,6 +243,24 @@ static void command_lines_end_with_the_right_status_and_words(void **state)
          "--anchor 50 is not above qf_first 60, so no quality factor is left to search; give a"},
         {"$V predict --weights w.h5 --anchor 1 a.png", 2, "not above qf_first 1"},
         {"$V predict --weights w.h5 --anchor 2 a.png", 0, "a.png\t"},
+        {"$V predict --weights w.h5 --threads 1 --set qf_last=9 b.png", 0, "b.png\t"},
+        {"$V predict --weights w.h5 --threads x a.png", 2, "option threads: 'x' is not a whole"},
+        {"$V predict --weights w.h5 " ALPHA, 1,
+         "alpha channel; store it without, or blend it over "
+         "a colour with --alpha black or --alpha white"},
+        {"$V predict --weights w.h5 --alpha white " ALPHA, 1, "(the patch size)"},
+        {"$V map " ALPHA " -o m.h5", 1, "with --alpha black or --alpha white"},
+        {"$V map --alpha black " ALPHA " -o m.h5", 0, "grey levels, mean"},
+        {"$V map --alpha red " ALPHA " -o m.h5", 2, "--alpha: 'red' is not refuse, black or white"},
+        {"$V candidates --qf 7 -o out " ALPHA, 1, "with --alpha black or --alpha white"},
+        {"$V candidates --qf 7 -o out --alpha white " ALPHA, 0, "7\t"},
+        {"$V candidates --qf 7 -o out --alpha red " ALPHA, 2, "--alpha: 'red' is not refuse, "},
+        {"mkdir clear && cp " ALPHA " clear && $V eval --set root=clear --set qf_last=2 --set "
+         "predictors=psnr-threshold --alpha white -o clear.h5",
+         0, "psnr-threshold"},
+        {"$V train --alpha red -o t.h5", 2, "'red' is not one of refuse,black,white"},
+        {"$V synth --photos " ALPHA " --size 176x176 -o clearest", 2,
+         "has an alpha channel; store it without\n"},
         {"$V predict --weights w.h5 --set codec=bpg a.png", 2, "'codec=bpg' has no effect"},
         {"$V predict --weights w.h5 --set streams=set a.png", 2, "'streams=set' has no effect"},
         {"$V predict --weights w.h5 --set ssimulacra2_mode=parity a.png", 2, "has no effect"},

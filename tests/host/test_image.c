@@ -74,7 +74,7 @@ static void default_options_refuse_every_kind_of_alpha(void **state)
         assert_int_equal(vj_image_read(&img, golden(files[i]), NULL, &err), -ENOTSUP);
         vj_assert_contains(err.text, files[i]);
         vj_assert_contains(err.text, "alpha channel");
-        vj_assert_contains(err.text, "set alpha to black or white");
+        vj_assert_contains(err.text, "with --alpha black or --alpha white");
         assert_zeroed(&img, sizeof(img));
     }
 }

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* The command-line options that eval, train and predict have in common. */
+#ifndef VJ_HOST_COMMON_OPTIONS_H
+#define VJ_HOST_COMMON_OPTIONS_H
+
+#include <argp.h>
+
+#include "host/options.h"
+
+/*
+ * --device, --threads and --alpha, each the same as --set: a child of a command's argp whose input
+ * is a struct vj_config (state->child_inputs[0] at ARGP_KEY_INIT). Its keys start at
+ * VJ_COMMON_OPTION_KEYS. A value that is not allowed ends the program with VJ_EXIT_USAGE.
+ */
+extern const struct argp vj_common_options_argp;
+
+enum { VJ_COMMON_OPTION_KEYS = 2048 };
+
+#endif
