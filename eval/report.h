@@ -49,6 +49,15 @@ struct vj_report_fact {
     const char *value; /* may have several lines */
 };
 
+/* How the patches that the networks of a results file see were sampled: alike for all of them. */
+struct vj_report_patches {
+    int count;    /* from each picture in each draw; 0 = no network in the file */
+    int size;     /* side in pixels */
+    int draws;    /* independent sets of positions */
+    bool even;    /* covering the picture evenly from a random start, else independent */
+    bool own_map; /* those of the pixel-JND map have positions of their own */
+};
+
 /* One of several results files whose predictors stand in one report. */
 struct vj_report_run {
     const char *name; /* stands for the file in lists and before predictors of equal names */
@@ -56,6 +65,7 @@ struct vj_report_run {
     const char *program_version;
     const char *device;
     uint64_t seed;
+    struct vj_report_patches patches;
     bool complete;
     size_t images; /* in the file */
     const struct vj_report_fact *fact;
@@ -106,6 +116,7 @@ struct vj_report {
     const char *duplicates; /* which images are the same picture, in words; likewise */
     int qf_first, qf_last;
     uint64_t seed;
+    struct vj_report_patches patches; /* of one file; of several each has its own */
     const char *device;
     size_t pending; /* images that an unfinished run has not evaluated yet */
     const char *results_file;

@@ -479,6 +479,20 @@ static void json_provenance(struct json *j, const struct vj_report_fact *fact, s
     json_close(j, '}');
 }
 
+/* Absent without networks. */
+static void json_patches(struct json *j, const struct vj_report_patches *p)
+{
+    if (!p->count)
+        return;
+    json_open(j, "patches", '{');
+    json_number(j, "count", p->count);
+    json_number(j, "size", p->size);
+    json_number(j, "draws", p->draws);
+    json_string(j, "positions", p->even ? "even" : "uniform");
+    json_string(j, "jnd_patches", p->own_map ? "independent" : "aligned");
+    json_close(j, '}');
+}
+
 static void json_facts(struct json *j, const struct vj_report *report)
 {
     json_string(j, "schema", report->runs ? "vpjnd-comparison" : "vpjnd-report");
@@ -500,6 +514,7 @@ static void json_facts(struct json *j, const struct vj_report *report)
     json_number(j, "qf_last", report->qf_last);
     json_integer(j, "seed", report->seed);
     if (!report->runs) {
+        json_patches(j, &report->patches);
         json_string(j, "device", report->device);
         json_string(j, "results_file", report->results_file);
         json_bool(j, "complete", report->complete);
@@ -528,6 +543,7 @@ static void json_runs(struct json *j, const struct vj_report *report)
         json_string(j, "program_version", run->program_version);
         json_string(j, "device", run->device);
         json_integer(j, "seed", run->seed);
+        json_patches(j, &run->patches);
         json_bool(j, "complete", run->complete);
         json_integer(j, "images", run->images);
         json_provenance(j, run->fact, run->facts);

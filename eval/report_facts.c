@@ -97,6 +97,16 @@ void vj_report_labelled(struct vj_text *out, const struct vj_report *r)
         vj_text_add(out, " (%zu pictures, %zu labelled)", fine, labelled);
 }
 
+void vj_report_patches(struct vj_text *out, const struct vj_report_patches *p)
+{
+    if (!p->count)
+        return;
+    vj_text_add(out, "%d of %dx%d pixels from each picture, %s, %d draw%s%s", p->count, p->size,
+                p->size, p->even ? "evenly over it from a random start" : "drawn independently",
+                p->draws, p->draws == 1 ? "" : "s",
+                p->own_map ? "; those of the pixel-JND map have positions of their own" : "");
+}
+
 struct vj_metric_value vj_report_mean_prediction(const struct vj_report *r,
                                                  const struct vj_report_row *row)
 {

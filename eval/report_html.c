@@ -233,6 +233,11 @@ static void facts(const struct vj_html *page)
     if (!r->runs) {
         snprintf(line, sizeof(line), "%" PRIu64, r->seed);
         fact(page, "seed", line);
+        struct vj_text patches = {0};
+        vj_report_patches(&patches, &r->patches);
+        fact(page, "patches", patches.data);
+        page->out->failed |= patches.failed;
+        vj_text_free(&patches);
         fact(page, "device", r->device);
         fact(page, "results", r->results_file);
     }

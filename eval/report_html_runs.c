@@ -78,13 +78,13 @@ void vj_html_left_outs(const struct vj_html *page)
 void vj_html_runs(const struct vj_html *page)
 {
     static const char *const title[] = {"run",   "file",   "pictures", "seed",
-                                        "vpjnd", "device", "complete"};
+                                        "vpjnd", "device", "patches",  "complete"};
     const struct vj_report *r = page->report;
     if (!r->runs)
         return;
     vj_html_open_section(page, "Results files");
     vj_html_open_table(page, "text");
-    vj_html_head(page, title, 7);
+    vj_html_head(page, title, 8);
     for (size_t i = 0; i < r->runs; i++) {
         const struct vj_report_run *run = &r->run[i];
         vj_text_add(page->out, "<tr>");
@@ -93,6 +93,11 @@ void vj_html_runs(const struct vj_html *page)
         vj_text_add(page->out, "<td>%zu</td><td>%" PRIu64 "</td>", run->images, run->seed);
         vj_html_text_cell(page, run->program_version);
         vj_html_text_cell(page, run->device);
+        struct vj_text patches = {0};
+        vj_report_patches(&patches, &run->patches);
+        vj_html_text_cell(page, patches.data);
+        page->out->failed |= patches.failed;
+        vj_text_free(&patches);
         vj_text_add(page->out, "<td>%s</td></tr>\n",
                     run->complete ? "yes" : "NO: finish it with --resume");
     }

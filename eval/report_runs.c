@@ -26,9 +26,13 @@ void vj_report_runs(struct vj_text *out, const struct vj_report *report)
     for (size_t i = 0; i < report->runs; i++) {
         const struct vj_report_run *run = &report->run[i];
         struct vj_text line = {0};
-        vj_text_add(&line, "%s (%zu pictures, seed %" PRIu64 ", vpjnd %s, %s)%s",
+        vj_text_add(&line, "%s (%zu pictures, seed %" PRIu64 ", vpjnd %s, %s",
                     vj_report_or_dash(run->path), run->images, run->seed,
-                    vj_report_or_dash(run->program_version), vj_report_or_dash(run->device),
+                    vj_report_or_dash(run->program_version), vj_report_or_dash(run->device));
+        if (run->patches.count)
+            vj_text_add(&line, "; patches: ");
+        vj_report_patches(&line, &run->patches);
+        vj_text_add(&line, ")%s",
                     run->complete ? ""
                                   : "; INCOMPLETE: the run was cut short, finish it with "
                                     "--resume");

@@ -130,7 +130,13 @@ static void add_origin(struct vj_text *out, const struct vj_report *r)
 {
     char line[32];
     snprintf(line, sizeof(line), "%" PRIu64, r->seed);
+    struct vj_text patches = {0};
     vj_report_field(out, r, "seed", line);
+    vj_report_patches(&patches, &r->patches);
+    if (patches.size)
+        vj_report_field(out, r, "patches", patches.data);
+    out->failed |= patches.failed;
+    vj_text_free(&patches);
     vj_report_field(out, r, "device", vj_report_or_dash(r->device));
     vj_report_field(out, r, "results", vj_report_or_dash(r->results_file));
 }

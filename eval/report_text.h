@@ -42,6 +42,10 @@ void vj_report_pairs(struct vj_text *out, const struct vj_report *report);
 /* " (5 pictures, 4 labelled)" where some of those that did not fail are not. */
 void vj_report_labelled(struct vj_text *out, const struct vj_report *report);
 
+/* "64 of 128x128 pixels from each picture, drawn independently, 1 draw"; nothing without networks.
+ */
+void vj_report_patches(struct vj_text *out, const struct vj_report_patches *patches);
+
 /* A sentence on a predictor whose `seen` is not 0, as plain text. */
 void vj_report_not_a_test(struct vj_text *out, const struct vj_report_row *row);
 

@@ -95,6 +95,7 @@ static int open_runs(struct comparison *c, struct vj_error *err)
         c->run[k].program_version = s->fact[VJ_FACT_VERSION];
         c->run[k].device = s->fact[VJ_FACT_DEVICE];
         c->run[k].seed = s->seed;
+        c->run[k].patches = s->patches;
         c->run[k].complete = s->complete != 0;
         c->run[k].images = s->analysis.count;
         c->run[k].fact = s->provenance;

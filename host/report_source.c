@@ -2,6 +2,7 @@
 #include "host/report_source.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,6 +77,24 @@ static int read_facts(struct vj_report_source *s, struct vj_error *err)
     return r;
 }
 
+/* All networks of a run see the same patches: the first one that has them says how many. */
+static void read_patches(struct vj_report_source *s)
+{
+    int64_t count, size;
+    char group[VJ_SCHEMA_PATH];
+    for (size_t i = 0; !s->patches.count && i < s->analysis.predictors; i++) {
+        snprintf(group, sizeof(group), "/predictors/%.150s", s->analysis.predictor[i].name);
+        if (vj_results_get_int(s->results, group, "patches", &count, NULL) ||
+            vj_results_get_int(s->results, group, "patch_size", &size, NULL))
+            continue;
+        s->patches = (struct vj_report_patches){.count = (int)count,
+                                                .size = (int)size,
+                                                .draws = s->config.draws,
+                                                .even = s->config.positions == VJ_POSITIONS_EVEN,
+                                                .own_map = s->config.jnd_patches != 0};
+    }
+}
+
 int vj_report_source_open(struct vj_report_source *source, const char *path, struct vj_error *err)
 {
     source->path = path;
@@ -86,6 +105,8 @@ int vj_report_source_open(struct vj_report_source *source, const char *path, str
         r = read_facts(source, err);
     if (!r)
         r = vj_analysis_load(&source->analysis, source->results, true, err);
+    if (!r)
+        read_patches(source);
     if (r && err && !strstr(err->text, path))
         vj_fail_prefix(err, "%s", path);
     return r;
@@ -214,6 +235,7 @@ void vj_report_fill(struct vj_report *report, const struct vj_report_source *sou
         .qf_first = analysis->qf_first,
         .qf_last = analysis->qf_first + analysis->levels - 1,
         .seed = source->seed,
+        .patches = source->patches,
         .device = source->fact[VJ_FACT_DEVICE],
         .results_file = source->path,
         .program_version = source->fact[VJ_FACT_VERSION],

@@ -38,6 +38,7 @@ struct vj_report_source {
     uint64_t seed;
     int64_t complete, human_labels;
     double images_per_second; /* 0 = not measured */
+    struct vj_report_patches patches;
     struct vj_config config;
     struct vj_analysis analysis;
 };

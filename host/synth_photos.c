@@ -126,7 +126,7 @@ static int read_photo(struct vj_image *img, char hex[VJ_SHA256_HEX], const char 
 {
     uint8_t *data = NULL;
     size_t size;
-    struct vj_image_info info;
+    struct vj_image_info info = {0};
     memset(img, 0, sizeof(*img));
     int rc = vj_file_read(&data, &size, path, 0, err);
     if (!rc)

@@ -236,6 +236,40 @@ static void some_pictures_without_a_label_are_counted(void **state)
     vj_text_free(&t);
 }
 
+static void how_patches_were_sampled_is_said_where_there_are_networks(void **state)
+{
+    (void)state;
+    struct sample s;
+    fill_sample(&s);
+    struct vj_text t = text_report(&s.report, 0);
+    assert_null(strstr(t.data, "\npatches "));
+    vj_text_free(&t);
+    assert_int_equal(vj_report_json(&t, &s.report, NULL), 0);
+    assert_null(strstr(t.data, "\"patches\""));
+    vj_text_free(&t);
+    s.report.patches = (struct vj_report_patches){.count = 64, .size = 128, .draws = 1};
+    t = text_report(&s.report, 0);
+    assert_tidy(t.data);
+    vj_assert_contains(t.data, "\nseed          18446744073709551615\npatches       64 of 128x128 "
+                               "pixels from each picture, drawn independently, 1 draw\n");
+    vj_text_free(&t);
+    s.report.patches.even = s.report.patches.own_map = true;
+    s.report.patches.draws = 3;
+    t = text_report(&s.report, 0);
+    assert_tidy(t.data);
+    vj_assert_contains(t.data, "evenly over it from a random start, 3 draws;\n");
+    vj_text_free(&t);
+    assert_int_equal(vj_report_json(&t, &s.report, NULL), 0);
+    vj_assert_contains(t.data, "\"patches\": {\n    \"count\": 64,\n    \"size\": 128,\n    "
+                               "\"draws\": 3,\n    \"positions\": \"even\",\n    "
+                               "\"jnd_patches\": \"independent\"\n  }");
+    vj_text_free(&t);
+    assert_int_equal(vj_report_html(&t, &s.report, NULL), 0);
+    vj_assert_contains(t.data,
+                       "<dt>patches</dt><dd>64 of 128x128 pixels from each picture, evenly");
+    vj_text_free(&t);
+}
+
 static void every_fifth_offset_is_shown(void **state)
 {
     (void)state;
@@ -782,6 +816,7 @@ static void add_runs(struct sample *s)
          .program_version = "0.1.0",
          .device = "cpu",
          .seed = 1,
+         .patches = {.count = 9, .size = 32, .draws = 1},
          .complete = true,
          .images = 5},
         {.name = "cut\x1b",
@@ -824,7 +859,9 @@ static void a_comparison_says_whose_files_and_what_they_differ_in(void **state)
     assert_tidy(t.data);
     vj_assert_contains(t.data, "Comparison of picture-wise JND evaluations, vpjnd 0.1.0");
     vj_assert_contains(t.data, "\npictures      4 in every run with a label, 1 left out\n");
-    vj_assert_contains(t.data, "\ngood: results/good.h5 (5 pictures, seed 1, vpjnd 0.1.0, cpu)\n"
+    vj_assert_contains(t.data, "\ngood: results/good.h5 (5 pictures, seed 1, vpjnd 0.1.0, cpu; "
+                               "patches: 9 of 32x32 pixels from each\n    picture, drawn "
+                               "independently, 1 draw)\n"
                                "cut?: cut.h5.part (6 pictures, seed 18446744073709551615, vpjnd "
                                "0.2.0, cuda:0); INCOMPLETE: ");
     vj_assert_contains(t.data, "\nNOT COMPARABLE: the results files differ in\n\nlabel_definition\n"
@@ -894,6 +931,7 @@ int main(void)
         cmocka_unit_test(without_labels_there_is_a_table_of_what_there_is),
         cmocka_unit_test(what_weights_have_seen_is_marked_in_every_form),
         cmocka_unit_test(some_pictures_without_a_label_are_counted),
+        cmocka_unit_test(how_patches_were_sampled_is_said_where_there_are_networks),
         cmocka_unit_test(every_fifth_offset_is_shown),
         cmocka_unit_test(digests_are_cut_and_nothing_else),
         cmocka_unit_test(random_weights_never_get_an_accuracy),

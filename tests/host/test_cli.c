@@ -138,6 +138,9 @@ static void command_lines_end_with_the_right_status_and_words(void **state)
         {"cp w.h5 w-1.h5; cp w.h5 w-2.h5; $V eval --config run.cfg --folds 'w-{fold}.h5' --set "
          "folds=manifest --set predictors=psnr-threshold --set qf_last=9 -o f.h5",
          0, "Throughput only (random weights)\n\npredictor  images/s\n"},
+        {"$V report f.h5", 0,
+         "\npatches       2 of 32x32 pixels from each picture, drawn independently, 1 draw\n"},
+        {"$V compare one.h5 f.h5 --force", 0, "; patches:"},
         {"$V report --json f.h5", 0, "\"name\": \"vpjnd-w\""},
         {"$V report --json f.h5", 0, "\"name\": \"psnr-threshold\""},
         {"$V report --json f.h5", 0,
@@ -246,7 +249,7 @@ static void command_lines_end_with_the_right_status_and_words(void **state)
         {"$V predict --weights w.h5 --threads 1 --set qf_last=9 b.png", 0, "b.png\t"},
         {"$V predict --weights w.h5 --threads x a.png", 2, "option threads: 'x' is not a whole"},
         {"$V predict --weights w.h5 " ALPHA, 1,
-         "alpha channel; store it without, or blend it over "
+         "alpha channel with transparent pixels; store it without, or blend it over "
          "a colour with --alpha black or --alpha white"},
         {"$V predict --weights w.h5 --alpha white " ALPHA, 1, "(the patch size)"},
         {"$V map " ALPHA " -o m.h5", 1, "with --alpha black or --alpha white"},
@@ -260,7 +263,7 @@ static void command_lines_end_with_the_right_status_and_words(void **state)
          0, "psnr-threshold"},
         {"$V train --alpha red -o t.h5", 2, "'red' is not one of refuse,black,white"},
         {"$V synth --photos " ALPHA " --size 176x176 -o clearest", 2,
-         "has an alpha channel; store it without\n"},
+         "has an alpha channel with transparent pixels; store it without\n"},
         {"$V predict --weights w.h5 --set codec=bpg a.png", 2, "'codec=bpg' has no effect"},
         {"$V predict --weights w.h5 --set streams=set a.png", 2, "'streams=set' has no effect"},
         {"$V predict --weights w.h5 --set ssimulacra2_mode=parity a.png", 2, "has no effect"},
