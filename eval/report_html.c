@@ -13,8 +13,8 @@
 #include "host/checked.h"
 
 enum {
-    MAD_WIDTH = 160, /* of the drawings in tables, CSS pixels */
-    DIFFERENCE_WIDTH = 180,
+    MAD_WIDTH = 108, /* of the drawings in tables, CSS pixels */
+    DIFFERENCE_WIDTH = 140,
     PICTURES_SHOWN = 200, /* rows of the table of pictures */
 };
 
@@ -56,7 +56,10 @@ static const char layout[] =
     "var(--line)}"
     "td{border-bottom:1px solid var(--line)}tbody tr:hover{background:var(--band)}"
     "th[colspan]{text-align:center}th:first-child,td:first-child,.left{text-align:left}td.wide{"
-    "white-space:normal}"
+    "white-space:normal}td.wide span{white-space:nowrap}"
+    /* So the table of accuracy fits into a window of 1100 pixels. */
+    ".numbers th,.numbers td{padding:4px 5px}.numbers td:first-child{white-space:normal;"
+    "overflow-wrap:anywhere;min-width:12em}"
     ".text th{text-align:left}.text td{vertical-align:top}.text td.wide{min-width:7em}.text "
     "td.wide:last-child{min-width:20em}"
     "td.draw,th.draw{padding:0 4px;text-align:left}.draw svg{display:block;max-width:none}"
@@ -79,12 +82,12 @@ static const char layout[] =
     "pre{margin:0;white-space:pre-wrap;overflow-wrap:anywhere;font-size:13px}footer{margin-top:"
     "48px;font-size:13px}"
     "@media(max-width:600px){body{padding:20px 16px 48px}.draw{display:none}th,td{padding:4px 7px}"
-    ".numbers td:first-child{white-space:normal;overflow-wrap:anywhere;min-width:12em}"
     "details dl{grid-template-columns:1fr}details dd{margin-bottom:6px}}"
     /* Paper has no scroll bars. */
     "@page{size:A4 landscape;margin:12mm}"
     "@media print{body{max-width:none;padding:0}details>*{display:block}"
-    ".scroll{overflow:visible;background:none}table{font-size:10px}th,td{padding:2px 4px}}";
+    ".scroll{overflow:visible;background:none}table{font-size:10px}th,td,.numbers th,.numbers "
+    "td{padding:2px 4px}}";
 
 /* ---- pieces ---- */
 
@@ -162,7 +165,7 @@ static void number_cell(const struct vj_html *page, const struct vj_metric_value
         vj_text_add(page->out, "<td>%.*f</td>", decimals, scale * v->value);
 }
 
-/* "7.82 [6.10, 9.86]" */
+/* "7.82 [6.10, 9.86]", the interval on a line of its own where there is no room. */
 static void estimate_cell(const struct vj_html *page, const struct vj_metric_value *v, double scale,
                           int decimals, bool sign)
 {
@@ -170,7 +173,9 @@ static void estimate_cell(const struct vj_html *page, const struct vj_metric_val
         number_cell(page, v, scale, decimals, sign);
         return;
     }
-    vj_text_add(page->out, sign ? "<td>%+.*f [%+.*f, %+.*f]</td>" : "<td>%.*f [%.*f, %.*f]</td>",
+    vj_text_add(page->out,
+                sign ? "<td class=\"wide\">%+.*f <span>[%+.*f, %+.*f]</span></td>"
+                     : "<td class=\"wide\">%.*f <span>[%.*f, %.*f]</span></td>",
                 decimals, scale * v->value, decimals, scale * v->ci_low, decimals,
                 scale * v->ci_high);
 }
@@ -334,13 +339,13 @@ static const struct {
     {"median", VJ_METRIC_MEDIAN_ABS, 1, 1, false},
     {"RMSE", VJ_METRIC_RMSE, 1, 2, false},
     {"bias", VJ_METRIC_BIAS, 1, 2, true},
-    {"pair acc., %", VJ_METRIC_PAIR_ACCURACY, 100, 1, false},
-    {"lossy prec., %", VJ_METRIC_PRECISION_LOSSY, 100, 1, false},
-    {"lossless prec., %", VJ_METRIC_PRECISION_LOSSLESS, 100, 1, false},
+    {"pair<br>acc., %", VJ_METRIC_PAIR_ACCURACY, 100, 1, false},
+    {"lossy<br>prec., %", VJ_METRIC_PRECISION_LOSSY, 100, 1, false},
+    {"lossless<br>prec., %", VJ_METRIC_PRECISION_LOSSLESS, 100, 1, false},
     {"dQF", VJ_METRIC_DQF, 1, 2, false},
-    {"saved, %", VJ_METRIC_SAVING_MEAN, 100, 1, false},
-    {"saved at JND, %", VJ_METRIC_SAVING_AT_TRUTH, 100, 1, false},
-    {"past JND, %", VJ_METRIC_PAST_JND_SHARE, 100, 1, false},
+    {"saved,<br>%", VJ_METRIC_SAVING_MEAN, 100, 1, false},
+    {"saved at<br>JND, %", VJ_METRIC_SAVING_AT_TRUTH, 100, 1, false},
+    {"past<br>JND, %", VJ_METRIC_PAST_JND_SHARE, 100, 1, false},
 };
 enum { ACCURACY_COLUMNS = sizeof(accuracy_columns) / sizeof(accuracy_columns[0]) };
 

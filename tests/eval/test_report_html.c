@@ -207,15 +207,67 @@ static void predictors_are_sorted_and_random_weights_have_no_figures(void **stat
                *next = strstr(page, "</span>constant</td>");
     assert_non_null(best);
     assert_true(next > best);
-    vj_assert_contains(page, "<td>4.25 [2.75, 5.75]</td>");
-    vj_assert_contains(page, "<td>7.82 [6.32, 9.32]</td>");
-    vj_assert_contains(page, "<td>-3.57 [-5.57, -1.57]</td>");
+    vj_assert_contains(page, "<td class=\"wide\">4.25 <span>[2.75, 5.75]</span></td>");
+    vj_assert_contains(page, "<td class=\"wide\">7.82 <span>[6.32, 9.32]</span></td>");
+    vj_assert_contains(page, "<td class=\"wide\">-3.57 <span>[-5.57, -1.57]</span></td>");
     assert_null(strstr(page, "NEVER SHOWN"));
     const char *random = strstr(page, "vpjnd-init");
     assert_non_null(random);
     assert_null(strstr(random + 1, "vpjnd-init"));
     vj_assert_contains(page, "vpjnd-init (random weights: no accuracy)</td><td>3.25</td>");
     vj_assert_contains(page, "the file ends after 10240 bytes");
+    free(page);
+}
+
+/* Characters of the longest piece of a cell that no line break can part; *cell moves behind it. */
+static size_t longest_piece(const char **cell)
+{
+    size_t longest = 0, piece = 0;
+    bool whole = false; /* in a span that is not broken */
+    for (; strncmp(*cell, "</td>", 5) != 0 && strncmp(*cell, "</th>", 5) != 0; ++*cell) {
+        const bool tag = **cell == '<';
+        if (tag) {
+            whole = strncmp(*cell, "<span>", 6) == 0;
+            *cell += strcspn(*cell, ">");
+        }
+        piece = tag || (**cell == ' ' && !whole) ? 0 : piece + 1;
+        longest = piece > longest ? piece : longest;
+    }
+    return longest;
+}
+
+/* With broken lines, figures of two digits and thousands of pictures; long names can be broken. */
+static void the_table_of_accuracy_fits_into_a_window_of_1100_pixels(void **state)
+{
+    (void)state;
+    enum { COLUMNS = 14, NAME = 168, DRAWN = 108, GAPS = 10, PER_CHARACTER = 8 };
+    static const int room = 1100 - 2 * 24 - 15; /* margins, scroll bar */
+    struct sample s;
+    fill_sample(&s);
+    fill_metrics(&s.threshold.pooled, 42.5, -1, 1008);
+    s.threshold.pooled.value[VJ_METRIC_MAD] = value(42.5, 11.25, 1008);
+    char *page = page_of(&s.report);
+    vj_assert_contains(page, ".numbers td:first-child{white-space:normal;overflow-wrap:anywhere;"
+                             "min-width:12em}");
+    size_t longest[COLUMNS] = {0};
+    const char *at = strstr(page, "<th>predictor</th>"), *end = strstr(at, "</table>");
+    for (size_t i = 0; (at = strpbrk(at, "<")) && at < end; at++) {
+        if (strncmp(at, "<td", 3) != 0 && strncmp(at, "<th>", 4) != 0 &&
+            strncmp(at, "<th ", 4) != 0)
+            continue;
+        at += strcspn(at, ">") + 1;
+        const size_t piece = longest_piece(&at);
+        longest[i % COLUMNS] = piece > longest[i % COLUMNS] ? piece : longest[i % COLUMNS];
+        i++;
+    }
+    size_t width = NAME + DRAWN + GAPS;
+    for (size_t i = 0; i < COLUMNS; i++)
+        if (i != 0 && i != 2) /* the name, the drawing */
+            width += PER_CHARACTER * longest[i] + GAPS;
+    assert_int_equal(longest[1], strlen("[31.25, 53.75]"));
+    assert_int_equal(longest[COLUMNS - 1], strlen("1008"));
+    if (width > (size_t)room)
+        fail_msg("%zu pixels", width);
     free(page);
 }
 
@@ -568,6 +620,7 @@ int main(void)
         cmocka_unit_test(an_empty_report_is_a_page_too),
         cmocka_unit_test(nothing_is_loaded_from_elsewhere),
         cmocka_unit_test(predictors_are_sorted_and_random_weights_have_no_figures),
+        cmocka_unit_test(the_table_of_accuracy_fits_into_a_window_of_1100_pixels),
         cmocka_unit_test(dots_stand_at_true_and_predicted_quality_factors),
         cmocka_unit_test(pictures_at_one_place_are_one_larger_dot),
         cmocka_unit_test(curves_stand_at_damage_and_saving),
