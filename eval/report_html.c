@@ -86,6 +86,7 @@ static const char layout[] =
     /* Paper has no scroll bars. */
     "@page{size:A4 landscape;margin:12mm}"
     "@media print{body{max-width:none;padding:0}details>*{display:block}"
+    "details::details-content{content-visibility:visible}"
     ".scroll{overflow:visible;background:none}table{font-size:10px}th,td,.numbers th,.numbers "
     "td{padding:2px 4px}}";
 

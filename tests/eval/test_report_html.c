@@ -450,6 +450,7 @@ static void the_page_says_where_its_figures_come_from(void **state)
     s.report.fact = fact;
     s.report.facts = 3;
     char *page = page_of(&s.report);
+    vj_assert_contains(page, "details::details-content{content-visibility:visible}"); /* printed */
     check_markup(page);
     const char *section = strstr(page, "<h2>Provenance</h2>");
     assert_non_null(section);
