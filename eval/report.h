@@ -123,9 +123,13 @@ struct vj_report {
     const char *program_version;
     const struct vj_report_fact *fact; /* of one file; of several each has its own */
     size_t facts;
-    bool complete;     /* false: the run was cut short and the report says so */
-    double confidence; /* of the intervals, e.g. 0.95 */
-    size_t resamples;  /* bootstrap resamples, 0 = no intervals */
+    /* false: a run that goes on or was cut short. The report then says how far it is and how to
+     * finish it, and has no table of predictions or figures, which are made at the end. */
+    bool complete;
+    const char *measured; /* of an unfinished run: what its file holds of pictures that are done */
+    const char *resume;   /* of an unfinished run: the command that finishes it; NULL = not known */
+    double confidence;    /* of the intervals, e.g. 0.95 */
+    size_t resamples;     /* bootstrap resamples, 0 = no intervals */
 
     size_t images;                 /* all images of the run */
     const char *const *image_name; /* [images] */
@@ -165,7 +169,8 @@ enum vj_report_sections {
     VJ_REPORT_METRICS = 1 << 0, /* every metric of every predictor with its interval */
     VJ_REPORT_FOLDS = 1 << 1,   /* MAD per fold */
     VJ_REPORT_SWEEP = 1 << 2,   /* rate-damage curves, every fifth safety offset */
-    VJ_REPORT_IMAGES = 1 << 3,  /* per image: PW-JND / smallest lossless QF of every predictor */
+    VJ_REPORT_IMAGES = 1 << 3,  /* per image: PW-JND / smallest lossless QF of every predictor; of
+                                   an unfinished run: whether it is done */
 };
 
 /*

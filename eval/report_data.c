@@ -449,6 +449,8 @@ static void json_image(struct json *j, const struct vj_report *report, size_t im
     json_known(j, "qf_true", qf_true, qf_true >= 0);
     if (vj_report_failure(report, image))
         json_string(j, "error", vj_report_failure(report, image));
+    if (report->image_status && report->image_status[image] < 0)
+        json_bool(j, "pending", true);
     json_open(j, "predictions", '{');
     for (size_t i = 0; i < report->rows; i++) {
         const struct vj_report_row *row = &report->row[i];
@@ -520,6 +522,8 @@ static void json_facts(struct json *j, const struct vj_report *report)
         json_bool(j, "complete", report->complete);
         if (report->pending)
             json_integer(j, "pending", report->pending);
+        if (!report->complete && report->resume)
+            json_string(j, "resume", report->resume);
         json_provenance(j, report->fact, report->facts);
     }
     if (!report->resamples)

@@ -30,6 +30,32 @@ const char *vj_report_no_answer(const struct vj_report *r, const struct vj_repor
                        : "the run has not finished";
 }
 
+bool vj_report_unfinished(const struct vj_report *r)
+{
+    return !r->complete && !r->runs;
+}
+
+void vj_report_progress(struct vj_text *out, const struct vj_report *r)
+{
+    const size_t failed = vj_report_count_failed(r);
+    vj_text_add(out, "The run goes on or was cut short: %zu of %zu pictures are done",
+                r->images - r->pending, r->images);
+    if (failed)
+        vj_text_add(out, ", %zu of which failed", failed);
+    vj_text_add(out, ". Predictions and figures are made at the end of the run");
+    if (r->measured && *r->measured)
+        vj_text_add(out, "; until then the file holds, of each picture that is done, %s",
+                    r->measured);
+    vj_text_add(out, ".");
+}
+
+const char *vj_report_state(const struct vj_report *r, size_t image)
+{
+    if (vj_report_failure(r, image))
+        return "failed";
+    return r->image_status && r->image_status[image] < 0 ? "not evaluated yet" : "done";
+}
+
 size_t vj_report_count_failed(const struct vj_report *r)
 {
     size_t failed = 0;

@@ -15,7 +15,6 @@
 enum {
     MAD_WIDTH = 108, /* of the drawings in tables, CSS pixels */
     DIFFERENCE_WIDTH = 140,
-    PICTURES_SHOWN = 200, /* rows of the table of pictures */
 };
 
 /* The style sheet is these two, one after the other. */
@@ -274,6 +273,22 @@ static void warn_of_seen(const struct vj_html *page)
     }
 }
 
+static void add_progress(const struct vj_html *page)
+{
+    struct vj_text line = {0};
+    vj_report_progress(&line, page->report);
+    vj_text_add(page->out, "<p class=\"warn\"><b>INCOMPLETE</b>. ");
+    vj_html_words(page, line.data);
+    page->out->failed |= line.failed;
+    vj_text_free(&line);
+    if (page->report->resume) {
+        vj_text_add(page->out, " To finish it, where it was started: <code>");
+        vj_html_words(page, page->report->resume);
+        vj_text_add(page->out, "</code>");
+    }
+    vj_text_add(page->out, "</p>\n");
+}
+
 static void add_header(const struct vj_html *page)
 {
     const struct vj_report *r = page->report;
@@ -303,10 +318,8 @@ static void add_header(const struct vj_html *page)
         vj_html_warning(
             page, "No person gave these labels: they come from a made-up observer, and figures "
                   "held against them say nothing about human vision.");
-    if (!r->complete && !r->runs)
-        vj_html_warning(
-            page, "INCOMPLETE: the run was cut short; predictions and figures are made when it "
-                  "is finished with --resume.");
+    if (vj_report_unfinished(r))
+        add_progress(page);
     warn_of_seen(page);
     facts(page);
     vj_text_add(out, "</header>\n");
@@ -681,7 +694,7 @@ static void add_pictures(const struct vj_html *page)
     for (size_t i = 0; i < r->images; i++)
         picture[i] = (struct picture){i, mean_error(r, i)};
     qsort(picture, r->images, sizeof(*picture), by_error);
-    const size_t count = r->images < PICTURES_SHOWN ? r->images : PICTURES_SHOWN;
+    const size_t count = r->images < VJ_HTML_PICTURES ? r->images : VJ_HTML_PICTURES;
     vj_html_open_section(page, "Pictures");
     introduce_pictures(page, count, labels);
     vj_html_open_table(page, "numbers");
@@ -736,11 +749,9 @@ static void choose_colours(struct vj_html *page)
     }
 }
 
-static void add_page(const struct vj_html *page)
+/* What a run ends with. */
+static void add_outcome(const struct vj_html *page)
 {
-    add_header(page);
-    vj_html_runs(page);
-    vj_html_run_differences(page);
     if (vj_report_has_labels(page->report))
         add_accuracy(page);
     else
@@ -750,6 +761,17 @@ static void add_page(const struct vj_html *page)
     add_differences(page);
     add_pictures(page);
     vj_html_throughput(page);
+}
+
+static void add_page(const struct vj_html *page)
+{
+    add_header(page);
+    vj_html_runs(page);
+    vj_html_run_differences(page);
+    if (vj_report_unfinished(page->report))
+        vj_html_states(page);
+    else
+        add_outcome(page);
     vj_html_failures(page);
     vj_html_left_outs(page);
     vj_html_published(page);

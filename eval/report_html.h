@@ -11,6 +11,8 @@
 /* Colours of the page; the first ones belong to the predictors with the smallest MAD. */
 enum { VJ_HTML_LEADING = 6, VJ_HTML_COLOURS = 2 * VJ_HTML_LEADING };
 
+enum { VJ_HTML_PICTURES = 200 }; /* rows of tables of pictures */
+
 /* A page in progress. */
 struct vj_html {
     struct vj_text *out;
@@ -59,6 +61,7 @@ void vj_html_curves(const struct vj_html *page);
 void vj_html_scatter(const struct vj_html *page);
 
 /* Sections that are no figures of accuracy; empty ones are left out (report_html_runs.c). */
+void vj_html_states(const struct vj_html *page); /* pictures of an unfinished run */
 void vj_html_throughput(const struct vj_html *page);
 void vj_html_failures(const struct vj_html *page);
 void vj_html_left_outs(const struct vj_html *page);

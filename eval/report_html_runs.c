@@ -35,6 +35,27 @@ void vj_html_throughput(const struct vj_html *page)
     vj_html_close_section(page);
 }
 
+void vj_html_states(const struct vj_html *page)
+{
+    static const char *const title[] = {"picture", "state"};
+    const struct vj_report *r = page->report;
+    const size_t count = r->images < VJ_HTML_PICTURES ? r->images : VJ_HTML_PICTURES;
+    vj_html_open_section(page, "Pictures");
+    if (count < r->images)
+        vj_text_add(page->out, "<p>%zu of %zu; vpjnd report --images has them all.</p>", count,
+                    r->images);
+    vj_html_open_table(page, "text");
+    vj_html_head(page, title, 2);
+    for (size_t i = 0; i < count; i++) {
+        vj_text_add(page->out, "<tr>");
+        vj_html_text_cell(page, r->image_name[i]);
+        vj_html_text_cell(page, vj_report_state(r, i));
+        vj_text_add(page->out, "</tr>\n");
+    }
+    vj_html_close_table(page);
+    vj_html_close_section(page);
+}
+
 void vj_html_failures(const struct vj_html *page)
 {
     static const char *const title[] = {"picture", "error"};

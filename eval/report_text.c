@@ -182,6 +182,21 @@ static void add_counts(struct vj_text *out, const struct vj_report *r)
     vj_text_free(&line);
 }
 
+/* The command stands on a line of its own, as long as it is, to be copied. */
+static void add_progress(struct vj_text *out, const struct vj_report *r)
+{
+    struct vj_text line = {0};
+    vj_report_progress(&line, r);
+    vj_report_field(out, r, "INCOMPLETE", line.data ? line.data : "");
+    out->failed |= line.failed;
+    vj_text_free(&line);
+    if (!r->resume)
+        return;
+    vj_report_heading(out, "To finish the run, where it was started");
+    vj_text_plain(out, r->resume);
+    vj_text_add(out, "\n");
+}
+
 static void add_header(struct vj_text *out, const struct vj_report *r)
 {
     char line[512];
@@ -216,11 +231,8 @@ static void add_header(struct vj_text *out, const struct vj_report *r)
                  100 * r->confidence, r->resamples);
         vj_report_field(out, r, "intervals", line);
     }
-    if (!r->complete && !r->runs)
-        vj_report_field(
-            out, r, "INCOMPLETE",
-            "The run was cut short: predictions and figures are made when it is finished with "
-            "--resume.");
+    if (vj_report_unfinished(r))
+        add_progress(out, r);
 }
 
 static bool any_random(const struct vj_report *r, bool random)
@@ -742,6 +754,22 @@ static void add_images(struct vj_text *out, const struct vj_report *r)
     finish(out, r, &table);
 }
 
+/* Of an unfinished run, instead of predictions. */
+static void add_states(struct vj_text *out, const struct vj_report *r)
+{
+    static const struct vj_table_column column[] = {{0, true}, {2, true}};
+    struct vj_table table = {VJ_TABLE_DESCRIPTION(column), .columns = 2, .fixed = 1,
+                             .header_rows = 1};
+    vj_report_heading(out, "Pictures");
+    vj_table_cell(&table, "picture");
+    vj_table_cell(&table, "state");
+    for (size_t i = 0; i < r->images; i++) {
+        vj_table_cell(&table, "%s", vj_report_or_dash(r->image_name[i]));
+        vj_table_cell(&table, "%s", vj_report_state(r, i));
+    }
+    finish(out, r, &table);
+}
+
 static void difference_cell(struct vj_table *table, const struct vj_metric_value *v, double scale,
                             int decimals)
 {
@@ -839,15 +867,9 @@ static void add_failures(struct vj_text *out, const struct vj_report *r)
     }
 }
 
-int vj_report_text(struct vj_text *out, const struct vj_report *report, unsigned sections,
-                   struct vj_error *err)
+/* What a run ends with. */
+static void add_outcome(struct vj_text *out, const struct vj_report *report, unsigned sections)
 {
-    int rc = vj_report_check(report, err);
-    if (rc)
-        return rc;
-    add_header(out, report);
-    vj_report_runs(out, report);
-    vj_report_differences(out, report);
     if (any_random(report, false) && vj_report_has_labels(report))
         add_accuracy(out, report);
     else if (any_random(report, false))
@@ -864,6 +886,21 @@ int vj_report_text(struct vj_text *out, const struct vj_report *report, unsigned
     add_throughput(out, report, false);
     if (any_random(report, true))
         add_throughput(out, report, true);
+}
+
+int vj_report_text(struct vj_text *out, const struct vj_report *report, unsigned sections,
+                   struct vj_error *err)
+{
+    int rc = vj_report_check(report, err);
+    if (rc)
+        return rc;
+    add_header(out, report);
+    vj_report_runs(out, report);
+    vj_report_differences(out, report);
+    if (!vj_report_unfinished(report))
+        add_outcome(out, report, sections);
+    else if (sections & VJ_REPORT_IMAGES)
+        add_states(out, report);
     add_failures(out, report);
     vj_report_left_outs(out, report);
     vj_report_published(out, report);

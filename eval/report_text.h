@@ -24,6 +24,15 @@ const char *vj_report_failure(const struct vj_report *report, size_t image);
 const char *vj_report_no_answer(const struct vj_report *report, const struct vj_report_row *row,
                                 size_t image);
 
+/* Is it a report of one run that is not finished? */
+bool vj_report_unfinished(const struct vj_report *report);
+
+/* How far an unfinished run is, and what there is of it, as plain text. */
+void vj_report_progress(struct vj_text *out, const struct vj_report *report);
+
+/* "done", "failed" or "not evaluated yet". */
+const char *vj_report_state(const struct vj_report *report, size_t image);
+
 /* Images that failed. */
 size_t vj_report_count_failed(const struct vj_report *report);
 

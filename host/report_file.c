@@ -50,6 +50,14 @@ int vj_report_write(struct vj_text *out, struct vj_report *report,
     return r;
 }
 
+/* Until the run is finished those of some predictors may be written and those of others not. */
+static void drop_predictions(struct vj_analysis *a)
+{
+    for (size_t i = 0; i < a->predictors; i++)
+        for (size_t k = 0; k < a->count; k++)
+            a->predictor[i].qf_pred[k] = VJ_EVAL_UNKNOWN;
+}
+
 int vj_report_file(struct vj_text *out, const char *path, const struct vj_report_options *options,
                    struct vj_error *err)
 {
@@ -57,6 +65,8 @@ int vj_report_file(struct vj_text *out, const char *path, const struct vj_report
     struct vj_report_tables tables = {0};
     struct vj_report report;
     int r = vj_report_source_open(&source, path, err);
+    if (!r && !source.complete)
+        drop_predictions(&source.analysis);
     if (!r) {
         const struct vj_bootstrap boot = vj_report_bootstrap(&source);
         r = vj_report_tables_make(&tables, &source.analysis, &boot, VJ_AGAINST_FIRST, err);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "eval/text.h"
 #include "host/checked.h"
 #include "host/schema.h"
 
@@ -95,6 +96,53 @@ static void read_patches(struct vj_report_source *s)
     }
 }
 
+/* Datasets that are filled picture by picture, in words. */
+static char *measured_text(struct vj_results *results, const struct vj_analysis *a)
+{
+    static const char *const columns[][2] = {
+        {"bytes", "sizes"}, {"psnr_y", "PSNR-Y"},   {"psnr_rgb", "PSNR-RGB"},
+        {"ssim", "SSIM"},   {"ms_ssim", "MS-SSIM"}, {"ssimulacra2", "SSIMULACRA2"}};
+    struct vj_text text = {0};
+    char path[VJ_SCHEMA_PATH];
+    size_t scores = 0;
+    for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++) {
+        snprintf(path, sizeof(path), "/candidates/%s", columns[i][0]);
+        if (vj_results_has(results, path))
+            vj_text_add(&text, "%s%s", text.size ? ", " : "", columns[i][1]);
+    }
+    vj_text_add(&text, " of its candidates (/candidates)");
+    for (size_t i = 0; i < a->predictors; i++) {
+        if (!vj_results_has(results, vj_schema_path(path, a->predictor[i].name, "score")))
+            continue;
+        vj_text_add(&text, "%s%s", scores++ ? ", " : " and the scores of ", a->predictor[i].name);
+    }
+    if (scores)
+        vj_text_add(&text, " (/predictors/NAME/score)");
+    return text.data;
+}
+
+/* The command line that began the run, with --resume; NULL where the file has not all of it. */
+static char *resume_text(const struct vj_report_source *s)
+{
+    static const char option[] = " --resume", cut[] = "...";
+    const char *line = s->provenances ? s->provenance[0].value : "";
+    const size_t length = strlen(line);
+    char *text;
+    if (!s->provenances || strcmp(s->provenance[0].name, "command_line") != 0 || !length ||
+        (length >= sizeof(cut) - 1 && strcmp(line + length - (sizeof(cut) - 1), cut) == 0))
+        return NULL;
+    const char *at = strstr(line, option);
+    const bool given = at && (at[sizeof(option) - 1] == ' ' || !at[sizeof(option) - 1]);
+    return asprintf(&text, "%s%s", line, given ? "" : option) < 0 ? NULL : text;
+}
+
+static int read_unfinished(struct vj_report_source *s, struct vj_error *err)
+{
+    s->measured = measured_text(s->results, &s->analysis);
+    s->resume = resume_text(s);
+    return s->measured ? 0 : vj_fail(err, -ENOMEM, "out of memory");
+}
+
 int vj_report_source_open(struct vj_report_source *source, const char *path, struct vj_error *err)
 {
     source->path = path;
@@ -107,6 +155,8 @@ int vj_report_source_open(struct vj_report_source *source, const char *path, str
         r = vj_analysis_load(&source->analysis, source->results, true, err);
     if (!r)
         read_patches(source);
+    if (!r && !source->complete)
+        r = read_unfinished(source, err);
     if (r && err && !strstr(err->text, path))
         vj_fail_prefix(err, "%s", path);
     return r;
@@ -119,6 +169,8 @@ void vj_report_source_close(struct vj_report_source *source)
         free(source->fact[i]);
     for (size_t i = 0; i < source->provenances; i++)
         free((char *)source->provenance[i].value);
+    free(source->measured);
+    free(source->resume);
     free(source->axis);
     free(source->excluded);
     free(source->duplicates);
@@ -242,6 +294,8 @@ void vj_report_fill(struct vj_report *report, const struct vj_report_source *sou
         .fact = source->provenance,
         .facts = source->provenances,
         .complete = source->complete != 0,
+        .measured = source->measured,
+        .resume = source->resume,
         .confidence = 0.95,
         .resamples = (size_t)source->config.bootstrap,
         .images = analysis->count,

@@ -39,6 +39,7 @@ struct vj_report_source {
     int64_t complete, human_labels;
     double images_per_second; /* 0 = not measured */
     struct vj_report_patches patches;
+    char *measured, *resume; /* owned; as in struct vj_report, of an unfinished file, else NULL */
     struct vj_config config;
     struct vj_analysis analysis;
 };

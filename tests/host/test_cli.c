@@ -517,14 +517,28 @@ static void an_unfinished_run_says_so_and_is_not_finished_by_another_program(voi
     vj_results_close(r);
     static const char *const forms[][2] = {
         {"", "2: 1 ok, 0 failed, 1 not evaluated yet"},
-        {"", "predictions and figures are made when it is finished with"},
+        {"", "The run goes on or was cut short: 1 of 2 pictures are done. Predictions and "},
+        {"", "until then the file holds, of each picture that is\n"},
+        {"", "sizes, PSNR-Y, PSNR-RGB, SSIM, MS-SSIM of its candidates (/candidates).\n"},
+        {"", "\n\nTo finish the run, where it was started\n\nvpjnd eval -q --config run.cfg --set "
+             "qf_last=12 -o cut.h5 --resume\n"},
+        {"--images", "\na.png    done\nb.png    not evaluated yet\n"},
+        {"--images-csv", "\nconstant,b.png,,50,,,not evaluated yet,,,\r\n"},
+        {"--csv", "predictor,fold,metric,value,ci_low,ci_high,n,units\r\n"},
         {"--html", "2 pictures, 1 not evaluated yet"},
-        {"--json", "\"pending\": 1"}};
+        {"--html", "<code>vpjnd eval -q --config run.cfg --set qf_last=12 -o cut.h5 --resume</"},
+        {"--html", "<td class=\"left wide\">not evaluated yet</td>"},
+        {"--json", "\"pending\": 1"},
+        {"--json", "\"resume\": \"vpjnd eval -q --config run.cfg --set qf_last=12 -o cut.h5 "
+                   "--resume\""}};
     for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
         char line[100];
         snprintf(line, sizeof(line), "$V report %s cut.h5.part", forms[i][0]);
         assert_int_equal(shell(line, output, sizeof(output)), 0);
         vj_assert_contains(output, forms[i][1]);
+        /* Although this file has predictions, as those of a run that ends just then: no figures. */
+        assert_null(strstr(output, "MAD"));
+        assert_null(strstr(output, "saved"));
     }
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         char *ours, told[100];
