@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "eval/agreement.h"
 #include "eval/metrics.h"
 #include "eval/text.h"
 #include "host/error.h"
@@ -40,6 +41,12 @@ struct vj_report_row {
 struct vj_report_comparison {
     size_t a, b; /* indices into row[] */
     struct vj_comparison result;
+};
+
+/* Two predictors of `row` where no image has a label. */
+struct vj_report_agreement {
+    size_t a, b; /* indices into row[] */
+    struct vj_agreement result;
 };
 
 /* Where a results file comes from: one of its attributes. */
@@ -144,6 +151,8 @@ struct vj_report {
     size_t rows;
     const struct vj_report_comparison *comparison;
     size_t comparisons;
+    const struct vj_report_agreement *agreement; /* instead of comparisons, without labels */
+    size_t agreements;
 
     /*
      * A comparison of several results files: label, candidates and what follows from them are those
@@ -207,7 +216,8 @@ void vj_report_differences(struct vj_text *out, const struct vj_report *report);
  * images_per_second. Of weights that are known to have been made from images of the run there is
  * seen_images (seen_images_if_released where that depends on which weights they are) with n images
  * in its file. Two predictors that were compared follow as "a - b": mad_difference,
- * pair_accuracy_difference, wilcoxon_p, mcnemar_p, nearer_a, nearer_b, tied.
+ * pair_accuracy_difference, wilcoxon_p, mcnemar_p, nearer_a, nearer_b, tied; without labels the
+ * names of vj_agreement_info().
  */
 int vj_report_csv(struct vj_text *out, const struct vj_report *report, struct vj_error *err);
 

@@ -8,22 +8,31 @@
 #include "eval/report.h"
 #include "eval/report_text.h"
 
+/* Number `index` of the comparisons is of predictors a and b. */
+static int check_pair(const struct vj_report *report, size_t index, size_t a, size_t b,
+                      struct vj_error *err)
+{
+    if (a >= report->rows || b >= report->rows)
+        return vj_fail(err, -EINVAL,
+                       "comparison %zu of a report is of predictors %zu and %zu, yet there are "
+                       "%zu",
+                       index, a, b, report->rows);
+    if (report->row[a].random_weights || report->row[b].random_weights)
+        return vj_fail(err, -EINVAL,
+                       "comparison %zu of a report is of a predictor with random weights, "
+                       "whose accuracy is not reported; leave it out",
+                       index);
+    return 0;
+}
+
 int vj_report_check(const struct vj_report *report, struct vj_error *err)
 {
-    for (size_t i = 0; i < report->comparisons; i++) {
-        const struct vj_report_comparison *c = &report->comparison[i];
-        if (c->a >= report->rows || c->b >= report->rows)
-            return vj_fail(err, -EINVAL,
-                           "comparison %zu of a report is of predictors %zu and %zu, yet there are "
-                           "%zu",
-                           i, c->a, c->b, report->rows);
-        if (report->row[c->a].random_weights || report->row[c->b].random_weights)
-            return vj_fail(err, -EINVAL,
-                           "comparison %zu of a report is of a predictor with random weights, "
-                           "whose accuracy is not reported; leave it out",
-                           i);
-    }
-    return 0;
+    int r = 0;
+    for (size_t i = 0; !r && i < report->comparisons; i++)
+        r = check_pair(report, i, report->comparison[i].a, report->comparison[i].b, err);
+    for (size_t i = 0; !r && i < report->agreements; i++)
+        r = check_pair(report, i, report->agreement[i].a, report->agreement[i].b, err);
+    return r;
 }
 
 static const struct vj_metrics_table *rated(const struct vj_report_row *row)
@@ -63,15 +72,13 @@ static void csv_metrics(struct vj_text *out, const char *name, const struct vj_m
 }
 
 /* One figure of two predictors that were compared. */
-static void csv_compared(struct vj_text *out, const struct vj_report *report,
-                         const struct vj_report_comparison *c, const char *metric,
-                         const struct vj_metric_value *v, const char *units)
+static void csv_compared(struct vj_text *out, const struct vj_report *report, size_t a, size_t b,
+                         const char *metric, const struct vj_metric_value *v, const char *units)
 {
     struct vj_text name = {0};
     if (!v->present)
         return;
-    vj_text_add(&name, "%s - %s", or_empty(report->row[c->a].name),
-                or_empty(report->row[c->b].name));
+    vj_text_add(&name, "%s - %s", or_empty(report->row[a].name), or_empty(report->row[b].name));
     vj_text_csv(out, or_empty(name.data));
     out->failed |= name.failed;
     vj_text_free(&name);
@@ -96,12 +103,21 @@ static void csv_comparison(struct vj_text *out, const struct vj_report *report,
         {"nearer_a", (double)r->nearer_a}, {"nearer_b", (double)r->nearer_b},
         {"tied", (double)r->tied},
     };
-    csv_compared(out, report, c, "mad_difference", &r->mad, "QF");
-    csv_compared(out, report, c, "pair_accuracy_difference", &r->pair_accuracy, "");
+    csv_compared(out, report, c->a, c->b, "mad_difference", &r->mad, "QF");
+    csv_compared(out, report, c->a, c->b, "pair_accuracy_difference", &r->pair_accuracy, "");
     for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++) {
         const struct vj_metric_value v = {
             .present = r->images > 0, .value = plain[i].value, .n = r->images};
-        csv_compared(out, report, c, plain[i].metric, &v, "");
+        csv_compared(out, report, c->a, c->b, plain[i].metric, &v, "");
+    }
+}
+
+static void csv_agreement(struct vj_text *out, const struct vj_report *report,
+                          const struct vj_report_agreement *g)
+{
+    for (int k = 0; k < VJ_AGREEMENT_COUNT; k++) {
+        const struct vj_metric_info *info = vj_agreement_info((enum vj_agreement_metric)k);
+        csv_compared(out, report, g->a, g->b, info->name, &g->result.value[k], info->units);
     }
 }
 
@@ -142,6 +158,8 @@ int vj_report_csv(struct vj_text *out, const struct vj_report *report, struct vj
     }
     for (size_t i = 0; i < report->comparisons; i++)
         csv_comparison(out, report, &report->comparison[i]);
+    for (size_t i = 0; i < report->agreements; i++)
+        csv_agreement(out, report, &report->agreement[i]);
     return vj_text_status(out, err);
 }
 
@@ -439,6 +457,23 @@ static void json_comparison(struct json *j, const struct vj_report *report,
     json_close(j, '}');
 }
 
+static void json_agreements(struct json *j, const struct vj_report *report)
+{
+    json_open(j, "agreements", '[');
+    for (size_t i = 0; i < report->agreements; i++) {
+        const struct vj_report_agreement *g = &report->agreement[i];
+        json_open(j, NULL, '{');
+        json_string(j, "a", report->row[g->a].name);
+        json_string(j, "b", report->row[g->b].name);
+        json_integer(j, "images", g->result.images);
+        for (int k = 0; k < VJ_AGREEMENT_COUNT; k++)
+            json_value(j, vj_agreement_info((enum vj_agreement_metric)k)->name,
+                       &g->result.value[k]);
+        json_close(j, '}');
+    }
+    json_close(j, ']');
+}
+
 static void json_image(struct json *j, const struct vj_report *report, size_t image)
 {
     int32_t fold = entry(report->image_fold, image);
@@ -620,6 +655,8 @@ int vj_report_json(struct vj_text *out, const struct vj_report *report, struct v
     for (size_t i = 0; i < report->comparisons; i++)
         json_comparison(&j, report, &report->comparison[i]);
     json_close(&j, ']');
+    if (report->agreements)
+        json_agreements(&j, report);
     if (report->published_file)
         json_published(&j, report);
     json_open(&j, "images", '[');

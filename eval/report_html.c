@@ -14,7 +14,6 @@
 
 enum {
     MAD_WIDTH = 108, /* of the drawings in tables, CSS pixels */
-    DIFFERENCE_WIDTH = 140,
 };
 
 /* The style sheet is these two, one after the other. */
@@ -165,9 +164,8 @@ static void number_cell(const struct vj_html *page, const struct vj_metric_value
         vj_text_add(page->out, "<td>%.*f</td>", decimals, scale * v->value);
 }
 
-/* "7.82 [6.10, 9.86]", the interval on a line of its own where there is no room. */
-static void estimate_cell(const struct vj_html *page, const struct vj_metric_value *v, double scale,
-                          int decimals, bool sign)
+void vj_html_estimate_cell(const struct vj_html *page, const struct vj_metric_value *v,
+                           double scale, int decimals, bool sign)
 {
     if (!v->present || !v->has_interval) {
         number_cell(page, v, scale, decimals, sign);
@@ -180,8 +178,7 @@ static void estimate_cell(const struct vj_html *page, const struct vj_metric_val
                 scale * v->ci_high);
 }
 
-/* A predictor's name, with an asterisk where its figures are no test. */
-static void name(const struct vj_html *page, size_t row)
+void vj_html_name(const struct vj_html *page, size_t row)
 {
     vj_html_words(page, page->report->row[row].name);
     vj_text_add(page->out, "%s", page->report->row[row].seen ? "*" : "");
@@ -193,7 +190,7 @@ static void keyed_name(const struct vj_html *page, size_t row)
     vj_text_add(page->out, "<span class=\"key ");
     vj_html_class(page, row);
     vj_text_add(page->out, "\"></span>");
-    name(page, row);
+    vj_html_name(page, row);
 }
 
 /* Opens a row of a table of predictors. */
@@ -202,6 +199,14 @@ static void open_row(const struct vj_html *page, size_t row)
     vj_text_add(page->out, page->report->row[row].seen ? "<tr class=\"seen\"><td>" : "<tr><td>");
     keyed_name(page, row);
     vj_text_add(page->out, "</td>");
+}
+
+double vj_html_reach(const struct vj_metric_value *v)
+{
+    if (!v->present)
+        return 0;
+    const double interval = v->has_interval ? fmax(fabs(v->ci_low), fabs(v->ci_high)) : 0;
+    return fmax(fabs(v->value), interval);
 }
 
 /* ---- head of the page ---- */
@@ -376,7 +381,7 @@ static void accuracy_row(const struct vj_html *page, size_t index, const struct 
     const struct vj_report_row *row = &page->report->row[index];
     const struct vj_metric_value *mad = vj_html_metric(row, VJ_METRIC_MAD);
     open_row(page, index);
-    estimate_cell(page, mad, 1, 2, false);
+    vj_html_estimate_cell(page, mad, 1, 2, false);
     vj_text_add(page->out, "<td class=\"draw\">");
     if (axis->high > 0)
         vj_html_interval(page, index, axis, MAD_WIDTH, mad, false);
@@ -492,14 +497,8 @@ static void add_predictions(const struct vj_html *page)
 static struct vj_axis difference_axis(const struct vj_report *r)
 {
     double reach = 0;
-    for (size_t i = 0; i < r->comparisons; i++) {
-        const struct vj_metric_value *v = &r->comparison[i].result.mad;
-        if (!v->present)
-            continue;
-        reach = fmax(reach, fabs(v->value));
-        if (v->has_interval)
-            reach = fmax(reach, fmax(fabs(v->ci_low), fabs(v->ci_high)));
-    }
+    for (size_t i = 0; i < r->comparisons; i++)
+        reach = fmax(reach, vj_html_reach(&r->comparison[i].result.mad));
     return vj_axis_covering(-reach, reach, 4);
 }
 
@@ -515,15 +514,15 @@ static void difference_row(const struct vj_html *page, const struct vj_report_co
                            const struct vj_axis *axis)
 {
     vj_text_add(page->out, "<tr><td>");
-    name(page, c->a);
+    vj_html_name(page, c->a);
     vj_text_add(page->out, " - ");
-    name(page, c->b);
+    vj_html_name(page, c->b);
     vj_text_add(page->out, "</td>");
-    estimate_cell(page, &c->result.mad, 1, 2, true);
+    vj_html_estimate_cell(page, &c->result.mad, 1, 2, true);
     vj_text_add(page->out, "<td class=\"draw\">");
-    vj_html_interval(page, c->a, axis, DIFFERENCE_WIDTH, &c->result.mad, true);
+    vj_html_interval(page, c->a, axis, VJ_HTML_DIFFERENCE_WIDTH, &c->result.mad, true);
     vj_text_add(page->out, "</td>");
-    estimate_cell(page, &c->result.pair_accuracy, 100, 2, true);
+    vj_html_estimate_cell(page, &c->result.pair_accuracy, 100, 2, true);
     p_cell(page, c->result.wilcoxon.p, c->result.wilcoxon.method);
     p_cell(page, c->result.mcnemar.p, c->result.mcnemar.method);
     vj_text_add(page->out, "<td>%zu : %zu</td><td>%zu</td><td>%zu</td></tr>\n", c->result.nearer_a,
@@ -550,7 +549,7 @@ static void add_differences(const struct vj_html *page)
         r->comparisons);
     vj_html_open_table(page, "numbers");
     vj_text_add(page->out, "<thead><tr><th>predictors</th><th>MAD, QF</th><th class=\"draw\">");
-    vj_html_scale(page, &axis, DIFFERENCE_WIDTH);
+    vj_html_scale(page, &axis, VJ_HTML_DIFFERENCE_WIDTH);
     vj_text_add(page->out, "</th><th>pair acc., points</th><th>Wilcoxon p</th>"
                            "<th>McNemar p</th><th>nearer</th><th>tied</th><th>n</th></tr></thead>"
                            "<tbody>\n");
@@ -759,6 +758,7 @@ static void add_outcome(const struct vj_html *page)
     vj_html_curves(page);
     vj_html_scatter(page);
     add_differences(page);
+    vj_html_agreements(page);
     add_pictures(page);
     vj_html_throughput(page);
 }

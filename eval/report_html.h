@@ -43,6 +43,13 @@ void vj_html_text_cell(const struct vj_html *page, const char *text);
 void vj_html_whole_cell(const struct vj_html *page, int value);
 void vj_html_close_table(const struct vj_html *page);
 
+/* "7.82 [6.10, 9.86]" times `scale`, the interval on a line of its own where there is no room. */
+void vj_html_estimate_cell(const struct vj_html *page, const struct vj_metric_value *v,
+                           double scale, int decimals, bool sign);
+
+/* A predictor's name, with an asterisk where its figures are no test. */
+void vj_html_name(const struct vj_html *page, size_t row);
+
 /* A coloured box. */
 void vj_html_warning(const struct vj_html *page, const char *text);
 
@@ -55,6 +62,14 @@ void vj_html_interval(const struct vj_html *page, size_t row, const struct vj_ax
 
 /* The axis alone, with its numbers, for the head of a column of such drawings. */
 void vj_html_scale(const struct vj_html *page, const struct vj_axis *axis, double width);
+
+/* Farthest from zero that a value and its interval go, for an axis of differences. */
+double vj_html_reach(const struct vj_metric_value *v);
+
+enum { VJ_HTML_DIFFERENCE_WIDTH = 140 }; /* of drawings of differences, CSS pixels */
+
+/* Section: what predictors agree in where nothing is labelled (report_agreement.c). */
+void vj_html_agreements(const struct vj_html *page);
 
 /* Sections: rate-damage curves, over offsets and over tolerances; predictions against the truth. */
 void vj_html_curves(const struct vj_html *page);

@@ -169,7 +169,8 @@ static void add_counts(struct vj_text *out, const struct vj_report *r)
     struct vj_text line = {0};
     const size_t failed = vj_report_count_failed(r);
     if (r->runs) {
-        vj_text_add(&line, "%zu in every run with a label, %zu left out", r->images, r->left_outs);
+        vj_text_add(&line, "%zu in every run%s, %zu left out", r->images,
+                    vj_report_has_labels(r) ? " with a label" : "", r->left_outs);
     } else {
         vj_text_add(&line, "%zu: %zu ok, %zu failed", r->images, r->images - failed - r->pending,
                     failed);
@@ -246,15 +247,6 @@ static bool any_random(const struct vj_report *r, bool random)
 
 /* ---- tables that give up columns where the line is short ---- */
 
-enum { FITTED_COLUMNS_MAX = 16 };
-
-/*
- * Fills a table; step 0 has everything, every further one less.
- * column: [FITTED_COLUMNS_MAX] for the description of its columns
- */
-typedef void (*fill_table)(struct vj_table *table, struct vj_table_column *column,
-                           const struct vj_report *r, int step);
-
 /* Length of the line under a printed table's head: its width. No width fits one in several parts.
  */
 static size_t printed_width(const struct vj_text *text)
@@ -270,10 +262,10 @@ static size_t printed_width(const struct vj_text *text)
 }
 
 /* Prints step `step` of a table into lines of `columns`; returns its width. */
-static size_t print_step(struct vj_text *out, const struct vj_report *r, fill_table fill, int step,
-                         size_t columns)
+static size_t print_step(struct vj_text *out, const struct vj_report *r, vj_report_fill_fn *fill,
+                         int step, size_t columns)
 {
-    struct vj_table_column column[FITTED_COLUMNS_MAX];
+    struct vj_table_column column[VJ_REPORT_FITTED_COLUMNS];
     struct vj_table table;
     struct vj_text text = {0};
     fill(&table, column, r, step);
@@ -287,8 +279,8 @@ static size_t print_step(struct vj_text *out, const struct vj_report *r, fill_ta
 }
 
 /* The first step, `steps` where there is none, that fits; as it would be in lines of `columns`. */
-static int first_fitting(struct vj_text *out, const struct vj_report *r, fill_table fill, int steps,
-                         size_t columns)
+static int first_fitting(struct vj_text *out, const struct vj_report *r, vj_report_fill_fn *fill,
+                         int steps, size_t columns)
 {
     for (int step = 0; step < steps; step++) {
         struct vj_text trial = {0};
@@ -301,12 +293,8 @@ static int first_fitting(struct vj_text *out, const struct vj_report *r, fill_ta
     return steps;
 }
 
-/*
- * Prints the fullest step that fits, and returns it.
- * one_line: rather give up columns than print the first cell of each row on a line of its own
- */
-static int print_fitting(struct vj_text *out, const struct vj_report *r, fill_table fill, int steps,
-                         bool one_line)
+int vj_report_print_fitting(struct vj_text *out, const struct vj_report *r, vj_report_fill_fn *fill,
+                            int steps, bool one_line)
 {
     const size_t endless = SIZE_MAX / 2, columns = vj_report_columns(r);
     int step = one_line ? first_fitting(out, r, fill, steps, endless) : steps;
@@ -479,7 +467,7 @@ static void add_accuracy(struct vj_text *out, const struct vj_report *r)
 {
     struct vj_text line = {0};
     vj_report_heading(out, "Accuracy");
-    int step = print_fitting(out, r, fill_accuracy, ACCURACY_STEPS, true);
+    int step = vj_report_print_fitting(out, r, fill_accuracy, ACCURACY_STEPS, true);
     add_not_tests(out, r);
     vj_text_add(out, "\n");
     vj_text_add(
@@ -770,8 +758,8 @@ static void add_states(struct vj_text *out, const struct vj_report *r)
     finish(out, r, &table);
 }
 
-static void difference_cell(struct vj_table *table, const struct vj_metric_value *v, double scale,
-                            int decimals)
+void vj_report_difference_cell(struct vj_table *table, const struct vj_metric_value *v,
+                               double scale, int decimals)
 {
     if (!v->present)
         vj_table_cell(table, "-");
@@ -817,8 +805,8 @@ static void fill_comparisons(struct vj_table *table, struct vj_table_column *col
         const struct vj_report_row *a = &r->row[c->a], *b = &r->row[c->b];
         vj_table_cell(table, "%s%s - %s%s", vj_report_or_dash(a->name), mark_of(a),
                       vj_report_or_dash(b->name), mark_of(b));
-        difference_cell(table, &c->result.mad, 1, decimals);
-        difference_cell(table, &c->result.pair_accuracy, 100, decimals);
+        vj_report_difference_cell(table, &c->result.mad, 1, decimals);
+        vj_report_difference_cell(table, &c->result.pair_accuracy, 100, decimals);
         p_cell(table, c->result.wilcoxon.p, c->result.wilcoxon.method);
         p_cell(table, c->result.mcnemar.p, c->result.mcnemar.method);
         vj_table_cell(table, "%zu : %zu", c->result.nearer_a, c->result.nearer_b);
@@ -832,7 +820,7 @@ static void add_comparisons(struct vj_text *out, const struct vj_report *r)
     if (!r->comparisons)
         return;
     vj_report_heading(out, "Differences");
-    print_fitting(out, r, fill_comparisons, COMPARISON_STEPS, false);
+    vj_report_print_fitting(out, r, fill_comparisons, COMPARISON_STEPS, false);
     vj_text_add(out, "\n");
     vj_report_paragraph(
         out, r,
@@ -875,6 +863,7 @@ static void add_outcome(struct vj_text *out, const struct vj_report *report, uns
     else if (any_random(report, false))
         add_predictions(out, report);
     add_comparisons(out, report);
+    vj_report_agreements(out, report);
     if (sections & VJ_REPORT_METRICS)
         add_metrics(out, report);
     if (sections & VJ_REPORT_FOLDS)

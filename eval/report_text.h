@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "eval/report.h"
+#include "eval/table.h"
 
 /* "-" for what is absent or empty. */
 const char *vj_report_or_dash(const char *text);
@@ -92,6 +93,31 @@ void vj_report_field(struct vj_text *out, const struct vj_report *report, const 
 
 /* Wrapped text. */
 void vj_report_paragraph(struct vj_text *out, const struct vj_report *report, const char *text);
+
+/* "+1.25 [-0.50, +3.00]" times `scale`; "-" for what is absent. */
+void vj_report_difference_cell(struct vj_table *table, const struct vj_metric_value *v,
+                               double scale, int decimals);
+
+/* The most columns of a table that gives some up where lines are short. */
+enum { VJ_REPORT_FITTED_COLUMNS = 16 };
+
+/*
+ * Fills a table; step 0 has everything, every further one less.
+ * column: [VJ_REPORT_FITTED_COLUMNS] for the description of its columns
+ */
+typedef void vj_report_fill_fn(struct vj_table *table, struct vj_table_column *column,
+                               const struct vj_report *report, int step);
+
+/*
+ * Prints the fullest of `steps` steps that fits into the report's lines, and returns it.
+ * one_line: rather give up columns than print the first cell of each row on a line of its own
+ */
+int vj_report_print_fitting(struct vj_text *out, const struct vj_report *report,
+                            vj_report_fill_fn *fill, int steps, bool one_line);
+
+/* What predictors agree in without labels (report_agreement.c); the sentence also for the page. */
+void vj_report_agreements(struct vj_text *out, const struct vj_report *report);
+extern const char vj_report_agreement_help[];
 
 /* Sections of a comparison: its results files, and the images in no figure (report_runs.c). */
 void vj_report_runs(struct vj_text *out, const struct vj_report *report);

@@ -61,8 +61,9 @@ static const struct argp argp = {
     .parser = parse,
     .args_doc = "A.h5 B.h5...",
     .doc = "Prints one table of the predictors of several results files, on the images that every "
-           "file has evaluated and labelled, with tests of their differences. It says what the "
-           "runs differ in, and refuses where that makes their figures incomparable.",
+           "file has evaluated and labelled, with tests of their differences. Of files without "
+           "labels it says how far the predictions agree. It says what the runs differ in, and "
+           "refuses where that makes their figures incomparable.",
     .children = children,
 };
 

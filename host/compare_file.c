@@ -405,9 +405,9 @@ static int compare(struct vj_text *out, struct comparison *c, struct vj_error *e
     if (!r && c->matching.images == 0)
         r = c->matching.left_outs
                 ? vj_fail(err, -ENODATA,
-                          "no image is evaluated and labelled in every results file; the first is "
-                          "%s: %s",
-                          c->matching.left_out[0].name, c->matching.left_out[0].reason)
+                          "no image is evaluated%s in every results file; the first is %s: %s",
+                          c->matching.labelled ? " and labelled" : "", c->matching.left_out[0].name,
+                          c->matching.left_out[0].reason)
                 : vj_fail(err, -ENODATA, "the results files have no images");
     return r ? r : write_comparison(out, c, err);
 }

@@ -63,7 +63,7 @@ const struct vj_analysed_predictor *vj_predictor_named(const struct vj_analysis 
 
 /* Why an image of a run cannot be in the comparison; the caller frees the text. NULL: it can. */
 static int reason_against(char **reason, const struct vj_image_index *index, const char *name,
-                          const char *run, struct vj_error *err)
+                          const char *run, bool labelled, struct vj_error *err)
 {
     const struct vj_analysis *a = index->analysis;
     ssize_t row = vj_image_index_find(index, name);
@@ -75,7 +75,7 @@ static int reason_against(char **reason, const struct vj_image_index *index, con
         n = asprintf(reason, "failed in %s: %s", run, a->error[row] ? a->error[row] : "");
     else if (a->status[row] != VJ_STATUS_OK)
         n = asprintf(reason, "not evaluated in %s", run);
-    else if (a->qf_true[row] < 0)
+    else if (labelled && a->qf_true[row] < 0)
         n = asprintf(reason, "no label in %s", run);
     if (n >= 0)
         return 0;
@@ -92,7 +92,7 @@ static int place(struct vj_matching *m, const struct vj_image_index *index,
     char *reason = NULL;
     int r = 0;
     for (size_t k = 0; !r && !reason && k < runs; k++)
-        r = reason_against(&reason, &index[k], name, run[k].name, err);
+        r = reason_against(&reason, &index[k], name, run[k].name, m->labelled, err);
     if (r)
         return r;
     if (reason) {
@@ -117,8 +117,11 @@ int vj_matching_make(struct vj_matching *matching, const struct vj_image_index *
                      const struct vj_report_run *run, size_t runs, struct vj_error *err)
 {
     size_t all = 0;
-    for (size_t k = 0; k < runs; k++)
+    for (size_t k = 0; k < runs; k++) {
         all += index[k].analysis->count;
+        for (size_t i = 0; i < index[k].analysis->count; i++)
+            matching->labelled = matching->labelled || index[k].analysis->qf_true[i] >= 0;
+    }
     matching->row = vj_calloc(index[0].analysis->count, runs * sizeof(*matching->row));
     matching->left_out = vj_calloc(all, sizeof(*matching->left_out));
     if (!matching->row || !matching->left_out)

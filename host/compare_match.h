@@ -3,6 +3,7 @@
 #ifndef VJ_HOST_COMPARE_MATCH_H
 #define VJ_HOST_COMPARE_MATCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -29,13 +30,18 @@ const struct vj_analysed_predictor *vj_predictor_named(const struct vj_analysis 
 
 /* Released by vj_matching_free(). */
 struct vj_matching {
-    size_t images; /* evaluated and labelled in every run, in the order of the first */
+    bool labelled; /* some image of some run has a label */
+    size_t images; /* in every run and usable there, in the order of the first */
     size_t *row;   /* [images][runs] the image's row in each run */
     struct vj_report_left_out *left_out; /* all others, with the first reason; reasons are owned */
     size_t left_outs;
 };
 
-/* index, run: [runs]; run[k].name stands for the file in reasons. matching zeroed by the caller. */
+/*
+ * Usable images are evaluated and, unless no image of any run has a label, labelled.
+ * matching:   zeroed by the caller
+ * index, run: [runs]; run[k].name stands for the file in reasons
+ */
 int vj_matching_make(struct vj_matching *matching, const struct vj_image_index *index,
                      const struct vj_report_run *run, size_t runs, struct vj_error *err);
 void vj_matching_free(struct vj_matching *matching);

@@ -211,7 +211,16 @@ static void fill_rows(struct vj_report_tables *t, const struct vj_analysis *a)
     t->rows = a->predictors;
 }
 
-/* Appends the comparison of predictors i and j, unless no image has both predictions. */
+static bool has_labels(const struct vj_analysis *a)
+{
+    for (size_t i = 0; i < a->count; i++)
+        if (a->qf_true[i] >= 0)
+            return true;
+    return false;
+}
+
+/* Appends the comparison of predictors i and j, unless no image has both predictions: that of their
+ * errors or, where nothing is labelled, of the predictions themselves. */
 static int compare(struct vj_report_tables *t, const struct vj_analysis *a, size_t i, size_t j,
                    const struct vj_bootstrap *boot, struct vj_error *err)
 {
@@ -222,6 +231,13 @@ static int compare(struct vj_report_tables *t, const struct vj_analysis *a, size
                                     .lossy = a->predictor[j].lossy};
     if (!a->predictor[i].has_metrics || !a->predictor[j].has_metrics)
         return 0;
+    if (t->agreement) {
+        struct vj_report_agreement *g = &t->agreement[t->agreements];
+        *g = (struct vj_report_agreement){.a = i, .b = j};
+        int r = vj_agreement_compute(&g->result, &truth, &x, &y, boot, err);
+        t->agreements += !r && g->result.images > 0;
+        return r;
+    }
     struct vj_report_comparison *c = &t->comparison[t->comparisons];
     *c = (struct vj_report_comparison){.a = i, .b = j};
     int r = vj_metrics_compare(&c->result, &truth, &x, &y, boot, err);
@@ -253,8 +269,11 @@ int vj_report_tables_make(struct vj_report_tables *tables, struct vj_analysis *a
     size_t n = analysis->predictors;
     size_t pairs = against == VJ_AGAINST_ALL ? n * n / 2 : n;
     tables->row = vj_calloc(n, sizeof(*tables->row));
-    tables->comparison = vj_calloc(pairs, sizeof(*tables->comparison));
-    if (!tables->row || !tables->comparison)
+    if (has_labels(analysis))
+        tables->comparison = vj_calloc(pairs, sizeof(*tables->comparison));
+    else
+        tables->agreement = vj_calloc(pairs, sizeof(*tables->agreement));
+    if (!tables->row || (!tables->comparison && !tables->agreement))
         return vj_fail(err, -ENOMEM, "out of memory");
     int r = vj_analysis_compute(analysis, boot, err);
     if (!r)
@@ -268,6 +287,7 @@ void vj_report_tables_free(struct vj_report_tables *tables)
 {
     free(tables->row);
     free(tables->comparison);
+    free(tables->agreement);
     *tables = (struct vj_report_tables){0};
 }
 
@@ -310,6 +330,8 @@ void vj_report_fill(struct vj_report *report, const struct vj_report_source *sou
         .rows = tables->rows,
         .comparison = tables->comparison,
         .comparisons = tables->comparisons,
+        .agreement = tables->agreement,
+        .agreements = tables->agreements,
     };
     for (size_t i = 0; i < analysis->count; i++)
         report->pending += analysis->status[i] == VJ_STATUS_PENDING;

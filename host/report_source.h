@@ -54,6 +54,8 @@ struct vj_report_tables {
     size_t rows;
     struct vj_report_comparison *comparison;
     size_t comparisons;
+    struct vj_report_agreement *agreement; /* instead of comparisons, where no image has a label */
+    size_t agreements;
 };
 
 /* Which pairs of predictors are compared; any other number is the one that all others are held

@@ -6,6 +6,7 @@
 #include <omp.h>
 #include <time.h>
 
+#include "eval/agreement.h"
 #include "eval/metrics.h"
 #include "eval/rules.h"
 #include "host/rng.h"
@@ -581,6 +582,51 @@ static void a_better_predictor_is_told_from_a_worse_one(void **state)
     run_free(&r);
 }
 
+/* Four pictures of five, the last without sizes: differences 0, -1, 6 and 3. */
+static void predictions_are_compared_where_nothing_is_labelled(void **state)
+{
+    (void)state;
+    const int32_t mine[] = {3, 2, 8, 5, 7}, theirs[] = {3, 3, 2, -1, 4};
+    uint32_t bytes[5 * 8] = {0};
+    for (int i = 0; i < 4 * 8; i++)
+        bytes[i] = (uint32_t)(10 * (1 + i % 8));
+    const struct vj_truth truth = {.count = 5, .levels = 8, .qf_first = 1, .bytes = bytes};
+    const struct vj_prediction a = {.qf_pred = mine}, b = {.qf_pred = theirs};
+    const struct vj_bootstrap boot = vj_bootstrap_default(3);
+    struct vj_agreement g, back;
+    assert_int_equal(vj_agreement_compute(&g, &truth, &a, &b, &boot, NULL), 0);
+    assert_int_equal(vj_agreement_compute(&back, &truth, &b, &a, NULL, NULL), 0);
+    static const double expected[VJ_AGREEMENT_COUNT] = {8.0 / 4,
+                                                        10.0 / 4,
+                                                        1.0 / 4,
+                                                        2.0 / 4,
+                                                        3.0 / 4,
+                                                        (0 + 1.0 / 8 - 6.0 / 8) / 3,
+                                                        (30. + 20 + 80) / (30 + 30 + 20) - 1};
+    assert_int_equal(g.images, 4);
+    for (int k = 0; k < VJ_AGREEMENT_COUNT; k++) {
+        const struct vj_metric_value *v = &g.value[k];
+        const char *name = vj_agreement_info((enum vj_agreement_metric)k)->name;
+        assert_true(v->present && v->has_interval);
+        assert_near(name, v->value, expected[k], 1e-14);
+        assert_true(v->ci_low < v->value && v->value < v->ci_high);
+        assert_int_equal(v->n, k < VJ_AGREEMENT_SAVING ? 4 : 3);
+        assert_false(back.value[k].has_interval);
+    }
+    assert_near("sign", back.value[VJ_AGREEMENT_DIFFERENCE].value, -2, 1e-14);
+    assert_near("against", back.value[VJ_AGREEMENT_BYTES].value, 80.0 / 130 - 1, 1e-14);
+    /* Without sizes, and without pictures. */
+    const struct vj_truth bare = {.count = 5, .levels = 8, .qf_first = 1};
+    const struct vj_prediction none = {.qf_pred = (const int32_t[]){-1, -1, -1, 4, -1}};
+    assert_int_equal(vj_agreement_compute(&g, &bare, &a, &b, &boot, NULL), 0);
+    assert_true(g.value[VJ_AGREEMENT_WITHIN_5].present);
+    assert_false(g.value[VJ_AGREEMENT_SAVING].present || g.value[VJ_AGREEMENT_BYTES].present);
+    assert_int_equal(vj_agreement_compute(&g, &truth, &b, &none, &boot, NULL), 0);
+    assert_int_equal(g.images, 0);
+    for (int k = 0; k < VJ_AGREEMENT_COUNT; k++)
+        assert_false(g.value[k].present);
+}
+
 static void a_predictor_does_not_differ_from_itself(void **state)
 {
     (void)state;
@@ -680,6 +726,7 @@ int main(void)
         cmocka_unit_test(the_sweep_trades_saving_against_damage),
         cmocka_unit_test(the_sweep_ends_at_the_anchor),
         cmocka_unit_test(a_better_predictor_is_told_from_a_worse_one),
+        cmocka_unit_test(predictions_are_compared_where_nothing_is_labelled),
         cmocka_unit_test(a_predictor_does_not_differ_from_itself),
         cmocka_unit_test(values_that_cannot_be_are_refused_with_their_image),
         cmocka_unit_test(a_thousand_images_are_resampled_quickly),

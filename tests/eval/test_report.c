@@ -187,6 +187,64 @@ static void without_labels_there_is_a_table_of_what_there_is(void **state)
     vj_text_free(&t);
 }
 
+static void what_predictors_agree_in_without_labels_is_in_every_form(void **state)
+{
+    (void)state;
+    struct sample s;
+    fill_sample(&s);
+    struct vj_report_agreement agreement = {.a = 1, .b = 0, .result = {.images = 3}};
+    struct vj_metric_value *v = agreement.result.value;
+    v[VJ_AGREEMENT_DIFFERENCE] = value(21.75, 4.5, 3);
+    v[VJ_AGREEMENT_ABS_DIFFERENCE] = value(22.25, 4, 3);
+    v[VJ_AGREEMENT_EQUAL] = value(0.25, 0.125, 3);
+    v[VJ_AGREEMENT_WITHIN_1] = value(0.375, 0.125, 3);
+    v[VJ_AGREEMENT_WITHIN_5] = value(0.5, 0.125, 3);
+    v[VJ_AGREEMENT_SAVING] = value(-0.0625, 0.03125, 2);
+    s.report.qf_true = NULL;
+    s.report.comparisons = 0;
+    s.report.agreement = &agreement;
+    s.report.agreements = 1;
+    struct vj_text t = text_report(&s.report, 0);
+    assert_tidy(t.data);
+    vj_assert_contains(t.data, "\nDifferences, without labels\n\n");
+    vj_assert_contains(t.data, "\nNo picture has a label, so nothing here says which predictor is "
+                               "nearer to the truth.");
+    vj_assert_contains(t.data, "\npsnr-threshold - constant\n");
+    vj_assert_contains(t.data, " +21.75 [+17.25, +26.25]     22.25    25.0    37.5    50.0  -6.2 "
+                               "[-9.4, -3.1]       -  3\n");
+    vj_text_free(&t);
+    s.report.columns = 72;
+    t = text_report(&s.report, 0);
+    assert_fits(t.data, 72);
+    vj_assert_contains(t.data, " +21.8 [+17.2, +26.2]    22.25   25.0   37.5   50.0   -6.2      - "
+                               "3\n");
+    vj_text_free(&t);
+    assert_int_equal(vj_report_csv(&t, &s.report, NULL), 0);
+    vj_assert_contains(t.data, "psnr-threshold - constant,,prediction_difference,21.75,17.25,26.25,"
+                               "3,QF\r\n"
+                               "psnr-threshold - constant,,prediction_abs_difference,22.25,18.25,"
+                               "26.25,3,QF\r\n"
+                               "psnr-threshold - constant,,equal_share,0.25,0.125,0.375,3,\r\n"
+                               "psnr-threshold - constant,,within_1_share,0.375,0.25,0.5,3,\r\n"
+                               "psnr-threshold - constant,,within_5_share,0.5,0.375,0.625,3,\r\n"
+                               "psnr-threshold - constant,,saving_difference,-0.0625,-0.09375,"
+                               "-0.03125,2,\r\n");
+    assert_null(strstr(t.data, "bytes_difference"));
+    vj_text_free(&t);
+    assert_int_equal(vj_report_json(&t, &s.report, NULL), 0);
+    vj_assert_contains(t.data, "\"agreements\": [\n    {\n      \"a\": \"psnr-threshold\",\n      "
+                               "\"b\": \"constant\",\n      \"images\": 3,\n      "
+                               "\"prediction_difference\": {\"value\": 21.75, ");
+    vj_text_free(&t);
+    assert_int_equal(vj_report_html(&t, &s.report, NULL), 0);
+    vj_assert_contains(t.data, "<h2>Differences, without labels</h2>");
+    vj_assert_contains(t.data, "<td class=\"wide\">+21.75 <span>[+17.25, +26.25]</span></td>");
+    vj_assert_contains(t.data, "<td>22.25</td><td>25.0</td><td>37.5</td><td>50.0</td>");
+    vj_text_free(&t);
+    agreement.b = 2; /* random weights */
+    assert_int_equal(vj_report_text(&t, &s.report, 0, NULL), -EINVAL);
+}
+
 static void what_weights_have_seen_is_marked_in_every_form(void **state)
 {
     (void)state;
@@ -929,6 +987,7 @@ int main(void)
         cmocka_unit_test(long_names_and_many_predictors_stay_within_100_columns),
         cmocka_unit_test(short_lines_cost_columns_before_rows_are_broken),
         cmocka_unit_test(without_labels_there_is_a_table_of_what_there_is),
+        cmocka_unit_test(what_predictors_agree_in_without_labels_is_in_every_form),
         cmocka_unit_test(what_weights_have_seen_is_marked_in_every_form),
         cmocka_unit_test(some_pictures_without_a_label_are_counted),
         cmocka_unit_test(how_patches_were_sampled_is_said_where_there_are_networks),

@@ -478,6 +478,57 @@ static void images_that_some_run_lacks_are_left_out_and_counted(void **state)
     vj_text_free(&t);
 }
 
+/* Predictions 5 9 14 10 9 19 against 6 8 15 14 3 19: differences -1 1 -1 -4 6 0. */
+static void runs_without_labels_are_compared_by_their_predictions(void **state)
+{
+    (void)state;
+    static const int none[PICTURES] = {0};
+    struct vj_text t;
+    struct vj_error err = {0};
+    const struct vj_compare_options csv = {.report.form = VJ_REPORT_FORM_CSV};
+    write_manifest("none.csv", none, PICTURES);
+    evaluate("bare.h5", "root=*/none.csv predictors=external:*/x.csv");
+    evaluate("naked.h5", "root=*/none.csv predictors=external:*/y.csv");
+    if (compare(&t, &plain, &err, "bare.h5", "naked.h5", NULL))
+        fail_msg("%s", err.text);
+    assert_compared(t.data, "\npictures      6 in every run, 0 left out\n");
+    assert_compared(t.data, "\nDifferences, without labels\n");
+    assert_compared(t.data, "nothing here says which predictor is nearer to the truth.");
+    assert_null(strstr(t.data, "MAD"));
+    assert_null(strstr(t.data, "Wilcoxon"));
+    vj_text_free(&t);
+    assert_int_equal(compare(&t, &csv, &err, "bare.h5", "naked.h5", NULL), 0);
+    static const struct {
+        const char *name;
+        double value;
+    } figures[] = {{"prediction_difference", 1.0 / 6},
+                   {"prediction_abs_difference", 13.0 / 6},
+                   {"equal_share", 1.0 / 6},
+                   {"within_1_share", 4.0 / 6},
+                   {"within_5_share", 5.0 / 6}};
+    for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++) {
+        char line[100];
+        snprintf(line, sizeof(line), "\r\nexternal-y - external-x,,%s,", figures[i].name);
+        const char *at = strstr(t.data, line);
+        assert_non_null(at);
+        assert_true(fabs(strtod(at + strlen(line), NULL) - figures[i].value) < 1e-12);
+    }
+    assert_compared(t.data, "\r\nexternal-y - external-x,,saving_difference,");
+    assert_compared(t.data, "\r\nexternal-y - external-x,,bytes_difference,");
+    vj_text_free(&t);
+    /* A picture that only some of the runs have evaluated is still left out. */
+    struct vj_results *results;
+    const int32_t pending = -1;
+    assert_int_equal(vj_results_open(&results, in_folder("naked.h5"), true, &err), 0);
+    assert_int_equal(
+        vj_results_write(results, "/images/status", VJ_COLUMN_I32, 2, 1, &pending, &err), 0);
+    vj_results_close(results);
+    assert_int_equal(compare(&t, &plain, &err, "bare.h5", "naked.h5", NULL), 0);
+    assert_compared(t.data, "\npictures      5 in every run, 1 left out\n");
+    assert_compared(t.data, "\np2.png: not evaluated in naked\n");
+    vj_text_free(&t);
+}
+
 /* Answers are held against the quality factors of the first file, whatever the range of theirs. */
 static void answers_of_another_range_keep_their_quality_factors(void **state)
 {
@@ -584,6 +635,7 @@ int main(void)
         cmocka_unit_test(weights_that_have_seen_images_are_marked),
         cmocka_unit_test(equal_runs_differ_in_nothing),
         cmocka_unit_test(images_that_some_run_lacks_are_left_out_and_counted),
+        cmocka_unit_test(runs_without_labels_are_compared_by_their_predictions),
         cmocka_unit_test(answers_of_another_range_keep_their_quality_factors),
         cmocka_unit_test(files_are_called_by_their_stems_where_these_differ),
         cmocka_unit_test(an_unfinished_run_is_compared_on_what_it_has),
