@@ -121,6 +121,7 @@ struct vj_report {
     const char *axis;       /* how file numbers became quality factors; NULL or "" = no matter */
     const char *excluded;   /* what of the data set is no item, in words; likewise */
     const char *duplicates; /* which images are the same picture, in words; likewise */
+    const char *rows_from;  /* files whose images were taken over, in words; likewise */
     int qf_first, qf_last;
     uint64_t seed;
     struct vj_report_patches patches; /* of one file; of several each has its own */

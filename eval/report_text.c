@@ -161,6 +161,7 @@ static void add_findings(struct vj_text *out, const struct vj_report *r)
         vj_report_field(out, r, "axis", r->axis);
     add_finding(out, r, "not used", r->excluded, "dataset_excluded");
     add_finding(out, r, "duplicates", r->duplicates, "duplicates");
+    add_finding(out, r, "taken from", r->rows_from, "rows_from");
 }
 
 /* How many pictures there are, of which kinds. */

@@ -12,7 +12,9 @@ static const struct argp_option options[] = {
     {"device", KEY_DEVICE, "NAME", 0, "same as --set device=NAME: auto, cpu, cuda[:N]", 0},
     {"threads", KEY_THREADS, "N", 0, "same as --set threads=N; 0 = one per core", 0},
     {"alpha", KEY_ALPHA, "MODE", 0,
-     "same as --set alpha=MODE: pictures with alpha: refuse, black, white", 0},
+     "same as --set alpha=MODE: transparent pixels: refuse the picture, or blend it over black or "
+     "white",
+     0},
     {0},
 };
 

@@ -335,6 +335,7 @@ static void fill_report(const struct comparison *c, struct vj_report *report)
     vj_report_fill(report, &c->source[0], &c->merged, &c->tables);
     report->program_version = VJ_VERSION;
     report->fact = NULL;
+    report->rows_from = NULL; /* of one file */
     report->facts = 0;
     report->run = c->run;
     report->runs = c->runs;

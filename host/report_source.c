@@ -34,6 +34,7 @@ static const struct {
     {"label_definition", "label definition"},
     {"host", "host"},
     {"device", "device"},
+    {"rows_from", "images taken from"},
     {"device_library_versions", "libraries"},
     {"jpeg_library", "JPEG library"},
     {"config", "configuration"},
@@ -71,6 +72,7 @@ static int read_facts(struct vj_report_source *s, struct vj_error *err)
     vj_results_get_text(s->results, "/", "dataset_axis", &s->axis, NULL);
     vj_results_get_text(s->results, "/", "dataset_excluded", &s->excluded, NULL);
     vj_results_get_text(s->results, "/", "duplicates", &s->duplicates, NULL);
+    vj_results_get_text(s->results, "/", "rows_from", &s->rows_from, NULL);
     read_provenance(s);
     vj_config_defaults(&s->config, VJ_USE_EVAL);
     if (!r)
@@ -174,6 +176,7 @@ void vj_report_source_close(struct vj_report_source *source)
     free(source->axis);
     free(source->excluded);
     free(source->duplicates);
+    free(source->rows_from);
     vj_results_close(source->results);
     *source = (struct vj_report_source){0};
 }
@@ -304,6 +307,7 @@ void vj_report_fill(struct vj_report *report, const struct vj_report_source *sou
         .axis = source->axis,
         .excluded = source->excluded,
         .duplicates = source->duplicates,
+        .rows_from = source->rows_from,
         .qf_first = analysis->qf_first,
         .qf_last = analysis->qf_first + analysis->levels - 1,
         .seed = source->seed,

@@ -31,8 +31,8 @@ enum { VJ_REPORT_FACTS_MAX = 16 };
 struct vj_report_source {
     const char *path; /* borrowed */
     struct vj_results *results;
-    char *fact[VJ_FACTS];               /* owned */
-    char *axis, *excluded, *duplicates; /* owned; NULL in a file that does not say */
+    char *fact[VJ_FACTS];                           /* owned */
+    char *axis, *excluded, *duplicates, *rows_from; /* owned; NULL in a file that does not say */
     struct vj_report_fact provenance[VJ_REPORT_FACTS_MAX]; /* values owned */
     size_t provenances;
     uint64_t seed;
