@@ -179,7 +179,9 @@ static const struct argp argp = {
         "PW-JND (the largest quality factor whose "
         "difference is visible; the lowest where none is), the smallest invisible quality factor, "
         "the JPEG's size in bytes there, and what that saves against the highest one, separated by "
-        "tabs; - where even the highest is visible. Only what the search asks for is scored.",
+        "tabs; - where even the highest is visible. Only what the search asks for is scored. Where "
+        "the patches lie follows from the option seed and the picture's name (below a folder, its "
+        "path there), so that under another name its answer differs a little.",
 };
 
 /* Scores and sizes of the pictures whose lines are not printed yet. */
