@@ -41,7 +41,8 @@ static const struct argp_option options[] = {
     {"resume", KEY_RESUME, NULL, 0, "go on with FILE.h5.part of a run that was cut short", 0},
     {"rows-from", KEY_ROWS_FROM, "PART.h5", 0,
      "take the images that a results file has instead of evaluating them: one of the same command "
-     "but for ids, limit, root, threads and memory, finished or not; may be given several times, "
+     "but for ids, part, limit, root, threads and memory, finished or not; may be given several "
+     "times, "
      "so "
      "that the parts of a sweep become one file",
      0},

@@ -116,10 +116,10 @@ static void free_images(struct arguments *a)
 static bool has_effect(const char *pair)
 {
     static const char *const none[] = {
-        "dataset", "root",      "labels",       "candidates", "ssimulacra2_mode",
-        "folds",   "jnd",       "sur",          "predictors", "decode_threads",
-        "ids",     "limit",     "codec",        "streams",    "store_patches",
-        "slots",   "bootstrap", "image_metrics"};
+        "dataset", "root",      "labels",        "candidates", "ssimulacra2_mode",
+        "folds",   "jnd",       "sur",           "predictors", "decode_threads",
+        "ids",     "limit",     "codec",         "streams",    "store_patches",
+        "slots",   "bootstrap", "image_metrics", "part"};
     size_t length = strcspn(pair, "+=");
     for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
         if (strlen(none[i]) == length && strncmp(none[i], pair, length) == 0)

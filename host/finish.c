@@ -199,7 +199,7 @@ static size_t answer_as_step(struct work *w)
 }
 
 /*
- * Labels of the run's images, followed by those of the items that ids and limit left out: these
+ * Labels of the run's images, followed by those of the items that ids, part and limit left out: these
  * are not evaluated, but nothing keeps the constant from learning from them.
  */
 struct labels {

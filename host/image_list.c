@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "host/image_list.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -67,10 +68,49 @@ static int add_item(struct vj_image_list *list, size_t index, const struct vj_it
     return item->has_sur ? add_sur(list, row, item, capacity, err) : 0;
 }
 
+/* How many items of the data set the option ids wants. wanted: NULL = all of them */
+static int count_wanted(size_t *count, const struct vj_dataset *ds, const struct vj_ranges *wanted,
+                        struct vj_error *err)
+{
+    const size_t all = vj_dataset_count(ds);
+    int r = 0;
+    *count = wanted ? 0 : all;
+    for (size_t i = 0; wanted && !r && i < all; i++) {
+        struct vj_item item = {0};
+        r = vj_dataset_item(ds, i, &item, err);
+        *count += !r && vj_ranges_has(wanted, item.id);
+        vj_item_free(&item);
+    }
+    return r;
+}
+
+/* The places, among the items wanted, of those in the part: first..end-1. */
+static int find_part(size_t *first, size_t *end, const struct vj_dataset *ds,
+                     const struct vj_ranges *wanted, const char *part, struct vj_error *err)
+{
+    unsigned number, parts;
+    char rest;
+    size_t count;
+    if (!isdigit((unsigned char)part[0]) ||
+        sscanf(part, "%9u/%9u%c", &number, &parts, &rest) != 2 || number < 1 || number > parts)
+        return vj_fail(err, -EINVAL,
+                       "option part: '%s' is not I/N, the I-th of N parts, as 1/8 to 8/8", part);
+    int r = count_wanted(&count, ds, wanted, err);
+    if (r)
+        return r;
+    *first = (size_t)((uint64_t)count * (number - 1) / parts);
+    *end = (size_t)((uint64_t)count * number / parts);
+    return *first < *end
+               ? 0
+               : vj_fail(err, -EINVAL, "option part: %s of %zu items has none; take fewer parts",
+                         part, count);
+}
+
 int vj_image_list_read(struct vj_image_list *list, const struct vj_dataset *ds, const char *ids,
-                       int limit, size_t max_pixels, struct vj_error *err)
+                       const char *part, int limit, size_t max_pixels, struct vj_error *err)
 {
     size_t capacity = vj_dataset_count(ds);
+    size_t first = 0, end = capacity, wanted_before = 0;
     struct vj_ranges wanted;
     *list = (struct vj_image_list){0};
     int r = vj_ranges_of_items(&wanted, ids, "ids", err);
@@ -86,12 +126,16 @@ int vj_image_list_read(struct vj_image_list *list, const struct vj_dataset *ds, 
     if (!r && (!list->item || !list->other_fold || !list->other_qf_true || !list->name ||
                !list->id || !list->fold || !list->qf_true || !list->qf_exact || !list->anchor_qf))
         r = vj_fail(err, -ENOMEM, "out of memory for a list of %zu images", capacity);
+    if (!r && part[0])
+        r = find_part(&first, &end, ds, ids[0] ? &wanted : NULL, part, err);
     for (size_t i = 0; !r && i < capacity; i++) {
         struct vj_item item = {0};
         const bool room = limit == 0 || list->count < (size_t)limit;
         r = vj_dataset_item(ds, i, &item, err);
         const bool listed = !r && (!ids[0] || vj_ranges_meet(&wanted, item.id));
-        if (listed && room) {
+        const bool in_part = wanted_before >= first && wanted_before < end;
+        wanted_before += listed;
+        if (listed && in_part && room) {
             r = add_item(list, i, &item, capacity, max_pixels, err);
         } else if (!r) {
             list->other_fold[list->others] = item.fold;

@@ -19,7 +19,7 @@ struct vj_image_list {
     int32_t *id, *fold, *qf_true, *anchor_qf;
     double *qf_exact;
     float *sur; /* [count][100], NaN where there are no subjects' data; NULL when nowhere */
-    int32_t *other_fold, *other_qf_true; /* [others] of items left out by ids or limit */
+    int32_t *other_fold, *other_qf_true; /* [others] of items left out by ids, part, limit */
     size_t others;
     size_t max_width, max_height; /* of those whose header could be read, max_pixels at most */
     size_t widest, tallest;       /* the first images that have them; 0 when none could be read */
@@ -28,11 +28,15 @@ struct vj_image_list {
 /*
  * Asks the data set for its items and reads the headers of their pictures.
  * ids:   numbers of the items wanted, as in the option `ids`; "" = all
+ * part:  "I/N", only the I-th of N neighbouring shares of these, 1 <= I <= N, which differ by one
+ *        item at most; "" = all
  * limit: only the first so many of these; 0 = all
  * max_pixels: larger pictures, which reading refuses, do not count in max_width and max_height
+ * Errors: -EINVAL, naming the option, for ids that are no list or name no item, for a part that is
+ *         none or has no item; those of the data set; -ENOMEM
  */
 int vj_image_list_read(struct vj_image_list *list, const struct vj_dataset *ds, const char *ids,
-                       int limit, size_t max_pixels, struct vj_error *err);
+                       const char *part, int limit, size_t max_pixels, struct vj_error *err);
 void vj_image_list_free(struct vj_image_list *list);
 
 /* Whether a picture is evaluated: not longer than JPEG takes, nor larger than max_pixels (0: the

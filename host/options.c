@@ -67,6 +67,8 @@ const struct vj_option vj_options[] = {
            "subjects' SUR curves that predicted ones are held against: as counted, or fitted"),
     STRING(ids, "", true, BOTH,
            "evaluate, or train with, only items with these numbers, e.g. 5-8,10; empty = all"),
+    STRING(part, "", true, EVAL,
+           "I/N: only the I-th of N equal shares of them, for N machines; see --rows-from"),
     INT(limit, "0", 0, 1e9, true, EVAL, "evaluate only the first N items; 0 = all"),
     CHOICE(alpha, "refuse", "refuse,black,white", true, BOTH,
            "transparent pixels: refuse the picture, or blend over a colour"),

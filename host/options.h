@@ -39,6 +39,7 @@ struct vj_config {
     int jnd;
     int sur; /* enum vj_sur_model */
     char ids[VJ_OPTION_TEXT];
+    char part[VJ_OPTION_TEXT];
     int limit;
     int alpha;
     int sampling;

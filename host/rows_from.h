@@ -14,7 +14,7 @@
 
 /*
  * Checks that the rows of `path` (finished, or a .part) may stand in this run's file: it must be of
- * a run that differs in ids, limit, root, threads, slots and memory at most (vj_schema_match()).
+ * a run that differs in ids, part, limit, root, threads, slots and memory at most (vj_schema_match()).
  * Adds what the attribute rows_from says of it: path, images evaluated there, when, on which
  * machine and device. Errors name the file and what differs; -EINVAL also with lazy = true and an
  * open positive class, since each run then decides on its own images where its network is asked.

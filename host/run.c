@@ -157,7 +157,7 @@ static int open_dataset(struct run *run, struct vj_error *err)
     const struct vj_config *c = run->config;
     int r = vj_config_dataset(&run->dataset, c, c->jnd, err);
     if (!r)
-        r = vj_image_list_read(&run->images, run->dataset, c->ids, c->limit, c->max_pixels, err);
+        r = vj_image_list_read(&run->images, run->dataset, c->ids, c->part, c->limit, c->max_pixels, err);
     if (!r && run->images.count == 0)
         r = vj_fail(err, -ENODATA, "data set %s at %s has no images", c->dataset, c->root);
     if (!r && c->sur != VJ_SUR_EMPIRICAL && !run->images.sur)

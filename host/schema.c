@@ -546,7 +546,7 @@ static int write_left_out(struct vj_results *results, const struct vj_engine *en
 {
     int r = vj_results_vector(
         results, "/left_out/qf_true", VJ_COLUMN_I32, images->other_qf_true, images->others,
-        "labels of the items that the options ids and limit leave out: the constant "
+        "labels of the items that the options ids, part and limit leave out: the constant "
         "predictor learns from them; -1 unknown",
         qf_units(engine), err);
     if (!r)

@@ -57,7 +57,7 @@ int vj_schema_check(struct vj_results *results, struct vj_error *err);
 
 /*
  * Checks that a file belongs to the very same run; part: or to one of other images of the data set
- * (options ids, limit), wherever that lies (root). The error says what "it" differs in.
+ * (options ids, part, limit), wherever that lies (root). The error says what "it" differs in.
  */
 int vj_schema_match(struct vj_results *results, const struct vj_engine *engine,
                     const struct vj_image_list *images, const struct vj_run_facts *facts, bool part,

@@ -36,6 +36,7 @@ static int match_config(struct vj_results *results, const struct vj_engine *engi
     if (!r && part) { /* which images these are is what the parts differ in */
         memcpy(config.ids, engine->config.ids, sizeof(config.ids));
         memcpy(config.root, engine->config.root, sizeof(config.root));
+        memcpy(config.part, engine->config.part, sizeof(config.part));
         config.limit = engine->config.limit;
     }
     if (!r) {

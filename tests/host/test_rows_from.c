@@ -141,6 +141,50 @@ static void parts_make_the_whole(void **state)
     vj_results_close(r);
 }
 
+/* As an array of jobs has it. */
+static void numbered_parts_are_neighbours_and_make_the_whole(void **state)
+{
+    (void)state;
+    static const char *const parts[] = {"1of4.h5", "2of4.h5", "3of4.h5", "4of4.h5", NULL};
+    static const int32_t first_id[] = {1, 2, 4, 5}, last_id[] = {1, 3, 4, 6};
+    static const struct {
+        const char *part, *text;
+    } wrong[] = {
+        {"part=0/4", "option part: '0/4' is not I/N, the I-th of N parts, as 1/8 to 8/8"},
+        {"part=5/4", "'5/4' is not I/N"},
+        {"part=1/4x", "'1/4x' is not I/N"},
+        {"part=-1/4", "'-1/4' is not I/N"},
+        {"part=2", "'2' is not I/N"},
+        {"part=1/7", "option part: 1/7 of 6 items has none; take fewer parts"},
+    };
+    char path[4096];
+    struct vj_run_summary summary;
+    struct vj_error err = {0};
+    for (int i = 0; i < 4; i++) {
+        char option[16];
+        int32_t id[IMAGES];
+        struct vj_results *r;
+        snprintf(option, sizeof(option), "part=%d/4", i + 1);
+        make(parts[i], option, none, 0);
+        assert_int_equal(vj_results_open(&r, in_folder(path, parts[i]), false, &err), 0);
+        read_rows(r, "/images/id", VJ_COLUMN_I32, 0, (size_t)(last_id[i] - first_id[i] + 1), id);
+        assert_int_equal(id[0], first_id[i]);
+        assert_int_equal(id[last_id[i] - first_id[i]], last_id[i]);
+        vj_results_close(r);
+    }
+    make("all.h5", NULL, parts, IMAGES);
+    assert_same_files("whole.h5", "all.h5");
+    static const char *const some[] = {"ids=1-3,5-6", "part=2/2"};
+    if (run_from("some.h5", path, some, none, false, &summary, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(summary.images, 3); /* 3, 5, 6 */
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        const char *const more[] = {wrong[i].part, NULL};
+        assert_int_equal(run_from("no.h5", path, more, none, false, &summary, &err), -EINVAL);
+        vj_assert_contains(err.text, wrong[i].text);
+    }
+}
+
 static void write_status(const char *path, const int32_t status[], size_t count)
 {
     struct vj_error err = {0};
@@ -273,6 +317,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parts_make_the_whole),
+        cmocka_unit_test(numbered_parts_are_neighbours_and_make_the_whole),
         cmocka_unit_test(unfinished_files_are_taken_and_gone_on_with),
         cmocka_unit_test(what_is_no_part_is_refused),
         cmocka_unit_test(lazy_parts_need_a_positive_class),
