@@ -122,6 +122,7 @@ static void parts_make_the_whole(void **state)
     static const char *const parts[] = {"first.h5", "second.h5", NULL};
     static const char *const back[] = {"second.h5", "first.h5", "second.h5", NULL};
     char *text, path[4096];
+    double seconds[2];
     struct vj_error err = {0};
     struct vj_results *r;
     make("whole.h5", NULL, none, 0);
@@ -138,6 +139,11 @@ static void parts_make_the_whole(void **state)
     vj_assert_contains(text, "second.h5: 3 images, 20");
     vj_assert_contains(text, ", CPU: ");
     free(text);
+    read_rows(r, "/timing/candidates", VJ_COLUMN_F64, 3, 1, &seconds[0]);
+    vj_results_close(r);
+    assert_int_equal(vj_results_open(&r, in_folder(path, "first.h5"), false, &err), 0);
+    read_rows(r, "/timing/candidates", VJ_COLUMN_F64, 1, 1, &seconds[1]);
+    assert_true(seconds[0] > 0 && seconds[0] == seconds[1]);
     vj_results_close(r);
 }
 
