@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <math.h>
-#include <omp.h>
 #include <stdlib.h>
 
 #include "eval/metrics_rows.h"
@@ -80,54 +79,28 @@ static double value_of(const struct row *s, enum vj_agreement_metric metric)
 }
 _Static_assert(WITHIN_5 - DIFFERENCE == VJ_AGREEMENT_WITHIN_5, "one sum for each mean, in order");
 
-/* Resamples without a single size have no part in the intervals of sizes. */
-static void set_interval(struct vj_metric_value *value, double *replicates, size_t count,
-                         double confidence)
+static void resample(const void *user, const uint32_t *draw, size_t n, double *value)
 {
-    size_t defined = 0;
-    for (size_t i = 0; i < count; i++)
-        if (!isnan(replicates[i]))
-            replicates[defined++] = replicates[i];
-    if (!value->present || value->n < 2 || 2 * defined <= count)
-        return;
-    const struct vj_interval ci = vj_percentile_interval(replicates, defined, confidence);
-    value->has_interval = true;
-    value->ci_low = ci.low;
-    value->ci_high = ci.high;
+    const struct row s = add_rows(user, draw, n);
+    for (int k = 0; k < VJ_AGREEMENT_COUNT; k++)
+        value[k] = value_of(&s, (enum vj_agreement_metric)k);
 }
 
+/* Resamples without a single size have no part in the intervals of sizes. */
 static int add_intervals(struct vj_agreement *out, const struct row *row, size_t n,
                          const struct vj_bootstrap *boot, struct vj_error *err)
 {
-    if (!(boot->confidence > 0 && boot->confidence < 1))
-        return vj_fail(err, -EINVAL, "the confidence of intervals is %g; it must lie in (0, 1)",
-                       boot->confidence);
-    int rc = 0;
-    const size_t resamples = boot->resamples;
-    struct vj_bootstrap pooled = *boot;
-    pooled.stream = 0;
-    const int threads = vj_bootstrap_threads(boot, n);
-    uint32_t *draws = vj_calloc((size_t)threads, n * sizeof(*draws));
-    double *replicate = vj_calloc(resamples, VJ_AGREEMENT_COUNT * sizeof(*replicate));
-    if (!draws || !replicate) {
-        rc = vj_fail(err, -ENOMEM, "out of memory for %zu bootstrap resamples", resamples);
-        goto out;
+    struct vj_interval interval[VJ_AGREEMENT_COUNT];
+    int r = vj_bootstrap_intervals(interval, VJ_AGREEMENT_COUNT, boot, n, resample, row, err);
+    for (int k = 0; !r && k < VJ_AGREEMENT_COUNT; k++) {
+        struct vj_metric_value *value = &out->value[k];
+        if (!value->present || value->n < 2 || isnan(interval[k].low))
+            continue;
+        value->has_interval = true;
+        value->ci_low = interval[k].low;
+        value->ci_high = interval[k].high;
     }
-#pragma omp parallel for schedule(static) num_threads(threads)
-    for (size_t b = 0; b < resamples; b++) {
-        uint32_t *draw = draws + (size_t)omp_get_thread_num() * n;
-        vj_bootstrap_draw(&pooled, b, draw, n);
-        const struct row s = add_rows(row, draw, n);
-        for (int k = 0; k < VJ_AGREEMENT_COUNT; k++)
-            replicate[(size_t)k * resamples + b] = value_of(&s, (enum vj_agreement_metric)k);
-    }
-    for (int k = 0; k < VJ_AGREEMENT_COUNT; k++)
-        set_interval(&out->value[k], replicate + (size_t)k * resamples, resamples,
-                     boot->confidence);
-out:
-    free(draws);
-    free(replicate);
-    return rc;
+    return r;
 }
 
 static int summarise(struct vj_agreement *out, const struct row *row, size_t n,

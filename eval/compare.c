@@ -2,7 +2,6 @@
 /* Two predictors on the same images. */
 #include <errno.h>
 #include <math.h>
-#include <omp.h>
 #include <stdlib.h>
 
 #include "eval/metrics.h"
@@ -54,49 +53,32 @@ static struct sums add_rows(const struct pair_row *row, const uint32_t *index, s
     return s;
 }
 
-static void set_interval(struct vj_metric_value *value, double *replicates, size_t n,
-                         double confidence)
+static void set_interval(struct vj_metric_value *value, const struct vj_interval *interval)
 {
-    struct vj_interval ci = vj_percentile_interval(replicates, n, confidence);
     value->has_interval = true;
-    value->ci_low = ci.low;
-    value->ci_high = ci.high;
+    value->ci_low = interval->low;
+    value->ci_high = interval->high;
+}
+
+enum { ERROR, RIGHT, STATISTICS };
+
+static void resample(const void *user, const uint32_t *draw, size_t n, double *value)
+{
+    const struct sums s = add_rows(user, draw, n);
+    value[ERROR] = s.error / (double)n;
+    value[RIGHT] = s.pairs > 0 ? s.right / s.pairs : 0;
 }
 
 static int add_intervals(struct vj_comparison *out, const struct pair_row *row, size_t n,
                          const struct vj_bootstrap *boot, struct vj_error *err)
 {
-    if (!(boot->confidence > 0 && boot->confidence < 1))
-        return vj_fail(err, -EINVAL, "the confidence of intervals is %g; it must lie in (0, 1)",
-                       boot->confidence);
-    int rc = 0;
-    size_t resamples = boot->resamples;
-    struct vj_bootstrap pooled = *boot;
-    pooled.stream = 0;
-    const int threads = vj_bootstrap_threads(boot, n);
-    uint32_t *draws = vj_calloc((size_t)threads, n * sizeof(*draws));
-    double *error = vj_calloc(resamples, sizeof(*error));
-    double *right = vj_calloc(resamples, sizeof(*right));
-    if (!draws || !error || !right) {
-        rc = vj_fail(err, -ENOMEM, "out of memory for %zu bootstrap resamples", resamples);
-        goto out;
-    }
-#pragma omp parallel for schedule(static) num_threads(threads)
-    for (size_t b = 0; b < resamples; b++) {
-        uint32_t *draw = draws + (size_t)omp_get_thread_num() * n;
-        vj_bootstrap_draw(&pooled, b, draw, n);
-        struct sums s = add_rows(row, draw, n);
-        error[b] = s.error / (double)n;
-        right[b] = s.pairs > 0 ? s.right / s.pairs : 0;
-    }
-    set_interval(&out->mad, error, resamples, boot->confidence);
-    if (out->pair_accuracy.present)
-        set_interval(&out->pair_accuracy, right, resamples, boot->confidence);
-out:
-    free(draws);
-    free(error);
-    free(right);
-    return rc;
+    struct vj_interval interval[STATISTICS];
+    int r = vj_bootstrap_intervals(interval, STATISTICS, boot, n, resample, row, err);
+    if (!r)
+        set_interval(&out->mad, &interval[ERROR]);
+    if (!r && out->pair_accuracy.present)
+        set_interval(&out->pair_accuracy, &interval[RIGHT]);
+    return r;
 }
 
 /* Differences of |error| in the order of the images. */

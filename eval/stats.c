@@ -100,6 +100,49 @@ struct vj_interval vj_percentile_interval(double *replicates, size_t count, doub
     };
 }
 
+/* replicate: [resamples][values]; one: room for a statistic's */
+static struct vj_interval interval_of(const double *replicate, double *one, size_t statistic,
+                                      size_t values, const struct vj_bootstrap *boot)
+{
+    size_t defined = 0;
+    for (size_t b = 0; b < boot->resamples; b++)
+        if (!isnan(replicate[b * values + statistic]))
+            one[defined++] = replicate[b * values + statistic];
+    return 2 * defined > boot->resamples ? vj_percentile_interval(one, defined, boot->confidence)
+                                         : (struct vj_interval){NAN, NAN};
+}
+
+int vj_bootstrap_intervals(struct vj_interval *interval, size_t values,
+                           const struct vj_bootstrap *boot, size_t count,
+                           vj_statistics_fn *statistics, const void *user, struct vj_error *err)
+{
+    if (!(boot->confidence > 0 && boot->confidence < 1))
+        return vj_fail(err, -EINVAL, "the confidence of intervals is %g; it must lie in (0, 1)",
+                       boot->confidence);
+    struct vj_bootstrap pooled = *boot;
+    pooled.stream = 0;
+    const size_t resamples = boot->resamples;
+    const int threads = vj_bootstrap_threads(boot, count);
+    uint32_t *draws = vj_calloc((size_t)threads, count * sizeof(*draws));
+    double *replicate = vj_calloc(resamples, values * sizeof(*replicate));
+    double *one = vj_calloc(resamples, sizeof(*one));
+    int r = draws && replicate && one
+                ? 0
+                : vj_fail(err, -ENOMEM, "out of memory for %zu bootstrap resamples", resamples);
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (size_t b = 0; b < (r ? 0 : resamples); b++) {
+        uint32_t *draw = draws + (size_t)omp_get_thread_num() * count;
+        vj_bootstrap_draw(&pooled, b, draw, count);
+        statistics(user, draw, count, replicate + b * values);
+    }
+    for (size_t k = 0; !r && k < values; k++)
+        interval[k] = interval_of(replicate, one, k, values, boot);
+    free(draws);
+    free(replicate);
+    free(one);
+    return r;
+}
+
 const char *vj_test_method_name(enum vj_test_method method)
 {
     switch (method) {

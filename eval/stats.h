@@ -54,6 +54,19 @@ struct vj_interval {
 /* Percentile interval of count >= 1 bootstrap replicates (sorted in place). */
 struct vj_interval vj_percentile_interval(double *replicates, size_t count, double confidence);
 
+/* Statistics of a resample. draw: [count] indices; value: written, NaN where one is undefined */
+typedef void vj_statistics_fn(const void *user, const uint32_t *draw, size_t count, double *value);
+
+/*
+ * Intervals of statistics of `count` images, from resamples of stream 0, on OpenMP's threads:
+ * interval[values], NaN where a statistic is undefined in half of the resamples or more.
+ * count, values: >= 1; boot->resamples >= 1
+ * Errors: -EINVAL for a confidence outside (0, 1), -ENOMEM.
+ */
+int vj_bootstrap_intervals(struct vj_interval *interval, size_t values,
+                           const struct vj_bootstrap *boot, size_t count,
+                           vj_statistics_fn *statistics, const void *user, struct vj_error *err);
+
 enum vj_test_method {
     VJ_TEST_NONE = 0, /* nothing to test: no pair differs, p = 1 */
     VJ_TEST_EXACT,
