@@ -11,6 +11,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "host/checked.h"
 
@@ -95,6 +96,16 @@ bool vj_is_folder(const char *path)
 {
     struct stat st;
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+int vj_check_root(const char *root, struct vj_error *err)
+{
+    if (vj_is_folder(root))
+        return 0;
+    return access(root, F_OK) == 0
+               ? vj_fail(err, -ENOTDIR, "root: %s: is a file; name the folder of the data set",
+                         root)
+               : vj_fail(err, -ENOENT, "root: %s: no such folder", root);
 }
 
 bool vj_is_picture_name(const char *name)

@@ -38,6 +38,9 @@ int vj_file_size(const char *path, int64_t *size);
 
 bool vj_is_folder(const char *path);
 
+/* -ENOENT or -ENOTDIR, naming the option root, when it is no folder. */
+int vj_check_root(const char *root, struct vj_error *err);
+
 /* Whether a name ends as pictures that can be read do: .jpg, .jpeg, .png, .bmp, .ppm, .pgm, in any
  * case. */
 bool vj_is_picture_name(const char *name);

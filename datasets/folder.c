@@ -60,7 +60,9 @@ static int folder_open(void **state, const struct vj_dataset_options *opt,
     struct folder *folder = vj_calloc(1, sizeof(*folder));
     if (!folder)
         return vj_fail(err, -ENOMEM, "%s: out of memory", opt->root);
-    rc = vj_text(&folder->root, err, "%s", opt->root);
+    rc = vj_check_root(opt->root, err);
+    if (!rc)
+        rc = vj_text(&folder->root, err, "%s", opt->root);
     if (!rc)
         rc = vj_names_tree(&folder->names, opt->root, vj_is_picture_name, err);
     if (!rc && folder->names.count == 0)

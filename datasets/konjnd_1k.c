@@ -335,10 +335,10 @@ static int parse_options(struct konjnd *k, const struct vj_dataset_options *opt,
 
 static int check_tree(const struct konjnd *k, struct vj_error *err)
 {
-    if (!vj_is_folder(k->root))
-        return vj_fail(err, -ENOENT, "root: %s: no such folder", k->root);
-    char *folder;
-    int rc = vj_text(&folder, err, "%s/source_image", k->root);
+    char *folder = NULL;
+    int rc = vj_check_root(k->root, err);
+    if (!rc)
+        rc = vj_text(&folder, err, "%s/source_image", k->root);
     if (!rc && !vj_is_folder(folder))
         rc = vj_fail(err, -ENOENT,
                      "%s: no such folder; root must be the folder KonJND-1k as unpacked", folder);

@@ -68,10 +68,10 @@ int vj_mcl_source_folder(char **path, const char *root, struct vj_error *err)
 
 int vj_mcl_check_root(const char *root, struct vj_error *err)
 {
-    if (!vj_is_folder(root))
-        return vj_fail(err, -ENOENT, "root: %s: no such folder", root);
-    char *sources, *inner = NULL;
-    int rc = vj_mcl_source_folder(&sources, root, err);
+    char *sources = NULL, *inner = NULL;
+    int rc = vj_check_root(root, err);
+    if (!rc)
+        rc = vj_mcl_source_folder(&sources, root, err);
     if (!rc)
         rc = vj_text(&inner, err, "%s/MCL-JCI/source_images", root);
     if (!rc && !vj_is_folder(sources))

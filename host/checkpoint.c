@@ -136,14 +136,6 @@ int vj_checkpoint_open_memory(struct vj_checkpoint **out, const char *prefix, co
     return 0;
 }
 
-/* Whether a path names one of a checkpoint's files rather than their common prefix. */
-static bool is_file_of_checkpoint(const char *path)
-{
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-    const char *dot = strrchr(name, '.');
-    return (dot && strcmp(dot, ".index") == 0) || strstr(name, ".data-");
-}
-
 /* Opens a regular file; on failure the text lacks the file's name. */
 static int open_regular(int *fd, uint64_t *size, const char *path, struct vj_error *err)
 {
@@ -221,11 +213,12 @@ int vj_checkpoint_open(struct vj_checkpoint **c, const char *prefix, struct vj_e
     int ret = load_index(&data, &size, path, err);
     if (ret) {
         vj_fail_prefix(err, "%s", path);
-        if (ret == -ENOENT && is_file_of_checkpoint(prefix))
-            ret = vj_fail(err, ret,
-                          "%s: no such file; give the checkpoint's prefix, without "
-                          "\".index\" or \".data-...\"",
-                          path);
+        if (ret == -ENOENT)
+            ret =
+                vj_fail(err, ret,
+                        "%s: no such file; name a TensorFlow checkpoint without its \".index\" or "
+                        "\".data-...\", or a PyTorch file as FILE.pth or FILE.pt",
+                        path);
     } else {
         ret = vj_checkpoint_open_memory(c, prefix, data, size, err);
     }

@@ -469,9 +469,9 @@ static void folders_without_pictures_are_refused(void **state)
     struct vj_dataset *ds = open_or_fail("folder", &opt);
     vj_dataset_close(ds);
     opt.root = "/nowhere";
-    expect_refusal("folder", &opt, -ENOENT, "/nowhere: cannot be listed");
+    expect_refusal("folder", &opt, -ENOENT, "root: /nowhere: no such folder");
     opt.root = tree_path(root, "sub/a.png");
-    expect_refusal("folder", &opt, -ENOTDIR, "a.png: cannot be listed");
+    expect_refusal("folder", &opt, -ENOTDIR, "a.png: is a file; name the folder of the data set");
     vj_test_rmdir(root);
 }
 

@@ -575,7 +575,7 @@ static void what_is_no_index_is_refused_by_file_name(void **state)
 {
     (void)state;
     struct place p = place_make();
-    refuse_open(p.prefix, -ENOENT, "model.ckpt.index: cannot be opened: No such file");
+    refuse_open(p.prefix, -ENOENT, "model.ckpt.index: no such file; name a TensorFlow checkpoint");
 
     put_file(&p, ".index", "", 0);
     refuse_open(p.prefix, -EBADMSG, "0 bytes are too few");
@@ -601,9 +601,11 @@ static void a_file_of_the_checkpoint_given_as_its_prefix_is_explained(void **sta
     (void)state;
     struct place p = place_make();
     strcat(p.prefix, ".index");
-    refuse_open(p.prefix, -ENOENT, "give the checkpoint's prefix, without \".index\"");
+    refuse_open(p.prefix, -ENOENT,
+                "no such file; name a TensorFlow checkpoint without its \".index\"");
     strcpy(strrchr(p.prefix, '.'), ".data-00000-of-00001");
-    refuse_open(p.prefix, -ENOENT, "give the checkpoint's prefix, without \".index\"");
+    refuse_open(p.prefix, -ENOENT,
+                "no such file; name a TensorFlow checkpoint without its \".index\"");
     place_remove(&p);
 }
 
