@@ -13,29 +13,14 @@
 #include "host/analysis.h"
 #include "host/checked.h"
 #include "host/duplicates.h"
-#include "host/finish_seen.h"
+#include "host/finish_work.h"
 #include "host/positive.h"
 #include "host/quality_math.h"
 #include "host/schema.h"
 #include "host/ssimulacra2_math.h"
 
-/* One predictor on its way from scores to predictions. */
-struct work {
-    struct vj_engine *engine;
-    struct vj_results *results;
-    const struct vj_analysis *images;
-    struct vj_predictor *predictor;
-    float *score;          /* [count][levels], NULL when the predictor has none */
-    uint8_t *lossy;        /* [count][levels] */
-    int32_t *qf_pred;      /* [count] */
-    int32_t *qf_tolerance; /* [count][VJ_TOLERANCE_STEPS], NULL when no tolerance is swept */
-    struct vj_text note;
-    struct vj_text
-        no_answer; /* why tested images without a prediction have none; empty = all have */
-};
-
-static float *read_scores(struct vj_results *results, const char *name, const char *what,
-                          size_t first, size_t count, size_t values, struct vj_error *err)
+float *vj_finish_read_scores(struct vj_results *results, const char *name, const char *what,
+                             size_t first, size_t count, size_t values, struct vj_error *err)
 {
     char path[VJ_SCHEMA_PATH];
     float *score = vj_calloc(count, values * sizeof(float));
@@ -53,7 +38,7 @@ static float *read_scores(struct vj_results *results, const char *name, const ch
 
 /* ---- from scores to predictions ---- */
 
-static bool has_folds(const struct work *w)
+static bool has_folds(const struct vj_finish_work *w)
 {
     return strcmp(w->engine->config.folds, "none") != 0;
 }
@@ -62,13 +47,13 @@ static bool has_folds(const struct work *w)
  * A failed image counts nowhere, and in a run with folds neither does one that belongs to none (it
  * only trains), so that all predictors are judged on the same images.
  */
-static bool is_tested(const struct work *w, size_t image)
+bool vj_finish_is_tested(const struct vj_finish_work *w, size_t image)
 {
     return w->images->status[image] == VJ_STATUS_OK &&
            (!has_folds(w) || w->images->fold[image] != VJ_FOLD_NONE);
 }
 
-static struct vj_rule_table rule_table(const struct work *w)
+static struct vj_rule_table rule_table(const struct vj_finish_work *w)
 {
     return (struct vj_rule_table){.count = w->images->count,
                                   .levels = w->engine->levels,
@@ -81,28 +66,27 @@ static struct vj_rule_table rule_table(const struct work *w)
 /* More folds than this are summed up in the note; fit_parameter holds them all. */
 enum { NOTED_FITS = 12 };
 
-/* Several reasons stand side by side: which one holds for an image is not recorded. */
-static void add_reason(struct work *w, const char *reason)
+void vj_finish_add_reason(struct vj_finish_work *w, const char *reason)
 {
     vj_text_add(&w->no_answer, "%s%s", w->no_answer.size ? "; or " : "", reason);
 }
 
 /* A predictor for which there was nothing to learn from has no predictions, and says so. */
-static int not_evaluated(struct work *w, const struct vj_error *err)
+static int not_evaluated(struct vj_finish_work *w, const struct vj_error *err)
 {
     vj_text_add(&w->note, "not evaluated: %s", err->text);
-    add_reason(w, err->text);
+    vj_finish_add_reason(w, err->text);
     return 0;
 }
 
-static void note_unfitted(struct work *w, const struct vj_rule_fits *fits)
+static void note_unfitted(struct vj_finish_work *w, const struct vj_rule_fits *fits)
 {
     vj_rule_fits_note_unfitted(&w->note, fits);
     if (fits->unfitted_count)
-        add_reason(w, "too few labelled images lie outside its fold to fit anything on");
+        vj_finish_add_reason(w, "too few labelled images lie outside its fold to fit anything on");
 }
 
-static void note_fits(struct work *w, const char *what, const struct vj_rule_fits *fits)
+static void note_fits(struct vj_finish_work *w, const char *what, const struct vj_rule_fits *fits)
 {
     vj_text_add(&w->note, "%s", what);
     if (fits->count > NOTED_FITS) {
@@ -135,7 +119,8 @@ static double mean_parameter(const struct vj_rule_fits *fits)
 }
 
 /* Fold and fitted number as columns of their own, for programs. */
-static int write_fits(struct work *w, const struct vj_rule_fits *fits, struct vj_error *err)
+static int write_fits(struct vj_finish_work *w, const struct vj_rule_fits *fits,
+                      struct vj_error *err)
 {
     char path[VJ_SCHEMA_PATH];
     int32_t *fold = vj_calloc(fits->count, sizeof(*fold));
@@ -168,7 +153,7 @@ static int write_fits(struct work *w, const struct vj_rule_fits *fits, struct vj
 
 /* The nearest quality factor that a search could have answered: of the run, not above the anchor.
  */
-static int32_t nearest_searched(const struct work *w, size_t image, int32_t qf)
+static int32_t nearest_searched(const struct vj_finish_work *w, size_t image, int32_t qf)
 {
     const struct vj_config *config = &w->engine->config;
     int32_t low = config->qf_first, high = config->qf_last;
@@ -181,7 +166,7 @@ static int32_t nearest_searched(const struct work *w, size_t image, int32_t qf)
  * A predictor that names a quality factor alone answers as its step does, within the range that
  * searches have. Returns how many answers on tested images were moved there.
  */
-static size_t answer_as_step(struct work *w)
+size_t vj_finish_answer_as_step(struct vj_finish_work *w)
 {
     size_t levels = (size_t)w->engine->levels, moved = 0;
     for (size_t i = 0; i < w->images->count; i++) {
@@ -191,7 +176,7 @@ static size_t answer_as_step(struct work *w)
         }
         int32_t given = w->qf_pred[i], qf = nearest_searched(w, i, given);
         w->qf_pred[i] = qf;
-        moved += qf != given && is_tested(w, i);
+        moved += qf != given && vj_finish_is_tested(w, i);
         for (int k = 0; k < w->engine->levels; k++)
             w->lossy[i * levels + (size_t)k] = w->engine->config.qf_first + k <= qf;
     }
@@ -199,8 +184,8 @@ static size_t answer_as_step(struct work *w)
 }
 
 /*
- * Labels of the run's images, followed by those of the items that ids, part and limit left out: these
- * are not evaluated, but nothing keeps the constant from learning from them.
+ * Labels of the run's images, followed by those of the items that ids, part and limit left out:
+ * these are not evaluated, but nothing keeps the constant from learning from them.
  */
 struct labels {
     size_t count;
@@ -214,7 +199,7 @@ static void free_labels(struct labels *l)
     free(l->qf_pred);
 }
 
-static int gather_labels(struct work *w, struct labels *l, struct vj_error *err)
+static int gather_labels(struct vj_finish_work *w, struct labels *l, struct vj_error *err)
 {
     size_t images = w->images->count, others = 0, dim[VJ_COLUMN_RANK_MAX], string_size;
     int rank, r = 0;
@@ -240,7 +225,7 @@ static int gather_labels(struct work *w, struct labels *l, struct vj_error *err)
                                l->fold + images, err);
 }
 
-static int predict_constant(struct work *w, struct vj_error *err)
+static int predict_constant(struct vj_finish_work *w, struct vj_error *err)
 {
     struct vj_rule_fits fits = {0};
     struct labels labels = {0};
@@ -260,7 +245,7 @@ static int predict_constant(struct work *w, struct vj_error *err)
         return not_evaluated(w, err);
     if (r)
         return r;
-    answer_as_step(w);
+    vj_finish_answer_as_step(w);
     note_fits(
         w, table.fold ? "median label outside the fold:" : "leave-one-out; median of all:", &fits);
     r = write_fits(w, &fits, err);
@@ -269,7 +254,7 @@ static int predict_constant(struct work *w, struct vj_error *err)
 }
 
 /* Candidates above the anchor get a value that no threshold calls lossy. */
-static void clear_above_anchor(struct work *w, enum vj_rule rule)
+static void clear_above_anchor(struct vj_finish_work *w, enum vj_rule rule)
 {
     size_t levels = (size_t)w->engine->levels;
     for (size_t i = 0; w->images->anchor && i < w->images->count; i++) {
@@ -282,7 +267,8 @@ static void clear_above_anchor(struct work *w, enum vj_rule rule)
 }
 
 /* The tolerance in force for each image: the given one, or that of its fold; NaN without one. */
-static double threshold_of(const struct work *w, const struct vj_rule_fits *fits, size_t image)
+static double threshold_of(const struct vj_finish_work *w, const struct vj_rule_fits *fits,
+                           size_t image)
 {
     if (!w->predictor->fit)
         return w->predictor->threshold;
@@ -293,8 +279,9 @@ static double threshold_of(const struct work *w, const struct vj_rule_fits *fits
 }
 
 /* What a pixel predictor says with other tolerances. fits: empty where the tolerance is given */
-static int sweep_tolerances(struct work *w, const struct vj_rule_table *table, enum vj_rule rule,
-                            const struct vj_rule_fits *fits, struct vj_error *err)
+static int sweep_tolerances(struct vj_finish_work *w, const struct vj_rule_table *table,
+                            enum vj_rule rule, const struct vj_rule_fits *fits,
+                            struct vj_error *err)
 {
     const struct vj_predictor *p = w->predictor;
     char path[VJ_SCHEMA_PATH];
@@ -326,7 +313,7 @@ static int sweep_tolerances(struct work *w, const struct vj_rule_table *table, e
 }
 
 /* As eval/rules.h sees it: a NaN anywhere, and the image has no value. */
-static bool has_value(const struct work *w, size_t image)
+static bool has_value(const struct vj_finish_work *w, size_t image)
 {
     size_t levels = (size_t)w->engine->levels;
     bool has = true;
@@ -336,7 +323,7 @@ static bool has_value(const struct work *w, size_t image)
 }
 
 /* Metrics are not defined for pictures that are too small. */
-static void note_unanswered(struct work *w)
+static void note_unanswered(struct vj_finish_work *w)
 {
     static const struct {
         enum vj_predictor_kind kind;
@@ -349,8 +336,8 @@ static void note_unanswered(struct work *w)
     };
     size_t evaluated = 0, unanswered = 0;
     for (size_t i = 0; i < w->images->count; i++) {
-        evaluated += is_tested(w, i);
-        unanswered += is_tested(w, i) && !has_value(w, i);
+        evaluated += vj_finish_is_tested(w, i);
+        unanswered += vj_finish_is_tested(w, i) && !has_value(w, i);
     }
     for (size_t k = 0; unanswered && k < sizeof(limits) / sizeof(limits[0]); k++) {
         if (limits[k].kind != w->predictor->kind)
@@ -360,11 +347,11 @@ static void note_unanswered(struct work *w)
                  limits[k].side);
         vj_text_add(&w->note, "; NO ANSWER for %zu of %zu images: %s", unanswered, evaluated,
                     reason);
-        add_reason(w, reason);
+        vj_finish_add_reason(w, reason);
     }
 }
 
-static int predict_threshold(struct work *w, enum vj_rule rule, struct vj_error *err)
+static int predict_threshold(struct vj_finish_work *w, enum vj_rule rule, struct vj_error *err)
 {
     clear_above_anchor(w, rule);
     struct vj_rule_table table = rule_table(w);
@@ -393,7 +380,7 @@ static int predict_threshold(struct work *w, enum vj_rule rule, struct vj_error 
     return r;
 }
 
-static void note_lines(struct work *w, const struct vj_rule_fits *fits)
+static void note_lines(struct vj_finish_work *w, const struct vj_rule_fits *fits)
 {
     vj_text_add(&w->note,
                 "intercept + slope ln(compression ratio at QF %d), least squares outside the fold:",
@@ -407,7 +394,7 @@ static void note_lines(struct work *w, const struct vj_rule_fits *fits)
 }
 
 /* Images whose candidate at that quality factor is not known have no ratio. */
-static int predict_ratio(struct work *w, struct vj_error *err)
+static int predict_ratio(struct vj_finish_work *w, struct vj_error *err)
 {
     struct vj_rule_table table = rule_table(w);
     struct vj_rule_fits fits = {0};
@@ -423,12 +410,12 @@ static int predict_ratio(struct work *w, struct vj_error *err)
         return not_evaluated(w, err);
     if (r)
         return r;
-    answer_as_step(w);
+    vj_finish_answer_as_step(w);
     note_lines(w, &fits);
     for (size_t i = 0; i < table.count; i++) {
-        if (!is_tested(w, i) || !isnan(w->score[i * (size_t)table.levels + level]))
+        if (!vj_finish_is_tested(w, i) || !isnan(w->score[i * (size_t)table.levels + level]))
             continue;
-        add_reason(w, "the size of its compressed file is not known");
+        vj_finish_add_reason(w, "the size of its compressed file is not known");
         break;
     }
     r = write_fits(w, &fits, err);
@@ -453,12 +440,8 @@ static int stored_answer(void *user, int first, int count, float *probability, s
     return 0;
 }
 
-/*
- * Searches one image's probabilities. lossy: [levels], written, or NULL. An image whose answers are
- * missing where the search wants them gets no prediction.
- */
-static int search_image(struct work *w, size_t image, const float *probability, uint8_t *lossy,
-                        int32_t *qf_pred, struct vj_error *err)
+int vj_finish_search_image(struct vj_finish_work *w, size_t image, const float *probability,
+                           uint8_t *lossy, int32_t *qf_pred, struct vj_error *err)
 {
     int levels = w->engine->levels;
     float answers[VJ_SEARCH_LEVELS_MAX];
@@ -475,7 +458,7 @@ static int search_image(struct work *w, size_t image, const float *probability, 
     return r == -ENODATA ? 0 : r;
 }
 
-static int predict_probabilities(struct work *w, struct vj_error *err)
+int vj_finish_probabilities(struct vj_finish_work *w, struct vj_error *err)
 {
     size_t levels = (size_t)w->engine->levels;
     float probability[VJ_SEARCH_LEVELS_MAX];
@@ -488,7 +471,7 @@ static int predict_probabilities(struct work *w, struct vj_error *err)
                                  probability);
         else
             memcpy(probability, w->score + i * levels, levels * sizeof(float));
-        r = search_image(w, i, probability, w->lossy + i * levels, &w->qf_pred[i], err);
+        r = vj_finish_search_image(w, i, probability, w->lossy + i * levels, &w->qf_pred[i], err);
     }
     return r;
 }
@@ -497,7 +480,7 @@ static int predict_probabilities(struct work *w, struct vj_error *err)
  * A rule that was measured where its search asks. There is no curve over tolerances: other ones
  * would have asked elsewhere.
  */
-static int predict_measured(struct work *w, struct vj_error *err)
+static int predict_measured(struct vj_finish_work *w, struct vj_error *err)
 {
     const struct vj_predictor *p = w->predictor;
     size_t levels = (size_t)w->engine->levels, asked = 0, evaluated = 0;
@@ -514,7 +497,7 @@ static int predict_measured(struct work *w, struct vj_error *err)
                            ? NAN
                            : vj_rule_lossy(vj_pixel_rule_side(p), score[k], p->threshold);
         }
-        r = search_image(w, i, lossy, w->lossy + i * levels, &w->qf_pred[i], err);
+        r = vj_finish_search_image(w, i, lossy, w->lossy + i * levels, &w->qf_pred[i], err);
     }
     vj_text_add(&w->note, "threshold %.6g, given", p->threshold);
     if (evaluated)
@@ -523,325 +506,7 @@ static int predict_measured(struct work *w, struct vj_error *err)
     return r;
 }
 
-/* How many of the images that count are not, or not fully, answered. */
-struct external_gaps {
-    size_t images;
-    size_t absent;     /* without a row */
-    size_t empty;      /* with one, and nothing in it */
-    size_t incomplete; /* some of the scores are missing */
-};
-
-/* How many scores of the run a row lacks; *given: how many it has. */
-static size_t count_scores(const struct work *w, size_t image, const float *score, size_t *given)
-{
-    const int anchor = w->images->anchor ? w->images->anchor[image] : 0;
-    size_t missing = 0;
-    *given = 0;
-    for (int q = w->engine->config.qf_first; q <= w->engine->config.qf_last; q++) {
-        if (vj_above_anchor(anchor, q))
-            continue;
-        *given += !isnan(score[q]);
-        missing += isnan(score[q]);
-    }
-    return missing;
-}
-
-static void count_gaps(const struct work *w, size_t image, const struct vj_external_row *row,
-                       struct external_gaps *gaps)
-{
-    size_t given = 0, missing = 0;
-    if (!is_tested(w, image))
-        return;
-    gaps->images++;
-    if (row && row->score)
-        missing = count_scores(w, image, row->score, &given);
-    else
-        given = row && row->qf != VJ_QF_UNKNOWN;
-    gaps->absent += !row;
-    gaps->empty += row && !given;
-    gaps->incomplete += given && missing;
-}
-
-/* No row and an empty one say the same, and are handled alike. */
-static void note_gaps(struct work *w, const struct external_gaps *gaps)
-{
-    const struct vj_config *config = &w->engine->config;
-    if (gaps->absent + gaps->empty)
-        vj_text_add(&w->note, "; NO ANSWER for %zu of %zu images: no row for %zu, no %s for %zu",
-                    gaps->absent + gaps->empty, gaps->images, gaps->absent,
-                    w->predictor->external.has_scores ? "score" : "qf_pred", gaps->empty);
-    if (gaps->absent)
-        add_reason(w, "the external file has no row for it");
-    if (gaps->empty)
-        add_reason(w, "its row of the external file is empty");
-    if (gaps->incomplete)
-        add_reason(w, "the external file lacks a score that the search asks for");
-    if (gaps->incomplete)
-        vj_text_add(&w->note,
-                    "; SCORES MISSING for %zu images at some of the quality factors %d to %d: none "
-                    "of these is predicted whose search asks for one",
-                    gaps->incomplete, config->qf_first, config->qf_last);
-}
-
-static int predict_external(struct work *w, struct vj_error *err)
-{
-    const struct vj_external *external = &w->predictor->external;
-    const struct vj_config *config = &w->engine->config;
-    struct external_gaps gaps = {0};
-    size_t strangers = external->count; /* a row fits one image at most */
-    for (size_t i = 0; i < w->images->count; i++) {
-        const struct vj_external_row *row = vj_external_find(external, w->images->name[i]);
-        count_gaps(w, i, row, &gaps);
-        strangers -= row != NULL;
-        if (row && !external->has_scores)
-            w->qf_pred[i] = row->qf;
-    }
-    if (strangers)
-        vj_text_add(&w->note, "%zu of the %zu images in %s are none of the run; ", strangers,
-                    external->count, w->predictor->path);
-    vj_text_add(&w->note, external->has_scores ? "scores as given" : "quality factors as given");
-    if (!external->has_scores) {
-        if (external->rounded)
-            vj_text_add(&w->note, ", %zu of them rounded to whole ones", external->rounded);
-        size_t moved = answer_as_step(w);
-        if (moved)
-            vj_text_add(&w->note,
-                        "; %zu of them MOVED to the nearest of the quality factors %d to %d that "
-                        "is not above the anchor",
-                        moved, config->qf_first, config->qf_last);
-        note_gaps(w, &gaps);
-        return 0;
-    }
-    note_gaps(w, &gaps);
-    return predict_probabilities(w, err);
-}
-
-/* Is the image tested, and by a network of this predictor? */
-static bool is_scored(const struct work *w, size_t image)
-{
-    return is_tested(w, image) &&
-           vj_predictor_network(w->predictor, w->images->fold[image]) != VJ_NETWORK_NONE;
-}
-
-/*
- * Each draw of one image alone. score: [draws][levels]; qf: [draws], VJ_EVAL_UNKNOWN for a draw
- * that lacks an answer; deviation: NaN where one does
- */
-static int search_draws(struct work *w, size_t image, const float *score, int32_t *qf,
-                        double *deviation, struct vj_error *err)
-{
-    int draws = w->engine->plan.draws, levels = w->engine->levels, r = 0;
-    float probability[VJ_SEARCH_LEVELS_MAX];
-    double sum = 0, squares = 0;
-    bool all = true;
-    for (int d = 0; !r && d < draws; d++) {
-        vj_lossy_probability(score + (size_t)d * (size_t)levels, levels,
-                             w->predictor->positive_class, probability);
-        r = search_image(w, image, probability, NULL, &qf[d], err);
-        all = all && qf[d] != VJ_EVAL_UNKNOWN;
-        sum += qf[d];
-        squares += (double)qf[d] * qf[d];
-    }
-    double variance = (squares - sum * sum / draws) / (draws - 1);
-    *deviation = all ? sqrt(variance > 0 ? variance : 0) : NAN;
-    return r;
-}
-
-static void note_draws(struct work *w, double spread, size_t images, size_t incomplete)
-{
-    if (images)
-        vj_text_add(&w->note, "; draws differ by %.2f QF (mean standard deviation of %d draws)",
-                    spread / (double)images, w->engine->plan.draws);
-    if (incomplete)
-        vj_text_add(&w->note, "; %zu of %zu images lack the answer of a draw and have no spread",
-                    incomplete, images + incomplete);
-}
-
-/* Searches the draws of every image that is tested; writes what they predict and notes how far they
- * differ. */
-static int search_all_draws(struct work *w, const float *score, int32_t *qf, struct vj_error *err)
-{
-    size_t draws = (size_t)w->engine->plan.draws, levels = (size_t)w->engine->levels;
-    size_t count = w->images->count, images = 0, incomplete = 0;
-    char path[VJ_SCHEMA_PATH];
-    double spread = 0;
-    int r = 0;
-    for (size_t i = 0; i < count * draws; i++)
-        qf[i] = VJ_EVAL_UNKNOWN;
-    for (size_t i = 0; !r && i < count; i++) {
-        double deviation;
-        if (!is_scored(w, i))
-            continue;
-        r = search_draws(w, i, score + i * draws * levels, qf + i * draws, &deviation, err);
-        if (isnan(deviation)) {
-            incomplete++;
-            continue;
-        }
-        spread += deviation;
-        images++;
-    }
-    if (r)
-        return r;
-    note_draws(w, spread, images, incomplete);
-    return vj_results_write(w->results, vj_schema_path(path, w->predictor->name, "qf_pred_draws"),
-                            VJ_COLUMN_I32, 0, count, qf, err);
-}
-
-/*
- * Each draw alone, for the spread that random patch positions cause. A lazy run scored them where
- * the search of their mean asked; their own searches would have asked elsewhere.
- */
-static int predict_draws(struct work *w, struct vj_error *err)
-{
-    size_t draws = (size_t)w->engine->plan.draws, levels = (size_t)w->engine->levels;
-    if (draws < 2)
-        return 0;
-    if (w->engine->config.lazy) {
-        vj_text_add(&w->note,
-                    "; how far the %zu draws differ is not known: lazy scored them only "
-                    "where the search of their mean asked",
-                    draws);
-        return 0;
-    }
-    float *score = read_scores(w->results, w->predictor->name, "score_draws", 0, w->images->count,
-                               draws * levels, err);
-    if (!score)
-        return vj_error_code(err);
-    int32_t *qf = vj_calloc(w->images->count, draws * sizeof(*qf));
-    int r = qf ? search_all_draws(w, score, qf, err)
-               : vj_fail(err, -ENOMEM, "out of memory for the predictions of %zu draws", draws);
-    free(score);
-    free(qf);
-    return r;
-}
-
-static int set_seen(struct work *w, const char *name, size_t seen, struct vj_error *err)
-{
-    char group[VJ_SCHEMA_PATH];
-    snprintf(group, sizeof(group), "/predictors/%s", w->predictor->name);
-    return vj_results_set_int(w->results, group, name, (int64_t)seen, err);
-}
-
-/* Of weights that say themselves what they were trained with. */
-static int note_own_training(struct work *w, struct vj_error *err)
-{
-    size_t seen;
-    int r = vj_count_seen(&seen, w->results, w->images, w->engine, w->predictor, err);
-    if (!r)
-        r = set_seen(w, "seen_images", seen, err);
-    if (!r && seen)
-        vj_text_add(&w->note, "; NOT A TEST: %zu of %zu images trained or validated %s", seen,
-                    w->images->count,
-                    w->predictor->kind == VJ_PREDICTOR_FOLDS ? "the weights of their fold"
-                                                             : "these weights");
-    return r;
-}
-
-/*
- * MCL-JCI sources that the released VP-JND checkpoint was trained with (its training log, listed in
- * docs/network.md): what it says of them is no test.
- */
-static const int released_training[] = {1,  2,  3,  4,  9,  14, 15, 18, 19, 21, 22, 24, 27, 28, 29,
-                                        31, 32, 33, 34, 35, 37, 39, 41, 42, 44, 46, 47, 48, 49, 50};
-
-static int note_released_training(struct work *w, const struct vj_weights *weights,
-                                  struct vj_error *err)
-{
-    if (weights->origin != VJ_ORIGIN_IMPORTED || weights->shape.variant != VJ_VARIANT_RELEASED ||
-        strcmp(w->engine->config.dataset, "mcl-jci") != 0)
-        return 0;
-    size_t seen = 0;
-    for (size_t i = 0; i < w->images->count; i++)
-        for (size_t k = 0; k < sizeof(released_training) / sizeof(released_training[0]); k++)
-            seen += w->images->id[i] == released_training[k];
-    if (seen)
-        vj_text_add(&w->note,
-                    "; NOT A TEST if this is the released checkpoint: %zu of %zu images are among "
-                    "its 30 training sources, judge it on the other 20 "
-                    "(configs/mcl-jci-released-test.cfg)",
-                    seen, w->images->count);
-    return set_seen(w, "seen_images_if_released", seen, err);
-}
-
-static void note_folds(struct work *w)
-{
-    const struct vj_predictor *p = w->predictor;
-    size_t without = 0;
-    for (size_t i = 0; i < w->images->count; i++)
-        without += w->images->fold[i] == VJ_FOLD_NONE;
-    vj_text_add(&w->note, "; each image scored by the network of its fold; %zu weight file%s",
-                p->folds, p->folds == 1 ? "" : "s");
-    if (without)
-        vj_text_add(&w->note, "; %zu of %zu images belong to no fold and are not evaluated",
-                    without, w->images->count);
-}
-
-static void note_codec(struct work *w, const struct vj_weights *weights)
-{
-    char then[16];
-    if (vj_other_codec(then, w->engine, weights))
-        vj_text_add(&w->note, "; OTHER CODEC than in training: %s here, %s then",
-                    w->engine->config.codec, then);
-}
-
-/* Not an error: who compares maps does it on purpose. */
-static void note_maps(struct work *w, const struct vj_weights *weights)
-{
-    char here[VJ_MAPS_TEXT], then[VJ_MAPS_TEXT];
-    vj_compare_maps(here, then, w->engine, weights);
-    if (strcmp(here, then) != 0)
-        vj_text_add(&w->note, "; OTHER MAPS than in training: %s here, %s then", here, then);
-}
-
-/* Whatever its search asked for was scored: without an answer a score was not finite. */
-static void note_not_finite(struct work *w)
-{
-    size_t scored = 0, unanswered = 0;
-    for (size_t i = 0; i < w->images->count; i++) {
-        if (!is_scored(w, i))
-            continue;
-        scored++;
-        unanswered += w->qf_pred[i] == VJ_EVAL_UNKNOWN;
-    }
-    if (unanswered)
-        vj_text_add(&w->note,
-                    "; NO ANSWER for %zu of %zu images: a score that the search asks for is not "
-                    "finite; check the weights",
-                    unanswered, scored);
-    if (unanswered)
-        add_reason(w, "a score that the search asks for is not finite");
-}
-
-static int predict_network(struct work *w, struct vj_error *err)
-{
-    const struct vj_weights *weights = &w->engine->predictors->weights[w->predictor->network];
-    vj_text_add(&w->note, "%s, %s weights, positive = %s%s",
-                vj_variant_name(weights->shape.variant), vj_weights_origin_name(weights->origin),
-                vj_positive_class_name(w->predictor->positive_class),
-                w->predictor->positive_auto ? " (decided on the first images)" : "");
-    if (w->predictor->kind == VJ_PREDICTOR_FOLDS)
-        note_folds(w);
-    if (weights->trained)
-        vj_text_add(&w->note, "; trained %lld steps on %s", (long long)weights->trained->step,
-                    weights->trained->labels);
-    int r = note_own_training(w, err);
-    if (r)
-        return r;
-    note_codec(w, weights);
-    note_maps(w, weights);
-    r = note_released_training(w, weights, err);
-    if (r)
-        return r;
-    if (w->predictor->positive_class != VJ_POSITIVE_AUTO) /* else none could be evaluated */
-        r = predict_probabilities(w, err);
-    if (!r)
-        note_not_finite(w);
-    if (w->predictor->positive_class == VJ_POSITIVE_AUTO)
-        return r;
-    return r ? r : predict_draws(w, err);
-}
-
-static int predict(struct work *w, struct vj_error *err)
+static int predict(struct vj_finish_work *w, struct vj_error *err)
 {
     switch (w->predictor->kind) {
     case VJ_PREDICTOR_CONSTANT:
@@ -857,19 +522,19 @@ static int predict(struct work *w, struct vj_error *err)
     case VJ_PREDICTOR_RATIO:
         return predict_ratio(w, err);
     case VJ_PREDICTOR_EXTERNAL:
-        return predict_external(w, err);
+        return vj_finish_external(w, err);
     case VJ_PREDICTOR_NETWORK:
     case VJ_PREDICTOR_FOLDS:
-        return predict_network(w, err);
+        return vj_finish_network(w, err);
     }
     return vj_fail(err, -EINVAL, "predictor %s has an unknown kind", w->predictor->name);
 }
 
-static void drop_untested(struct work *w)
+static void drop_untested(struct vj_finish_work *w)
 {
     size_t levels = (size_t)w->engine->levels;
     for (size_t i = 0; i < w->images->count; i++) {
-        if (is_tested(w, i))
+        if (vj_finish_is_tested(w, i))
             continue;
         w->qf_pred[i] = VJ_EVAL_UNKNOWN;
         memset(w->lossy + i * levels, VJ_LOSSY_UNANSWERED, levels);
@@ -885,7 +550,7 @@ static bool has_threshold(const struct vj_predictor *p)
            p->kind == VJ_PREDICTOR_PIXEL;
 }
 
-static int write_predictions(struct work *w, struct vj_error *err)
+static int write_predictions(struct vj_finish_work *w, struct vj_error *err)
 {
     char path[VJ_SCHEMA_PATH], group[VJ_SCHEMA_PATH];
     size_t count = w->images->count;
@@ -913,7 +578,7 @@ static int write_predictions(struct work *w, struct vj_error *err)
 }
 
 /* 1 - score; above the anchor, where everything counts as invisible, all are satisfied. */
-static void sur_of_scores(const struct work *w, float *sur)
+static void sur_of_scores(const struct vj_finish_work *w, float *sur)
 {
     size_t levels = (size_t)w->engine->levels;
     for (size_t i = 0; i < w->images->count; i++) {
@@ -930,7 +595,7 @@ static void sur_of_scores(const struct work *w, float *sur)
  * external predictors that say how likely the difference is seen; for the constant the mean curve
  * of the images that it may learn from.
  */
-static int write_sur(struct work *w, struct vj_error *err)
+static int write_sur(struct vj_finish_work *w, struct vj_error *err)
 {
     char path[VJ_SCHEMA_PATH];
     size_t count = w->images->count, levels = (size_t)w->engine->levels;
@@ -952,7 +617,7 @@ static int write_sur(struct work *w, struct vj_error *err)
     return r;
 }
 
-static int finish_predictor(struct work *w, struct vj_error *err)
+static int finish_predictor(struct vj_finish_work *w, struct vj_error *err)
 {
     size_t count = w->images->count, levels = (size_t)w->engine->levels;
     const struct vj_predictor *p = w->predictor;
@@ -964,7 +629,7 @@ static int finish_predictor(struct work *w, struct vj_error *err)
     if (!w->lossy || !w->qf_pred)
         r = vj_fail(err, -ENOMEM, "out of memory");
     if (!r && scores &&
-        !(w->score = read_scores(w->results, p->name, "score", 0, count, levels, err)))
+        !(w->score = vj_finish_read_scores(w->results, p->name, "score", 0, count, levels, err)))
         r = vj_error_code(err);
     if (!r) {
         memset(w->lossy, VJ_LOSSY_UNANSWERED, count * levels);
@@ -997,10 +662,10 @@ int vj_finish_predictions(struct vj_engine *engine, struct vj_results *results,
         return r;
     r = vj_decide_positive(engine, results, true, &open, err);
     for (size_t i = 0; !r && i < engine->predictors->count; i++) {
-        struct work work = {.engine = engine,
-                            .results = results,
-                            .images = &images,
-                            .predictor = &engine->predictors->list[i]};
+        struct vj_finish_work work = {.engine = engine,
+                                      .results = results,
+                                      .images = &images,
+                                      .predictor = &engine->predictors->list[i]};
         r = finish_predictor(&work, err);
     }
     if (!r)

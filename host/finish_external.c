@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* Someone else's answers, as predictions. */
+#include "host/finish_work.h"
+
+#include <math.h>
+
+/* How many of the images that count are not, or not fully, answered. */
+struct external_gaps {
+    size_t images;
+    size_t absent;     /* without a row */
+    size_t empty;      /* with one, and nothing in it */
+    size_t incomplete; /* some of the scores are missing */
+};
+
+/* How many scores of the run a row lacks; *given: how many it has. */
+static size_t count_scores(const struct vj_finish_work *w, size_t image, const float *score,
+                           size_t *given)
+{
+    const int anchor = w->images->anchor ? w->images->anchor[image] : 0;
+    size_t missing = 0;
+    *given = 0;
+    for (int q = w->engine->config.qf_first; q <= w->engine->config.qf_last; q++) {
+        if (vj_above_anchor(anchor, q))
+            continue;
+        *given += !isnan(score[q]);
+        missing += isnan(score[q]);
+    }
+    return missing;
+}
+
+static void count_gaps(const struct vj_finish_work *w, size_t image,
+                       const struct vj_external_row *row, struct external_gaps *gaps)
+{
+    size_t given = 0, missing = 0;
+    if (!vj_finish_is_tested(w, image))
+        return;
+    gaps->images++;
+    if (row && row->score)
+        missing = count_scores(w, image, row->score, &given);
+    else
+        given = row && row->qf != VJ_QF_UNKNOWN;
+    gaps->absent += !row;
+    gaps->empty += row && !given;
+    gaps->incomplete += given && missing;
+}
+
+/* No row and an empty one say the same, and are handled alike. */
+static void note_gaps(struct vj_finish_work *w, const struct external_gaps *gaps)
+{
+    const struct vj_config *config = &w->engine->config;
+    if (gaps->absent + gaps->empty)
+        vj_text_add(&w->note, "; NO ANSWER for %zu of %zu images: no row for %zu, no %s for %zu",
+                    gaps->absent + gaps->empty, gaps->images, gaps->absent,
+                    w->predictor->external.has_scores ? "score" : "qf_pred", gaps->empty);
+    if (gaps->absent)
+        vj_finish_add_reason(w, "the external file has no row for it");
+    if (gaps->empty)
+        vj_finish_add_reason(w, "its row of the external file is empty");
+    if (gaps->incomplete)
+        vj_finish_add_reason(w, "the external file lacks a score that the search asks for");
+    if (gaps->incomplete)
+        vj_text_add(&w->note,
+                    "; SCORES MISSING for %zu images at some of the quality factors %d to %d: none "
+                    "of these is predicted whose search asks for one",
+                    gaps->incomplete, config->qf_first, config->qf_last);
+}
+
+int vj_finish_external(struct vj_finish_work *w, struct vj_error *err)
+{
+    const struct vj_external *external = &w->predictor->external;
+    const struct vj_config *config = &w->engine->config;
+    struct external_gaps gaps = {0};
+    size_t strangers = external->count; /* a row fits one image at most */
+    for (size_t i = 0; i < w->images->count; i++) {
+        const struct vj_external_row *row = vj_external_find(external, w->images->name[i]);
+        count_gaps(w, i, row, &gaps);
+        strangers -= row != NULL;
+        if (row && !external->has_scores)
+            w->qf_pred[i] = row->qf;
+    }
+    if (strangers)
+        vj_text_add(&w->note, "%zu of the %zu images in %s are none of the run; ", strangers,
+                    external->count, w->predictor->path);
+    vj_text_add(&w->note, external->has_scores ? "scores as given" : "quality factors as given");
+    if (!external->has_scores) {
+        if (external->rounded)
+            vj_text_add(&w->note, ", %zu of them rounded to whole ones", external->rounded);
+        size_t moved = vj_finish_answer_as_step(w);
+        if (moved)
+            vj_text_add(&w->note,
+                        "; %zu of them MOVED to the nearest of the quality factors %d to %d that "
+                        "is not above the anchor",
+                        moved, config->qf_first, config->qf_last);
+        note_gaps(w, &gaps);
+        return 0;
+    }
+    note_gaps(w, &gaps);
+    return vj_finish_probabilities(w, err);
+}
