@@ -5,6 +5,7 @@
 
 #include "tests/vj_test.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <string.h>
 
@@ -132,6 +133,26 @@ static void fill_sample(struct sample *s)
                                    .rows = 3,
                                    .comparison = s->comparison,
                                    .comparisons = 1};
+}
+
+static inline struct vj_text text_report(const struct vj_report *report, unsigned sections)
+{
+    struct vj_text t = {0};
+    struct vj_error err = {0};
+    assert_int_equal(vj_report_text(&t, report, sections, &err), 0);
+    return t;
+}
+
+/* Case-insensitive search for a word that is not part of a longer one. */
+static inline bool has_word(const char *text, const char *word)
+{
+    size_t size = strlen(word);
+    for (const char *p = text; (p = strcasestr(p, word)); p++) {
+        bool starts = p == text || !isalpha((unsigned char)p[-1]);
+        if (starts && !isalpha((unsigned char)p[size]))
+            return true;
+    }
+    return false;
 }
 
 #endif
