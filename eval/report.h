@@ -143,7 +143,8 @@ struct vj_report {
     const char *const *image_name; /* [images] */
     const int32_t *image_fold;     /* [images] -1 none; NULL = none */
     const int32_t *qf_true;        /* [images] -1 unknown; NULL = no labels */
-    const int32_t *anchor;       /* [images] quality factor of the anchor; NULL or 0 = the source */
+    const int32_t *anchor; /* [images] quality factor of the anchor; NULL or 0 = the source */
+    const int32_t *image_width, *image_height; /* [images] of the source, -1 unknown; or NULL */
     const uint32_t *bytes;       /* [images][qf_last - qf_first + 1] 0 unknown; NULL = none known */
     const int32_t *image_status; /* [images] 0 fine, 1 failed, -1 pending; NULL = none failed */
     const char *const *image_error; /* [images] of a failed one; NULL = not known */
@@ -226,7 +227,7 @@ int vj_report_csv(struct vj_text *out, const struct vj_report *report, struct vj
  * Appends a CSV table of predictions, one line per predictor and image: predictor, image, fold,
  * qf_true, qf_pred, smallest_lossless_qf, failure (why there is no prediction), qf_error
  * (predicted - true), bytes of the candidate at the smallest lossless QF, saving (what it saves
- * against the highest QF, a share); unknown fields are empty.
+ * against the highest QF, a share), bits_per_pixel; unknown fields are empty.
  */
 int vj_report_images_csv(struct vj_text *out, const struct vj_report *report, struct vj_error *err);
 

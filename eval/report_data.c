@@ -196,10 +196,14 @@ static void csv_image(struct vj_text *out, const struct vj_report *report,
     vj_text_csv(out, or_empty(vj_report_no_answer(report, row, image)));
     csv_known(out, qf_pred - qf_true, qf_true >= 0 && qf_pred >= 0);
     if (vj_report_size(&bytes, &saving, report, image, lossless)) {
+        const double rate = vj_report_bits_per_pixel(report, image, bytes);
         vj_text_add(out, ",%" PRIu32 ",", bytes);
         vj_text_number(out, saving);
+        vj_text_add(out, ",");
+        if (!isnan(rate))
+            vj_text_number(out, rate);
     } else {
-        vj_text_add(out, ",,");
+        vj_text_add(out, ",,,");
     }
     vj_text_add(out, "\r\n");
 }
@@ -207,7 +211,7 @@ static void csv_image(struct vj_text *out, const struct vj_report *report,
 int vj_report_images_csv(struct vj_text *out, const struct vj_report *report, struct vj_error *err)
 {
     vj_text_add(out, "predictor,image,fold,qf_true,qf_pred,smallest_lossless_qf,failure,qf_error,"
-                     "bytes,saving\r\n");
+                     "bytes,saving,bits_per_pixel\r\n");
     for (size_t i = 0; i < report->rows; i++) {
         const struct vj_report_row *row = &report->row[i];
         for (size_t k = 0; row->qf_pred && !row->random_weights && k < report->images; k++)
@@ -501,6 +505,8 @@ static void json_image(struct json *j, const struct vj_report *report, size_t im
         if (vj_report_size(&bytes, &saving, report, image, lossless)) {
             json_integer(j, "bytes", bytes);
             json_number(j, "saving", saving);
+            if (!isnan(vj_report_bits_per_pixel(report, image, bytes)))
+                json_number(j, "bits_per_pixel", vj_report_bits_per_pixel(report, image, bytes));
         }
         json_close(j, '}');
     }

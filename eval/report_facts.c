@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What all forms of a report ask of it: counts, single figures and sentences on them. */
+#include <math.h>
 #include <string.h>
 
 #include "eval/report.h"
@@ -169,6 +170,13 @@ bool vj_report_size(uint32_t *bytes, double *saving, const struct vj_report *r, 
     *bytes = size[qf - r->qf_first];
     *saving = most ? 1 - *bytes / (double)most : 0;
     return most > 0 && *bytes > 0;
+}
+
+double vj_report_bits_per_pixel(const struct vj_report *r, size_t image, uint32_t bytes)
+{
+    const int32_t width = r->image_width ? r->image_width[image] : -1;
+    const int32_t height = r->image_height ? r->image_height[image] : -1;
+    return width > 0 && height > 0 ? 8.0 * bytes / ((double)width * height) : NAN;
 }
 
 void vj_report_short_digests(struct vj_text *out, const char *text)

@@ -76,6 +76,9 @@ int32_t vj_report_lossless(const struct vj_report *report, const struct vj_repor
 bool vj_report_size(uint32_t *bytes, double *saving, const struct vj_report *report, size_t image,
                     int32_t qf);
 
+/* Of a candidate of so many bytes; NaN where the picture's size is not known. */
+double vj_report_bits_per_pixel(const struct vj_report *r, size_t image, uint32_t bytes);
+
 /* Appends text with every SHA-256 in it cut to its first 8 digits: enough to tell them apart. */
 void vj_report_short_digests(struct vj_text *out, const char *text);
 

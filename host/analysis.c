@@ -95,10 +95,10 @@ static int load_images(struct vj_analysis *a, struct vj_results *results, struct
                        (long long)qf_first, (long long)qf_last, VJ_QF_MAX);
     a->qf_first = (int)qf_first;
     a->levels = (int)(qf_last - qf_first + 1);
-    static const char *const columns[] = {"/images/status", "/images/id", "/images/qf_true",
-                                          "/images/fold"};
-    int32_t **to[] = {&a->status, &a->id, &a->qf_true, &a->fold};
-    for (int i = 0; !r && i < 4; i++) {
+    static const char *const columns[] = {"/images/status", "/images/id",    "/images/qf_true",
+                                          "/images/fold",   "/images/width", "/images/height"};
+    int32_t **to[] = {&a->status, &a->id, &a->qf_true, &a->fold, &a->width, &a->height};
+    for (size_t i = 0; !r && i < sizeof(to) / sizeof(to[0]); i++) {
         r = check_shape(results, columns[i], a->count, 0, 0, err);
         if (!r && !(*to[i] = read_column(results, columns[i], VJ_COLUMN_I32, sizeof(int32_t),
                                          a->count, 1, err)))
@@ -342,6 +342,8 @@ void vj_analysis_free(struct vj_analysis *a)
     free(a->id);
     free(a->qf_true);
     free(a->fold);
+    free(a->width);
+    free(a->height);
     free(a->anchor);
     free(a->bytes);
     free(a->psnr_y);

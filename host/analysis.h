@@ -45,6 +45,7 @@ struct vj_analysis {
     char **source_sha256; /* [count] "" = unknown; NULL in a file that does not say */
     int32_t *status;      /* VJ_STATUS_* */
     int32_t *id, *qf_true, *fold;
+    int32_t *width, *height; /* -1 unknown */
     int32_t *anchor;         /* as in struct vj_truth; NULL in a file that does not say */
     uint32_t *bytes;         /* [count][levels] */
     float *psnr_y, *ms_ssim; /* [count][levels], or NULL */

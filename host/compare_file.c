@@ -141,6 +141,8 @@ static int merge_truth(struct comparison *c, struct vj_error *err)
     m->status = take_rows(c, 0, first->status, sizeof(*m->status), &failure);
     m->qf_true = take_rows(c, 0, first->qf_true, sizeof(*m->qf_true), &failure);
     m->fold = take_rows(c, 0, first->fold, sizeof(*m->fold), &failure);
+    m->width = take_rows(c, 0, first->width, sizeof(*m->width), &failure);
+    m->height = take_rows(c, 0, first->height, sizeof(*m->height), &failure);
     m->anchor = take_rows(c, 0, first->anchor, sizeof(*m->anchor), &failure);
     m->bytes = take_rows(c, 0, first->bytes, levels * sizeof(*m->bytes), &failure);
     m->psnr_y = take_rows(c, 0, first->psnr_y, levels * sizeof(*m->psnr_y), &failure);

@@ -327,6 +327,8 @@ void vj_report_fill(struct vj_report *report, const struct vj_report_source *sou
         .image_fold = analysis->fold,
         .qf_true = analysis->qf_true,
         .anchor = analysis->anchor,
+        .image_width = analysis->width,
+        .image_height = analysis->height,
         .bytes = analysis->bytes,
         .image_status = analysis->status,
         .image_error = (const char *const *)analysis->error,

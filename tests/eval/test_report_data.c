@@ -111,13 +111,16 @@ static void csv_reads_back_field_by_field_and_number_by_number(void **state)
 
     /* Sizes of the first picture alone: saved is what QF 37 takes less than QF 100. */
     uint32_t bytes[IMAGES * 100] = {[36] = 1500, [99] = 2000};
+    const int32_t width[IMAGES] = {60, -1, -1, -1}, height[IMAGES] = {50, -1, -1, -1};
     s.report.bytes = bytes;
+    s.report.image_width = width;
+    s.report.image_height = height;
     assert_int_equal(vj_report_images_csv(&t, &s.report, NULL), 0);
     vj_assert_contains(t.data, "predictor,image,fold,qf_true,qf_pred,smallest_lossless_qf,failure,"
-                               "qf_error,bytes,saving\r\n");
-    vj_assert_contains(t.data, "\r\nconstant,SRC01,1,36,36,37,,0,1500,0.25\r\n");
-    vj_assert_contains(t.data, "\r\nconstant,caf\xc3\xa9,1,,36,37,,,,\r\n");
-    vj_assert_contains(t.data, "odd\r\nname\",SRC02,2,47,100,,,53,,\r\n"); /* nothing above 100 */
+                               "qf_error,bytes,saving,bits_per_pixel\r\n");
+    vj_assert_contains(t.data, "\r\nconstant,SRC01,1,36,36,37,,0,1500,0.25,4\r\n");
+    vj_assert_contains(t.data, "\r\nconstant,caf\xc3\xa9,1,,36,37,,,,,\r\n");
+    vj_assert_contains(t.data, "odd\r\nname\",SRC02,2,47,100,,,53,,,\r\n"); /* nothing above 100 */
     vj_assert_contains(t.data, "\r\nconstant,SRC04,2,40,,,SRC04_055.jpg: the file ends after");
     vj_text_free(&t);
 
@@ -128,8 +131,8 @@ static void csv_reads_back_field_by_field_and_number_by_number(void **state)
     s.image_fold[2] = -1;
     assert_int_equal(vj_report_images_csv(&t, &s.report, NULL), 0);
     vj_assert_contains(t.data,
-                       "\r\nconstant,SRC01,1,36,,,\"nothing to learn from, it says\",,,\r\n");
-    vj_assert_contains(t.data, "\r\nconstant,SRC02,2,47,,,not evaluated yet,,,\r\n");
+                       "\r\nconstant,SRC01,1,36,,,\"nothing to learn from, it says\",,,,\r\n");
+    vj_assert_contains(t.data, "\r\nconstant,SRC02,2,47,,,not evaluated yet,,,,\r\n");
     vj_assert_contains(t.data,
                        "\r\nconstant,caf\xc3\xa9,,,,,belongs to no fold and is not tested,,,");
     vj_text_free(&t);
@@ -155,10 +158,10 @@ static void nothing_above_the_anchor_is_called_the_smallest_lossless_one(void **
     vj_assert_contains(t.data, "41 |   -");
     vj_text_free(&t);
     assert_int_equal(vj_report_images_csv(&t, &s.report, NULL), 0);
-    vj_assert_contains(t.data, "\r\nconstant,SRC01,1,36,36,,,0,,\r\n");
-    vj_assert_contains(t.data, "\r\nconstant,SRC02,2,47,39,40,,-8,1000,0\r\n");
-    vj_assert_contains(t.data, "\r\nconstant,caf\xc3\xa9,1,,36,37,,,1000,0\r\n");
-    vj_assert_contains(t.data, "\r\npsnr-threshold,caf\xc3\xa9,1,,41,,,,,\r\n");
+    vj_assert_contains(t.data, "\r\nconstant,SRC01,1,36,36,,,0,,,\r\n");
+    vj_assert_contains(t.data, "\r\nconstant,SRC02,2,47,39,40,,-8,1000,0,\r\n");
+    vj_assert_contains(t.data, "\r\nconstant,caf\xc3\xa9,1,,36,37,,,1000,0,\r\n");
+    vj_assert_contains(t.data, "\r\npsnr-threshold,caf\xc3\xa9,1,,41,,,,,,\r\n");
     vj_text_free(&t);
     assert_int_equal(vj_report_json(&t, &s.report, NULL), 0);
     assert_null(strstr(t.data, "\"smallest_lossless_qf\": 42"));
@@ -182,9 +185,9 @@ static void the_lowest_qf_is_lossless_where_it_was_called_so(void **state)
     vj_assert_contains(t.data, "1 |   1\n");
     vj_text_free(&t);
     assert_int_equal(vj_report_images_csv(&t, &s.report, NULL), 0);
-    vj_assert_contains(t.data, "\r\npsnr-threshold,SRC01,1,36,1,1,,-35,,\r\n");
-    vj_assert_contains(t.data, "\r\npsnr-threshold,SRC02,2,47,1,2,,-46,,\r\n");
-    vj_assert_contains(t.data, "\r\npsnr-threshold,caf\xc3\xa9,1,,1,2,,,,\r\n");
+    vj_assert_contains(t.data, "\r\npsnr-threshold,SRC01,1,36,1,1,,-35,,,\r\n");
+    vj_assert_contains(t.data, "\r\npsnr-threshold,SRC02,2,47,1,2,,-46,,,\r\n");
+    vj_assert_contains(t.data, "\r\npsnr-threshold,caf\xc3\xa9,1,,1,2,,,,,\r\n");
     vj_text_free(&t);
     assert_int_equal(vj_report_json(&t, &s.report, NULL), 0);
     vj_assert_contains(t.data, "\"smallest_lossless_qf\": 1\n");

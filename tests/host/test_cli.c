@@ -523,7 +523,7 @@ static void an_unfinished_run_says_so_and_is_not_finished_by_another_program(voi
         {"", "\n\nTo finish the run, where it was started\n\nvpjnd eval -q --config run.cfg --set "
              "qf_last=12 -o cut.h5 --resume\n"},
         {"--images", "\na.png    done\nb.png    not evaluated yet\n"},
-        {"--images-csv", "\nconstant,b.png,,50,,,not evaluated yet,,,\r\n"},
+        {"--images-csv", "\nconstant,b.png,,50,,,not evaluated yet,,,,\r\n"},
         {"--csv", "predictor,fold,metric,value,ci_low,ci_high,n,units\r\n"},
         {"--html", "2 pictures, 1 not evaluated yet"},
         {"--html", "<code>vpjnd eval -q --config run.cfg --set qf_last=12 -o cut.h5 --resume</"},
