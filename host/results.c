@@ -479,11 +479,17 @@ int vj_results_get_text(struct vj_results *results, const char *object, const ch
 int vj_results_get_int(struct vj_results *results, const char *object, const char *name,
                        int64_t *value, struct vj_error *err)
 {
+    return vj_results_get_ints(results, object, name, value, 1, err);
+}
+
+int vj_results_get_ints(struct vj_results *results, const char *object, const char *name,
+                        int64_t *values, size_t count, struct vj_error *err)
+{
     hid_t o;
     int r = open_holder(results, object, name, &o, err);
     if (r)
         return r;
-    r = vj_h5_read_int(o, name, value, err);
+    r = vj_h5_read_ints(o, name, values, count, err);
     H5Oclose(o);
     return r;
 }

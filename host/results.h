@@ -96,12 +96,15 @@ int vj_results_set_double(struct vj_results *results, const char *object, const 
 
 /*
  * Attributes and scalars back; -ENOENT when there is none. *text is owned by the caller.
+ * get_ints: -EINVAL where there are more or fewer than `count`
  * get_uint64: of a signed number the 64 bits, as host/h5.h
  */
 int vj_results_get_text(struct vj_results *results, const char *object, const char *name,
                         char **text, struct vj_error *err);
 int vj_results_get_int(struct vj_results *results, const char *object, const char *name,
                        int64_t *value, struct vj_error *err);
+int vj_results_get_ints(struct vj_results *results, const char *object, const char *name,
+                        int64_t *values, size_t count, struct vj_error *err);
 int vj_results_get_uint64(struct vj_results *results, const char *object, const char *name,
                           uint64_t *value, struct vj_error *err);
 int vj_results_get_double(struct vj_results *results, const char *object, const char *name,

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/checked.h"
 #include "host/net_form.h"
 
 static int match_text(struct vj_results *results, const char *object, const char *name,
@@ -120,25 +121,51 @@ static int match_device(struct vj_results *results, const struct vj_engine *engi
     return r ? r : match_text(results, "/", "device_library_versions", info.libraries, err);
 }
 
+/* The weights of a fold that the file has; those of another fold than this run's stand in a part.
+ */
+static int match_fold(const struct vj_engine *engine, const struct vj_predictor *p,
+                      const char *group, int64_t fold, const char *then, bool part,
+                      struct vj_error *err)
+{
+    for (size_t i = 0; i < p->folds; i++) {
+        const char *now = engine->predictors->weights[p->network + i].sha256;
+        if (p->fold[i] != fold)
+            continue;
+        return strcmp(then, now) == 0
+                   ? 0
+                   : vj_fail(err, -EINVAL,
+                             "its weights of fold %lld in %s have the SHA-256 %.64s, this run's %s",
+                             (long long)fold, group, then, now);
+    }
+    return part ? 0
+                : vj_fail(err, -EINVAL,
+                          "its %s has weights of fold %lld, of which this run has no "
+                          "image",
+                          group, (long long)fold);
+}
+
 /* One after the other, so that the error says which fold's weights are others. */
 static int match_fold_weights(struct vj_results *results, const struct vj_engine *engine,
-                              const struct vj_predictor *p, const char *group, struct vj_error *err)
+                              const struct vj_predictor *p, const char *group, bool part,
+                              struct vj_error *err)
 {
     char *text;
     int r = vj_results_get_text(results, group, "weights_sha256", &text, err);
     if (r)
         return r;
+    size_t count = 1;
+    for (const char *at = text; (at = strchr(at, ' ')) != NULL; at++)
+        count++;
+    int64_t *fold = vj_calloc(count, sizeof(*fold));
+    r = fold ? vj_results_get_ints(results, group, "weights_fold", fold, count, err)
+             : vj_fail(err, -ENOMEM, "out of memory");
+    if (!r && !part && count != p->folds)
+        r = vj_fail(err, -EINVAL, "its %s has weights of %zu folds, this run of %zu", group, count,
+                    p->folds);
     char *rest = text;
-    for (size_t i = 0; !r && i < p->folds; i++) {
-        const char *then = strsep(&rest, " ");
-        const char *now = engine->predictors->weights[p->network + i].sha256;
-        if (!then || strcmp(then, now) != 0)
-            r = vj_fail(err, -EINVAL,
-                        "its weights of fold %d in %s have the SHA-256 %.64s, this run's %s",
-                        p->fold[i], group, then ? then : "(none)", now);
-    }
-    if (!r && rest)
-        r = vj_fail(err, -EINVAL, "its %s has weights of more folds than %zu", group, p->folds);
+    for (size_t i = 0; !r && i < count; i++)
+        r = match_fold(engine, p, group, fold[i], strsep(&rest, " "), part, err);
+    free(fold);
     free(text);
     return r;
 }
@@ -156,11 +183,12 @@ static int match_patch_size(struct vj_results *results, const struct vj_engine *
 
 /* The digest is of tensors alone: what else a weight file says must be the same, too. */
 static int match_network(struct vj_results *results, const struct vj_engine *engine,
-                         const struct vj_predictor *p, const char *group, struct vj_error *err)
+                         const struct vj_predictor *p, const char *group, bool part,
+                         struct vj_error *err)
 {
     const struct vj_weights *w = &engine->predictors->weights[p->network];
     int r = p->kind == VJ_PREDICTOR_FOLDS
-                ? match_fold_weights(results, engine, p, group, err)
+                ? match_fold_weights(results, engine, p, group, part, err)
                 : match_text(results, group, "weights_sha256", w->sha256, err);
     if (!r && vj_net_form(w->shape.variant)->non_local)
         r = match_text(results, group, "non_local", vj_non_local_name(w->shape.non_local), err);
@@ -201,7 +229,7 @@ int vj_schema_match(struct vj_results *results, const struct vj_engine *engine,
         char group[VJ_SCHEMA_PATH];
         snprintf(group, sizeof(group), "/predictors/%s", p->name);
         if (vj_predictor_is_network(p))
-            r = match_network(results, engine, p, group, err);
+            r = match_network(results, engine, p, group, part, err);
         if (p->kind == VJ_PREDICTOR_EXTERNAL)
             r = match_text(results, group, "file_sha256", p->external.sha256, err);
         const struct vj_jnd_model *model = map_model(engine, p);

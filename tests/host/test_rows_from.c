@@ -23,8 +23,8 @@ static int set_up(void **state)
     return 0;
 }
 
-/* The base options with one or two of `more` (NULL for none), rows from files of the folder. */
-static int run_from(const char *output, char path[4096], const char *const more[2],
+/* The base options and `more` (up to a NULL), rows from files of the folder. */
+static int run_from(const char *output, char path[4096], const char *const *more,
                     const char *const *parts, bool resume, struct vj_run_summary *summary,
                     struct vj_error *err)
 {
@@ -42,8 +42,8 @@ static int run_from(const char *output, char path[4096], const char *const more[
     vj_config_set(&config, "predictors", predictors, NULL);
     for (size_t i = 0; i < sizeof(base) / sizeof(base[0]); i++)
         vj_config_set_pair(&config, base[i], NULL);
-    for (size_t i = 0; i < 2 && more[i]; i++)
-        if (vj_config_set_pair(&config, more[i], err))
+    for (; *more; more++)
+        if (vj_config_set_pair(&config, *more, err))
             return err->code;
     for (; *parts; parts++, count++)
         rows_from[count] = in_folder(names[count], *parts);
@@ -56,7 +56,7 @@ static int run_from(const char *output, char path[4096], const char *const more[
     return vj_run_eval(&options, summary, err);
 }
 
-static const char *const none[] = {NULL, NULL};
+static const char *const none[] = {NULL};
 
 static void make(const char *output, const char *option, const char *const *parts, size_t resumed)
 {
@@ -230,8 +230,7 @@ static void unfinished_files_are_taken_and_gone_on_with(void **state)
 }
 
 /* begun: found only when rows are taken */
-static void expect_refusal(const char *const more[2], const char *part, const char *text,
-                           bool begun)
+static void expect_refusal(const char *const *more, const char *part, const char *text, bool begun)
 {
     char path[4096], started[4200], prefix[4200];
     const char *const parts[] = {part, NULL};
@@ -299,7 +298,7 @@ static void what_is_no_part_is_refused(void **state)
 static void lazy_parts_need_a_positive_class(void **state)
 {
     (void)state;
-    static const char *const class[] = {"lazy=true", "positive_class=lossy"};
+    static const char *const class[] = {"lazy=true", "positive_class=lossy", NULL};
     static const char *const open[] = {"lazy=true", NULL};
     static const char *const parts[] = {"lazy.h5", NULL};
     char path[4096];
@@ -319,6 +318,45 @@ static void lazy_parts_need_a_positive_class(void **state)
     assert_same_files("lazy.h5", "lazier.h5");
 }
 
+/* A part has weights of the folds of its own images alone; those of another file are no part. */
+static void parts_need_not_have_all_folds(void **state)
+{
+    (void)state;
+    static const char *const parts[] = {"odd.h5", NULL};
+    const struct vj_net_shape shape = {.variant = VJ_VARIANT_FIGURE,
+                                       .patch_size = 32,
+                                       .patches = PATCHES,
+                                       .channels = {16, 16, 16, 16}};
+    static const char *const names[] = {"net-1.h5", "net-2.h5"};
+    char path[4096], option[4200];
+    struct vj_error err = {0};
+    struct vj_run_summary summary;
+    for (int f = 1; f <= 2; f++)
+        write_network(in_folder(path, names[f - 1]), &shape, (uint64_t)f, VJ_POSITIVE_LOSSY,
+                      VJ_ORIGIN_RANDOM);
+    snprintf(option, sizeof(option), "predictors=constant,psnr-threshold:30,vpjnd-folds:%s",
+             in_folder(path, "net-{fold}.h5"));
+    const char *const more[] = {"folds=manifest", option, NULL};
+    const char *const odd[] = {"folds=manifest", option, "ids=1,3,5", NULL};
+    const char *const even[] = {"folds=manifest", option, "ids=2,4,6", NULL};
+    if (run_from("folds.h5", path, more, none, false, &summary, &err) ||
+        run_from("odd.h5", path, odd, none, false, &summary, &err) ||
+        run_from("all.h5", path, more, parts, false, &summary, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(summary.resumed, 3);
+    assert_same_files("folds.h5", "all.h5");
+    /* A file with more folds than this run. */
+    if (run_from("even.h5", path, even, none, false, &summary, &err) ||
+        run_from("all.h5", path, even, (const char *const[]){"folds.h5", NULL}, false, &summary,
+                 &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(summary.resumed, 3);
+    assert_same_files("even.h5", "all.h5");
+    write_network(in_folder(path, "net-1.h5"), &shape, 9, VJ_POSITIVE_LOSSY, VJ_ORIGIN_RANDOM);
+    expect_refusal(more, "odd.h5", "its weights of fold 1 in /predictors/vpjnd-net have the SHA",
+                   false);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -327,6 +365,7 @@ int main(void)
         cmocka_unit_test(unfinished_files_are_taken_and_gone_on_with),
         cmocka_unit_test(what_is_no_part_is_refused),
         cmocka_unit_test(lazy_parts_need_a_positive_class),
+        cmocka_unit_test(parts_need_not_have_all_folds),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
