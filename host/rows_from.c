@@ -106,6 +106,19 @@ static int part_open(struct part *part, const struct vj_engine *engine,
     return r ? r : sort_rows(part, err);
 }
 
+/* A part may have been put together itself. */
+static int add_its_parts(struct vj_text *text, const struct part *part, struct vj_error *err)
+{
+    char *value;
+    if (!vj_results_has_attribute(part->results, "/", "rows_from"))
+        return 0;
+    int r = vj_results_get_text(part->results, "/", "rows_from", &value, err);
+    if (!r)
+        vj_text_add(text, " (with those of %s)", value);
+    free(value);
+    return r;
+}
+
 int vj_rows_from_check(struct vj_text *text, const struct vj_engine *engine,
                        const struct vj_image_list *images, const struct vj_run_facts *facts,
                        const char *path, struct vj_error *err)
@@ -117,7 +130,7 @@ int vj_rows_from_check(struct vj_text *text, const struct vj_engine *engine,
     for (size_t i = 0; !r && i < part.count; i++)
         evaluated += part.status[i] != VJ_STATUS_PENDING;
     if (!r)
-        vj_text_add(text, "%s%s: %zu images", text->data ? "; " : "", path, evaluated);
+        vj_text_add(text, "%s: %zu images", path, evaluated);
     for (size_t i = 0; !r && i < sizeof(origin) / sizeof(origin[0]); i++) {
         char *value;
         r = vj_results_get_text(part.results, "/", origin[i], &value, err);
@@ -125,6 +138,8 @@ int vj_rows_from_check(struct vj_text *text, const struct vj_engine *engine,
             vj_text_add(text, ", %s", value);
         free(value);
     }
+    if (!r)
+        r = add_its_parts(text, &part, err);
     part_close(&part);
     if (!r)
         r = vj_text_status(text, err);

@@ -16,8 +16,9 @@
  * Checks that the rows of `path` (finished, or a .part) may stand in this run's file: it must be of
  * a run that differs in ids, part, limit, root, threads, slots and memory at most (vj_schema_match()).
  * Adds what the attribute rows_from says of it: path, images evaluated there, when, on which
- * machine and device. Errors name the file and what differs; -EINVAL also with lazy = true and an
- * open positive class, since each run then decides on its own images where its network is asked.
+ * machine and device, and the files that its own came from. Errors name the file and what differs;
+ * -EINVAL also with lazy = true and an open positive class, since each run then decides on its own
+ * images where its network is asked.
  */
 int vj_rows_from_check(struct vj_text *text, const struct vj_engine *engine,
                        const struct vj_image_list *images, const struct vj_run_facts *facts,

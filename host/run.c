@@ -206,44 +206,75 @@ static int place_part(const struct run *run, const char *fresh, struct vj_error 
     return r ? vj_fail(err, r, "cannot make %s: %s", run->part, strerror(-r)) : 0;
 }
 
-/* Makes the .part under a name of its own first, so that a kill leaves a whole one or none. */
-static int create_part(struct run *run, const struct vj_run_facts *facts, struct vj_error *err)
+/*
+ * Makes the .part under a name of its own first, so that a kill leaves a whole one or none.
+ * again: in place of the one that is there, whose images it takes over
+ */
+static int create_part(struct run *run, const struct vj_run_facts *facts, bool again,
+                       struct vj_error *err)
 {
     char *fresh;
+    struct vj_results *results = NULL;
+    size_t taken;
     int fd = vj_h5_temporary(&fresh, run->options->output, err);
     if (fd < 0)
         return fd;
     vj_h5_usual_mode(fd);
     close(fd);
-    int r = vj_schema_create(&run->results, fresh, &run->engine, &run->images, facts, err);
-    if (!r) {
-        vj_results_close(run->results);
-        run->results = NULL;
+    int r = vj_schema_create(&results, fresh, &run->engine, &run->images, facts, err);
+    if (!r && again)
+        r = vj_rows_from_take(results, &run->engine, &run->images, facts, run->part, &taken, err);
+    vj_results_close(results);
+    if (!r && again)
+        r = rename(fresh, run->part) == 0 ? 0
+                                          : vj_fail(err, -errno, "cannot rename %s to %s: %s",
+                                                    fresh, run->part, strerror(errno));
+    else if (!r)
         r = place_part(run, fresh, err);
-    }
     if (r)
         unlink(fresh);
     free(fresh);
-    return r ? r : vj_results_open(&run->results, run->part, true, err);
-}
-
-/* Makes the .part, or goes on with the one that is there. */
-static int open_part(struct run *run, const struct vj_run_facts *facts, struct vj_error *err)
-{
-    bool exists;
-    int r = check_part(run, &exists, err);
     if (r)
         return r;
-    if (!exists)
-        return create_part(run, facts, err);
-    r = vj_results_open(&run->results, run->part, true, err);
+    vj_results_close(run->results);
+    run->results = NULL;
+    return vj_results_open(&run->results, run->part, true, err);
+}
+
+/* Opens the .part that is there. *rows_from: what it says of files that images came from */
+static int reopen_part(struct run *run, const struct vj_run_facts *facts, struct vj_text *rows_from,
+                       struct vj_error *err)
+{
+    char *text = NULL;
+    int r = vj_results_open(&run->results, run->part, true, err);
     if (!r)
         r = vj_schema_match(run->results, &run->engine, &run->images, facts, false, err);
+    if (!r && vj_results_has_attribute(run->results, "/", "rows_from"))
+        r = vj_results_get_text(run->results, "/", "rows_from", &text, err);
+    if (!r && text)
+        vj_text_add(rows_from, "%s", text);
+    free(text);
     return r ? vj_fail_prefix(err,
                               "cannot resume %s, which wants the program, options and inputs that "
                               "it was begun with (or remove it)",
                               run->part)
              : 0;
+}
+
+/* Adds what is to be said of every part, but for what the text already says. */
+static int add_parts(struct vj_text *rows_from, const struct run *run,
+                     const struct vj_run_facts *facts, struct vj_error *err)
+{
+    int r = 0;
+    for (size_t i = 0; !r && i < run->options->rows_from_count; i++) {
+        struct vj_text one = {0};
+        r = vj_rows_from_check(&one, &run->engine, &run->images, facts, run->options->rows_from[i],
+                               err);
+        if (!r && (!rows_from->data || !strstr(rows_from->data, one.data)))
+            vj_text_add(rows_from, "%s%s", rows_from->size ? "; " : "", one.data);
+        vj_text_free(&one);
+    }
+    return r ? r : vj_text_status(rows_from, err);
 }
 
 static int take_rows(struct run *run, const struct vj_run_facts *facts, struct vj_error *err)
@@ -260,19 +291,25 @@ static int take_rows(struct run *run, const struct vj_run_facts *facts, struct v
     return r;
 }
 
+/*
+ * Makes the .part, or goes on with the one that is there. Where that does not know of a part it is
+ * made again: an attribute that is added to it while rows are still missing may be torn by a kill.
+ */
 static int open_results(struct run *run, struct vj_error *err)
 {
-    const struct vj_run_options *o = run->options;
     struct vj_text rows_from = {0};
-    struct vj_run_facts facts = {.command_line = o->command_line,
+    struct vj_run_facts facts = {.command_line = run->options->command_line,
                                  .dataset = vj_dataset_info(run->dataset)};
-    int r = 0;
-    for (size_t i = 0; !r && i < o->rows_from_count; i++)
-        r = vj_rows_from_check(&rows_from, &run->engine, &run->images, &facts, o->rows_from[i],
-                               err);
-    facts.rows_from = rows_from.data;
+    bool exists;
+    int r = check_part(run, &exists, err);
+    if (!r && exists)
+        r = reopen_part(run, &facts, &rows_from, err);
+    const size_t said = rows_from.size;
     if (!r)
-        r = open_part(run, &facts, err);
+        r = add_parts(&rows_from, run, &facts, err);
+    facts.rows_from = rows_from.data;
+    if (!r && (!exists || rows_from.size != said))
+        r = create_part(run, &facts, exists, err);
     if (!r)
         r = take_rows(run, &facts, err);
     vj_text_free(&rows_from);

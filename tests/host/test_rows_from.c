@@ -229,6 +229,50 @@ static void unfinished_files_are_taken_and_gone_on_with(void **state)
     }
 }
 
+static void expect_said(const char *name, const char *first, const char *second)
+{
+    char *text, path[4096];
+    struct vj_error err = {0};
+    struct vj_results *r;
+    assert_int_equal(vj_results_open(&r, in_folder(path, name), false, &err), 0);
+    assert_int_equal(vj_results_get_text(r, "/", "rows_from", &text, &err), 0);
+    vj_assert_contains(text, first);
+    vj_assert_contains(text, second);
+    /* each once */
+    assert_null(strstr(strstr(text, first) + 1, first));
+    assert_null(strstr(strstr(text, second) + 1, second));
+    free(text);
+    vj_results_close(r);
+}
+
+/* What is there stays, and the file says of every part that it has rows of. */
+static void a_part_may_be_named_when_a_run_is_resumed(void **state)
+{
+    (void)state;
+    static const char *const first[] = {"first.h5", NULL};
+    static const char *const both[] = {"first.h5", "second.h5", NULL};
+    static const char *const second[] = {"second.h5", NULL};
+    const int32_t begun[IMAGES] = {0, -1, 0, -1, 1, -1};
+    char path[4096], part[4200];
+    struct vj_run_summary summary;
+    struct vj_error err = {0};
+    for (int turn = 0; turn < 2; turn++) {
+        make("late.h5", NULL, first, 3);
+        snprintf(part, sizeof(part), "%s.part", in_folder(path, "late.h5"));
+        assert_int_equal(rename(path, part), 0);
+        write_status(part, begun, IMAGES);
+        if (run_from("late.h5", path, none, turn ? second : both, true, &summary, &err))
+            fail_msg("%s", err.text);
+        assert_int_equal(summary.resumed, IMAGES);
+        assert_same_files("whole.h5", "late.h5");
+        expect_said("late.h5", "first.h5: 3 images, 20", "second.h5: 3 images, 20");
+    }
+    static const char *const late[] = {"late.h5", NULL};
+    make("later.h5", NULL, late, IMAGES);
+    expect_said("later.h5", "late.h5: 6 images, 20", "(with those of ");
+    expect_said("later.h5", "first.h5: 3 images, 20", "second.h5: 3 images, 20");
+}
+
 /* begun: found only when rows are taken */
 static void expect_refusal(const char *const *more, const char *part, const char *text, bool begun)
 {
@@ -363,6 +407,7 @@ int main(void)
         cmocka_unit_test(parts_make_the_whole),
         cmocka_unit_test(numbered_parts_are_neighbours_and_make_the_whole),
         cmocka_unit_test(unfinished_files_are_taken_and_gone_on_with),
+        cmocka_unit_test(a_part_may_be_named_when_a_run_is_resumed),
         cmocka_unit_test(what_is_no_part_is_refused),
         cmocka_unit_test(lazy_parts_need_a_positive_class),
         cmocka_unit_test(parts_need_not_have_all_folds),
