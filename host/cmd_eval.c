@@ -10,6 +10,7 @@
 #include "eval/text.h"
 #include "host/commands.h"
 #include "host/common_options.h"
+#include "host/interrupts.h"
 #include "host/options.h"
 #include "host/progress.h"
 #include "host/report_file.h"
@@ -210,7 +211,6 @@ static void tell_of_part(int signal_number)
 
 static void watch_interrupts(const char *output)
 {
-    const struct sigaction action = {.sa_handler = tell_of_part, .sa_flags = SA_RESETHAND};
     const int length = snprintf(part, sizeof(part), "%s.part", output);
     vj_text_add(&part_note, "\nvpjnd: interrupted; ");
     vj_text_plain(&part_note, part);
@@ -218,8 +218,7 @@ static void watch_interrupts(const char *output)
                             "--resume\n");
     if (length < 0 || (size_t)length >= sizeof(part) || vj_text_status(&part_note, NULL))
         return;
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    vj_catch_interruptions(tell_of_part);
 }
 
 int vj_cmd_eval(int argc, char **argv)

@@ -7,6 +7,7 @@
 
 #include "host/commands.h"
 #include "host/common_options.h"
+#include "host/interrupts.h"
 #include "host/options.h"
 #include "host/progress.h"
 #include "host/train.h"
@@ -106,17 +107,10 @@ static void print_summary(const char *path, const struct vj_train_summary *s)
 
 static volatile sig_atomic_t interruption; /* the signal */
 
+/* The first Ctrl-C ends training after a step, which is kept; a second one ends the program. */
 static void interrupt(int signal_number)
 {
     interruption = signal_number;
-}
-
-/* The first Ctrl-C ends training after a step, which is kept; a second one ends the program. */
-static void catch_interruptions(void)
-{
-    const struct sigaction action = {.sa_handler = interrupt, .sa_flags = SA_RESETHAND};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
 }
 
 int vj_cmd_train(int argc, char **argv)
@@ -132,7 +126,7 @@ int vj_cmd_train(int argc, char **argv)
                                          .resume = a.resume,
                                          .stop = &interruption,
                                          .quiet = a.quiet};
-    catch_interruptions();
+    vj_catch_interruptions(interrupt);
     int r = vj_train_run(&run, &summary, &err);
     if (vj_line_can_change(stderr) && !a.quiet)
         fputc('\n', stderr);

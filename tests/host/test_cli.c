@@ -493,6 +493,14 @@ static void a_killed_run_is_resumed_to_the_same_content(void **state)
     assert_int_equal(shell(line, output, sizeof(output)), 128 + 15);
     vj_assert_contains(output, "vpjnd: interrupted; broken.h5.part keeps the images that are done: "
                                "go on with the same command and --resume");
+    /* A shell's command behind & ignores Ctrl-C, which is meant for another one. */
+    snprintf(line, sizeof(line),
+             "rm -f broken.h5*; %s -o broken.h5 & p=$!; until [ -f broken.h5.part ] || "
+             "[ -f broken.h5 ]; do sleep 0.002; done; kill -INT $p; wait $p",
+             run);
+    if (shell(line, output, sizeof(output)) != 0)
+        fail_msg("%s", output);
+    assert_same_columns("whole.h5", "broken.h5");
 }
 
 static void an_unfinished_run_says_so_and_is_not_finished_by_another_program(void **state)

@@ -74,6 +74,7 @@ static pid_t start_program(const char *output, const char *steps, const char *ch
     assert_true(child >= 0);
     if (child > 0)
         return child;
+    signal(SIGINT, SIG_DFL); /* behind & it is ignored, and would be by the program */
     execl(VJ_PROGRAM, VJ_PROGRAM, "train", "-q", "--resume", "--set", "dataset=manifest", "--set",
           root, "--set", start, "--set", "device=cpu", "--set", "batch=2", "--set",
           "batch_levels=2", "--set", "learning_rate=1e-3", "--set", "average=0.9", "--set",
