@@ -170,13 +170,33 @@ static void add_quoted(struct vj_text *text, const char *arg)
     vj_text_add(text, "%s'", arg);
 }
 
+/* The same for one with characters that reports do not print as they are. */
+static void add_escaped(struct vj_text *text, const char *arg)
+{
+    vj_text_add(text, "$'");
+    for (const unsigned char *s = (const unsigned char *)arg; *s; s++)
+        vj_text_add(text, *s < ' ' || *s > '~' || *s == '\'' || *s == '\\' ? "\\%03o" : "%c", *s);
+    vj_text_add(text, "'");
+}
+
+static bool is_plain(const char *arg)
+{
+    struct vj_text plain = {0};
+    vj_text_plain(&plain, arg);
+    const bool is = !plain.data || strcmp(plain.data, arg) == 0;
+    vj_text_free(&plain);
+    return is;
+}
+
 /* The command line as one string, quoted where a shell would need it, cut off when it is huge. */
 static char *join_arguments(int argc, char **argv)
 {
     struct vj_text text = {0};
     for (int i = 0; i < argc && text.size < COMMAND_LINE_MAX; i++) {
         vj_text_add(&text, "%s", i ? " " : "");
-        if (i > 0 && (argv[i][0] == '\0' || strpbrk(argv[i], " \t\n'\"\\$`*?[]{}()<>|&;#~")))
+        if (!is_plain(argv[i]))
+            add_escaped(&text, argv[i]);
+        else if (i > 0 && (argv[i][0] == '\0' || strpbrk(argv[i], " '\"\\$`*?[]{}()<>|&;#~!")))
             add_quoted(&text, argv[i]);
         else
             vj_text_add(&text, "%s", argv[i]);

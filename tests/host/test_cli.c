@@ -566,6 +566,23 @@ static void an_unfinished_run_says_so_and_is_not_finished_by_another_program(voi
     }
 }
 
+/* Printed as the command that finishes a run, it must name the same files when it is copied. */
+static void the_command_line_is_recorded_as_a_shell_takes_it(void **state)
+{
+    (void)state;
+    char output[16384];
+    assert_int_equal(
+        shell("$V eval -q --config run.cfg --set qf_last=12 "
+              "-o \"$(printf \"n\\n\\377'\\\\\\\\.h5\")\" && mv n?*.h5 odd.h5; "
+              "$V eval -q --config run.cfg --set qf_last=12 -o 'it'\\''s!\303\274.h5'; "
+              "$V report --json odd.h5; $V report --json it*.h5",
+              output, sizeof(output)),
+        0);
+    /* JSON doubles the backslashes. */
+    vj_assert_contains(output, " -o $'n\\\\012\\\\377\\\\047\\\\134.h5'\"");
+    vj_assert_contains(output, " -o 'it'\\\\''s!\303\274.h5'\"");
+}
+
 static void a_resumed_run_must_be_the_same_run(void **state)
 {
     (void)state;
@@ -707,6 +724,7 @@ int main(void)
         cmocka_unit_test(pictures_without_a_finite_answer_fail_one_by_one),
         cmocka_unit_test(a_killed_run_is_resumed_to_the_same_content),
         cmocka_unit_test(an_unfinished_run_says_so_and_is_not_finished_by_another_program),
+        cmocka_unit_test(the_command_line_is_recorded_as_a_shell_takes_it),
         cmocka_unit_test(a_resumed_run_must_be_the_same_run),
         cmocka_unit_test(outputs_that_cannot_be_or_would_destroy_are_refused_at_once),
         cmocka_unit_test(of_two_runs_with_one_output_one_is_made),
