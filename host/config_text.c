@@ -95,7 +95,11 @@ int vj_config_text_check(const char *text, const char *name, struct vj_error *er
         } else if (*at == '#' || strncmp(at, "//", 2) == 0) {
             at += strcspn(at, "\n");
         } else if (strncmp(at, "/*", 2) == 0) {
-            at = skip_comment(at);
+            const char *end = skip_comment(at);
+            if (!*end && (end < at + 4 || strncmp(end - 2, "*/", 2) != 0))
+                r = vj_fail(err, -EINVAL, "%s:%u: the comment opened here is not closed with */",
+                            name, line_of(text, at));
+            at = end;
         } else if (*at == '@') {
             r = vj_fail(err, -EINVAL, "%s:%u: @include is not used in vpjnd's configuration", name,
                         line_of(text, at));

@@ -496,13 +496,17 @@ int vj_config_parse(struct vj_config *config, const char *text, const char *name
     int r = vj_config_text_check(text, name, err);
     if (r)
         return r;
+    char *whole; /* libconfig wants a line end behind a comment */
+    if (asprintf(&whole, "%s\n", text) < 0)
+        return vj_fail(err, -ENOMEM, "out of memory");
     config_t parsed;
     config_init(&parsed);
-    r = config_read_string(&parsed, text) == CONFIG_TRUE
+    r = config_read_string(&parsed, whole) == CONFIG_TRUE
             ? take_settings(config, &parsed, name, err)
             : vj_config_text_explain(text, name, config_error_line(&parsed),
                                      config_error_text(&parsed), err);
     config_destroy(&parsed);
+    free(whole);
     return r;
 }
 

@@ -202,6 +202,8 @@ static void bad_files_are_refused_with_their_line(void **state)
          "run.cfg:1: the double quote opened here is not closed in its line"},
         {"\nroot = \"x;", "run.cfg:2: the double quote opened here is not closed"},
         {"root = \"", "run.cfg:1: the double quote opened here is not closed"},
+        {"qf_last = 9;\n/* seed = 3;\n", "run.cfg:2: the comment opened here is not closed"},
+        {"/*/", "run.cfg:1: the comment opened here is not closed"},
         {"\n\nqf_last = 101;\n", "run.cfg:3: option qf_last: '101' is not a whole number"},
         {"jnd_skale = \"max\";\n", "run.cfg:1: unknown option 'jnd_skale'; did you mean"},
         {"group = { a = 1; };\n", "run.cfg:1: option group: groups are not used"},
@@ -257,11 +259,16 @@ static void a_file_and_an_empty_one_are_read(void **state)
 {
     (void)state;
     char *folder = vj_test_mkdir(), path[4200];
-    static const char *const texts[] = {"", "qf_last = 33;", "\xEF\xBB\xBFqf_last = 33;"};
-    for (int full = 0; full < 3; full++) {
+    static const char *const texts[] = {"",
+                                        "qf_last = 33;",
+                                        "\xEF\xBB\xBFqf_last = 33;",
+                                        "qf_last = 33;\n# end",
+                                        "qf_last = 33; // end",
+                                        "qf_last = 33; /**/"};
+    for (size_t full = 0; full < sizeof(texts) / sizeof(texts[0]); full++) {
         struct vj_config config;
         struct vj_error err = {0};
-        snprintf(path, sizeof(path), "%s/%d.cfg", folder, full);
+        snprintf(path, sizeof(path), "%s/%zu.cfg", folder, full);
         FILE *file = fopen(path, "w");
         assert_non_null(file);
         fputs(texts[full], file);
