@@ -93,8 +93,11 @@ static void print_line(struct vj_progress *p, double now)
     char line[256], failed[64] = "";
     if (p->failed)
         snprintf(failed, sizeof(failed), "  %zu failed", p->failed);
-    snprintf(line, sizeof(line), "%zu/%zu images  %.2f images/s  %s left%s", p->done, p->total,
-             rate, left, failed);
+    if (fresh == 0 && p->done == p->total)
+        snprintf(line, sizeof(line), "%zu/%zu images, none left to evaluate", p->done, p->total);
+    else
+        snprintf(line, sizeof(line), "%zu/%zu images  %.2f images/s  %s left%s", p->done, p->total,
+                 rate, left, failed);
     vj_line_show(p->out, line);
     p->last = now;
 }

@@ -157,7 +157,8 @@ static int open_dataset(struct run *run, struct vj_error *err)
     const struct vj_config *c = run->config;
     int r = vj_config_dataset(&run->dataset, c, c->jnd, err);
     if (!r)
-        r = vj_image_list_read(&run->images, run->dataset, c->ids, c->part, c->limit, c->max_pixels, err);
+        r = vj_image_list_read(&run->images, run->dataset, c->ids, c->part, c->limit, c->max_pixels,
+                               err);
     if (!r && run->images.count == 0)
         r = vj_fail(err, -ENODATA, "data set %s at %s has no images", c->dataset, c->root);
     if (!r && c->sur != VJ_SUR_EMPIRICAL && !run->images.sur)
@@ -285,8 +286,10 @@ static int take_rows(struct run *run, const struct vj_run_facts *facts, struct v
         size_t taken;
         r = vj_rows_from_take(run->results, &run->engine, &run->images, facts, o->rows_from[i],
                               &taken, err);
+        char line[4200];
+        snprintf(line, sizeof(line), "vpjnd: %zu images taken from %s", taken, o->rows_from[i]);
         if (!r)
-            fprintf(stderr, "vpjnd: %zu images taken from %s\n", taken, o->rows_from[i]);
+            vj_line_keep(stderr, line);
     }
     return r;
 }

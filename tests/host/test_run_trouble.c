@@ -420,6 +420,22 @@ static void watch_progress(const char *term, unsigned short columns, char *text,
     close(master);
 }
 
+/* A run that finds all its images done. */
+static void progress_of_nothing_has_no_rate(void **state)
+{
+    (void)state;
+    char *text = NULL;
+    size_t size;
+    struct vj_progress progress;
+    FILE *out = open_memstream(&text, &size);
+    assert_non_null(out);
+    vj_progress_start(&progress, out, 3, 3);
+    vj_progress_finish(&progress);
+    fclose(out);
+    assert_string_equal(text, "3/3 images, none left to evaluate\n");
+    free(text);
+}
+
 static void progress_suits_the_terminal_and_obeys_no_file_name(void **state)
 {
     (void)state;
@@ -622,6 +638,7 @@ int main(void)
         cmocka_unit_test(dead_patch_weights_are_noticed),
         cmocka_unit_test(a_network_without_a_finite_answer_keeps_no_picture_from_the_others),
         cmocka_unit_test(a_draw_without_an_answer_leaves_the_others_theirs),
+        cmocka_unit_test(progress_of_nothing_has_no_rate),
         cmocka_unit_test(progress_suits_the_terminal_and_obeys_no_file_name),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
