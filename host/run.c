@@ -668,10 +668,19 @@ static int refuse_without_labels(const struct run *run, const struct vj_predicto
     return vj_name_first_broken(run->dataset, err);
 }
 
+/* Has the data set labels, of the images that this run leaves to the other parts? */
+static bool other_parts_have_labels(const struct run *run)
+{
+    bool has = false;
+    for (size_t i = 0; run->config->part[0] && i < run->images.others; i++)
+        has = has || run->images.other_qf_true[i] != VJ_QF_UNKNOWN;
+    return has;
+}
+
 /* Refuses what the run's labels and folds do not allow now, not after hours of work. */
 static int check_fits(const struct run *run, struct vj_error *err)
 {
-    bool folds = false, labels = false, constants_alone = true;
+    bool folds = false, labels = other_parts_have_labels(run), constants_alone = true;
     for (size_t i = 0; i < run->images.count; i++) {
         labels = labels || run->images.qf_true[i] != VJ_QF_UNKNOWN;
         folds = folds ||

@@ -180,7 +180,7 @@ static void numbered_parts_are_neighbours_and_make_the_whole(void **state)
     }
     make("all.h5", NULL, parts, IMAGES);
     assert_same_files("whole.h5", "all.h5");
-    static const char *const some[] = {"ids=1-3,5-6", "part=2/2"};
+    static const char *const some[] = {"ids=1-3,5-6", "part=2/2", NULL};
     if (run_from("some.h5", path, some, none, false, &summary, &err))
         fail_msg("%s", err.text);
     assert_int_equal(summary.images, 3); /* 3, 5, 6 */
@@ -401,6 +401,32 @@ static void parts_need_not_have_all_folds(void **state)
                    false);
 }
 
+/* Thresholds are fitted when all labels are there; a part of a sweep may have none. */
+static void a_part_may_lack_labels(void **state)
+{
+    (void)state;
+    static const char *const parts[] = {"bare.h5", NULL};
+    char path[4096], root[4200];
+    struct vj_error err = {0};
+    struct vj_run_summary summary;
+    write_text(in_folder(path, "sparse.csv"), "image,candidates,qf_true,fold\n"
+                                            "p0.png,,,1\np1.png,,,2\n"
+                                            "p2.png,,24,1\np3.png,,26,2\np5.png,,25,1\n");
+    snprintf(root, sizeof(root), "root=%s", path);
+    static const char fitted[] = "predictors=psnr-threshold:fit,compression-ratio:25";
+    const char *const whole[] = {root, "folds=manifest", fitted, NULL};
+    const char *const bare[] = {root, "folds=manifest", fitted, "part=1/2", NULL};
+    const char *const ids[] = {root, "folds=manifest", fitted, "ids=1-2", NULL};
+    if (run_from("sparse.h5", path, whole, none, false, &summary, &err) ||
+        run_from("bare.h5", path, bare, none, false, &summary, &err) ||
+        run_from("all.h5", path, whole, parts, false, &summary, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(summary.resumed, 2);
+    assert_same_files("sparse.h5", "all.h5");
+    assert_int_equal(run_from("no.h5", path, ids, none, false, &summary, &err), -EINVAL);
+    vj_assert_contains(err.text, "is fitted to labels, and no image of this run has one");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -411,6 +437,7 @@ int main(void)
         cmocka_unit_test(what_is_no_part_is_refused),
         cmocka_unit_test(lazy_parts_need_a_positive_class),
         cmocka_unit_test(parts_need_not_have_all_folds),
+        cmocka_unit_test(a_part_may_lack_labels),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
