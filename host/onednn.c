@@ -107,7 +107,7 @@ static const char *status_name(dnnl_status_t status)
     case dnnl_invalid_arguments:
         return "invalid arguments";
     case dnnl_unimplemented:
-        return "not implemented for this processor";
+        return "not available on this processor";
     default:
         return "internal error";
     }
