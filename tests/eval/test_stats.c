@@ -178,6 +178,57 @@ static void intervals_cover_the_truth_as_often_as_they_say(void **state)
     assert_true(covered > SAMPLES * 0.90 && covered < SAMPLES * 0.98);
 }
 
+struct counted {
+    size_t *calls; /* of one thread */
+};
+
+/* The mean of the draw, and what is undefined in two and in one of four resamples. */
+static void mean_and_gaps(const void *user, const uint32_t *draw, size_t count, double *value)
+{
+    const size_t call = (*((const struct counted *)user)->calls)++;
+    double sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += draw[i];
+    value[0] = sum / (double)count;
+    value[1] = call % 2 ? NAN : 1;
+    value[2] = call % 2 && call != 1 ? NAN : 1;
+}
+
+static void intervals_need_more_than_half_of_the_resamples_and_no_stream(void **state)
+{
+    (void)state;
+    struct vj_interval interval[2][3];
+    double mean[4];
+    for (uint32_t stream = 0; stream < 2; stream++) {
+        size_t calls = 0;
+        const struct counted counted = {&calls};
+        const struct vj_bootstrap boot = {
+            .seed = 3, .stream = 7 * stream, .resamples = 4, .confidence = 0.9};
+        assert_int_equal(
+            vj_bootstrap_intervals(interval[stream], 3, &boot, 9, mean_and_gaps, &counted, NULL),
+            0);
+        assert_int_equal(calls, 4);
+        assert_true(isnan(interval[stream][1].low) && isnan(interval[stream][1].high));
+        assert_true(interval[stream][2].low == 1 && interval[stream][2].high == 1);
+    }
+    assert_memory_equal(&interval[0][0], &interval[1][0], sizeof(interval[0][0]));
+    /* Those of stream 0, by hand. */
+    const struct vj_bootstrap boot = {.seed = 3, .resamples = 4, .confidence = 0.9};
+    for (size_t b = 0; b < 4; b++) {
+        uint32_t draw[9];
+        vj_bootstrap_draw(&boot, b, draw, 9);
+        mean[b] = 0;
+        for (int i = 0; i < 9; i++)
+            mean[b] += draw[i] / 9.0;
+    }
+    const struct vj_interval expected = vj_percentile_interval(mean, 4, 0.9);
+    assert_near(interval[0][0].low, expected.low, 1e-12);
+    assert_near(interval[0][0].high, expected.high, 1e-12);
+    const struct vj_bootstrap odd = {.resamples = 4, .confidence = 1};
+    assert_int_equal(vj_bootstrap_intervals(interval[0], 3, &odd, 9, mean_and_gaps, NULL, NULL),
+                     -EINVAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -186,6 +237,7 @@ int main(void)
         cmocka_unit_test(a_difference_that_is_not_finite_is_refused),
         cmocka_unit_test(draws_are_uniform_repeatable_and_apart_by_stream),
         cmocka_unit_test(intervals_cover_the_truth_as_often_as_they_say),
+        cmocka_unit_test(intervals_need_more_than_half_of_the_resamples_and_no_stream),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
