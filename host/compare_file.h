@@ -20,11 +20,12 @@ struct vj_compare_options {
 
 /*
  * Appends one report of all predictors of all files, on the images that every file has evaluated
- * and labelled; where no file has a label, on those that every file has evaluated, with what their
- * predictions agree in instead of their errors. A file is called by its stem (its path where stems
- * are equal), and so are, as STEM/NAME, predictors whose name occurs in several files; one that is
- * to be compared with and says the same in all of them stands once, as NAME. Labels, folds, sizes
- * and qualities, and the seed of the intervals, are those of the first file.
+ * and labelled; a file without any labels, which only force lets beside one with labels, need not
+ * have labelled them. Where the first file has no label, on those that every file has evaluated,
+ * with what their predictions agree in instead of their errors. A file is called by its stem (its
+ * path where stems are equal), and so are, as STEM/NAME, predictors whose name occurs in several
+ * files; one that is to be compared with and says the same in all of them stands once, as NAME.
+ * Labels, folds, sizes and qualities, and the seed of the intervals, are those of the first file.
  *
  * Errors: -EINVAL when the files differ in what makes figures comparable and force is not set;
  * *out then holds the list of what they differ in. -ENODATA when no image is in all of them.

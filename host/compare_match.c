@@ -24,8 +24,10 @@ int vj_image_index_make(struct vj_image_index *index, const struct vj_analysis *
     index->row = vj_calloc(analysis->count, sizeof(*index->row));
     if (!index->row)
         return vj_fail(err, -ENOMEM, "out of memory for %zu names", analysis->count);
-    for (size_t i = 0; i < analysis->count; i++)
+    for (size_t i = 0; i < analysis->count; i++) {
         index->row[i] = i;
+        index->labelled = index->labelled || analysis->qf_true[i] >= 0;
+    }
     qsort_r(index->row, analysis->count, sizeof(*index->row), by_name, analysis->name);
     return 0;
 }
@@ -75,7 +77,7 @@ static int reason_against(char **reason, const struct vj_image_index *index, con
         n = asprintf(reason, "failed in %s: %s", run, a->error[row] ? a->error[row] : "");
     else if (a->status[row] != VJ_STATUS_OK)
         n = asprintf(reason, "not evaluated in %s", run);
-    else if (labelled && a->qf_true[row] < 0)
+    else if (labelled && index->labelled && a->qf_true[row] < 0)
         n = asprintf(reason, "no label in %s", run);
     if (n >= 0)
         return 0;
@@ -117,11 +119,9 @@ int vj_matching_make(struct vj_matching *matching, const struct vj_image_index *
                      const struct vj_report_run *run, size_t runs, struct vj_error *err)
 {
     size_t all = 0;
-    for (size_t k = 0; k < runs; k++) {
+    matching->labelled = index[0].labelled;
+    for (size_t k = 0; k < runs; k++)
         all += index[k].analysis->count;
-        for (size_t i = 0; i < index[k].analysis->count; i++)
-            matching->labelled = matching->labelled || index[k].analysis->qf_true[i] >= 0;
-    }
     matching->row = vj_calloc(index[0].analysis->count, runs * sizeof(*matching->row));
     matching->left_out = vj_calloc(all, sizeof(*matching->left_out));
     if (!matching->row || !matching->left_out)

@@ -15,6 +15,7 @@
 struct vj_image_index {
     const struct vj_analysis *analysis; /* borrowed */
     size_t *row;                        /* [analysis->count] in the order of the names, owned */
+    bool labelled;                      /* some image has a label */
 };
 
 int vj_image_index_make(struct vj_image_index *index, const struct vj_analysis *analysis,
@@ -30,7 +31,7 @@ const struct vj_analysed_predictor *vj_predictor_named(const struct vj_analysis 
 
 /* Released by vj_matching_free(). */
 struct vj_matching {
-    bool labelled; /* some image of some run has a label */
+    bool labelled; /* some image of the first run has a label */
     size_t images; /* in every run and usable there, in the order of the first */
     size_t *row;   /* [images][runs] the image's row in each run */
     struct vj_report_left_out *left_out; /* all others, with the first reason; reasons are owned */
@@ -38,7 +39,8 @@ struct vj_matching {
 };
 
 /*
- * Usable images are evaluated and, unless no image of any run has a label, labelled.
+ * Usable images are evaluated and, where the first run has labels, labelled in every run that has
+ * any: those of the first are the truth, and a run without any has none to disagree with.
  * matching:   zeroed by the caller
  * index, run: [runs]; run[k].name stands for the file in reasons
  */

@@ -272,19 +272,36 @@ static void runs_that_are_not_comparable_are_refused_with_what_differs(void **st
         assert_compared(t.data, cases[i].listing);
         assert_null(strstr(t.data, "MAD"));
         vj_text_free(&t);
-        int r = compare(&t, &forced, &err, "one.h5", "other.h5", NULL);
-        if (i + 1 == sizeof(cases) / sizeof(cases[0])) { /* no labels: nothing to compare */
-            assert_int_equal(r, -ENODATA);
-            vj_assert_contains(err.text, "no image is evaluated and labelled in every results "
-                                         "file; the first is p0.png: no label in other");
-        } else {
-            assert_int_equal(r, 0);
-            assert_compared(t.data, "NOT COMPARABLE");
-            assert_compared(t.data, cases[i].listing);
-            assert_compared(t.data, "external-x");
-        }
+        assert_int_equal(compare(&t, &forced, &err, "one.h5", "other.h5", NULL), 0);
+        assert_compared(t.data, "NOT COMPARABLE");
+        assert_compared(t.data, cases[i].listing);
+        assert_compared(t.data, "external-x");
         vj_text_free(&t);
     }
+}
+
+/* x errs by 1 0 4 0 6 2, y by 0 1 3 4 0 2: what a run without labels predicts has the other's. */
+static void a_run_without_labels_is_judged_by_those_of_the_first(void **state)
+{
+    (void)state;
+    static const int none[PICTURES] = {0};
+    struct vj_text t;
+    struct vj_error err = {0};
+    const struct vj_compare_options csv = {.report.form = VJ_REPORT_FORM_CSV, .force = true};
+    write_manifest("none.csv", none, PICTURES);
+    evaluate("bare.h5", "root=*/none.csv predictors=external:*/y.csv");
+    assert_int_equal(compare(&t, &plain, &err, "one.h5", "bare.h5", NULL), -EINVAL);
+    vj_assert_contains(err.text, "they differ in dataset_fingerprint, ");
+    vj_text_free(&t);
+    assert_int_equal(compare(&t, &csv, &err, "one.h5", "bare.h5", NULL), 0);
+    assert_compared(t.data, "\r\nexternal-y - external-x,,nearer_a,3,");
+    assert_compared(t.data, "\r\nexternal-y,,median_abs,1.5,");
+    vj_text_free(&t);
+    /* The first has none: predictions alone. */
+    assert_int_equal(compare(&t, &csv, &err, "bare.h5", "one.h5", NULL), 0);
+    assert_null(strstr(t.data, "median_abs"));
+    assert_compared(t.data, ",prediction_difference,");
+    vj_text_free(&t);
 }
 
 /* JND 2 of two runs can start from different pictures although images and labels agree. */
@@ -636,6 +653,7 @@ int main(void)
         cmocka_unit_test(equal_runs_differ_in_nothing),
         cmocka_unit_test(images_that_some_run_lacks_are_left_out_and_counted),
         cmocka_unit_test(runs_without_labels_are_compared_by_their_predictions),
+        cmocka_unit_test(a_run_without_labels_is_judged_by_those_of_the_first),
         cmocka_unit_test(answers_of_another_range_keep_their_quality_factors),
         cmocka_unit_test(files_are_called_by_their_stems_where_these_differ),
         cmocka_unit_test(an_unfinished_run_is_compared_on_what_it_has),
