@@ -24,8 +24,9 @@ enum {
 
 /* One source picture with its candidates and labels. All strings are owned by the item. */
 struct vj_item {
-    char *name;   /* unique in the data set, stable: keys random numbers and results rows */
-    int id;       /* the data set's own number (MCL-JCI: 1..50; KonJND-1k: 1..1008), else row + 1 */
+    char *name; /* unique in the data set, stable: keys random numbers and results rows */
+    /* unique in the data set: its own number (MCL-JCI: 1..50; KonJND-1k: 1..1008), else row + 1 */
+    int id;
     char *source; /* pristine picture (MCL-JCI: the BMP); the pixel-JND map is made from it */
     /* What the candidates are compared with. anchor_qf = 0: the source itself, reference is NULL.
      * anchor_qf = 1..100: a JPEG of that QF; `reference` names its file (MCL-JCI: the QF 100 JPEG),

@@ -267,6 +267,7 @@ static int break_repeat(const struct konjnd *k, const struct konjnd_row *first,
         return rc;
     free(again->name);
     again->name = name;
+    again->id = 0;
     return 0;
 }
 
@@ -409,7 +410,7 @@ static int konjnd_item(const void *state, size_t index, struct vj_item *item, st
 {
     const struct konjnd *k = state;
     const struct konjnd_row *row = &k->rows[index];
-    item->id = row->id ? row->id : (int)index + 1;
+    item->id = row->id ? row->id : KONJND_ROWS_FROM + (int)index;
     item->decoded = k->half->decoded;
     int rc = vj_text(&item->name, err, "%s", row->name);
     if (rc)

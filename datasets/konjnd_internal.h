@@ -12,6 +12,9 @@
 
 enum {
     KONJND_BPG_LEVELS = 49, /* level = 52 - max(q, 3): q 1, 2 and 3 are one picture */
+    /* number of the first row, where rows without a source of their own are numbered: those of
+     * sources have nine digits at most */
+    KONJND_ROWS_FROM = 1000000001,
 };
 
 /* One half of the data set, by the codec of its candidates. */
@@ -28,7 +31,7 @@ struct konjnd_row {
     char *error;  /* what is wrong with the row, or NULL */
     int *ratings; /* file-index units */
     size_t count; /* of ratings */
-    int id;
+    int id;       /* of the source; 0 where the row names none, or one that an earlier row has */
 };
 
 /* Numbers of sources, in the order of the file. */

@@ -367,6 +367,37 @@ static void a_bad_row_breaks_its_item_and_says_where(void **state)
     vj_test_rmdir(root);
 }
 
+/* Parts of a sweep are put together by these numbers. */
+static void no_two_items_have_the_same_number(void **state)
+{
+    (void)state;
+    static const char csv[] = HEADER "SRC0002.png,JPEG,1,20,0,[20]\n"
+                                     "nothing,JPEG,1,20,0,[20]\n"
+                                     "SRC0002.png,JPEG,1,20,0,[20]\n"
+                                     "SRC0004.png,JPEG,1,20,0,[20]\n"
+                                     "SRC0005.png,JPEG,1,20,0,[20]\n"
+                                     "SRC0002.png,JPEG,1,20,0,[20]\n";
+    char *root = make_tree(csv, false);
+    struct vj_dataset_options opt = options(root);
+    opt.candidates = "synthesize";
+    struct vj_dataset *ds = open_or_fail("konjnd-1k", &opt);
+    int id[6];
+    assert_int_equal(vj_dataset_count(ds), 6);
+    for (size_t i = 0; i < 6; i++) {
+        struct vj_item item;
+        assert_int_equal(vj_dataset_item(ds, i, &item, NULL), 0);
+        id[i] = item.id;
+        vj_item_free(&item);
+        for (size_t k = 0; k < i; k++)
+            assert_int_not_equal(id[k], id[i]);
+    }
+    assert_int_equal(id[0], 2);
+    assert_int_equal(id[3], 4);
+    assert_int_equal(id[4], 5);
+    vj_dataset_close(ds);
+    vj_test_rmdir(root);
+}
+
 static void a_missing_file_index_is_named_by_its_qf(void **state)
 {
     (void)state;
@@ -694,6 +725,7 @@ int main(void)
         cmocka_unit_test(each_definition_is_taken_from_the_ratings),
         cmocka_unit_test(rows_of_other_types_are_counted_and_named),
         cmocka_unit_test(a_bad_row_breaks_its_item_and_says_where),
+        cmocka_unit_test(no_two_items_have_the_same_number),
         cmocka_unit_test(a_missing_file_index_is_named_by_its_qf),
         cmocka_unit_test(trees_and_tables_that_are_no_konjnd_are_refused),
         cmocka_unit_test(real_ladders_have_index_equal_to_qf),
