@@ -375,11 +375,12 @@ static void list_refusals(const struct vj_photos *photos)
 
 static int plan_photos(struct vj_photos *photos, const struct arguments *a, struct vj_error *err)
 {
+    const size_t room = VJ_SYNTH_COUNT_MAX - a->procedural; /* for windows */
     const struct vj_window_options opt = {
         .width = a->width,
         .height = a->height,
         .crops = a->crops,
-        .limit = a->count,
+        .limit = a->count ? a->count : room + 1, /* no more than tell that they are too many */
         .seed = a->seed,
         .shrink = a->shrink,
         .fade = a->fade,
@@ -395,12 +396,12 @@ static int plan_photos(struct vj_photos *photos, const struct arguments *a, stru
         rc = vj_fail(err, -ENODATA,
                      "--photos: no window of %zux%zu can be cut from any of the %zu photographs",
                      a->width, a->height, photos->count);
-    if (!rc && a->procedural + photos->windows > VJ_SYNTH_COUNT_MAX)
-        rc = vj_fail(err, -E2BIG,
-                     "%zu procedural pictures and %zu windows are more than a data set holds, %d; "
-                     "lower --crops, or set --count %zu",
-                     a->procedural, photos->windows, VJ_SYNTH_COUNT_MAX,
-                     VJ_SYNTH_COUNT_MAX - a->procedural);
+    if (!rc && photos->windows > room)
+        rc =
+            vj_fail(err, -E2BIG,
+                    "a data set holds %d pictures, beside %zu procedural ones at most %zu windows, "
+                    "and the photographs give more; lower --crops, or set --count %zu",
+                    VJ_SYNTH_COUNT_MAX, a->procedural, room, room);
     return rc;
 }
 

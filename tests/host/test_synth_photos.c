@@ -444,7 +444,7 @@ static void nothing_is_written_without_a_window(void **state)
     write_photo(root, "good.png", 640, 540);
     assert_int_equal(cut_into(folder, root, "--procedural 9998 --crops 3", errors, sizeof(errors)),
                      VJ_EXIT_USAGE);
-    vj_assert_contains(errors, "9998 procedural pictures and 3 windows are more than");
+    vj_assert_contains(errors, "beside 9998 procedural ones at most 1 windows, and the photo");
     assert_int_equal(rmdir(folder), 0); /* still empty */
     free(folder);
     vj_test_rmdir(root);
