@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "host/checked.h"
+#include "host/utf8.h"
 
 int vj_text(char **out, struct vj_error *err, const char *format, ...)
 {
@@ -35,7 +36,7 @@ void vj_append(char *text, size_t size, const char *format, ...)
     const int wanted = vsnprintf(text + used, size - used, format, args);
     va_end(args);
     if (wanted >= (int)(size - used))
-        memcpy(text + size - 4, "...", 4);
+        memcpy(text + vj_utf8_cut(text, size - 4), "...", 4);
 }
 
 int vj_numbered_name(const char *name, const char *before, int digits, const char *after)

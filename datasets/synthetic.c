@@ -29,6 +29,7 @@
 #include "datasets/labels.h"
 #include "host/checked.h"
 #include "host/image.h"
+#include "host/utf8.h"
 
 #define NOTE_MAX    ((size_t)1 << 27) /* 9999 windows of the longest names */
 #define SOURCES_MAX 9999
@@ -289,8 +290,8 @@ static int synthetic_open(void **state, const struct vj_dataset_options *opt,
         enum vj_label label = VJ_LABEL_NONE;
         vj_label_parse(&label, opt->labels, VJ_LABEL_SQF, NULL);
         snprintf(info->label_definition, sizeof(info->label_definition),
-                 "%s of JND %d, synthetic observer: %.110s", vj_label_name(label), opt->jnd,
-                 note.observer);
+                 "%s of JND %d, synthetic observer: %.*s", vj_label_name(label), opt->jnd,
+                 (int)vj_utf8_cut(note.observer, 110), note.observer);
     }
     info->human_labels = false;
     return 0;

@@ -13,6 +13,7 @@
 #include "host/patch_place.h"
 #include "host/progress.h"
 #include "host/rng.h"
+#include "host/utf8.h"
 
 const char *const vj_stage_names[VJ_STAGE_COUNT] = {"read",      "source",     "jnd",
                                                     "reference", "candidates", "network"};
@@ -646,5 +647,6 @@ void vj_engine_collect(struct vj_engine *engine, int slot)
     reset_row(row, engine);
     row->seconds[VJ_STAGE_READ] = t->loaded->seconds;
     row->status = t->error.code;
-    snprintf(row->error, sizeof(row->error), "%.500s", t->error.text);
+    const size_t length = vj_utf8_cut(t->error.text, 500);
+    snprintf(row->error, sizeof(row->error), "%.*s", (int)length, t->error.text);
 }

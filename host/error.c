@@ -6,10 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host/utf8.h"
+
 static void mark_cut(char *text, size_t size, int wanted)
 {
     if (wanted >= 0 && (size_t)wanted >= size)
-        memcpy(text + size - 4, "...", 4);
+        memcpy(text + vj_utf8_cut(text, size - 4), "...", 4);
 }
 
 int vj_fail(struct vj_error *err, int code, const char *format, ...)

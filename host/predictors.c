@@ -17,6 +17,7 @@
 #include "host/image.h"
 #include "host/net_form.h"
 #include "host/ranges.h"
+#include "host/utf8.h"
 
 enum { PREDICTORS_MAX = 64 };
 
@@ -81,17 +82,12 @@ static void file_stem(const char *path, char *stem, size_t size)
             *c = '_';
 }
 
-enum { STEM_BYTES = 79, CHARACTER_BYTES = 4 };
+enum { STEM_BYTES = 79 };
 
-/* Cuts a stem to what a predictor's name has room for, not within a character of UTF-8. */
+/* Cuts a stem to what a predictor's name has room for. */
 static void cut_stem(char *stem)
 {
-    size_t end = STEM_BYTES;
-    if (strlen(stem) <= STEM_BYTES)
-        return;
-    while (end > STEM_BYTES - CHARACTER_BYTES && ((unsigned char)stem[end] & 0xC0) == 0x80)
-        end--;
-    stem[end] = '\0';
+    stem[vj_utf8_cut(stem, STEM_BYTES)] = '\0';
 }
 
 /* Values that a threshold may have, and how an error names them. */

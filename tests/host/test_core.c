@@ -6,6 +6,7 @@
 #include "host/checked.h"
 #include "host/error.h"
 #include "host/rng.h"
+#include "host/utf8.h"
 
 /* Known-answer vectors of Philox4x32-10 from the Random123 distribution (tests/kat_vectors). */
 static void philox_known_answers(void **state)
@@ -54,6 +55,32 @@ static void error_text_is_prefixed_and_cut(void **state)
     assert_int_equal(vj_fail(NULL, -ENOMEM, "nobody listens"), -ENOMEM);
 }
 
+static void texts_are_not_cut_within_a_character(void **state)
+{
+    (void)state;
+    static const char *const characters[] = {"a", "\xC3\xA4", "\xE5\x9B\xB3", "\xF0\x9F\x96\xBC"};
+    for (size_t n = 1; n <= 4; n++) {
+        char text[64] = "";
+        struct vj_error err = {0};
+        for (size_t i = 0; i < 12; i++)
+            strcat(text, characters[n - 1]);
+        for (size_t most = 0; most < 60; most++)
+            assert_int_equal(vj_utf8_cut(text, most), most < 12 * n ? most / n * n : 12 * n);
+        for (size_t offset = 0; offset < n; offset++) {
+            char big[2 * VJ_ERROR_TEXT] = "";
+            memset(big, '-', offset);
+            for (size_t at = offset; at + n < sizeof(big); at += n)
+                memcpy(big + at, characters[n - 1], n + 1);
+            vj_fail(&err, -EIO, "%s", big);
+            const size_t kept = strlen(err.text) - 3;
+            assert_string_equal(err.text + kept, "...");
+            assert_int_equal((kept - offset) % n, 0);
+            assert_true(kept + 3 + n > VJ_ERROR_TEXT - 1);
+        }
+    }
+    assert_int_equal(vj_utf8_cut("\x80\x80\x80\x80\x80\x80\x80\x80", 5), 5); /* no UTF-8 */
+}
+
 static void sizes_that_overflow_are_refused(void **state)
 {
     (void)state;
@@ -71,6 +98,7 @@ int main(void)
         cmocka_unit_test(philox_known_answers),
         cmocka_unit_test(random_below_stays_in_range_and_reaches_both_ends),
         cmocka_unit_test(error_text_is_prefixed_and_cut),
+        cmocka_unit_test(texts_are_not_cut_within_a_character),
         cmocka_unit_test(sizes_that_overflow_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -246,6 +246,39 @@ static void a_run_in_which_all_images_fail_replaces_no_results(void **state)
     assert_int_equal(summary.failed, 1);
 }
 
+/* /images/error is UTF-8, which readers such as h5py hold it to. */
+static void a_long_reason_is_not_cut_within_a_character(void **state)
+{
+    (void)state;
+    char path[4096], out[4096], pair[4200], csv[4096] = "image\n";
+    char error[3 * VJ_SCHEMA_ERROR_SIZE];
+    struct vj_run_summary summary;
+    struct vj_error err = {0};
+    struct vj_results *r;
+    for (int i = 0; i < 3; i++) { /* wherever the cut falls */
+        snprintf(csv + strlen(csv), sizeof(csv) - strlen(csv), "%.*s", i, "--");
+        for (int k = 1; k <= 200; k++)
+            strcat(csv, k % 50 ? "\xE5\x9B\xB3" : "/");
+        strcat(csv, "x.png\n");
+    }
+    write_text(in_folder(path, "long.csv"), csv);
+    snprintf(pair, sizeof(pair), "root=%s", path);
+    const char *pairs[] = {pair, "qf_last=3", NULL};
+    if (run("long.h5", out, pairs, &summary, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(vj_results_open(&r, out, false, &err), 0);
+    read_rows(r, "/images/error", VJ_COLUMN_STRING, 0, 3, error);
+    vj_results_close(r);
+    for (int i = 0; i < 3; i++) {
+        const unsigned char *text = (unsigned char *)error + i * VJ_SCHEMA_ERROR_SIZE;
+        size_t end = strnlen((const char *)text, VJ_SCHEMA_ERROR_SIZE), following = 0;
+        assert_in_range(end, 495, VJ_SCHEMA_ERROR_SIZE - 1);
+        while ((text[end - 1 - following] & 0xC0) == 0x80)
+            following++;
+        assert_int_equal(following, text[end - 1 - following] == 0xE5 ? 2 : 0);
+    }
+}
+
 static void a_header_that_lies_about_its_size_harms_nobody_else(void **state)
 {
     (void)state;
@@ -629,6 +662,7 @@ int main(void)
         cmocka_unit_test(broken_images_are_recorded_and_the_rest_is_evaluated),
         cmocka_unit_test(a_failure_of_the_machine_stops_the_run_for_a_resume),
         cmocka_unit_test(a_run_in_which_all_images_fail_replaces_no_results),
+        cmocka_unit_test(a_long_reason_is_not_cut_within_a_character),
         cmocka_unit_test(a_header_that_lies_about_its_size_harms_nobody_else),
         cmocka_unit_test(a_header_that_the_file_is_too_short_for_ends_no_run),
         cmocka_unit_test(pictures_that_are_too_large_together_are_named),
