@@ -53,8 +53,11 @@ static struct sums add_rows(const struct pair_row *row, const uint32_t *index, s
     return s;
 }
 
+/* As of every metric: none of fewer than two images, nor where most resamples do not define it. */
 static void set_interval(struct vj_metric_value *value, const struct vj_interval *interval)
 {
+    if (!value->present || value->n < 2 || isnan(interval->low))
+        return;
     value->has_interval = true;
     value->ci_low = interval->low;
     value->ci_high = interval->high;
@@ -66,7 +69,7 @@ static void resample(const void *user, const uint32_t *draw, size_t n, double *v
 {
     const struct sums s = add_rows(user, draw, n);
     value[ERROR] = s.error / (double)n;
-    value[RIGHT] = s.pairs > 0 ? s.right / s.pairs : 0;
+    value[RIGHT] = s.pairs > 0 ? s.right / s.pairs : NAN;
 }
 
 static int add_intervals(struct vj_comparison *out, const struct pair_row *row, size_t n,
@@ -76,7 +79,7 @@ static int add_intervals(struct vj_comparison *out, const struct pair_row *row, 
     int r = vj_bootstrap_intervals(interval, STATISTICS, boot, n, resample, row, err);
     if (!r)
         set_interval(&out->mad, &interval[ERROR]);
-    if (!r && out->pair_accuracy.present)
+    if (!r)
         set_interval(&out->pair_accuracy, &interval[RIGHT]);
     return r;
 }
@@ -104,7 +107,9 @@ static int compare_rows(struct vj_comparison *out, const struct pair_row *row, s
     struct sums s = add_rows(row, NULL, n);
     uint64_t only_a = 0;
     uint64_t only_b = 0;
+    size_t with_pairs = 0;
     for (size_t i = 0; i < n; i++) {
+        with_pairs += row[i].pairs > 0;
         only_a += row[i].only_a;
         only_b += row[i].only_b;
         out->nearer_a += row[i].error < 0;
@@ -114,7 +119,7 @@ static int compare_rows(struct vj_comparison *out, const struct pair_row *row, s
     out->mad = (struct vj_metric_value){.present = true, .value = s.error / (double)n, .n = n};
     if (s.pairs > 0)
         out->pair_accuracy =
-            (struct vj_metric_value){.present = true, .value = s.right / s.pairs, .n = n};
+            (struct vj_metric_value){.present = true, .value = s.right / s.pairs, .n = with_pairs};
     out->mcnemar = vj_mcnemar_exact(only_a, only_b);
     int rc = test_errors(&out->wilcoxon, row, n, err);
     if (!rc && boot && boot->resamples && n >= 2)

@@ -183,9 +183,10 @@ int vj_metrics_sweep_predictions(struct vj_sweep_point *point, size_t count,
 struct vj_comparison {
     size_t images;
     struct vj_metric_value mad; /* MAD(a) - MAD(b) with bootstrap interval; < 0: a is nearer */
-    struct vj_metric_value pair_accuracy; /* accuracy(a) - accuracy(b) with bootstrap interval */
-    size_t nearer_a, nearer_b, tied;      /* images where |error| of a is smaller, of b, neither */
-    struct vj_wilcoxon wilcoxon;          /* on |error a| - |error b| per image */
+    /* accuracy(a) - accuracy(b) with bootstrap interval; n: images that have pairs */
+    struct vj_metric_value pair_accuracy;
+    size_t nearer_a, nearer_b, tied; /* images where |error| of a is smaller, of b, neither */
+    struct vj_wilcoxon wilcoxon;     /* on |error a| - |error b| per image */
     /* On pair answers. Its unit is the pair, yet the pairs of one image stand or fall together: its
      * p is far too small as a statement about images; the interval of pair_accuracy is the honest
      * one. */

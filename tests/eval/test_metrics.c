@@ -627,6 +627,44 @@ static void predictions_are_compared_where_nothing_is_labelled(void **state)
         assert_false(g.value[k].present);
 }
 
+static void a_difference_of_pairs_rests_on_the_images_that_have_some(void **state)
+{
+    (void)state;
+    /* The anchor of the later images is the lowest level: nothing lies below it. */
+    const int32_t qf_true[] = {14, 16, 9, 8, 7, 6}, anchor[] = {20, 20, 10, 10, 10, 10};
+    const int32_t qf_a[] = {14, 16, 10, 10, 10, 10}, qf_b[] = {12, 14, 10, 10, 10, 10};
+    struct vj_truth truth = {
+        .count = 6, .levels = 11, .qf_first = 10, .qf_true = qf_true, .anchor = anchor};
+    const struct vj_prediction a = {.qf_pred = qf_a}, b = {.qf_pred = qf_b};
+    struct vj_bootstrap boot = vj_bootstrap_default(1);
+    struct vj_metrics_table t;
+    struct vj_comparison c;
+    assert_int_equal(vj_metrics_compute(&t, &truth, &a, &boot, NULL), 0);
+    assert_int_equal(t.pooled.value[VJ_METRIC_PAIR_ACCURACY].n, 2);
+    vj_metrics_free(&t);
+    assert_int_equal(vj_metrics_compare(&c, &truth, &a, &b, &boot, NULL), 0);
+    assert_int_equal(c.images, 6);
+    assert_int_equal(c.mad.n, 6);
+    assert_int_equal(c.pair_accuracy.n, 2);
+    assert_near("difference", c.pair_accuracy.value, 4.0 / 20, 1e-12);
+    /* Every resample with a pair has two of ten pairs apart. Those without are no difference of 0.
+     */
+    assert_true(c.pair_accuracy.has_interval);
+    assert_near("low", c.pair_accuracy.ci_low, 0.2, 1e-12);
+    assert_near("high", c.pair_accuracy.ci_high, 0.2, 1e-12);
+    truth.count = 1;
+    assert_int_equal(vj_metrics_compare(&c, &truth, &a, &b, &boot, NULL), 0);
+    assert_false(c.pair_accuracy.has_interval);
+    /* One image has pairs: no interval of the difference of these, one of that of the errors. */
+    truth = (struct vj_truth){
+        .count = 5, .levels = 11, .qf_first = 10, .qf_true = qf_true + 1, .anchor = anchor + 1};
+    const struct vj_prediction later_a = {.qf_pred = qf_a + 1}, later_b = {.qf_pred = qf_b + 1};
+    assert_int_equal(vj_metrics_compare(&c, &truth, &later_a, &later_b, &boot, NULL), 0);
+    assert_int_equal(c.pair_accuracy.n, 1);
+    assert_true(c.mad.has_interval);
+    assert_false(c.pair_accuracy.has_interval);
+}
+
 static void a_predictor_does_not_differ_from_itself(void **state)
 {
     (void)state;
@@ -727,6 +765,7 @@ int main(void)
         cmocka_unit_test(the_sweep_ends_at_the_anchor),
         cmocka_unit_test(a_better_predictor_is_told_from_a_worse_one),
         cmocka_unit_test(predictions_are_compared_where_nothing_is_labelled),
+        cmocka_unit_test(a_difference_of_pairs_rests_on_the_images_that_have_some),
         cmocka_unit_test(a_predictor_does_not_differ_from_itself),
         cmocka_unit_test(values_that_cannot_be_are_refused_with_their_image),
         cmocka_unit_test(a_thousand_images_are_resampled_quickly),
