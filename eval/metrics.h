@@ -120,6 +120,13 @@ struct vj_metrics_table {
     size_t folds;            /* 0 when no image carries a fold */
 };
 
+/* Were there any pairs? Without a label, a prediction or a level below the anchor there are none,
+ * and `pairs` says nothing. */
+static inline bool vj_has_pairs(const struct vj_metrics_table *table)
+{
+    return table->pooled.value[VJ_METRIC_PAIR_ACCURACY].present;
+}
+
 /*
  * Computes all metrics of one predictor.
  *

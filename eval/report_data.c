@@ -419,7 +419,8 @@ static void json_row(struct json *j, const struct vj_report_row *row)
     }
     if (metrics) {
         json_integer(j, "images", metrics->pooled.images);
-        json_string(j, "pairs", vj_pair_source_name(metrics->pairs));
+        if (vj_has_pairs(metrics))
+            json_string(j, "pairs", vj_pair_source_name(metrics->pairs));
         json_metrics(j, &metrics->pooled);
         json_folds(j, metrics);
     }

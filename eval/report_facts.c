@@ -96,7 +96,7 @@ void vj_report_pairs(struct vj_text *out, const struct vj_report *r)
     struct vj_text names = {0};
     for (size_t i = 0; i < r->rows; i++) {
         const struct vj_report_row *row = &r->row[i];
-        if (row->random_weights || !row->metrics || !vj_report_rated(&row->metrics->pooled))
+        if (row->random_weights || !row->metrics || !vj_has_pairs(row->metrics))
             continue;
         if (row->metrics->pairs == VJ_PAIRS_FROM_ANSWERS)
             answers++;

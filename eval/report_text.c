@@ -580,6 +580,8 @@ static void add_metrics(struct vj_text *out, const struct vj_report *r)
             continue;
         titled(out, r, "All metrics of", row->name);
         add_metrics_of(out, r, row);
+        if (!vj_has_pairs(row->metrics))
+            continue;
         vj_text_add(out, "\nPairs: %s.\n",
                     row->metrics->pairs == VJ_PAIRS_FROM_ANSWERS ? "the answers at every QF"
                                                                  : "the step at the predicted QF");

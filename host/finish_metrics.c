@@ -131,7 +131,7 @@ static int write_predictor_metrics(struct vj_results *results,
     char group[VJ_SCHEMA_PATH];
     snprintf(group, sizeof(group), "/metrics/%.120s", p->name);
     int r = vj_results_group(results, group, "metrics of this predictor", err);
-    if (!r)
+    if (!r && vj_has_pairs(&p->metrics))
         r = vj_results_set_text(results, group, "pairs", vj_pair_source_name(p->metrics.pairs),
                                 err);
     for (int m = 0; !r && m < VJ_METRIC_COUNT; m++) {

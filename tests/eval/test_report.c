@@ -469,9 +469,11 @@ static void what_is_absent_is_a_dash_in_text_and_no_key_in_json(void **state)
     assert_false(has_word(t.data, "nan"));
     vj_assert_contains(t.data, "\nconstant   -");
     vj_assert_contains(t.data, "\nmad                     -");
+    assert_null(strstr(t.data, "Pairs:"));
     vj_text_free(&t);
     assert_int_equal(vj_report_json(&t, &s.report, NULL), 0);
     assert_null(strstr(t.data, "\"mad\""));
+    assert_null(strstr(t.data, "\"pairs\""));
     vj_assert_contains(t.data, "\"saving_mean\": {\"value\": 0.74");
     vj_text_free(&t);
     assert_int_equal(vj_report_csv(&t, &s.report, NULL), 0);

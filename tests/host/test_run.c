@@ -446,6 +446,11 @@ static void pairs_of_predictors_that_only_name_a_quality_factor_come_from_its_st
         free(source);
     }
     vj_results_close(r);
+    const char *unlabelled[] = {"predictors=psnr-threshold", "labels=none", "qf_last=40", NULL};
+    r = run_and_open("no-source.h5", unlabelled);
+    assert_true(vj_results_has(r, "/metrics/psnr-threshold/saving_mean"));
+    assert_false(vj_results_has_attribute(r, "/metrics/psnr-threshold", "pairs"));
+    vj_results_close(r);
 }
 
 static void what_lacks_labels_or_folds_is_refused_before_the_run(void **state)
