@@ -129,7 +129,7 @@ const struct vj_option vj_options[] = {
     BOOL(store_patches, "false", true, EVAL,
          "keep quality and weight of every patch in the results"),
     INT(bootstrap, "2000", 0, 1e6, true, EVAL,
-        "resamples behind the 95 % intervals; 0 = no intervals"),
+        "resamples behind the 95 % intervals, 40 or more; 0 = no intervals"),
 
     HEADING("Training: network and data", TRAIN),
     STRING(start, "", true, TRAIN, "weight file to start from; empty = fresh random weights"),
@@ -524,6 +524,10 @@ int vj_config_check_search(const struct vj_config *config, struct vj_error *err)
     return 0;
 }
 
+/* The ends of an interval are percentiles 2.5 and 97.5: with fewer resamples none lies beyond them.
+ */
+enum { RESAMPLES_MIN = 40 };
+
 int vj_config_check(const struct vj_config *config, struct vj_error *err)
 {
     if (!config->dataset[0])
@@ -537,6 +541,12 @@ int vj_config_check(const struct vj_config *config, struct vj_error *err)
     if (config->use == VJ_USE_EVAL && !config->predictors[0])
         return vj_fail(err, -EINVAL,
                        "option predictors is empty; name at least one, e.g. constant");
+    if (config->bootstrap > 0 && config->bootstrap < RESAMPLES_MIN)
+        return vj_fail(
+            err, -EINVAL,
+            "option bootstrap = %d: an interval of 95 %% takes %d resamples or more; 0 = "
+            "no intervals",
+            config->bootstrap, RESAMPLES_MIN);
     return 0;
 }
 

@@ -460,7 +460,7 @@ static void a_killed_run_is_resumed_to_the_same_content(void **state)
     (void)state;
     char output[16384], line[2048];
     static const char run[] = "$V eval -q --set dataset=manifest --set root=many.csv --set "
-                              "predictors=constant,vpjnd:w.h5 --set qf_last=30 --set bootstrap=20";
+                              "predictors=constant,vpjnd:w.h5 --set qf_last=30 --set bootstrap=40";
     strcpy(line, "printf 'image,candidates,qf_true,fold\\n' > many.csv; ");
     for (int i = 0; i < 8; i++) {
         char name[32];

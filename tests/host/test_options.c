@@ -293,6 +293,7 @@ static void options_that_contradict_each_other_are_refused(void **state)
         {"predictors=", "option predictors is empty"},
         {"dataset=", "option dataset is empty"},
         {"root=", "option root is empty; say where data set folder lies (root=DIR)"},
+        {"bootstrap=39", "option bootstrap = 39: an interval of 95 % takes 40 resamples or more"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct vj_config config;

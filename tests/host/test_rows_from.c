@@ -38,7 +38,7 @@ static int run_from(const char *output, char path[4096], const char *const *more
              "constant,psnr-threshold:30,pixel-chou95:0.05,vpjnd:%s", weights);
     vj_config_set(&config, "dataset", "manifest", NULL);
     vj_config_set(&config, "root", in_folder(csv, "all.csv"), NULL);
-    vj_config_set(&config, "bootstrap", "20", NULL);
+    vj_config_set(&config, "bootstrap", "40", NULL);
     vj_config_set(&config, "predictors", predictors, NULL);
     for (size_t i = 0; i < sizeof(base) / sizeof(base[0]); i++)
         vj_config_set_pair(&config, base[i], NULL);
