@@ -331,18 +331,29 @@ struct vj_cuda_net_attend_shared {
     float hidden[2][VJ_CUDA_NET_MAX_UNITS];
 };
 
+/* Few threads wait for memory: parts are fetched many at a time, and added in their order. */
 static inline VJ_HD void vj_cuda_net_attend_mean(const struct vj_cuda_net_attend_job *j,
                                                  struct vj_cuda_net_attend_shared *shared,
                                                  size_t row, int thread)
 {
+    enum { AT_ONCE = 16 };
     const struct vj_cuda_net_pool_shape *s = &j->shape;
     const size_t channels = (size_t)s->channels, first = row * (size_t)s->blocks * channels;
     for (size_t c = (size_t)thread; c < channels; c += VJ_CUDA_NET_THREADS) {
         float sum = 0.0f, peak = 0.0f;
-        VJ_UNROLL_16
-        for (size_t part = 0; part < (size_t)s->blocks; part++) {
-            sum += j->sums[first + part * channels + c];
-            peak = vj_cuda_net_larger(j->peaks[first + part * channels + c], peak);
+        for (size_t part = 0; part < (size_t)s->blocks; part += AT_ONCE) {
+            float sums[AT_ONCE] = {0.0f}, peaks[AT_ONCE] = {0.0f};
+            VJ_UNROLL
+            for (size_t k = 0; k < AT_ONCE; k++)
+                if (part + k < (size_t)s->blocks) {
+                    sums[k] = j->sums[first + (part + k) * channels + c];
+                    peaks[k] = j->peaks[first + (part + k) * channels + c];
+                }
+            VJ_UNROLL
+            for (size_t k = 0; k < AT_ONCE; k++) { /* neither is below 0 */
+                sum += sums[k];
+                peak = vj_cuda_net_larger(peaks[k], peak);
+            }
         }
         shared->in[0][c] = sum / (float)(s->side * s->side);
         shared->in[1][c] = peak;
