@@ -159,6 +159,15 @@ static inline VJ_HD void vj_cuda_net_guard(float v, int *flags, size_t row, bool
         vj_cuda_atomic_or((uint32_t *)&flags[row], 1);
 }
 
+/*
+ * Of several numbers of a row: 0 where all are finite, else NaN, for one guard in place of many. A
+ * guard is a branch, and what a device loads behind it waits for what it looks at.
+ */
+static inline VJ_HD float vj_cuda_net_doubt(float doubt, float v)
+{
+    return doubt + (v - v);
+}
+
 /* ---- Input: thread = pixel ----------------------------------------------------------------- */
 
 struct vj_cuda_net_input_job {
@@ -292,14 +301,16 @@ static inline VJ_HD void vj_cuda_net_halve_step(const struct vj_cuda_net_halve_j
     const size_t row = place / (half * half), pixel = place % (half * half);
     const size_t corner = (row * j->side + pixel / half * 2) * j->side + pixel % half * 2;
     struct vj_cuda_net_quad top = vj_cuda_net_get4(j->map, corner * j->channels + c, j->half);
+    float doubt = 0.0f;
     for (size_t k = 0; k < 4; k++) {
         const size_t at = (corner + k / 2 * j->side + k % 2) * j->channels + c;
         const struct vj_cuda_net_quad v = vj_cuda_net_get4(j->map, at, j->half);
         for (int n = 0; n < 4; n++) {
-            vj_cuda_net_guard(v.v[n], j->flags, row, j->half);
+            doubt = vj_cuda_net_doubt(doubt, v.v[n]);
             top.v[n] = v.v[n] > top.v[n] || isnan(v.v[n]) ? v.v[n] : top.v[n]; /* keeps a NaN */
         }
     }
+    vj_cuda_net_guard(doubt, j->flags, row, j->half);
     vj_cuda_net_set4(j->pooled, 4 * i, top, j->half);
 }
 
@@ -313,8 +324,10 @@ struct vj_cuda_net_check_job {
 static inline VJ_HD void vj_cuda_net_check_step(const struct vj_cuda_net_check_job *j, size_t i)
 {
     const struct vj_cuda_net_quad v = vj_cuda_net_get4(j->map, 4 * i, true);
+    float doubt = 0.0f;
     for (int n = 0; n < 4; n++)
-        vj_cuda_net_guard(v.v[n], j->flags, 4 * i / j->patch, true);
+        doubt = vj_cuda_net_doubt(doubt, v.v[n]);
+    vj_cuda_net_guard(doubt, j->flags, 4 * i / j->patch, true);
 }
 
 /* ---- Channel attention: block = patch ------------------------------------------------------ */
@@ -445,18 +458,23 @@ static inline VJ_HD float vj_cuda_net_softmax_top(const struct vj_cuda_net_softm
                                                   struct vj_cuda_net_softmax_lane *mine, int quads,
                                                   size_t row, int lane)
 {
-    float top = -INFINITY;
+    float top = -INFINITY, doubt = 0.0f;
     VJ_UNROLL
     for (int q = 0; q < quads; q++) {
         const size_t i = 4 * (size_t)(lane + q * VJ_CUDA_NET_LANES);
-        if (i >= j->n)
+        if (i < j->n)
+            mine->value[q] = vj_cuda_net_get4(j->scores, row * j->n + i, false);
+    }
+    VJ_UNROLL
+    for (int q = 0; q < quads; q++) {
+        if (4 * (size_t)(lane + q * VJ_CUDA_NET_LANES) >= j->n)
             continue;
-        mine->value[q] = vj_cuda_net_get4(j->scores, row * j->n + i, false);
         for (int k = 0; k < 4; k++) {
-            vj_cuda_net_guard(mine->value[q].v[k], j->flags, row / j->n, j->half);
+            doubt = vj_cuda_net_doubt(doubt, mine->value[q].v[k]);
             top = vj_cuda_net_larger(mine->value[q].v[k], top);
         }
     }
+    vj_cuda_net_guard(doubt, j->flags, row / j->n, j->half);
     return top;
 }
 
@@ -509,16 +527,17 @@ static inline VJ_HD void vj_cuda_net_join_step(const struct vj_cuda_net_join_job
     const unsigned half = (unsigned)j->side / 2, channels = (unsigned)j->channels;
     const unsigned c = (unsigned)i % channels, pixel = (unsigned)i / channels;
     const size_t row = pixel / (half * half), y = pixel / half % half, x = pixel % half;
-    float top = -INFINITY;
+    float top = -INFINITY, doubt = 0.0f;
     for (size_t k = 0; k < 4; k++) {
         const size_t at = (row * j->side + 2 * y + k / 2) * j->side + 2 * x + k % 2;
         const float v = vj_cuda_net_get(j->tokens, at * j->padded + c, j->half) +
                         vj_cuda_net_get(j->attended, at * j->channels + c, j->half);
-        vj_cuda_net_guard(v, j->flags, row, j->half);
+        doubt = vj_cuda_net_doubt(doubt, v);
         top = vj_cuda_net_larger(v, top);
     }
     vj_cuda_net_set(j->last, i, top, j->half);
-    vj_cuda_net_guard(vj_cuda_net_get(j->last, i, j->half), j->flags, row, j->half);
+    doubt = vj_cuda_net_doubt(doubt, vj_cuda_net_get(j->last, i, j->half));
+    vj_cuda_net_guard(doubt, j->flags, row, j->half);
 }
 
 /* ---- Variant figure, mean and deviation in double as on the CPU: thread = patch and channel  */

@@ -2,7 +2,7 @@
 /*
  * What the networks of test_net_gpu.c leave out of the network's own kernels, run on the CPU
  * (tests/cuda/emulate_cuda.h): softmax over rows of every length, bias and relu apart, numbers of
- * half precision by their bits, and reference sides that leave their range.
+ * half precision by their bits, single numbers and reference sides that leave their range.
  */
 #include "tests/vj_test.h"
 
@@ -126,6 +126,55 @@ static void softmax_is_that_of_the_definition(void **state)
         }
 }
 
+/* Kernels that look at every number of what they read: SUM at that of both maps, which may leave
+ * half's range where neither does. */
+enum look { SOFTMAX, TOKENS, ATTENDED, SUM, HALVE, CHECK, LOOKS };
+
+/* Runs one on `count` numbers, x; the other map that it takes is zero. */
+static void run_look(enum look which, const struct vj_cuda_net_plan *plan, const void *x,
+                     size_t count, int *flags)
+{
+    void *zero = calloc(count, sizeof(float)), *to = calloc(count, sizeof(float));
+    if (which == SOFTMAX)
+        cuda(vj_cuda_net_softmax(plan, NULL, x, to, flags));
+    else if (which == HALVE)
+        cuda(vj_cuda_net_halve(plan, 3, NULL, x, to, flags));
+    else if (which == CHECK)
+        cuda(vj_cuda_net_check(plan, 6, NULL, x, flags));
+    else
+        cuda(vj_cuda_net_join(plan, NULL, which == ATTENDED ? zero : x, which == TOKENS ? zero : x,
+                              to, flags));
+    cuda(cudaDeviceSynchronize());
+    free(zero);
+    free(to);
+}
+
+static void a_number_beyond_the_range_of_halves_flags_its_row_wherever_it_is(void **state)
+{
+    (void)state;
+    enum { ROWS = 3, STEP = 7 };
+    static const float beyond[] = {NAN, INFINITY, -INFINITY};
+    for (int which = 0; which < LOOKS; which++) {
+        const bool plain = which == HALVE || which == CHECK, half = which != SOFTMAX;
+        const struct vj_net_shape shape =
+            plain ? pw_shape(32, 16, 16, 16, 16, 16)
+                  : small_shape(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE, 32, 16, 16, 16, 16);
+        struct vj_cuda_net_plan plan;
+        ok(vj_cuda_net_plan_make(&plan, &shape, ROWS, VJ_CUDA_FP16, &err));
+        const size_t row = which == SOFTMAX ? plan.positions * plan.positions : 4 * 4 * 16;
+        void *x = calloc(ROWS * row, sizeof(float));
+        for (size_t i = 0; i < ROWS * row; i += STEP) {
+            int flags[ROWS] = {0};
+            vj_cuda_net_set(x, i, which == SUM ? 40000.0f : beyond[i % 3], half);
+            run_look((enum look)which, &plan, x, ROWS * row, flags);
+            for (size_t r = 0; r < ROWS; r++)
+                assert_int_equal(flags[r], r == i / row);
+            vj_cuda_net_set(x, i, 0.0f, half);
+        }
+        free(x);
+    }
+}
+
 static void set_all(const struct vj_weights *w, const char *layer, float value)
 {
     char name[64];
@@ -198,6 +247,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(softmax_is_that_of_the_definition),
+        cmocka_unit_test(a_number_beyond_the_range_of_halves_flags_its_row_wherever_it_is),
         cmocka_unit_test(every_half_survives_the_way_to_single_and_back),
         cmocka_unit_test(singles_become_the_nearest_half_ties_to_even),
         cmocka_unit_test(bias_and_relu_apart_are_bias_and_relu),
