@@ -549,18 +549,44 @@ struct vj_cuda_net_statistics_job {
     bool half;
 };
 
+/* A channel at positions p.. of a patch, as many as are fetched at a time; 0 behind the last. */
+struct vj_cuda_net_positions {
+    float v[16];
+};
+enum { VJ_CUDA_NET_POSITIONS = sizeof(struct vj_cuda_net_positions) / sizeof(float) };
+
+static inline VJ_HD struct vj_cuda_net_positions
+vj_cuda_net_positions_from(const struct vj_cuda_net_statistics_job *j, size_t first, size_t p)
+{
+    struct vj_cuda_net_positions at;
+    VJ_UNROLL
+    for (size_t k = 0; k < VJ_CUDA_NET_POSITIONS; k++)
+        at.v[k] = p + k < j->positions
+                      ? vj_cuda_net_get(j->last, first + (p + k) * j->channels, j->half)
+                      : 0.0f;
+    return at;
+}
+
 static inline VJ_HD void vj_cuda_net_statistics_step(const struct vj_cuda_net_statistics_job *j,
                                                      size_t i)
 {
     const size_t row = i / j->channels, c = i % j->channels;
     const size_t first = row * j->positions * j->channels + c;
     double mean = 0.0, square = 0.0;
-    for (size_t p = 0; p < j->positions; p++)
-        mean += (double)vj_cuda_net_get(j->last, first + p * j->channels, j->half);
+    for (size_t p = 0; p < j->positions; p += VJ_CUDA_NET_POSITIONS) {
+        const struct vj_cuda_net_positions at = vj_cuda_net_positions_from(j, first, p);
+        VJ_UNROLL
+        for (size_t k = 0; k < VJ_CUDA_NET_POSITIONS; k++)
+            mean += (double)at.v[k];
+    }
     mean /= (double)j->positions;
-    for (size_t p = 0; p < j->positions; p++) {
-        const double d = (double)vj_cuda_net_get(j->last, first + p * j->channels, j->half) - mean;
-        square += d * d;
+    for (size_t p = 0; p < j->positions; p += VJ_CUDA_NET_POSITIONS) {
+        const struct vj_cuda_net_positions at = vj_cuda_net_positions_from(j, first, p);
+        VJ_UNROLL
+        for (size_t k = 0; k < VJ_CUDA_NET_POSITIONS; k++) {
+            const double d = (double)at.v[k] - mean;
+            square += p + k < j->positions ? d * d : 0.0;
+        }
     }
     const double deviation = sqrt(square / (double)j->positions + 1e-6);
     vj_cuda_net_set(j->features, row * 2 * j->channels + c, (float)mean, j->half);
