@@ -62,15 +62,17 @@ static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
     vj_cuda_sum_store(job.part, &s, vj_cuda_here(), gridDim.x, gridDim.y, threadIdx.x);
 }
 
+/* channels: of the pixels that samples are made from, 0 where they are there. */
+template <unsigned channels>
 static __global__ void __launch_bounds__(VJ_CUDA_WINDOW_THREADS)
     window_kernel(const __grid_constant__ struct vj_cuda_window_job job)
 {
     __shared__ __align__(16) struct vj_cuda_window_shared s;
     struct vj_cuda_window_thread own;
     const size_t rows = vj_cuda_window_rows(&job, vj_cuda_here());
-    vj_cuda_window_start(&job, &own, vj_cuda_here(), threadIdx.x);
+    vj_cuda_window_start(&job, channels, &own, vj_cuda_here(), threadIdx.x);
     for (size_t row = 0; row < rows; row += VJ_CUDA_WINDOW_STEP) {
-        vj_cuda_window_columns(&job, &s, &own, vj_cuda_here(), threadIdx.x, row);
+        vj_cuda_window_columns(&job, channels, &s, &own, vj_cuda_here(), threadIdx.x, row);
         __syncthreads();
         vj_cuda_window_losses(&job, &s, &own, vj_cuda_here(), threadIdx.x, row);
         __syncthreads();
@@ -312,7 +314,10 @@ static int windows(const struct vj_cuda_quality *q, cudaStream_t stream,
     job.part = q->part;
     const struct vj_cuda_grid grid =
         vj_cuda_window_grid(shape->width, shape->height, s, (size_t)count);
-    vj_cuda_launch(window_kernel, vj_cuda_dim(grid), VJ_CUDA_WINDOW_THREADS, stream, job);
+    vj_cuda_launch(s > 0                   ? window_kernel<0>
+                   : pixels->channels == 1 ? window_kernel<1>
+                                           : window_kernel<3>,
+                   vj_cuda_dim(grid), VJ_CUDA_WINDOW_THREADS, stream, job);
     int rc = VJ_CUDA_LAUNCHED("structural losses", err);
     return rc ? rc : total(q, stream, grid, s, d_sums, err);
 }

@@ -230,7 +230,7 @@ struct vj_cuda_window_job {
     const float *var;        /* of its windows */
     size_t width, height;    /* of this scale */
     bool joint;              /* whether SSIM is wanted besides contrast-structure */
-    const float *difference; /* [count][height][width]; NULL at full size: made from the pixels */
+    const float *difference; /* [count][height][width]; at full size it is made from the pixels */
     struct vj_cuda_difference_job pixels;
     uint64_t (*part)[2]; /* [count][thread blocks]: contrast, joint; as two's complement */
 };
@@ -264,9 +264,11 @@ static inline VJ_HD size_t vj_cuda_window_rows(const struct vj_cuda_window_job *
 /*
  * Sample number i of a thread, in the block's row `row`. Beyond the plane it is the nearest one's:
  * nothing depends on it. Pixels are at most 2^28: offsets have 32 bits.
+ * channels: of the pixels, 0 where there is a difference; by value so that it may be a constant,
+ * without which a branch would part each sample's loads from the next one's
  */
 static inline VJ_HD void vj_cuda_window_sample(const struct vj_cuda_window_job *job,
-                                               struct vj_cuda_window_thread *own,
+                                               unsigned channels, struct vj_cuda_window_thread *own,
                                                struct vj_cuda_place at, unsigned thread, int i,
                                                unsigned row)
 {
@@ -276,11 +278,10 @@ static inline VJ_HD void vj_cuda_window_sample(const struct vj_cuda_window_job *
     const unsigned offset = (y < height ? y : height - 1) * width + (x < width ? x : width - 1);
     const size_t plane = at.z * (job->height * job->width);
     own->r[i] = job->luma[offset];
-    if (job->difference) {
+    if (channels == 0) {
         own->t[i] = job->difference[plane + offset];
         return;
     }
-    const unsigned channels = (unsigned)job->pixels.channels;
     const uint8_t *d = job->pixels.candidates + plane * channels + channels * offset;
     const int32_t milli = channels == 3 ? vj_luma_milli(d[0], d[1], d[2]) : 1000 * d[0];
     own->t[i] = vj_milli_to_float(milli - vj_float_to_milli(own->r[i]));
@@ -288,18 +289,18 @@ static inline VJ_HD void vj_cuda_window_sample(const struct vj_cuda_window_job *
 
 /* Step 1: the samples above those of the first step. */
 static inline VJ_HD void vj_cuda_window_start(const struct vj_cuda_window_job *job,
-                                              struct vj_cuda_window_thread *own,
+                                              unsigned channels, struct vj_cuda_window_thread *own,
                                               struct vj_cuda_place at, unsigned thread)
 {
     own->loss[0] = own->loss[1] = 0;
     VJ_UNROLL
     for (int i = 0; i < VJ_SSIM_MARGIN; i++)
-        vj_cuda_window_sample(job, own, at, thread, VJ_CUDA_WINDOW_STEP + i, (unsigned)i);
+        vj_cuda_window_sample(job, channels, own, at, thread, VJ_CUDA_WINDOW_STEP + i, (unsigned)i);
 }
 
 /* Step 2, for row = 0, VJ_CUDA_WINDOW_STEP, ...: moments of the thread's column. */
 static inline VJ_HD void vj_cuda_window_columns(const struct vj_cuda_window_job *job,
-                                                struct vj_cuda_window_shared *s,
+                                                unsigned channels, struct vj_cuda_window_shared *s,
                                                 struct vj_cuda_window_thread *own,
                                                 struct vj_cuda_place at, unsigned thread,
                                                 size_t row)
@@ -311,7 +312,7 @@ static inline VJ_HD void vj_cuda_window_columns(const struct vj_cuda_window_job 
     }
     VJ_UNROLL
     for (int i = VJ_SSIM_MARGIN; i < VJ_CUDA_WINDOW_SAMPLES; i++)
-        vj_cuda_window_sample(job, own, at, thread, i, (unsigned)row + (unsigned)i);
+        vj_cuda_window_sample(job, channels, own, at, thread, i, (unsigned)row + (unsigned)i);
     VJ_UNROLL
     for (int i = 0; i < VJ_CUDA_WINDOW_STEP; i++) {
         const float *t = own->t + i, *r = own->r + i;
