@@ -102,6 +102,10 @@ static __global__ void __launch_bounds__(VJ_CUDA_TOTAL_THREADS)
 static_assert(sizeof(struct vj_cuda_moment_shared) <= VJ_CUDA_SHARED, "shared memory of moments");
 static_assert(sizeof(struct vj_cuda_maps_shared) <= VJ_CUDA_SHARED, "shared memory of maps");
 static_assert(VJ_CUDA_ALONG_COLUMNS % 4 == 0, "blocks of four outputs");
+static_assert(VJ_CUDA_ALONG_ROWS * VJ_CUDA_ALONG_INPUTS %
+                      (VJ_CUDA_ALONG_AT_ONCE * VJ_CUDA_ALONG_THREADS) ==
+                  0,
+              "threads share a tile's inputs out");
 static_assert(sizeof(struct vj_cuda_along_shared) <= VJ_CUDA_SHARED, "shared memory of rows");
 
 /* ---- Memory --------------------------------------------------------------------------------- */

@@ -25,6 +25,7 @@ enum {
     VJ_CUDA_PARITY_START = 4, /* the recursions start at output -4 */
     VJ_CUDA_PARITY_DELAY = 6, /* u[n] = in[n - 6] + in[n + 4] */
     VJ_CUDA_ALONG_INPUTS = VJ_CUDA_ALONG_COLUMNS + VJ_CUDA_PARITY_DELAY + VJ_CUDA_PARITY_START,
+    VJ_CUDA_ALONG_AT_ONCE = 7, /* inputs that a thread waits for at a time, of 14 */
 };
 
 /* What is filtered: p, p p and, of candidates, a p, with p the picture and a the original. */
@@ -90,23 +91,42 @@ static inline struct vj_cuda_grid vj_cuda_along_grid(const struct vj_cuda_ssimul
     return grid;
 }
 
-/* Step 1, for column = 0, VJ_CUDA_ALONG_COLUMNS, ...: inputs of outputs `column` and following. */
+/* Input number i of a tile, row by row, of the picture and, of candidates, of the original. */
+static inline VJ_HD void vj_cuda_along_read(const struct vj_cuda_parity_job *job,
+                                            struct vj_cuda_place at, unsigned i, size_t column,
+                                            float *p, float *a)
+{
+    const struct vj_cuda_ssimulacra2_shape *shape = &job->shape;
+    const size_t y = (size_t)at.x * VJ_CUDA_ALONG_ROWS + i / VJ_CUDA_ALONG_INPUTS;
+    /* Left of the plane this becomes a huge number, which is outside too. */
+    const size_t x = column + i % VJ_CUDA_ALONG_INPUTS - VJ_CUDA_PARITY_DELAY;
+    const bool inside = y < shape->height[job->scale] && x < shape->width[job->scale];
+    *p = inside ? vj_cuda_parity_picture(job, at, y, x) : 0.0f;
+    *a = inside && job->products > VJ_CUDA_PARITY_A_P
+             ? job->original.plane[vj_cuda_parity_pixel(job, at, y, x)]
+             : 0.0f;
+}
+
+/*
+ * Step 1, for column = 0, VJ_CUDA_ALONG_COLUMNS, ...: inputs of outputs `column` and following. Few
+ * threads wait for memory: each reads several before it stores the first.
+ */
 static inline VJ_HD void vj_cuda_along_load(const struct vj_cuda_parity_job *job,
                                             struct vj_cuda_along_shared *s, struct vj_cuda_place at,
                                             unsigned thread, size_t column)
 {
-    const struct vj_cuda_ssimulacra2_shape *shape = &job->shape;
-    for (unsigned i = thread; i < VJ_CUDA_ALONG_ROWS * VJ_CUDA_ALONG_INPUTS;
-         i += VJ_CUDA_ALONG_THREADS) {
-        const unsigned row = i / VJ_CUDA_ALONG_INPUTS, k = i % VJ_CUDA_ALONG_INPUTS;
-        size_t y = (size_t)at.x * VJ_CUDA_ALONG_ROWS + row;
-        /* Left of the plane this becomes a huge number, which is outside too. */
-        size_t x = column + k - VJ_CUDA_PARITY_DELAY;
-        bool inside = y < shape->height[job->scale] && x < shape->width[job->scale];
-        s->p[row][k] = inside ? vj_cuda_parity_picture(job, at, y, x) : 0.0f;
-        s->a[row][k] = inside && job->products > VJ_CUDA_PARITY_A_P
-                           ? job->original.plane[vj_cuda_parity_pixel(job, at, y, x)]
-                           : 0.0f;
+    const unsigned step = VJ_CUDA_ALONG_THREADS, all = VJ_CUDA_ALONG_ROWS * VJ_CUDA_ALONG_INPUTS;
+    for (unsigned first = thread; first < all; first += VJ_CUDA_ALONG_AT_ONCE * step) {
+        float p[VJ_CUDA_ALONG_AT_ONCE], a[VJ_CUDA_ALONG_AT_ONCE];
+        VJ_UNROLL
+        for (unsigned n = 0; n < VJ_CUDA_ALONG_AT_ONCE; n++)
+            vj_cuda_along_read(job, at, first + n * step, column, &p[n], &a[n]);
+        VJ_UNROLL
+        for (unsigned n = 0; n < VJ_CUDA_ALONG_AT_ONCE; n++) {
+            const unsigned i = first + n * step;
+            s->p[i / VJ_CUDA_ALONG_INPUTS][i % VJ_CUDA_ALONG_INPUTS] = p[n];
+            s->a[i / VJ_CUDA_ALONG_INPUTS][i % VJ_CUDA_ALONG_INPUTS] = a[n];
+        }
     }
 }
 
