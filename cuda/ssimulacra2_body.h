@@ -111,13 +111,30 @@ struct vj_cuda_ssimulacra2_xyb_job {
     struct vj_cuda_ssimulacra2_xyb to;
 };
 
+/* Of vj_cuda_ssimulacra2_light()'s colours, behind one branch so that all are read at once. */
 static inline VJ_HD struct vj_xyb
 vj_cuda_ssimulacra2_xyb_at(const struct vj_cuda_ssimulacra2_pictures *p, const float *table,
                            size_t picture, int scale, bool parity, size_t y, size_t x)
 {
-    float red = vj_cuda_ssimulacra2_light(p, table, picture, scale, 0, y, x);
-    float green = vj_cuda_ssimulacra2_light(p, table, picture, scale, 1, y, x);
-    float blue = vj_cuda_ssimulacra2_light(p, table, picture, scale, 2, y, x);
+    const struct vj_cuda_ssimulacra2_shape *shape = &p->shape;
+    const size_t pixel = (picture * shape->height[0] + y) * shape->width[0] + x;
+    float red, green, blue;
+    if (scale > 0) {
+        const size_t apart = vj_cuda_ssimulacra2_lights(shape);
+        const float *light = p->light + 3 * picture * apart + shape->pixel[scale] -
+                             shape->pixel[1] + y * shape->width[scale] + x;
+        red = light[0];
+        green = light[apart];
+        blue = light[2 * apart];
+    } else if (p->channels == 3) {
+        const uint8_t *bytes = p->bytes + 3 * pixel;
+        const uint8_t r = bytes[0], g = bytes[1], b = bytes[2];
+        red = table[r];
+        green = table[g];
+        blue = table[b];
+    } else {
+        red = green = blue = table[p->bytes[pixel]];
+    }
     return parity ? vj_ssimulacra2_parity_xyb(red, green, blue)
                   : vj_ssimulacra2_xyb(red, green, blue);
 }
