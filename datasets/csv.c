@@ -85,13 +85,14 @@ static int read_plain_field(struct vj_csv *csv, struct vj_error *err)
     return 0;
 }
 
-/* What spreadsheet programs write in countries whose decimal sign is a comma. */
-static int fail_semicolons(const struct vj_csv *csv, size_t line, struct vj_error *err)
+/* Semicolons are what spreadsheet programs write in countries whose decimal sign is a comma. */
+static int fail_separator(const struct vj_csv *csv, char separator, size_t line,
+                          struct vj_error *err)
 {
     return vj_fail(err, -EINVAL,
-                   "%s:%zu: columns are separated by semicolons; write it with commas between "
-                   "columns and points in numbers",
-                   csv->name, line);
+                   "%s:%zu: columns are separated by %s; write it with commas between columns and "
+                   "points in numbers",
+                   csv->name, line, separator == ';' ? "semicolons" : "tabs");
 }
 
 /* *end: where the unquoted text ends; the text itself starts where the opening quote was. */
@@ -116,8 +117,8 @@ static int read_quoted_field(struct vj_csv *csv, size_t *end, struct vj_error *e
                 csv->pos++;
                 continue;
             }
-            if (csv->pos < csv->size && csv->text[csv->pos] == ';')
-                return fail_semicolons(csv, csv->line, err);
+            if (csv->pos < csv->size && (csv->text[csv->pos] == ';' || csv->text[csv->pos] == '\t'))
+                return fail_separator(csv, csv->text[csv->pos], csv->line, err);
             if (csv->pos < csv->size && csv->text[csv->pos] != ',' &&
                 !is_line_end(csv->text[csv->pos]))
                 return fail_at(csv, csv->pos, err, -EINVAL,
@@ -194,8 +195,11 @@ static int open_text(struct vj_csv **out, char *text, size_t size, const char *n
     if (size >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0)
         csv->pos = csv->line_start = 3;
 
-    bool more;
-    int rc = read_filled_row(csv, &csv->header, &more, err);
+    bool more = false;
+    const bool utf16 =
+        size >= 2 && (memcmp(text, "\xFF\xFE", 2) == 0 || memcmp(text, "\xFE\xFF", 2) == 0);
+    int rc = utf16 ? vj_fail(err, -EINVAL, "%s: is UTF-16; save it as UTF-8", name)
+                   : read_filled_row(csv, &csv->header, &more, err);
     if (!rc && !more)
         rc = vj_fail(err, -EINVAL, "%s: the file is empty; its first line must name the columns",
                      name);
@@ -262,10 +266,10 @@ static bool same_heading(const char *cell, const char *name)
     return length == strlen(name) && strncasecmp(cell, name, length) == 0;
 }
 
-static bool has_semicolons(const struct vj_csv *csv)
+static bool heading_has(const struct vj_csv *csv, char c)
 {
     for (size_t i = 0; i < csv->header.count; i++)
-        if (strchr(csv->header.field[i], ';'))
+        if (strchr(csv->header.field[i], c))
             return true;
     return false;
 }
@@ -282,8 +286,8 @@ int vj_csv_column(const struct vj_csv *csv, const char *name, bool required, int
                            csv->name, csv->header.line, name);
         *index = (int)i;
     }
-    if (*index < 0 && required && has_semicolons(csv))
-        return fail_semicolons(csv, csv->header.line, err);
+    if (*index < 0 && required && (heading_has(csv, ';') || heading_has(csv, '\t')))
+        return fail_separator(csv, heading_has(csv, ';') ? ';' : '\t', csv->header.line, err);
     if (*index < 0 && required)
         return vj_fail(err, -EINVAL, "%s:%zu: no column '%s'; the first line must name the columns",
                        csv->name, csv->header.line, name);

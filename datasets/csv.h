@@ -42,7 +42,7 @@ void vj_csv_close(struct vj_csv *csv);
  * Position of a header name, compared without regard to case and surrounding blanks.
  * *index: 0.., or -1 when there is no such column and it is not required.
  * Errors: -EINVAL when the name occurs twice, or not at all though required; the text says so where
- * the header is separated by semicolons.
+ * the header is separated by semicolons or tabs.
  */
 int vj_csv_column(const struct vj_csv *csv, const char *name, bool required, int *index,
                   struct vj_error *err);

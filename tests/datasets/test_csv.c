@@ -84,6 +84,9 @@ static void malformed_texts_are_refused_with_their_place(void **state)
         {"a,b\n\"1\n2\" ,3\n", "t.csv:3:3: text after a closing quote"},
         {"\"a\";\"b\"\n", "t.csv:1: columns are separated by semicolons; write it with"},
         {"a,b\n\"1\n2\";3\n", "t.csv:3: columns are separated by semicolons; write it with"},
+        {"\"a\"\t\"b\"\n", "t.csv:1: columns are separated by tabs; write it with"},
+        {"\xFF\xFEi", "t.csv: is UTF-16; save it as UTF-8"},
+        {"\xFE\xFF", "t.csv: is UTF-16; save it as UTF-8"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char rows[512];

@@ -381,6 +381,7 @@ static void files_that_are_no_manifest_are_refused(void **state)
         {"a.png,cand/a_{qf}.jpg\n", "m.csv:1: no column 'image'"},
         {"image\n", "m.csv: names the columns but has no row"},
         {"image;qf_true\na.png;7\n", "m.csv:1: columns are separated by semicolons"},
+        {"image\tqf_true\na.png\t7\n", "m.csv:1: columns are separated by tabs"},
         {"image,image\na.png,b.png\n", "m.csv:1: two columns are called 'image'"},
         {"image,fold,fold\na.png,1,2\n", "m.csv:1: two columns are called 'fold'"},
         {"image,note\na.png,\"open\nb.png,x\n", "m.csv:2:7: the quote opened here is never closed"},
