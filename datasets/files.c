@@ -164,14 +164,17 @@ static int pass_over(struct vj_names *names, const char *name)
 
 enum kind { KIND_OTHER, KIND_FILE, KIND_FOLDER };
 
-/* A link is what it leads to, but never a folder. Most file systems say without being asked. */
+/*
+ * A link is what it leads to, but never a folder; one that leads nowhere is a file, whose reader
+ * says that it is not there. Most file systems say without being asked.
+ */
 static enum kind entry_kind(DIR *dir, const struct dirent *entry)
 {
     struct stat st;
     unsigned char type = entry->d_type;
     if (type == DT_UNKNOWN && fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
         type = IFTODT(st.st_mode);
-    if (type == DT_LNK && fstatat(dirfd(dir), entry->d_name, &st, 0) == 0 && S_ISREG(st.st_mode))
+    if (type == DT_LNK && (fstatat(dirfd(dir), entry->d_name, &st, 0) != 0 || S_ISREG(st.st_mode)))
         type = DT_REG;
     return type == DT_REG ? KIND_FILE : type == DT_DIR ? KIND_FOLDER : KIND_OTHER;
 }

@@ -63,8 +63,8 @@ int vj_names_list(struct vj_names *names, const char *folder, bool (*keep)(const
 
 /*
  * Lists the files of a folder and of all its sub-folders by their paths below it, "sub/a.png".
- * Names that start with a dot are passed over, links to files are files, and links to folders are
- * not followed; `folder` itself may be one.
+ * Names that start with a dot are passed over, links to files are files, also those that lead
+ * nowhere, and links to folders are not followed; `folder` itself may be one.
  * keep, errors: as above; a sub-folder that cannot be listed is an error, too
  */
 int vj_names_tree(struct vj_names *names, const char *folder, bool (*keep)(const char *name),

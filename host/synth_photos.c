@@ -46,14 +46,14 @@ static int add_entry(struct vj_photos *photos, const char *folder, const char *n
                      size_t root_length, int depth, struct vj_error *err)
 {
     char *path;
-    int64_t size;
+    int64_t size; /* without one, as of a link that leads nowhere, reading says why */
     int rc = vj_text(&path, err, "%s/%s", folder, name);
     if (rc)
         return rc;
     if (vj_is_folder(path)) {
         if (*name != '_')
             rc = add_folder(photos, path, root_length, depth + 1, err);
-    } else if (vj_is_picture_name(name) && vj_file_size(path, &size) == 0) {
+    } else if (vj_is_picture_name(name) && vj_file_size(path, &size) != -EINVAL) {
         rc = add_photo(photos, path, path + root_length, err);
     }
     free(path);

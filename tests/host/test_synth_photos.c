@@ -411,6 +411,8 @@ static void what_gives_no_window_is_left_out_by_name(void **state)
     write_painting(root, "z.ppm", 208, 177);
     tree_write(root, "broken.png", "no picture");
     tree_write(root, "empty.bmp", "");
+    assert_int_equal(symlink("nowhere.png", tree_path(root, "gone.png")), 0);
+    assert_int_equal(mkfifo(tree_path(root, "pipe.png"), 0600), 0);
     assert_int_equal(cut_into(folder, root, "--crops 2", errors, sizeof(errors)),
                      VJ_EXIT_SOME_FAILED);
     vj_assert_contains(errors, "b/a copy.png: is the same file as ");
@@ -420,6 +422,8 @@ static void what_gives_no_window_is_left_out_by_name(void **state)
     vj_assert_contains(errors, "left out: ");
     vj_assert_contains(errors, "broken.png");
     vj_assert_contains(errors, "empty.bmp");
+    vj_assert_contains(errors, "gone.png: cannot be opened: No such file");
+    assert_null(strstr(errors, "pipe.png"));
     assert_null(strstr(errors, "z.ppm"));
     struct vj_dataset *ds = synth_open(folder, "synthesize");
     assert_int_equal(vj_dataset_count(ds), 3); /* z.ppm holds a single window */
