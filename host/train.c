@@ -93,6 +93,21 @@ static int maker_wait(struct maker *m, struct vj_train_batch *batch, struct vj_e
 
 /* ---- opening ---- */
 
+static int warn_of_broken(const struct vj_train_items *items, struct vj_error *err)
+{
+    if (items->broken == 0)
+        return 0;
+    struct vj_text line = {0};
+    vj_text_add(&line, "vpjnd: %zu broken %s out of training and validation, the first: %s",
+                items->broken, items->broken == 1 ? "image is left" : "images are left",
+                items->first_broken);
+    int r = vj_text_status(&line, err);
+    if (!r)
+        vj_line_keep(stderr, line.data);
+    vj_text_free(&line);
+    return r;
+}
+
 static int open_dataset(struct run *run, struct vj_error *err)
 {
     const struct vj_config *c = run->config;
@@ -101,7 +116,8 @@ static int open_dataset(struct run *run, struct vj_error *err)
         r = vj_train_items_select(&run->items, c, run->dataset, err);
     run->summary->train_items = run->items.train_count;
     run->summary->validation_items = run->items.valid_count;
-    return r;
+    run->summary->broken_items = run->items.broken;
+    return r ? r : warn_of_broken(&run->items, err);
 }
 
 /* What the options say of the network holds for fresh weights; they may not say otherwise here. */

@@ -33,6 +33,7 @@ struct vj_train_summary {
     bool interrupted;  /* by options.stop; --resume goes on */
     bool dead_weights; /* at the last validation every patch weight was the smallest there is */
     size_t train_items, validation_items;
+    size_t broken_items;              /* left out of both, as cannot be read */
     double seconds, pairs_per_second; /* of this process */
 };
 

@@ -137,6 +137,17 @@ static int choose_folds(const struct vj_config *c, const struct vj_dataset *ds, 
     return r;
 }
 
+static int note_broken(struct vj_train_items *items, const struct vj_item *item,
+                       struct vj_error *err)
+{
+    if (items->broken++ > 0)
+        return 0;
+    struct vj_text text = {0};
+    vj_text_add(&text, "%s: %s", item->name, item->error);
+    items->first_broken = text.data;
+    return vj_text_status(&text, err);
+}
+
 int vj_train_items_select(struct vj_train_items *items, const struct vj_config *c,
                           const struct vj_dataset *ds, struct vj_error *err)
 {
@@ -168,6 +179,9 @@ int vj_train_items_select(struct vj_train_items *items, const struct vj_config *
             items->train[items->train_count++] = i;
         if (valid || train)
             id[used++] = item.id;
+        const bool wanted = c->fold > 0 ? item.fold != c->fold : in_valid || in_ids;
+        if (!r && wanted && item.status != 0 && item.status != -ENODATA)
+            r = note_broken(items, &item, err);
         vj_item_free(&item);
     }
     if (!r)
@@ -198,5 +212,6 @@ void vj_train_items_free(struct vj_train_items *items)
     free(items->train);
     free(items->valid);
     free(items->ids);
+    free(items->first_broken);
     *items = (struct vj_train_items){0};
 }

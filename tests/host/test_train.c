@@ -585,6 +585,25 @@ static void bad_choices_of_pictures_are_refused_by_name(void **state)
     }
 }
 
+static void broken_pictures_are_left_out_and_counted(void **state)
+{
+    (void)state;
+    struct vj_train_summary s;
+    char root[4200] = "root=";
+    in_folder(root + 5, "some.csv");
+    write_text("some.csv", "image,qf_true,fold\np0.png,30,1\np1.png,3x,2\np2.png,,2\np3.png,40,3\n"
+                           "gone.png,41,3\n");
+    must_train("some.h5", false, (const char *const[]){root, "valid_ids=", "steps=1", NULL}, &s);
+    assert_int_equal(s.train_items, 2);
+    assert_int_equal(s.broken_items, 2); /* p2.png has no label, which is no fault */
+    must_train("fewer.h5", false,
+               (const char *const[]){root, "valid_ids=4", "ids=1,2", "steps=1", NULL}, &s);
+    assert_int_equal(s.train_items, 1);
+    assert_int_equal(s.broken_items, 1);
+    must_train("unharmed.h5", false, (const char *const[]){"steps=1", NULL}, &s);
+    assert_int_equal(s.broken_items, 0);
+}
+
 static void folds_decide_what_trains_and_what_validates(void **state)
 {
     (void)state;
@@ -623,6 +642,7 @@ int main(void)
         cmocka_unit_test(a_state_that_says_less_is_refused_in_words),
         cmocka_unit_test(what_cannot_be_resumed_is_refused_by_name),
         cmocka_unit_test(bad_choices_of_pictures_are_refused_by_name),
+        cmocka_unit_test(broken_pictures_are_left_out_and_counted),
         cmocka_unit_test(folds_decide_what_trains_and_what_validates),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
