@@ -380,6 +380,20 @@ static const struct {
 };
 enum { PREDICTOR_ATTRIBUTES = sizeof(predictor_attributes) / sizeof(predictor_attributes[0]) };
 
+/* A tolerance that was fitted is no attribute; its numbers depend on the labels and folds. */
+static int predictor_text(char **text, struct vj_results *results, const char *group, size_t i,
+                          struct vj_error *err)
+{
+    char fits[VJ_SCHEMA_PATH];
+    const char *name = predictor_attributes[i].name;
+    snprintf(fits, sizeof(fits), "%.170s/fit_parameter", group);
+    int r = attribute_text(text, results, group, name, predictor_attributes[i].kind, err);
+    if (r || *text || strcmp(name, "tolerance") != 0 || !vj_results_has(results, fits))
+        return r;
+    *text = strdup("fitted");
+    return *text ? 0 : vj_fail(err, -ENOMEM, "out of memory");
+}
+
 static int compare_predictor(struct vj_differences *d, const struct vj_report_source *source,
                              const char *name, struct vj_error *err)
 {
@@ -393,8 +407,7 @@ static int compare_predictor(struct vj_differences *d, const struct vj_report_so
             return -ENOMEM;
         for (size_t k = 0; !r && k < d->runs; k++)
             if (vj_predictor_named(&source[k].analysis, name))
-                r = attribute_text(&value[k], source[k].results, group,
-                                   predictor_attributes[i].name, predictor_attributes[i].kind, err);
+                r = predictor_text(&value[k], source[k].results, group, i, err);
         snprintf(field, sizeof(field), "%.150s: %s", name, predictor_attributes[i].name);
         if (r)
             free_values(value, d->runs);
