@@ -169,8 +169,8 @@ static int read_rows(struct vj_external *e, struct vj_csv *csv, struct vj_error 
     while (!r && !(r = vj_csv_next(csv, &more, err)) && more) {
         if (vj_csv_fields(csv) != vj_csv_columns(csv))
             return vj_fail(err, -EINVAL,
-                           "%s:%zu: %zu fields where the first line names %zu columns; numbers "
-                           "have a decimal point",
+                           "%s:%zu: %zu fields where the first line names %zu columns; quote "
+                           "fields that hold commas, write numbers with a decimal point",
                            vj_csv_name(csv), vj_csv_line(csv), vj_csv_fields(csv),
                            vj_csv_columns(csv));
         const size_t before = e->count;

@@ -2,7 +2,11 @@
 /* Someone else's answers, as predictions. */
 #include "host/finish_work.h"
 
+#include <errno.h>
 #include <math.h>
+#include <stdlib.h>
+
+#include "host/checked.h"
 
 /* How many of the images that count are not, or not fully, answered. */
 struct external_gaps {
@@ -65,22 +69,42 @@ static void note_gaps(struct vj_finish_work *w, const struct external_gaps *gaps
                     gaps->incomplete, config->qf_first, config->qf_last);
 }
 
+/* met: [external->count] rows of images of the run */
+static void note_strangers(struct vj_finish_work *w, const bool *met)
+{
+    const struct vj_external *external = &w->predictor->external;
+    size_t strangers = 0, first = 0;
+    for (size_t i = external->count; i-- > 0;)
+        if (!met[i]) {
+            strangers++;
+            first = i;
+        }
+    if (strangers == 0)
+        return;
+    vj_text_add(&w->note, "%zu of the %zu images in %s %s none of the run (", strangers,
+                external->count, w->predictor->path, strangers == 1 ? "is" : "are");
+    vj_text_plain(&w->note, external->row[first].image);
+    vj_text_add(&w->note, strangers == 1 ? "); " : " for one); ");
+}
+
 int vj_finish_external(struct vj_finish_work *w, struct vj_error *err)
 {
     const struct vj_external *external = &w->predictor->external;
     const struct vj_config *config = &w->engine->config;
     struct external_gaps gaps = {0};
-    size_t strangers = external->count; /* a row fits one image at most */
+    bool *met = vj_calloc(external->count, sizeof(*met));
+    if (!met)
+        return vj_fail(err, -ENOMEM, "out of memory");
     for (size_t i = 0; i < w->images->count; i++) {
         const struct vj_external_row *row = vj_external_find(external, w->images->name[i]);
         count_gaps(w, i, row, &gaps);
-        strangers -= row != NULL;
+        if (row)
+            met[row - external->row] = true;
         if (row && !external->has_scores)
             w->qf_pred[i] = row->qf;
     }
-    if (strangers)
-        vj_text_add(&w->note, "%zu of the %zu images in %s are none of the run; ", strangers,
-                    external->count, w->predictor->path);
+    note_strangers(w, met);
+    free(met);
     vj_text_add(&w->note, external->has_scores ? "scores as given" : "quality factors as given");
     if (!external->has_scores) {
         if (external->rounded)

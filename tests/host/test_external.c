@@ -35,6 +35,7 @@ static void external_results_stand_beside_ours(void **state)
     assert_int_equal(vj_results_get_scalar(r, "/metrics/external-empty/mad", &mad_empty, &err), 0);
     static const char *const said[][2] = {
         {"/predictors/external-theirs", "1 of the 5 images in "},
+        {"/predictors/external-theirs", "/theirs.csv is none of the run (typo); quality factors "},
         {"/predictors/external-theirs", "NO ANSWER for 1 of 5 images: no row for 1, no qf_pred"},
         {"/predictors/external-empty", "NO ANSWER for 1 of 5 images: no row for 0, no qf_pred for"},
         {"/predictors/external-scores", "for 4 of 5 images: no row for 3, no score for 1"},
