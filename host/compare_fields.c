@@ -119,28 +119,43 @@ static const struct {
     {"jpeg_library", TEXT, false},
 };
 
+static int real_text(char **text, struct vj_results *results, const char *object, const char *name,
+                     struct vj_error *err)
+{
+    struct vj_text digits = {0};
+    double real;
+    int r = vj_results_get_double(results, object, name, &real, err);
+    if (!r)
+        vj_text_number(&digits, real);
+    if (!r)
+        r = vj_text_status(&digits, err);
+    if (r)
+        vj_text_free(&digits);
+    else
+        *text = digits.data;
+    return r;
+}
+
 /* *text: the attribute in words, owned by the caller; NULL where there is none. */
 static int attribute_text(char **text, struct vj_results *results, const char *object,
                           const char *name, enum attribute_kind kind, struct vj_error *err)
 {
     int64_t integer;
     uint64_t whole;
-    double real;
     int r, n = -1;
     *text = NULL;
     if (!vj_results_has_attribute(results, object, name))
         return 0;
+    if (kind == REAL)
+        return real_text(text, results, object, name, err);
     if (kind == TEXT)
         return vj_results_get_text(results, object, name, text, err);
     if (kind == INTEGER) {
         r = vj_results_get_int(results, object, name, &integer, err);
         n = r ? 0 : asprintf(text, "%" PRId64, integer);
-    } else if (kind == UNSIGNED) {
+    } else {
         r = vj_results_get_uint64(results, object, name, &whole, err);
         n = r ? 0 : asprintf(text, "%" PRIu64, whole);
-    } else {
-        r = vj_results_get_double(results, object, name, &real, err);
-        n = r ? 0 : asprintf(text, "%.17g", real);
     }
     if (r)
         return r;

@@ -400,10 +400,10 @@ static void differences_that_are_allowed_are_named(void **state)
     vj_text_free(&t);
 
     /* One name, a threshold that is given in one run and fitted in the other. */
-    evaluate("given.h5", "root=*/all.csv folds=manifest predictors=psnr-threshold:30");
+    evaluate("given.h5", "root=*/all.csv folds=manifest predictors=psnr-threshold:36.7");
     evaluate("fitted.h5", "root=*/all.csv folds=manifest predictors=psnr-threshold:fit");
     assert_int_equal(compare(&t, &plain, &err, "given.h5", "fitted.h5", NULL), 0);
-    assert_compared(t.data, "\npsnr-threshold: tolerance\n  given: 30\n  fitted: fitted\n");
+    assert_compared(t.data, "\npsnr-threshold: tolerance\n  given: 36.7\n  fitted: fitted\n");
     vj_text_free(&t);
 }
 
