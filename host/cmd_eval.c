@@ -247,6 +247,7 @@ int vj_cmd_eval(int argc, char **argv)
     struct vj_error err = {0};
     struct vj_run_summary summary;
     vj_config_defaults(&a.config, VJ_USE_EVAL);
+    vj_refuse_bare_options(&argp, argc, argv, VJ_USE_EVAL);
     argp_parse(&argp, argc, argv, 0, NULL, &a);
     watch_interrupts(a.output);
 

@@ -368,6 +368,7 @@ int vj_cmd_predict(int argc, char **argv)
     vj_config_defaults(&a.config, VJ_USE_EVAL);
     vj_config_set(&a.config, "lazy", "true", NULL);
     vj_config_set(&a.config, "image_metrics", "none", NULL);
+    vj_refuse_bare_options(&argp, argc, argv, VJ_USE_EVAL);
     argp_parse(&argp, argc, argv, 0, NULL, &a);
 
     static const enum vj_positive_class positive[] = {VJ_POSITIVE_AUTO, VJ_POSITIVE_LOSSY,

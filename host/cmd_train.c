@@ -119,6 +119,7 @@ int vj_cmd_train(int argc, char **argv)
     struct vj_error err = {0};
     struct vj_train_summary summary;
     vj_config_defaults(&a.config, VJ_USE_TRAIN);
+    vj_refuse_bare_options(&argp, argc, argv, VJ_USE_TRAIN);
     argp_parse(&argp, argc, argv, 0, NULL, &a);
 
     const struct vj_train_options run = {.config = &a.config,

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "host/common_options.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "host/commands.h"
 
 enum { KEY_DEVICE = VJ_COMMON_OPTION_KEYS, KEY_THREADS, KEY_ALPHA, KEY_END };
@@ -29,3 +33,34 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 const struct argp vj_common_options_argp = {.options = options, .parser = parse};
+
+static bool argp_knows(const struct argp *argp, const char *name)
+{
+    for (const struct argp_option *o = argp->options; o && (o->name || o->key || o->doc); o++)
+        if (o->name && strcmp(o->name, name) == 0)
+            return true;
+    for (const struct argp_child *c = argp->children; c && c->argp; c++)
+        if (argp_knows(c->argp, name))
+            return true;
+    return false;
+}
+
+void vj_refuse_bare_options(const struct argp *argp, int argc, char **argv, int use)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        char name[64];
+        if (strncmp(argv[i], "--", 2) != 0)
+            continue;
+        snprintf(name, sizeof(name), "%.*s", (int)strcspn(argv[i] + 2, "="), argv[i] + 2);
+        if (argp_knows(argp, name))
+            continue;
+        for (char *c = name; (c = strchr(c, '-'));)
+            *c = '_';
+        for (size_t k = 0; k < vj_option_count; k++)
+            if (vj_options[k].key && vj_options[k].use & use &&
+                strcmp(vj_options[k].key, name) == 0) {
+                fprintf(stderr, "%s: option %s is given as --set %s=VALUE\n", argv[0], name, name);
+                exit(VJ_EXIT_USAGE);
+            }
+    }
+}

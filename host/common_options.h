@@ -16,4 +16,12 @@ extern const struct argp vj_common_options_argp;
 
 enum { VJ_COMMON_OPTION_KEYS = 2048 };
 
+/*
+ * Ends the program with VJ_EXIT_USAGE where an argument has an option of the table for one of the
+ * command line, as in --root=DIR, and says how it is given. To be called before argp_parse(), which
+ * only says that it does not know it.
+ * use: VJ_USE_* of the command
+ */
+void vj_refuse_bare_options(const struct argp *argp, int argc, char **argv, int use);
+
 #endif
