@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "eval/correlation.h"
 #include "eval/metrics_rows.h"
 #include "host/checked.h"
 #include "host/simd.h"
@@ -18,6 +19,11 @@ static const struct vj_metric_info infos[VJ_METRIC_COUNT] = {
     [VJ_METRIC_MEDIAN_ABS] = {"median_abs", "median absolute difference of the quality factor",
                               "QF", false},
     [VJ_METRIC_P90_ABS] = {"p90_abs", "90th percentile of the absolute difference", "QF", false},
+    [VJ_METRIC_PLCC] = {"plcc", "Pearson's correlation of predicted and true quality factor", "",
+                        false},
+    [VJ_METRIC_SROCC] = {"srocc",
+                         "Spearman's rank correlation of predicted and true quality factor", "",
+                         false},
     [VJ_METRIC_PAIR_ACCURACY] = {"pair_accuracy", "share of pairs decided rightly", "", true},
     [VJ_METRIC_PRECISION_LOSSY] = {"precision_lossy", "share of pairs called lossy that are", "",
                                    true},
@@ -71,6 +77,8 @@ enum formula {
     ACCURACY, /* of all four pair counts */
     SAVING,   /* 1 - a / b */
     QUANTILE, /* of |pred - true| */
+    LINE,     /* Pearson's coefficient of pred and true */
+    RANKS,    /* Spearman's */
 };
 
 static const struct rule {
@@ -83,6 +91,8 @@ static const struct rule {
     [VJ_METRIC_BIAS] = {MEAN, VJ_SUM_ERROR_N, VJ_SUM_ERROR, 0, 0, 0},
     [VJ_METRIC_MEDIAN_ABS] = {QUANTILE, VJ_SUM_ERROR_N, 0, 0, 0, 0.5},
     [VJ_METRIC_P90_ABS] = {QUANTILE, VJ_SUM_ERROR_N, 0, 0, 0, 0.9},
+    [VJ_METRIC_PLCC] = {LINE, VJ_SUM_ERROR_N, 0, 0, 0, 0},
+    [VJ_METRIC_SROCC] = {RANKS, VJ_SUM_ERROR_N, 0, 0, 0, 0},
     [VJ_METRIC_PAIR_ACCURACY] = {ACCURACY, VJ_SUM_PAIRS_N, 0, 0, 0, 0},
     [VJ_METRIC_PRECISION_LOSSY] = {RATIO, VJ_SUM_PAIRS_N, VJ_SUM_TP, VJ_SUM_FP, 0, 0},
     [VJ_METRIC_PRECISION_LOSSLESS] = {RATIO, VJ_SUM_PAIRS_N, VJ_SUM_TN, VJ_SUM_FN, 0, 0},
@@ -108,10 +118,25 @@ static double quotient(double a, double b)
     return b > 0 ? a / b : NAN;
 }
 
-/* Value of a metric, NaN where the sums do not define it. */
-static double evaluate(enum vj_metric metric, const double *sum, const uint32_t *histogram,
-                       size_t bins)
+/* What all metrics of a set of images follow from. */
+struct gathered {
+    double sum[VJ_SUMS];
+    const uint32_t *histogram; /* [bins] of |pred - true| */
+    size_t bins;
+    double spearman;
+};
+
+static double correlation(const double *sum)
 {
+    const double n = sum[VJ_SUM_ERROR_N], a = sum[VJ_SUM_TRUE], b = a + sum[VJ_SUM_ERROR];
+    const double aa = sum[VJ_SUM_TRUE_SQUARE], bb = sum[VJ_SUM_PRED_SQUARE];
+    return vj_pearson(n, a, b, aa, bb, (aa + bb - sum[VJ_SUM_SQUARE]) / 2);
+}
+
+/* Value of a metric, NaN where it is not defined. */
+static double evaluate(enum vj_metric metric, const struct gathered *g)
+{
+    const double *sum = g->sum;
     const struct rule *r = &rules[metric];
     double a = sum[r->a];
     double b = sum[r->b];
@@ -129,7 +154,11 @@ static double evaluate(enum vj_metric metric, const double *sum, const uint32_t 
     case SAVING:
         return 1 - quotient(a, b);
     case QUANTILE:
-        return vj_quantile_histogram(histogram, bins, r->q);
+        return vj_quantile_histogram(g->histogram, g->bins, r->q);
+    case LINE:
+        return correlation(sum);
+    case RANKS:
+        return g->spearman;
     default:
         a = sum[VJ_SUM_TP] + sum[VJ_SUM_TN];
         return quotient(a, a + sum[VJ_SUM_FP] + sum[VJ_SUM_FN]);
@@ -164,16 +193,18 @@ struct work {
     struct vj_bootstrap boot;
     size_t bins;
     int threads;
-    uint32_t *histogram; /* [threads, bins] */
-    uint32_t *set;       /* images of the set, [rows->count] */
-    uint32_t *draw;      /* positions drawn, then images, [threads, rows->count] */
-    double *replicate;   /* [VJ_METRIC_COUNT, resamples] */
+    uint32_t *histogram;    /* [threads, bins] */
+    struct vj_ranks *ranks; /* [threads] */
+    uint32_t *set;          /* images of the set, [rows->count] */
+    uint32_t *draw;         /* positions drawn, then images, [threads, rows->count] */
+    double *replicate;      /* [VJ_METRIC_COUNT, resamples] */
     size_t valid[VJ_METRIC_COUNT];
 };
 
 static void work_free(struct work *w)
 {
     free(w->histogram);
+    free(w->ranks);
     free(w->set);
     free(w->draw);
     free(w->replicate);
@@ -196,15 +227,30 @@ static int work_init(struct work *w, const struct vj_rows *rows, const struct vj
     const size_t threads = (size_t)w->threads;
     size_t bytes;
     w->histogram = vj_calloc(threads, w->bins * sizeof(*w->histogram));
+    w->ranks = vj_calloc(threads, sizeof(*w->ranks));
     w->set = vj_calloc(rows->count, sizeof(*w->set));
     w->draw = vj_calloc(threads, rows->count * sizeof(*w->draw));
     if (vj_size_mul(w->boot.resamples, sizeof(double), &bytes))
         w->replicate = vj_calloc(VJ_METRIC_COUNT, bytes);
-    if (w->histogram && w->set && w->draw && w->replicate)
+    if (w->histogram && w->ranks && w->set && w->draw && w->replicate)
         return 0;
     work_free(w);
     return vj_fail(err, -ENOMEM, "out of memory for %zu bootstrap resamples of %zu images",
                    w->boot.resamples, rows->count);
+}
+
+/* Of `count` images; thread: whose memory is used. */
+static struct gathered gather(struct work *w, const struct vj_rows *rows, const uint32_t *index,
+                              size_t count, size_t thread)
+{
+    uint32_t *histogram = w->histogram + thread * w->bins;
+    struct gathered g = {.histogram = histogram, .bins = w->bins};
+    sum_rows(g.sum, (const double(*)[VJ_SUMS])rows->row, index, count);
+    count_errors(histogram, w->bins, rows, index, count);
+    g.spearman = NAN;
+    if (rows->qf_true)
+        g.spearman = vj_spearman(&w->ranks[thread], rows->qf_true, rows->qf_pred, index, count);
+    return g;
 }
 
 /* Values of all metrics in resample b, NaN where it does not define them. */
@@ -212,16 +258,12 @@ static void resample_once(struct work *w, const struct vj_rows *rows, size_t ima
 {
     const size_t thread = (size_t)omp_get_thread_num();
     uint32_t *draw = w->draw + thread * rows->count;
-    uint32_t *histogram = w->histogram + thread * w->bins;
-    double sum[VJ_SUMS];
     vj_bootstrap_draw(&w->boot, b, draw, images);
     for (size_t i = 0; i < images; i++)
         draw[i] = w->set[draw[i]];
-    sum_rows(sum, (const double(*)[VJ_SUMS])rows->row, draw, images);
-    count_errors(histogram, w->bins, rows, draw, images);
+    const struct gathered g = gather(w, rows, draw, images, thread);
     for (int m = 0; m < VJ_METRIC_COUNT; m++)
-        w->replicate[(size_t)m * w->boot.resamples + b] =
-            evaluate((enum vj_metric)m, sum, histogram, w->bins);
+        w->replicate[(size_t)m * w->boot.resamples + b] = evaluate((enum vj_metric)m, &g);
 }
 
 static void resample(struct work *w, const struct vj_rows *rows, size_t images)
@@ -243,18 +285,16 @@ static void resample(struct work *w, const struct vj_rows *rows, size_t images)
 static void compute_set(struct vj_metrics *out, struct work *w, const struct vj_rows *rows,
                         size_t images, int32_t fold)
 {
-    double sum[VJ_SUMS];
     *out = (struct vj_metrics){.fold = fold, .images = images};
     if (!images)
         return;
-    sum_rows(sum, (const double(*)[VJ_SUMS])rows->row, w->set, images);
-    count_errors(w->histogram, w->bins, rows, w->set, images);
+    const struct gathered g = gather(w, rows, w->set, images, 0);
     for (int m = 0; m < VJ_METRIC_COUNT; m++) {
-        double v = evaluate((enum vj_metric)m, sum, w->histogram, w->bins);
+        const double v = evaluate((enum vj_metric)m, &g);
         if (isnan(v))
             continue;
         out->value[m] =
-            (struct vj_metric_value){.present = true, .value = v, .n = (size_t)sum[rules[m].n]};
+            (struct vj_metric_value){.present = true, .value = v, .n = (size_t)g.sum[rules[m].n]};
     }
     w->boot.stream = fold < 0 ? 0 : (uint32_t)fold + 1;
     resample(w, rows, images);

@@ -135,6 +135,9 @@ static void add_errors(double *row, int32_t qf_true, int32_t qf_pred)
     row[VJ_SUM_SQUARE] = error * error;
     row[VJ_SUM_DQF] = fmax(0, -error);
     row[VJ_SUM_PAST] = qf_pred < qf_true;
+    row[VJ_SUM_TRUE] = qf_true;
+    row[VJ_SUM_TRUE_SQUARE] = (double)qf_true * qf_true;
+    row[VJ_SUM_PRED_SQUARE] = (double)qf_pred * qf_pred;
 }
 
 static void add_pairs(double *row, const struct vj_truth *truth,
@@ -288,6 +291,8 @@ int vj_rows_init(struct vj_rows *rows, const struct vj_truth *truth,
     if (rc)
         return rc;
     rows->count = truth->count;
+    rows->qf_true = truth->qf_true;
+    rows->qf_pred = prediction->qf_pred;
     rows->row = vj_calloc(truth->count, sizeof(*rows->row));
     rows->abs_error = vj_calloc(truth->count, sizeof(*rows->abs_error));
     rows->evaluated = vj_calloc(truth->count, sizeof(*rows->evaluated));

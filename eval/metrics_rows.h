@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Inside eval/: what one image adds to every metric. All metrics but the quantiles are functions of
- * sums over images, so a bootstrap resample is a sum of rows.
+ * Inside eval/: what one image adds to every metric. All metrics but quantiles and ranks are
+ * functions of sums over images, so a bootstrap resample is a sum of rows.
  */
 #ifndef VJ_EVAL_METRICS_ROWS_H
 #define VJ_EVAL_METRICS_ROWS_H
@@ -16,11 +16,14 @@
 /* Columns of a row. Each *_N is 1 where the sums that follow it are known for this image. */
 enum vj_sum {
     VJ_SUM_ERROR_N = 0,
-    VJ_SUM_ERROR,   /* pred - true */
-    VJ_SUM_ABS,     /* |pred - true| */
-    VJ_SUM_SQUARE,  /* (pred - true)^2 */
-    VJ_SUM_DQF,     /* max(0, true - pred) */
-    VJ_SUM_PAST,    /* pred < true */
+    VJ_SUM_ERROR,  /* pred - true */
+    VJ_SUM_ABS,    /* |pred - true| */
+    VJ_SUM_SQUARE, /* (pred - true)^2 */
+    VJ_SUM_DQF,    /* max(0, true - pred) */
+    VJ_SUM_PAST,   /* pred < true */
+    VJ_SUM_TRUE,   /* true */
+    VJ_SUM_TRUE_SQUARE,
+    VJ_SUM_PRED_SQUARE,
     VJ_SUM_PAIRS_N, /* images, not pairs */
     VJ_SUM_TP,      /* lossy, called lossy */
     VJ_SUM_FP,      /* lossless, called lossy */
@@ -53,6 +56,8 @@ struct vj_rows {
     double (*row)[VJ_SUMS]; /* [count] zero for an image that was not evaluated */
     int32_t *abs_error;     /* [count] |pred - true|, -1 unknown */
     int32_t abs_error_max;  /* 0 when none is known */
+    const int32_t *qf_true; /* [count] or NULL, borrowed from the truth; -1 unknown */
+    const int32_t *qf_pred; /* [count] borrowed from the prediction; -1 unknown */
     uint32_t *evaluated;    /* [evaluated_count] images with a prediction, ascending */
     size_t evaluated_count;
     enum vj_pair_source pairs;

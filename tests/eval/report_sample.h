@@ -42,9 +42,14 @@ static void fill_metrics(struct vj_metrics *m, double mad, int32_t fold, size_t 
     memset(m, 0, sizeof(*m));
     m->fold = fold;
     m->images = n;
-    for (int i = 0; i < VJ_METRIC_SUR_MAE; i++) {
+    for (int i = 0, k = 0; i < VJ_METRIC_SUR_MAE; i++) {
         bool share = vj_metric_info((enum vj_metric)i)->is_share;
-        m->value[i] = value(share ? 0.9 - 0.01 * i : mad + 0.125 * i, share ? 0.015 : 1.5, n);
+        if (i == VJ_METRIC_PLCC || i == VJ_METRIC_SROCC) {
+            m->value[i] = value(0.875, 0.0625, n);
+            continue;
+        }
+        m->value[i] = value(share ? 0.9 - 0.01 * k : mad + 0.125 * k, share ? 0.015 : 1.5, n);
+        k++;
     }
     m->value[VJ_METRIC_BIAS] = value(-mad / 4, 0.5, n);
 }

@@ -55,6 +55,10 @@ def metrics(run, idx, distances=True):
         out["bias"] = e.mean(), n
         out["median_abs"] = np.median(np.abs(e)), n
         out["p90_abs"] = np.percentile(np.abs(e), 90), n
+        t, p = true[true >= 0], pred[true >= 0]
+        if n >= 3 and len(set(t)) > 1 and len(set(p)) > 1:
+            out["plcc"] = stats.pearsonr(t, p)[0], n
+            out["srocc"] = stats.spearmanr(t, p)[0], n
         out["dqf"] = np.maximum(-e, 0).mean(), n
         out["past_jnd_share"] = (e < 0).mean(), n
         anchor = run["anchor"][idx]
