@@ -25,18 +25,11 @@ static bool is_network(const struct vj_engine *engine, size_t predictor)
     return vj_predictor_is_network(&engine->predictors->list[predictor]);
 }
 
-static bool has_scores(const struct vj_engine *engine, size_t predictor)
-{
-    const struct vj_predictor *p = &engine->predictors->list[predictor];
-    return p->kind != VJ_PREDICTOR_CONSTANT &&
-           (p->kind != VJ_PREDICTOR_EXTERNAL || p->external.has_scores);
-}
-
 static int alloc_scores(struct vj_row *row, const struct vj_engine *engine, size_t i)
 {
     size_t levels = (size_t)engine->levels;
     size_t draws = (size_t)engine->plan.draws;
-    if (!has_scores(engine, i))
+    if (!vj_predictor_has_scores(&engine->predictors->list[i]))
         return 0;
     row->score[i] = vj_calloc(levels, sizeof(float));
     if (!row->score[i])
@@ -511,14 +504,14 @@ static float compression_ratio(const struct vj_loaded *loaded, int64_t bytes)
     return bytes > 0 ? (float)(raw / (double)bytes) : NAN;
 }
 
-/* What the other predictors go by: the metric, a rule on a map, or someone else's score. */
+/* What the other predictors go by: the metric, a rule on a map, or someone else's number. */
 static void copy_scores(struct vj_passage *t)
 {
     struct vj_engine *engine = t->engine;
     for (size_t p = 0; p < engine->predictors->count; p++) {
         const struct vj_predictor *mine = &engine->predictors->list[p];
         const struct vj_external_row *external = NULL;
-        if (mine->kind == VJ_PREDICTOR_EXTERNAL && mine->external.has_scores)
+        if (mine->kind == VJ_PREDICTOR_EXTERNAL && vj_external_has_scores(&mine->external))
             external = vj_external_find(&mine->external, t->loaded->item.name);
         for (int i = 0; i < engine->levels && t->row->score[p]; i++) {
             float *score = &t->row->score[p][i];

@@ -2,6 +2,7 @@
 #include "host/external.h"
 
 #include <errno.h>
+#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -12,6 +13,17 @@
 #include "datasets/labels.h"
 #include "host/checked.h"
 #include "host/image.h"
+
+const char *vj_external_column(enum vj_external_form form)
+{
+    static const char *const names[VJ_EXTERNAL_FORMS] = {
+        [VJ_EXTERNAL_QF] = "qf_pred",
+        [VJ_EXTERNAL_SCORE] = "score",
+        [VJ_EXTERNAL_QUALITY] = "quality",
+        [VJ_EXTERNAL_DISTORTION] = "distortion",
+    };
+    return names[form];
+}
 
 /* A name without folder and suffix. */
 struct vj_external_stem {
@@ -93,11 +105,34 @@ static int read_prediction(struct vj_external *e, struct vj_external_row *row, b
     return 0;
 }
 
-/* While rows are read: a cell that was there, and empty. */
-static const float empty_score = -1;
+/* While rows are read: a cell that was there, and empty. No number of a file is infinite. */
+static const float empty_score = INFINITY;
 
-static int read_score(struct vj_external_row *row, const struct vj_csv *csv, int qf_column,
-                      int score_column, struct vj_error *err)
+static int parse_score(double *score, enum vj_external_form form, const struct vj_csv *csv,
+                       const char *text, struct vj_error *err)
+{
+    const bool number = vj_parse_number(text, score);
+    if (form == VJ_EXTERNAL_SCORE) {
+        if (number && *score >= 0 && *score <= 1)
+            return 0;
+        return vj_fail(
+            err, -EINVAL,
+            "%s:%zu: score '%s' is not a probability from 0 to 1 (that the difference is "
+            "visible); leave it empty for no answer",
+            vj_csv_name(csv), vj_csv_line(csv), text);
+    }
+    if (number && fabs(*score) <= FLT_MAX)
+        return 0;
+    return vj_fail(err, -EINVAL,
+                   "%s:%zu: %s '%s' is not a finite number of at most %.2g in size; leave it empty "
+                   "for no answer",
+                   vj_csv_name(csv), vj_csv_line(csv), vj_external_column(form), text,
+                   (double)FLT_MAX);
+}
+
+static int read_score(struct vj_external_row *row, enum vj_external_form form,
+                      const struct vj_csv *csv, int qf_column, int score_column,
+                      struct vj_error *err)
 {
     double number, score;
     const char *qf_text = vj_csv_field(csv, qf_column);
@@ -108,12 +143,8 @@ static int read_score(struct vj_external_row *row, const struct vj_csv *csv, int
                        vj_csv_name(csv), vj_csv_line(csv), qf_text, VJ_QF_MAX);
     if (is_empty(text))
         score = empty_score;
-    else if (!vj_parse_number(text, &score) || !(score >= 0 && score <= 1))
-        return vj_fail(
-            err, -EINVAL,
-            "%s:%zu: score '%s' is not a probability from 0 to 1 (that the difference is "
-            "visible); leave it empty for no answer",
-            vj_csv_name(csv), vj_csv_line(csv), text);
+    else if (parse_score(&score, form, csv, text, err))
+        return -EINVAL;
     if (!row->score) {
         row->score = malloc((VJ_QF_MAX + 1) * sizeof(float));
         if (!row->score)
@@ -123,8 +154,9 @@ static int read_score(struct vj_external_row *row, const struct vj_csv *csv, int
     }
     int qf = (int)number;
     if (!isnan(row->score[qf]))
-        return vj_fail(err, -EINVAL, "%s:%zu: a second score for image '%s' at quality factor %d",
-                       vj_csv_name(csv), vj_csv_line(csv), row->image, qf);
+        return vj_fail(err, -EINVAL, "%s:%zu: a second %s for image '%s' at quality factor %d",
+                       vj_csv_name(csv), vj_csv_line(csv), vj_external_column(form), row->image,
+                       qf);
     row->score[qf] = (float)score;
     return 0;
 }
@@ -149,22 +181,41 @@ static int hash_file(char hex[VJ_SHA256_HEX], const char *path, struct vj_error 
     return r;
 }
 
+/* *value: position of the column that tells the form; *qf: of the quality factors, -1 without. */
+static int find_form(struct vj_external *e, const struct vj_csv *csv, int *value, int *qf,
+                     struct vj_error *err)
+{
+    *value = -1;
+    int r = vj_csv_column(csv, "qf", false, qf, err);
+    for (int f = 0; !r && f < VJ_EXTERNAL_FORMS; f++) {
+        const enum vj_external_form form = (enum vj_external_form)f;
+        int at;
+        r = vj_csv_column(csv, vj_external_column(form), false, &at, err);
+        if (r || at < 0)
+            continue;
+        if (*value >= 0)
+            return vj_fail(err, -EINVAL,
+                           "%s: its header has both %s and %s; a file has one of qf_pred, score, "
+                           "quality and distortion",
+                           vj_csv_name(csv), vj_external_column(e->form), vj_external_column(form));
+        *value = at;
+        e->form = form;
+    }
+    if (!r && (*value < 0 || (vj_external_has_scores(e) && *qf < 0)))
+        r = vj_fail(err, -EINVAL,
+                    "%s: its header has neither image,qf_pred nor image,qf,score nor "
+                    "image,qf,quality nor image,qf,distortion",
+                    vj_csv_name(csv));
+    return r;
+}
+
 static int read_rows(struct vj_external *e, struct vj_csv *csv, struct vj_error *err)
 {
-    int image, prediction, qf = -1, score = -1;
+    int image, value, qf;
     size_t capacity = 0;
     int r = vj_csv_column(csv, "image", true, &image, err);
     if (!r)
-        r = vj_csv_column(csv, "qf_pred", false, &prediction, err);
-    if (!r && prediction < 0) {
-        e->has_scores = true;
-        r = vj_csv_column(csv, "qf", false, &qf, err);
-        if (!r)
-            r = vj_csv_column(csv, "score", false, &score, err);
-        if (!r && (qf < 0 || score < 0))
-            r = vj_fail(err, -EINVAL, "%s: its header has neither image,qf_pred nor image,qf,score",
-                        vj_csv_name(csv));
-    }
+        r = find_form(e, csv, &value, &qf, err);
     bool more = true;
     while (!r && !(r = vj_csv_next(csv, &more, err)) && more) {
         if (vj_csv_fields(csv) != vj_csv_columns(csv))
@@ -177,10 +228,10 @@ static int read_rows(struct vj_external *e, struct vj_csv *csv, struct vj_error 
         struct vj_external_row *row = row_of(e, vj_csv_field(csv, image), &capacity);
         if (!row)
             r = vj_fail(err, -ENOMEM, "out of memory");
-        else if (prediction >= 0)
-            r = read_prediction(e, row, e->count == before, csv, prediction, err);
+        else if (vj_external_has_scores(e))
+            r = read_score(row, e->form, csv, qf, value, err);
         else
-            r = read_score(row, csv, qf, score, err);
+            r = read_prediction(e, row, e->count == before, csv, value, err);
     }
     return r;
 }

@@ -253,16 +253,20 @@ static int predict_constant(struct vj_finish_work *w, struct vj_error *err)
     return r;
 }
 
-/* Candidates above the anchor get a value that no threshold calls lossy. */
+/*
+ * Candidates above the anchor get a value that no threshold calls lossy. Shares and energies are
+ * never below 0; someone else's distortion may be.
+ */
 static void clear_above_anchor(struct vj_finish_work *w, enum vj_rule rule)
 {
     size_t levels = (size_t)w->engine->levels;
+    const float least = w->predictor->kind == VJ_PREDICTOR_PIXEL ? 0 : -INFINITY;
     for (size_t i = 0; w->images->anchor && i < w->images->count; i++) {
         if (w->images->status[i] != VJ_STATUS_OK)
             continue;
         for (size_t k = (size_t)vj_levels_to_anchor(w->engine, w->images->anchor[i]); k < levels;
              k++)
-            w->score[i * levels + k] = rule == VJ_RULE_BELOW_IS_LOSSY ? INFINITY : 0;
+            w->score[i * levels + k] = rule == VJ_RULE_BELOW_IS_LOSSY ? INFINITY : least;
     }
 }
 
@@ -351,7 +355,7 @@ static void note_unanswered(struct vj_finish_work *w)
     }
 }
 
-static int predict_threshold(struct vj_finish_work *w, enum vj_rule rule, struct vj_error *err)
+int vj_finish_threshold(struct vj_finish_work *w, enum vj_rule rule, struct vj_error *err)
 {
     clear_above_anchor(w, rule);
     struct vj_rule_table table = rule_table(w);
@@ -515,10 +519,11 @@ static int predict(struct vj_finish_work *w, struct vj_error *err)
     case VJ_PREDICTOR_SSIM:
     case VJ_PREDICTOR_MS_SSIM:
     case VJ_PREDICTOR_SSIMULACRA2:
-        return predict_threshold(w, VJ_RULE_BELOW_IS_LOSSY, err);
+        return vj_finish_threshold(w, VJ_RULE_BELOW_IS_LOSSY, err);
     case VJ_PREDICTOR_PIXEL:
-        return w->engine->lazy_rules ? predict_measured(w, err)
-                                     : predict_threshold(w, vj_pixel_rule_side(w->predictor), err);
+        return w->engine->lazy_rules
+                   ? predict_measured(w, err)
+                   : vj_finish_threshold(w, vj_pixel_rule_side(w->predictor), err);
     case VJ_PREDICTOR_RATIO:
         return predict_ratio(w, err);
     case VJ_PREDICTOR_EXTERNAL:
@@ -621,14 +626,12 @@ static int finish_predictor(struct vj_finish_work *w, struct vj_error *err)
 {
     size_t count = w->images->count, levels = (size_t)w->engine->levels;
     const struct vj_predictor *p = w->predictor;
-    bool scores = p->kind != VJ_PREDICTOR_CONSTANT &&
-                  (p->kind != VJ_PREDICTOR_EXTERNAL || p->external.has_scores);
     int r = 0;
     w->lossy = vj_calloc(count, levels);
     w->qf_pred = vj_calloc(count, sizeof(*w->qf_pred));
     if (!w->lossy || !w->qf_pred)
         r = vj_fail(err, -ENOMEM, "out of memory");
-    if (!r && scores &&
+    if (!r && vj_predictor_has_scores(p) &&
         !(w->score = vj_finish_read_scores(w->results, p->name, "score", 0, count, levels, err)))
         r = vj_error_code(err);
     if (!r) {

@@ -13,10 +13,10 @@ struct external_gaps {
     size_t images;
     size_t absent;     /* without a row */
     size_t empty;      /* with one, and nothing in it */
-    size_t incomplete; /* some of the scores are missing */
+    size_t incomplete; /* some of the numbers are missing */
 };
 
-/* How many scores of the run a row lacks; *given: how many it has. */
+/* How many numbers of the run a row lacks; *given: how many it has. */
 static size_t count_scores(const struct vj_finish_work *w, size_t image, const float *score,
                            size_t *given)
 {
@@ -52,21 +52,30 @@ static void count_gaps(const struct vj_finish_work *w, size_t image,
 static void note_gaps(struct vj_finish_work *w, const struct external_gaps *gaps)
 {
     const struct vj_config *config = &w->engine->config;
+    const struct vj_external *external = &w->predictor->external;
     if (gaps->absent + gaps->empty)
         vj_text_add(&w->note, "; NO ANSWER for %zu of %zu images: no row for %zu, no %s for %zu",
                     gaps->absent + gaps->empty, gaps->images, gaps->absent,
-                    w->predictor->external.has_scores ? "score" : "qf_pred", gaps->empty);
+                    vj_external_column(external->form), gaps->empty);
     if (gaps->absent)
         vj_finish_add_reason(w, "the external file has no row for it");
     if (gaps->empty)
         vj_finish_add_reason(w, "its row of the external file is empty");
-    if (gaps->incomplete)
+    if (!gaps->incomplete)
+        return;
+    if (vj_external_is_measure(external)) {
+        vj_finish_add_reason(w, "the external file lacks one of its values");
+        vj_text_add(&w->note,
+                    "; VALUES MISSING for %zu images at some of the quality factors %d to %d: none "
+                    "of these is predicted or trains",
+                    gaps->incomplete, config->qf_first, config->qf_last);
+    } else {
         vj_finish_add_reason(w, "the external file lacks a score that the search asks for");
-    if (gaps->incomplete)
         vj_text_add(&w->note,
                     "; SCORES MISSING for %zu images at some of the quality factors %d to %d: none "
                     "of these is predicted whose search asks for one",
                     gaps->incomplete, config->qf_first, config->qf_last);
+    }
 }
 
 /* met: [external->count] rows of images of the run */
@@ -87,6 +96,19 @@ static void note_strangers(struct vj_finish_work *w, const bool *met)
     vj_text_add(&w->note, strangers == 1 ? "); " : " for one); ");
 }
 
+/* Gaps stand behind the thresholds in the note, as those of our own measures do. */
+static int predict_measure(struct vj_finish_work *w, const struct external_gaps *gaps,
+                           struct vj_error *err)
+{
+    const enum vj_external_form form = w->predictor->external.form;
+    vj_text_add(&w->note, "%s as given; ", vj_external_column(form));
+    int r = vj_finish_threshold(
+        w, form == VJ_EXTERNAL_QUALITY ? VJ_RULE_BELOW_IS_LOSSY : VJ_RULE_ABOVE_IS_LOSSY, err);
+    if (!r)
+        note_gaps(w, gaps);
+    return r;
+}
+
 int vj_finish_external(struct vj_finish_work *w, struct vj_error *err)
 {
     const struct vj_external *external = &w->predictor->external;
@@ -100,13 +122,15 @@ int vj_finish_external(struct vj_finish_work *w, struct vj_error *err)
         count_gaps(w, i, row, &gaps);
         if (row)
             met[row - external->row] = true;
-        if (row && !external->has_scores)
+        if (row && !vj_external_has_scores(external))
             w->qf_pred[i] = row->qf;
     }
     note_strangers(w, met);
     free(met);
-    vj_text_add(&w->note, external->has_scores ? "scores as given" : "quality factors as given");
-    if (!external->has_scores) {
+    if (vj_external_is_measure(external))
+        return predict_measure(w, &gaps, err);
+    if (!vj_external_has_scores(external)) {
+        vj_text_add(&w->note, "quality factors as given");
         if (external->rounded)
             vj_text_add(&w->note, ", %zu of them rounded to whole ones", external->rounded);
         size_t moved = vj_finish_answer_as_step(w);
@@ -118,6 +142,7 @@ int vj_finish_external(struct vj_finish_work *w, struct vj_error *err)
         note_gaps(w, &gaps);
         return 0;
     }
+    vj_text_add(&w->note, "scores as given");
     note_gaps(w, &gaps);
     return vj_finish_probabilities(w, err);
 }

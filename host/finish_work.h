@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "eval/rules.h"
 #include "eval/text.h"
 #include "host/analysis.h"
 #include "host/engine.h"
@@ -52,6 +53,12 @@ int vj_finish_search_image(struct vj_finish_work *w, size_t image, const float *
 
 /* Predictions of all images from scores that are logits (networks) or probabilities. */
 int vj_finish_probabilities(struct vj_finish_work *w, struct vj_error *err);
+
+/*
+ * Predictions by the predictor's threshold on its scores: the one given, or fitted outside each
+ * fold. The note says which, and why images have no prediction where the predictor is one of ours.
+ */
+int vj_finish_threshold(struct vj_finish_work *w, enum vj_rule rule, struct vj_error *err);
 
 /* Predictions of an external file (finish_external.c) and of networks (finish_network.c). */
 int vj_finish_external(struct vj_finish_work *w, struct vj_error *err);

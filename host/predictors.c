@@ -186,7 +186,11 @@ static int parse_file(struct vj_predictor *p, const char *path, struct vj_error 
     file_stem(path, stem, sizeof(stem));
     cut_stem(stem);
     snprintf(p->name, sizeof(p->name), "%s-%.*s", p->kind_name, STEM_BYTES, stem);
-    return p->kind == VJ_PREDICTOR_EXTERNAL ? vj_external_read(&p->external, path, err) : 0;
+    if (p->kind != VJ_PREDICTOR_EXTERNAL)
+        return 0;
+    r = vj_external_read(&p->external, path, err);
+    p->fit = vj_external_is_measure(&p->external);
+    return r;
 }
 
 /*

@@ -100,6 +100,13 @@ static inline bool vj_predictor_is_network(const struct vj_predictor *p)
     return p->kind == VJ_PREDICTOR_NETWORK || p->kind == VJ_PREDICTOR_FOLDS;
 }
 
+/* Has each candidate a number that answers go by? A constant and a given QF name one QF alone. */
+static inline bool vj_predictor_has_scores(const struct vj_predictor *p)
+{
+    return p->kind == VJ_PREDICTOR_EXTERNAL ? vj_external_has_scores(&p->external)
+                                            : p->kind != VJ_PREDICTOR_CONSTANT;
+}
+
 /* On which side of its tolerance a rule on a map calls a candidate lossy. */
 static inline enum vj_rule vj_pixel_rule_side(const struct vj_predictor *p)
 {

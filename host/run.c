@@ -659,7 +659,9 @@ static int refuse_without_labels(const struct run *run, const struct vj_predicto
         vj_fail(err, -EINVAL,
                 "predictor %s is fitted to labels, and no image of this run has one%s; %sleave it "
                 "out%s",
-                fitted->kind_name, of, lower, fitted->fit ? " or give it a threshold" : "");
+                fitted->name, of, lower,
+                fitted->fit && fitted->kind != VJ_PREDICTOR_EXTERNAL ? " or give it a threshold"
+                                                                     : "");
     else
         vj_fail(err, -EINVAL,
                 "no image of this run has a label%s, which the constant is the median of; %sname "
@@ -698,7 +700,7 @@ static int check_fits(const struct run *run, struct vj_error *err)
                            "predictor %s is fitted on the images outside each fold, and no image "
                            "has a test fold; set option folds, e.g. to surfeatnet10, random:K or "
                            "manifest, or leave it out",
-                           p->kind_name);
+                           p->name);
         if (p->kind == VJ_PREDICTOR_RATIO &&
             (p->ratio_qf < run->config->qf_first || p->ratio_qf > run->config->qf_last))
             return vj_fail(err, -EINVAL,

@@ -174,6 +174,11 @@ static const char *score_description(const struct vj_predictor *p, const char **
                           "map; infinite when equal",
                           "dB"},
     };
+    static const char *const external[VJ_EXTERNAL_FORMS] = {
+        [VJ_EXTERNAL_SCORE] = "probability that the difference is visible, as given",
+        [VJ_EXTERNAL_QUALITY] = "measure of quality, higher is better, as given",
+        [VJ_EXTERNAL_DISTORTION] = "measure of distortion, higher is worse, as given",
+    };
     *units = NULL;
     switch (p->kind) {
     case VJ_PREDICTOR_PSNR:
@@ -192,8 +197,8 @@ static const char *score_description(const struct vj_predictor *p, const char **
     case VJ_PREDICTOR_RATIO:
         return "compression ratio: bytes of the source's samples per byte of the compressed file";
     case VJ_PREDICTOR_EXTERNAL:
-        *units = "probability";
-        return "probability that the difference is visible, as given";
+        *units = p->external.form == VJ_EXTERNAL_SCORE ? "probability" : NULL;
+        return external[p->external.form];
     case VJ_PREDICTOR_NETWORK:
     case VJ_PREDICTOR_FOLDS:
         *units = "logit";
@@ -212,8 +217,7 @@ static void add_predictor(struct columns *c, const struct vj_engine *engine,
     const char *units;
     const size_t dim[] = {(size_t)engine->levels};
     const char *description = score_description(p, &units);
-    bool scores = description && (p->kind != VJ_PREDICTOR_EXTERNAL || p->external.has_scores);
-    if (scores)
+    if (description)
         add(c, vj_schema_path(path, p->name, "score"), VJ_COLUMN_F32, 0, 1, dim, description,
             units);
     add(c, vj_schema_path(path, p->name, "lossy"), VJ_COLUMN_U8, 0, 1, dim,
@@ -225,8 +229,8 @@ static void add_predictor(struct columns *c, const struct vj_engine *engine,
         add(c, vj_schema_path(path, p->name, "qf_pred_tolerance"), VJ_COLUMN_I32, 0, 1, steps,
             "quality factor predicted at each tolerance of tolerance_sweep; -1 none",
             qf_units(engine));
-    bool says_share =
-        p->kind == VJ_PREDICTOR_CONSTANT || (p->kind == VJ_PREDICTOR_EXTERNAL && scores);
+    bool says_share = p->kind == VJ_PREDICTOR_CONSTANT ||
+                      (p->kind == VJ_PREDICTOR_EXTERNAL && p->external.form == VJ_EXTERNAL_SCORE);
     if (images->sur && says_share)
         add(c, vj_schema_path(path, p->name, "sur"), VJ_COLUMN_F32, 0, 1, dim,
             "predicted satisfied user ratio; NaN none", "share");
@@ -460,9 +464,7 @@ static int write_predictor(struct vj_results *results, const struct vj_engine *e
     int r = vj_results_set_text(results, group, "kind", p->kind_name, err);
     if (!r)
         r = vj_results_set_int(results, group, "position", p - engine->predictors->list, err);
-    bool searches = p->kind != VJ_PREDICTOR_CONSTANT && p->kind != VJ_PREDICTOR_RATIO &&
-                    (p->kind != VJ_PREDICTOR_EXTERNAL || p->external.has_scores);
-    if (!r && searches)
+    if (!r && p->kind != VJ_PREDICTOR_RATIO && vj_predictor_has_scores(p))
         r = vj_results_set_text(results, group, "search", search, err);
     if (!r && p->kind == VJ_PREDICTOR_PIXEL)
         r = vj_results_set_text(results, group, "variant", p->jnd_model->variants[p->jnd_variant],

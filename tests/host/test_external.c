@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Answers and scores of other programs in whole runs. */
+/* Answers, scores and measures of other programs in whole runs. */
 #include "tests/host/run_five.h"
 
 #include <errno.h>
+#include <hdf5.h>
 #include <math.h>
 
 static void external_results_stand_beside_ours(void **state)
@@ -128,12 +129,268 @@ static void a_picture_that_lacks_scores_is_named_and_leaves_the_others_their_ans
     free(note);
 }
 
+/* ---- measures ---- */
+
+/* The run's own SSIM of every candidate. */
+static void read_ssim(double ssim[PICTURES][LEVELS])
+{
+    static const char *const pairs[] = {"predictors=ssim-threshold:fit", "folds=manifest", NULL};
+    struct vj_results *r = run_and_open("own.h5", pairs);
+    read_rows(r, "/candidates/ssim", VJ_COLUMN_F64, 0, PICTURES, ssim);
+    vj_results_close(r);
+}
+
+/* `factor` times SSIM, at the quality factors up to `last`. */
+static void write_measure(const char *name, const char *column, double ssim[PICTURES][LEVELS],
+                          double factor, int last)
+{
+    char path[4096];
+    FILE *file = fopen(in_folder(path, name), "w");
+    assert_non_null(file);
+    fprintf(file, "image,qf,%s\n", column);
+    for (int i = 0; i < PICTURES; i++)
+        for (int q = 1; q <= last; q++)
+            fprintf(file, "p%d.png,%d,%.17g\n", i, q, factor * ssim[i][q - 1]);
+    fclose(file);
+}
+
+/* Interval and number of pictures, of a dataset that has them. */
+static bool same_attribute(hid_t a, hid_t b, const char *name)
+{
+    if (H5Aexists(a, name) <= 0)
+        return true;
+    if (H5Aexists(b, name) <= 0)
+        return false;
+    double value[2] = {0};
+    const hid_t attribute[] = {H5Aopen(a, name, H5P_DEFAULT), H5Aopen(b, name, H5P_DEFAULT)};
+    bool same = true;
+    for (int i = 0; i < 2; i++) {
+        same = same && H5Aread(attribute[i], H5T_NATIVE_DOUBLE, &value[i]) >= 0;
+        H5Aclose(attribute[i]);
+    }
+    return same && value[0] == value[1];
+}
+
+static bool same_values(hid_t a, hid_t b)
+{
+    const hid_t set[] = {a, b};
+    double *data[2];
+    size_t count[2];
+    bool same = true;
+    for (int i = 0; i < 2; i++) {
+        hid_t space = H5Dget_space(set[i]);
+        count[i] = (size_t)H5Sget_simple_extent_npoints(space);
+        data[i] = calloc(count[i], sizeof(double));
+        same =
+            same && H5Dread(set[i], H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, data[i]) >= 0;
+        H5Sclose(space);
+    }
+    same = same && count[0] == count[1] && memcmp(data[0], data[1], count[0] * sizeof(double)) == 0;
+    free(data[0]);
+    free(data[1]);
+    return same;
+}
+
+struct groups {
+    hid_t other;
+    size_t compared;
+    char differs[256]; /* the first dataset that does */
+};
+
+/* No check fails within: leaving HDF5 by a jump would leave it locked for the next run's threads.
+ */
+static herr_t compare_dataset(hid_t group, const char *name, const H5O_info_t *info, void *user)
+{
+    static const char *const attributes[] = {"ci_low", "ci_high", "n"};
+    struct groups *groups = user;
+    if (info->type != H5O_TYPE_DATASET)
+        return 0;
+    hid_t mine = H5Dopen2(group, name, H5P_DEFAULT);
+    hid_t other = H5Dopen2(groups->other, name, H5P_DEFAULT);
+    bool same = other >= 0 && same_values(mine, other);
+    for (size_t i = 0; same && i < sizeof(attributes) / sizeof(attributes[0]); i++)
+        same = same_attribute(mine, other, attributes[i]);
+    H5Dclose(mine);
+    if (other >= 0)
+        H5Dclose(other);
+    if (!same)
+        snprintf(groups->differs, sizeof(groups->differs), "%s", name);
+    groups->compared++;
+    return !same; /* ends the visit */
+}
+
+/* Every metric of the two predictors, in every fold, with its interval. */
+static void assert_same_metrics(const char *output, const char *a, const char *b)
+{
+    char path[4096], group[2][128];
+    snprintf(group[0], sizeof(group[0]), "/metrics/%s", a);
+    snprintf(group[1], sizeof(group[1]), "/metrics/%s", b);
+    hid_t file = H5Fopen(in_folder(path, output), H5F_ACC_RDONLY, H5P_DEFAULT);
+    hid_t first = H5Gopen2(file, group[0], H5P_DEFAULT);
+    struct groups groups = {.other = H5Gopen2(file, group[1], H5P_DEFAULT)};
+    const herr_t visited = H5Ovisit(first, H5_INDEX_NAME, H5_ITER_INC, compare_dataset, &groups);
+    H5Gclose(first);
+    H5Gclose(groups.other);
+    H5Fclose(file);
+    if (visited)
+        fail_msg("%s of %s and %s differ", groups.differs, group[0], group[1]);
+    assert_true(groups.compared > 20);
+}
+
+static bool has_column(struct vj_results *r, const char *predictor, const char *what)
+{
+    char path[128];
+    snprintf(path, sizeof(path), "/predictors/%s/%s", predictor, what);
+    return vj_results_has(r, path);
+}
+
+static void read_of(struct vj_results *r, const char *predictor, const char *what,
+                    enum vj_column_type type, size_t count, void *data)
+{
+    char path[128];
+    snprintf(path, sizeof(path), "/predictors/%s/%s", predictor, what);
+    read_rows(r, path, type, 0, count, data);
+}
+
+/* SSIM from a file is the SSIM of the run: same thresholds, answers, predictions, metrics. */
+static void a_measure_is_fitted_as_our_own_are(void **state)
+{
+    (void)state;
+    static double ssim[PICTURES][LEVELS];
+    static const char *const names[] = {"ssim-threshold", "external-quality",
+                                        "external-distortion"};
+    enum { OURS, QUALITY, DISTORTION, NAMES, FOLDS = 2 };
+    char path[2][4096], pair[9000], expected[1000];
+    static uint8_t lossy[NAMES][PICTURES * LEVELS];
+    static float score[NAMES][PICTURES * LEVELS];
+    int32_t qf[NAMES][PICTURES], fold[NAMES][FOLDS];
+    double fit[NAMES][FOLDS];
+    char *note[NAMES], *search[NAMES];
+    read_ssim(ssim);
+    write_measure("quality.csv", "quality", ssim, 1, LEVELS);
+    write_measure("distortion.csv", "distortion", ssim, -1, LEVELS);
+    snprintf(pair, sizeof(pair), "predictors=ssim-threshold:fit,external:%s,external:%s",
+             in_folder(path[0], "quality.csv"), in_folder(path[1], "distortion.csv"));
+    const char *const pairs[] = {pair, "folds=manifest", NULL};
+    struct vj_results *r = run_and_open("measures.h5", pairs);
+    for (int p = 0; p < NAMES; p++) {
+        char group[128];
+        snprintf(group, sizeof(group), "/predictors/%s", names[p]);
+        read_of(r, names[p], "qf_pred", VJ_COLUMN_I32, PICTURES, qf[p]);
+        read_of(r, names[p], "lossy", VJ_COLUMN_U8, PICTURES, lossy[p]);
+        read_of(r, names[p], "score", VJ_COLUMN_F32, PICTURES, score[p]);
+        read_of(r, names[p], "fit_fold", VJ_COLUMN_I32, FOLDS, fold[p]);
+        read_of(r, names[p], "fit_parameter", VJ_COLUMN_F64, FOLDS, fit[p]);
+        note[p] = text_of(r, group, "note");
+        search[p] = text_of(r, group, "search");
+        assert_false(has_column(r, names[p], "sur"));
+        assert_false(vj_results_has_attribute(r, group, "tolerance"));
+        assert_false(vj_results_has_attribute(r, group, "no_answer"));
+    }
+    vj_results_close(r);
+    assert_true(fit[OURS][0] != fit[OURS][1]);
+    for (int p = QUALITY; p < NAMES; p++) {
+        assert_memory_equal(qf[p], qf[OURS], sizeof(qf[p]));
+        assert_memory_equal(lossy[p], lossy[OURS], sizeof(lossy[p]));
+        assert_memory_equal(fold[p], fold[OURS], sizeof(fold[p]));
+        assert_string_equal(search[p], search[OURS]);
+        assert_same_metrics("measures.h5", names[OURS], names[p]);
+    }
+    assert_memory_equal(score[QUALITY], score[OURS], sizeof(score[OURS]));
+    assert_memory_equal(fit[QUALITY], fit[OURS], sizeof(fit[OURS]));
+    for (int f = 0; f < FOLDS; f++)
+        assert_true(fit[DISTORTION][f] == -fit[OURS][f]);
+    snprintf(expected, sizeof(expected), "quality as given; %s", note[OURS]);
+    assert_string_equal(note[QUALITY], expected);
+    vj_assert_contains(note[DISTORTION], "distortion as given; threshold fitted outside the fold:");
+    for (int p = 0; p < NAMES; p++) {
+        free(note[p]);
+        free(search[p]);
+    }
+}
+
+/* A picture that lacks a value neither is predicted nor trains; the others are as without it. */
+static void a_picture_without_all_values_of_a_measure_takes_no_part(void **state)
+{
+    (void)state;
+    enum { LAST = 70, FOLDS = 2, WHOLE = 3 };
+    static double ssim[PICTURES][LEVELS];
+    char path[2][4096], pair[9000];
+    int32_t qf[2][PICTURES];
+    double fit[2][FOLDS];
+    read_ssim(ssim);
+    FILE *file = fopen(in_folder(path[0], "holes.csv"), "w");
+    assert_non_null(file);
+    fputs("image,qf,quality\n", file);
+    for (int i = 0; i < PICTURES - 1; i++) /* p4 has no row */
+        for (int q = 1; q <= LAST; q++)
+            if (i == 0 && q == 7)
+                fputs("p0,7, \n", file);
+            else
+                fprintf(file, "p%d,%d,%.17g\n", i, q, ssim[i][q - 1]);
+    fputs("typo,1,0.5\n", file);
+    fclose(file);
+    write_measure("whole.csv", "quality", ssim, 1, LAST);
+    snprintf(pair, sizeof(pair), "predictors=external:%s", path[0]);
+    const char *const holes[] = {pair, "folds=manifest", "qf_last=70", NULL};
+    struct vj_results *r = run_and_open("holes.h5", holes);
+    read_of(r, "external-holes", "qf_pred", VJ_COLUMN_I32, PICTURES, qf[0]);
+    read_of(r, "external-holes", "fit_parameter", VJ_COLUMN_F64, FOLDS, fit[0]);
+    char *note = text_of(r, "/predictors/external-holes", "note");
+    char *why = text_of(r, "/predictors/external-holes", "no_answer");
+    vj_results_close(r);
+    vj_assert_contains(note, "1 of the 5 images in ");
+    vj_assert_contains(note, "(typo); quality as given; threshold fitted outside the fold: ");
+    vj_assert_contains(note, "; NO ANSWER for 1 of 5 images: no row for 1, no quality for 0");
+    vj_assert_contains(note, "; VALUES MISSING for 1 images at some of the quality factors 1 to "
+                             "70: none of these is predicted or trains");
+    assert_string_equal(why, "the external file has no row for it; or the external file lacks one "
+                             "of its values");
+    free(note);
+    free(why);
+
+    snprintf(pair, sizeof(pair), "predictors=external:%s", in_folder(path[1], "whole.csv"));
+    const char *const whole[] = {pair, "folds=manifest", "qf_last=70", "ids=2-4", NULL};
+    r = run_and_open("whole.h5", whole);
+    read_of(r, "external-whole", "qf_pred", VJ_COLUMN_I32, WHOLE, qf[1]);
+    read_of(r, "external-whole", "fit_parameter", VJ_COLUMN_F64, FOLDS, fit[1]);
+    vj_results_close(r);
+    assert_memory_equal(fit[0], fit[1], sizeof(fit[0]));
+    assert_memory_equal(qf[0] + 1, qf[1], WHOLE * sizeof(int32_t));
+    assert_int_equal(qf[0][0], -1);
+    assert_int_equal(qf[0][4], -1);
+}
+
+static void a_measure_without_labels_or_folds_is_refused_before_the_run(void **state)
+{
+    (void)state;
+    static double ssim[PICTURES][LEVELS];
+    char path[4096], pair[9000], root[4200];
+    struct vj_run_summary summary;
+    struct vj_error err = {0};
+    write_measure("measure.csv", "distortion", ssim, 1, LEVELS);
+    snprintf(pair, sizeof(pair), "predictors=external:%s", in_folder(path, "measure.csv"));
+    write_text(in_folder(path, "none.csv"), "image,fold\np0.png,1\np1.png,2\n");
+    snprintf(root, sizeof(root), "root=%s", path);
+    const char *const bare[] = {root, pair, "folds=manifest", NULL};
+    assert_int_equal(run("bare.h5", path, bare, &summary, &err), -EINVAL);
+    assert_string_equal(err.text, "predictor external-measure is fitted to labels, and no image of "
+                                  "this run has one; leave it out");
+    const char *const whole[] = {pair, "folds=none", NULL};
+    assert_int_equal(run("bare.h5", path, whole, &summary, &err), -EINVAL);
+    vj_assert_contains(err.text, "predictor external-measure is fitted on the images outside each "
+                                 "fold, and no image has a test fold; set option folds");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(external_results_stand_beside_ours),
         cmocka_unit_test(answers_outside_the_run_count_as_its_nearest_candidate),
         cmocka_unit_test(a_picture_that_lacks_scores_is_named_and_leaves_the_others_their_answers),
+        cmocka_unit_test(a_measure_is_fitted_as_our_own_are),
+        cmocka_unit_test(a_picture_without_all_values_of_a_measure_takes_no_part),
+        cmocka_unit_test(a_measure_without_labels_or_folds_is_refused_before_the_run),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

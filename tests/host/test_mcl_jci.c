@@ -692,6 +692,66 @@ static void curves_that_end_at_the_anchor_are_whole(void **state)
     free(sur);
 }
 
+/*
+ * Nothing is asked of a measure above the anchor either, whatever its sign: values up to it do what
+ * the run's own do.
+ */
+static void measures_that_end_at_the_anchor_are_whole(void **state)
+{
+    (void)state;
+    vj_require_data("labels/mcl_jci_subject_jnd1_3.csv");
+    enum { PREDICTORS = 3, FOLDS = 10 };
+    static const char *const names[PREDICTORS] = {"ssim-threshold", "external-up", "external-down"};
+    static double ssim[SOURCES][100], fit[PREDICTORS][FOLDS];
+    static uint8_t lossy[PREDICTORS][SOURCES][100];
+    static int32_t qf[PREDICTORS][SOURCES];
+    const char *settings[] = {"predictors", "ssim-threshold:fit", "jnd", "2", "bootstrap", "0",
+                              NULL};
+    struct vj_error err = {0};
+    int32_t anchor[SOURCES];
+    struct vj_results *r = evaluate_with("sqf", settings);
+    read_ints(r, "/images/anchor_qf", anchor);
+    assert_int_equal(vj_results_read(r, "/candidates/ssim", VJ_COLUMN_F64, 0, SOURCES, ssim, &err),
+                     0);
+    vj_results_close(r);
+    FILE *up = create("up.csv"), *down = create("down.csv");
+    fputs("image,qf,quality\n", up);
+    fputs("image,qf,distortion\n", down);
+    for (int s = 0; s < SOURCES; s++)
+        for (int q = 1; q <= anchor[s]; q++) {
+            fprintf(up, "ImageJND_SRC%02d,%d,%.17g\n", s + 1, q, ssim[s][q - 1]);
+            fprintf(down, "ImageJND_SRC%02d,%d,%.17g\n", s + 1, q, -ssim[s][q - 1]);
+        }
+    fclose(up);
+    fclose(down);
+    char list[9000];
+    snprintf(list, sizeof(list), "ssim-threshold:fit,external:%s/up.csv,external:%s/down.csv",
+             folder, folder);
+    settings[1] = list;
+    r = evaluate_with("sqf", settings);
+    for (int p = 0; p < PREDICTORS; p++) {
+        char path[128];
+        snprintf(path, sizeof(path), "/predictors/%s/qf_pred", names[p]);
+        read_ints(r, path, qf[p]);
+        snprintf(path, sizeof(path), "/predictors/%s/lossy", names[p]);
+        assert_int_equal(vj_results_read(r, path, VJ_COLUMN_U8, 0, SOURCES, lossy[p], &err), 0);
+        snprintf(path, sizeof(path), "/predictors/%s/fit_parameter", names[p]);
+        assert_int_equal(vj_results_read(r, path, VJ_COLUMN_F64, 0, FOLDS, fit[p], &err), 0);
+        snprintf(path, sizeof(path), "/predictors/%s", names[p]);
+        assert_false(vj_results_has_attribute(r, path, "no_answer"));
+    }
+    /* A measure is no share of subjects. */
+    assert_true(vj_results_has(r, "/predictors/constant/sur"));
+    assert_false(vj_results_has(r, "/predictors/external-up/sur"));
+    vj_results_close(r);
+    for (int p = 1; p < PREDICTORS; p++) {
+        assert_memory_equal(qf[p], qf[0], sizeof(qf[0]));
+        assert_memory_equal(lossy[p], lossy[0], sizeof(lossy[0]));
+        for (int f = 0; f < FOLDS; f++)
+            assert_true(fit[p][f] == (p == 1 ? fit[0][f] : -fit[0][f]));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -703,6 +763,7 @@ int main(void)
         cmocka_unit_test(fitted_curves_stand_beside_the_counted_ones),
         cmocka_unit_test(predicted_curves_are_held_against_the_subjects),
         cmocka_unit_test(curves_that_end_at_the_anchor_are_whole),
+        cmocka_unit_test(measures_that_end_at_the_anchor_are_whole),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

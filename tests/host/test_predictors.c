@@ -107,7 +107,8 @@ static void external_predictions_are_found_by_name_or_stem(void **state)
         fail_msg("%s", err.text);
     assert_string_equal(p.list[0].name, "external-a:b");
     const struct vj_external *e = &p.list[0].external;
-    assert_false(e->has_scores);
+    assert_int_equal(e->form, VJ_EXTERNAL_QF);
+    assert_false(p.list[0].fit);
     assert_int_equal(vj_external_find(e, "photos/a.png")->qf, 30);
     assert_int_equal(vj_external_find(e, "elsewhere/b.bmp")->qf, 40);
     assert_int_equal(vj_external_find(e, "c, d")->qf, VJ_QF_UNKNOWN);
@@ -126,11 +127,40 @@ static void external_scores_are_kept_per_quality_factor(void **state)
     if (vj_predictors_open(&p, list, "jpeg", VJ_POSITIVE_AUTO, &err))
         fail_msg("%s", err.text);
     const struct vj_external_row *row = vj_external_find(&p.list[0].external, "a");
-    assert_true(p.list[0].external.has_scores);
+    assert_int_equal(p.list[0].external.form, VJ_EXTERNAL_SCORE);
+    assert_false(p.list[0].fit);
     assert_float_equal(row->score[100], 0.125, 0);
     assert_true(isnan(row->score[50]));
     assert_true(isnan(row->score[7]));
     vj_predictors_free(&p);
+}
+
+/* Of any size and sign: no number stands for a missing one. */
+static void external_measures_are_any_numbers_and_their_thresholds_are_fitted(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *content;
+        enum vj_external_form form;
+    } cases[] = {
+        {"image,qf,quality\na,1,-1\na,2,\na,3,0\na,100,-3.4e38\n", VJ_EXTERNAL_QUALITY},
+        {"Distortion,note,image,qf\n-1,x,a,1\n ,,a,2\n0,,a,3\n-3.4e38,,a,100\n",
+         VJ_EXTERNAL_DISTORTION},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct vj_predictors p = {0};
+        struct vj_error err = {0};
+        char list[4200];
+        snprintf(list, sizeof(list), "external:%s", put("measure.csv", cases[i].content));
+        if (vj_predictors_open(&p, list, "jpeg", VJ_POSITIVE_AUTO, &err))
+            fail_msg("%s", err.text);
+        const struct vj_external_row *row = vj_external_find(&p.list[0].external, "a");
+        assert_int_equal(p.list[0].external.form, cases[i].form);
+        assert_true(p.list[0].fit);
+        assert_true(row->score[1] == -1 && row->score[3] == 0 && row->score[100] == -3.4e38f);
+        assert_true(isnan(row->score[2]) && isnan(row->score[4]));
+        vj_predictors_free(&p);
+    }
 }
 
 static void bad_lists_are_refused(void **state)
@@ -212,6 +242,22 @@ static void bad_external_files_are_refused_with_their_line(void **state)
         {"image,qf,score\na,,0.5\n", "e.csv:2: qf '' is not a whole number"},
         {"image,qf,score\na,7,0.5\na,7,0.5\n", "e.csv:3: a second score for image 'a' at quality"},
         {"image,qf_pred\n\"a,3\n", "e.csv:2"},
+        {"image,qf,vmaf\na,1,3\n",
+         "neither image,qf_pred nor image,qf,score nor image,qf,quality nor image,qf,distortion"},
+        {"image,quality\na,3\n", "has neither image,qf_pred nor image,qf,score"},
+        {"image,qf,quality,score\na,1,3,0.5\n",
+         "its header has both score and quality; a file has one of qf_pred, score, quality and "
+         "distortion"},
+        {"image,qf,qf_pred,score\na,1,3,0.5\n", "its header has both qf_pred and score"},
+        {"image,distortion,qf_pred\na,1,3\n", "its header has both qf_pred and distortion"},
+        {"image,qf,distortion,quality\na,1,3,4\n", "has both quality and distortion"},
+        {"image,qf,quality\na,1,nan\n", "e.csv:2: quality 'nan' is not a finite number"},
+        {"image,qf,quality\na,1,inf\n", "e.csv:2: quality 'inf' is not a finite number"},
+        {"image,qf,distortion\na,1,1e39\n",
+         "e.csv:2: distortion '1e39' is not a finite number of at most 3.4e+38 in size; leave it "
+         "empty for no answer"},
+        {"image,qf,distortion\na,0,1\n", "e.csv:2: qf '0' is not a whole number"},
+        {"image,qf,quality\na,7,\na,7,3\n", "e.csv:3: a second quality for image 'a' at quality"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct vj_predictors p = {0};
@@ -435,6 +481,7 @@ int main(void)
         cmocka_unit_test(defaults_and_arguments_of_thresholds),
         cmocka_unit_test(external_predictions_are_found_by_name_or_stem),
         cmocka_unit_test(external_scores_are_kept_per_quality_factor),
+        cmocka_unit_test(external_measures_are_any_numbers_and_their_thresholds_are_fitted),
         cmocka_unit_test(bad_lists_are_refused),
         cmocka_unit_test(bad_external_files_are_refused_with_their_line),
         cmocka_unit_test(blanks_around_external_numbers_are_no_matter),

@@ -425,7 +425,16 @@ static void a_part_may_lack_labels(void **state)
                                               "p0.png,,,1\np1.png,,,2\n"
                                               "p2.png,,24,1\np3.png,,26,2\np5.png,,25,1\n");
     snprintf(root, sizeof(root), "root=%s", path);
-    static const char fitted[] = "predictors=psnr-threshold:fit,compression-ratio:25";
+    char measure[4096], fitted[4400];
+    FILE *file = fopen(in_folder(measure, "measure.csv"), "w");
+    assert_non_null(file);
+    fputs("image,qf,distortion\n", file);
+    for (int i = 0; i < IMAGES; i++)
+        for (int q = 20; q <= 29; q++)
+            fprintf(file, "p%d,%d,%d\n", i, q, (i * 5) % 7 - q);
+    fclose(file);
+    snprintf(fitted, sizeof(fitted),
+             "predictors=psnr-threshold:fit,compression-ratio:25,external:%s", measure);
     const char *const whole[] = {root, "folds=manifest", fitted, NULL};
     const char *const bare[] = {root, "folds=manifest", fitted, "part=1/2", NULL};
     const char *const ids[] = {root, "folds=manifest", fitted, "ids=1-2", NULL};
