@@ -8,28 +8,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "datasets/files.h"
-#include "eval/text.h"
 #include "host/checked.h"
 #include "host/commands.h"
 #include "host/common_options.h"
 #include "host/engine.h"
 #include "host/image_list.h"
 #include "host/options.h"
+#include "host/pictures.h"
 #include "host/progress.h"
 #include "host/stream.h"
-
-struct picture {
-    char *path;       /* owned */
-    const char *name; /* in it */
-};
 
 struct arguments {
     struct vj_config config;
     const char *weights;
     int anchor_qf;
-    struct picture *image;
-    size_t count, capacity;
+    struct vj_pictures pictures;
 };
 
 enum { KEY_WEIGHTS = 256, KEY_SET, KEY_ANCHOR };
@@ -44,73 +37,6 @@ static const struct argp_option options[] = {
      "set an option of `vpjnd eval --help`: search, lazy, patches, seed, jnd_model, ...", 0},
     {0},
 };
-
-/* name: where the picture's name begins in its path, which is taken over */
-static int add_image(struct arguments *a, char *path, size_t name)
-{
-    if (a->count == a->capacity) {
-        size_t more = a->capacity ? 2 * a->capacity : 16;
-        struct picture *grown = reallocarray(a->image, more, sizeof(*grown));
-        if (!grown) {
-            free(path);
-            return -ENOMEM;
-        }
-        a->image = grown;
-        a->capacity = more;
-    }
-    a->image[a->count++] = (struct picture){.path = path, .name = path + name};
-    return 0;
-}
-
-static void print_passed(const char *folder, const struct vj_names *names)
-{
-    char passed[512];
-    struct vj_text line = {0};
-    vj_names_describe_passed(names, passed, sizeof(passed));
-    vj_text_add(&line, "vpjnd: ");
-    vj_text_plain(&line, folder);
-    vj_text_add(&line, ": not used: ");
-    vj_text_plain(&line, passed);
-    if (!line.failed)
-        fprintf(stderr, "%s\n", line.data);
-    vj_text_free(&line);
-}
-
-/* The pictures of a folder have the names and the order that the data set `folder` gives them. */
-static int add_folder(struct arguments *a, const char *folder, struct vj_error *err)
-{
-    struct vj_names names;
-    int r = vj_names_tree(&names, folder, vj_is_picture_name, err);
-    if (!r && names.count == 0)
-        r = vj_fail(err, -ENOENT, "%s: no picture in it or its sub-folders", folder);
-    if (!r && names.passed_over)
-        print_passed(folder, &names);
-    for (size_t i = 0; !r && i < names.count; i++) {
-        char *path;
-        r = vj_text(&path, err, "%s/%s", folder, names.name[i]);
-        if (!r)
-            r = add_image(a, path, strlen(folder) + 1);
-    }
-    vj_names_free(&names);
-    return r;
-}
-
-static int add_argument(struct arguments *a, const char *arg, struct vj_error *err)
-{
-    if (vj_is_folder(arg))
-        return add_folder(a, arg, err);
-    const char *slash = strrchr(arg, '/');
-    char *path = strdup(arg);
-    int r = path ? add_image(a, path, slash ? (size_t)(slash + 1 - arg) : 0) : -ENOMEM;
-    return r ? vj_fail(err, r, "out of memory") : 0;
-}
-
-static void free_images(struct arguments *a)
-{
-    for (size_t i = 0; i < a->count; i++)
-        free(a->image[i].path);
-    free(a->image);
-}
 
 /* Options of a data set, its labels and its results have no effect here, and are not accepted. */
 static bool has_effect(const char *pair)
@@ -153,11 +79,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
             argp_failure(state, VJ_EXIT_USAGE, 0, "%s", err.text);
         return 0;
     case ARGP_KEY_ARG:
-        if (add_argument(a, arg, &err))
+        if (vj_pictures_add(&a->pictures, arg, &err))
             argp_failure(state, VJ_EXIT_USAGE, 0, "%s", err.text);
         return 0;
     case ARGP_KEY_END:
-        if (!a->count)
+        if (!a->pictures.count)
             argp_error(state, "no picture given");
         if (!a->weights)
             argp_error(state, "no weights given: --weights FILE.h5 (see vpjnd import, vpjnd init)");
@@ -186,7 +112,7 @@ static const struct argp argp = {
 
 /* Scores and sizes of the pictures whose lines are not printed yet. */
 struct pending {
-    size_t *image; /* index into arguments */
+    size_t *image; /* index into the pictures */
     float *score;  /* [VJ_POSITIVE_IMAGES][levels] */
     int64_t *bytes;
     size_t count;
@@ -235,15 +161,6 @@ static int print_line(const struct vj_engine *engine, const char *path, int anch
     return 0;
 }
 
-/* Messages on files begin with the path; those of the device know only the picture. */
-static void print_failure(const char *path, const char *error)
-{
-    bool named = strncmp(error, path, strlen(path)) == 0;
-    struct vj_error err;
-    vj_fail(&err, -EIO, "%s%s%s", named ? "" : path, named ? "" : ": ", error);
-    vj_error_show(&err);
-}
-
 /* failed: counts the pictures for which the network has no answer */
 static int print_pending(struct vj_engine *engine, const struct arguments *a,
                          struct pending *pending, size_t *failed, struct vj_error *err)
@@ -265,12 +182,12 @@ static int print_pending(struct vj_engine *engine, const struct arguments *a,
                 pending->count, vj_positive_class_name(p->positive_class));
     int r = 0;
     for (size_t i = 0; !r && i < pending->count; i++) {
-        const char *path = a->image[pending->image[i]].path;
+        const char *path = a->pictures.picture[pending->image[i]].path;
         r = print_line(engine, path, a->anchor_qf, pending->score + i * levels,
                        pending->bytes + i * levels, err);
         if (r != -ENODATA)
             continue;
-        print_failure(path, err->text);
+        vj_picture_show_failure(path, err->text);
         ++*failed;
         r = 0;
     }
@@ -292,15 +209,16 @@ static int predict_all(struct vj_engine *engine, const struct arguments *a,
     int r = vj_row_alloc(&row, engine, err);
     if (!r && (!pending.image || !pending.score || !pending.bytes))
         r = vj_fail(err, -ENOMEM, "out of memory");
-    for (size_t i = 0; !r && i < a->count; i++) {
+    for (size_t i = 0; !r && i < a->pictures.count; i++) {
         bool open = engine->predictors->list[0].positive_class == VJ_POSITIVE_AUTO;
         struct vj_loaded loaded = {.index = i};
-        vj_load_picture(&loaded, a->image[i].path, a->image[i].name, a->anchor_qf, read);
+        vj_load_picture(&loaded, a->pictures.picture[i].path, a->pictures.picture[i].name,
+                        a->anchor_qf, read);
         vj_engine_submit(engine, &loaded, open, &row);
         vj_engine_collect(engine, loaded.slot);
         vj_loaded_free(&loaded);
         if (row.status) {
-            print_failure(a->image[i].path, row.error);
+            vj_picture_show_failure(a->pictures.picture[i].path, row.error);
             ++*failed;
             continue;
         }
@@ -336,19 +254,19 @@ static void largest(const struct arguments *a, size_t *width, size_t *height, co
                     const char **tallest)
 {
     *width = *height = 1;
-    *widest = *tallest = a->image[0].path;
-    for (size_t i = 0; i < a->count; i++) {
+    *widest = *tallest = a->pictures.picture[0].path;
+    for (size_t i = 0; i < a->pictures.count; i++) {
         struct vj_image_info info;
-        if (vj_image_probe(&info, a->image[i].path, NULL) ||
+        if (vj_image_probe(&info, a->pictures.picture[i].path, NULL) ||
             !vj_size_taken(&info, a->config.max_pixels))
             continue; /* reported when its turn comes */
         if (info.width > *width) {
             *width = info.width;
-            *widest = a->image[i].path;
+            *widest = a->pictures.picture[i].path;
         }
         if (info.height > *height) {
             *height = info.height;
-            *tallest = a->image[i].path;
+            *tallest = a->pictures.picture[i].path;
         }
     }
 }
@@ -411,7 +329,7 @@ int vj_cmd_predict(int argc, char **argv)
         vj_engine_close(&engine);
     }
     vj_predictors_free(&predictors);
-    free_images(&a);
+    vj_pictures_free(&a.pictures);
     if (r) {
         vj_error_show(&err);
         return VJ_EXIT_USAGE;
