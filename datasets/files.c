@@ -99,6 +99,13 @@ bool vj_is_folder(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+int vj_make_folder(const char *path, struct vj_error *err)
+{
+    if (mkdir(path, 0777) != 0 && errno != EEXIST)
+        return vj_fail(err, -errno, "cannot make folder %s: %s", path, strerror(errno));
+    return 0;
+}
+
 int vj_check_root(const char *root, struct vj_error *err)
 {
     if (vj_is_folder(root))

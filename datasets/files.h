@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Texts, file sizes and folder listings for the loaders. */
+/* Texts, file sizes and folders, for the loaders and for what is written beside pictures. */
 #ifndef VJ_DATASETS_FILES_H
 #define VJ_DATASETS_FILES_H
 
@@ -37,6 +37,10 @@ int vj_first_equals(size_t *first, char *const *texts, size_t count, struct vj_e
 int vj_file_size(const char *path, int64_t *size);
 
 bool vj_is_folder(const char *path);
+
+/* Makes a folder in one that is there. Where something has its name already, which need be no
+ * folder, nothing is done: that is seen when a file is to be written in it. */
+int vj_make_folder(const char *path, struct vj_error *err);
 
 /* -ENOENT or -ENOTDIR, naming the option root, when it is no folder. */
 int vj_check_root(const char *root, struct vj_error *err);

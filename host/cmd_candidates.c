@@ -1,23 +1,26 @@
 /* SPDX-License-Identifier: MIT */
-/* vpjnd candidates: exact JPEG candidates of one picture, without a codec. */
+/* vpjnd candidates: exact JPEG candidates of any pictures, without a codec. */
 #include <argp.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "datasets/dataset.h"
+#include "datasets/files.h"
+#include "host/checked.h"
 #include "host/commands.h"
 #include "host/image.h"
 #include "host/jpeg_plan.h"
+#include "host/pictures.h"
 #include "host/progress.h"
 #include "host/ranges.h"
 
 struct arguments {
-    const char *image, *folder;
+    struct vj_pictures pictures;
+    const char *folder;
     struct vj_ranges qf;
     enum vj_subsampling sampling;
     struct vj_image_options read;
@@ -59,12 +62,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->folder = arg;
         return 0;
     case ARGP_KEY_ARG:
-        if (a->image)
-            argp_error(state, "one picture at a time; '%s' is the second", arg);
-        a->image = arg;
+        if (vj_pictures_add(&a->pictures, arg, &err))
+            argp_failure(state, VJ_EXIT_USAGE, 0, "%s", err.text);
         return 0;
     case ARGP_KEY_END:
-        if (!a->image)
+        if (!a->pictures.count)
             argp_error(state, "no picture given");
         if (!a->qf.count)
             argp_error(state, "say which candidates: --qf 1,35,100");
@@ -79,61 +81,240 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
     .options = options,
     .parser = parse,
-    .args_doc = "IMAGE",
+    .args_doc = "IMAGE|FOLDER...",
     .doc =
         "Writes DIR/NAME_QQQ.png, the picture as it comes out of JPEG at quality factor QQQ, and "
-        "prints one `qf<TAB>bytes` line for each: pixels and file size are exactly those of "
-        "libjpeg-turbo with default settings, computed without encoding.",
+        "prints one line for each, path of the picture, quality factor and bytes, separated by "
+        "tabs: pixels and file size are exactly those of libjpeg-turbo with default settings, "
+        "computed without encoding. Of a folder those in it and its sub-folders are taken; what "
+        "lies in a sub-folder is written to DIR/SUBFOLDER/NAME_QQQ.png. A picture that cannot be "
+        "read is reported, and the others are done all the same.",
 };
 
-/* "a/b/photo.jpeg" -> "photo"; the caller frees it. */
-static char *base_name(const char *path)
+/* "sub/photo.jpeg" -> "sub/photo"; the caller frees it. */
+static char *without_extension(const char *name)
 {
-    char *copy = strdup(path);
-    if (!copy)
+    char *stem = strdup(name);
+    if (!stem)
         return NULL;
-    char *name = strdup(basename(copy));
-    free(copy);
-    if (!name)
-        return NULL;
-    char *dot = strrchr(name, '.');
-    if (dot && dot != name)
+    char *slash = strrchr(stem, '/');
+    char *base = slash ? slash + 1 : stem;
+    char *dot = strrchr(base, '.');
+    if (dot && dot != base)
         *dot = '\0';
-    return name;
+    return stem;
 }
 
-/* out: room for the picture's candidates */
-static int write_candidate(const struct arguments *a, int qf, struct vj_image *out,
-                           struct vj_jpeg_plan *plan, struct vj_jpeg_scratch *scratch,
-                           const char *name, struct vj_error *err)
+/* What the output files of each picture begin with, below the output folder. */
+static int make_stems(char ***stems, const struct vj_pictures *pictures, struct vj_error *err)
 {
-    int64_t bytes;
-    char path[4096];
-    int n = snprintf(path, sizeof(path), "%s/%s_%03d.png", a->folder, name, qf);
-    if (n < 0 || (size_t)n >= sizeof(path))
-        return vj_fail(err, -ENAMETOOLONG, "output path below %s is too long", a->folder);
-    int r = vj_jpeg_plan_decode(plan, qf, out->data, scratch, err);
-    if (!r)
-        r = vj_jpeg_plan_size(plan, qf, VJ_JPEG_CODING_STANDARD, &bytes, scratch, err);
-    if (r)
-        vj_fail_prefix(err, "%s: candidate at quality factor %d", a->image, qf);
-    else
-        r = vj_image_write_png(out, path, err);
-    if (!r)
-        printf("%d\t%" PRId64 "\n", qf, bytes);
+    bool failed = false;
+    *stems = vj_calloc(pictures->count, sizeof(**stems));
+    if (!*stems)
+        return vj_fail(err, -ENOMEM, "out of memory");
+    for (size_t i = 0; i < pictures->count; i++) {
+        (*stems)[i] = without_extension(pictures->picture[i].name);
+        failed |= !(*stems)[i];
+    }
+    return failed ? vj_fail(err, -ENOMEM, "out of memory") : 0;
+}
+
+static void free_stems(char **stems, size_t count)
+{
+    for (size_t i = 0; stems && i < count; i++)
+        free(stems[i]);
+    free(stems);
+}
+
+/* out: the caller frees it */
+static int output_path(char **out, const struct arguments *a, const char *stem, int qf,
+                       struct vj_error *err)
+{
+    return vj_text(out, err, "%s/%s_%03d.png", a->folder, stem, qf);
+}
+
+/* One would lie where the other was written. */
+static int fail_same_output(const struct arguments *a, size_t one, size_t other, const char *stem,
+                            struct vj_error *err)
+{
+    const char *x = a->pictures.picture[one].path, *y = a->pictures.picture[other].path;
+    if (strcmp(x, y) == 0)
+        return vj_fail(err, -EEXIST, "%s is given twice", x);
+    return vj_fail(
+        err, -EEXIST,
+        "%s and %s would both be written to %s/%s_QQQ.png; rename one, or write them in two "
+        "commands to two folders",
+        x, y, a->folder, stem);
+}
+
+static int check_different(const struct arguments *a, char *const *stems, struct vj_error *err)
+{
+    const size_t count = a->pictures.count;
+    size_t *first = vj_calloc(count, sizeof(*first));
+    if (!first)
+        return vj_fail(err, -ENOMEM, "out of memory");
+    int r = vj_first_equals(first, stems, count, err);
+    for (size_t i = 0; !r && i < count; i++)
+        if (first[i] != i)
+            r = fail_same_output(a, first[i], i, stems[i], err);
+    free(first);
     return r;
 }
 
-static int write_candidates(const struct arguments *a, const struct vj_image *img,
-                            struct vj_jpeg_plan *plan, struct vj_jpeg_scratch *scratch,
-                            const char *name, struct vj_error *err)
+/* A file, whatever the path to it. */
+struct file {
+    dev_t device;
+    ino_t inode;
+};
+
+static bool find_file(struct file *file, const char *path)
 {
-    struct vj_image out = {0};
-    int r = vj_image_alloc(&out, img->width, img->height, img->channels, err);
+    struct stat st;
+    if (stat(path, &st) != 0)
+        return false;
+    *file = (struct file){.device = st.st_dev, .inode = st.st_ino};
+    return true;
+}
+
+static int compare_files(const void *a, const void *b)
+{
+    const struct file *x = a, *y = b;
+    if (x->device != y->device)
+        return x->device < y->device ? -1 : 1;
+    return (x->inode > y->inode) - (x->inode < y->inode);
+}
+
+/* pictures: sorted; stem: of one of them */
+static int check_not_given(const struct arguments *a, const char *stem, const struct file *pictures,
+                           size_t count, struct vj_error *err)
+{
+    int r = 0;
+    for (int qf = 1; !r && qf <= VJ_QF_MAX; qf++) {
+        char *path;
+        struct file output;
+        if (!vj_ranges_has(&a->qf, qf))
+            continue;
+        r = output_path(&path, a, stem, qf, err);
+        if (!r && find_file(&output, path) &&
+            bsearch(&output, pictures, count, sizeof(*pictures), compare_files))
+            r = vj_fail(err, -EEXIST,
+                        "output %s is one of the pictures given; name a folder without pictures "
+                        "with -o",
+                        path);
+        free(path);
+    }
+    return r;
+}
+
+/*
+ * photos/x.png would replace photos/x_035.png with -o photos, and the candidates that an earlier
+ * command left among the pictures would be taken for pictures.
+ */
+static int check_none_replaced(const struct arguments *a, char *const *stems, struct vj_error *err)
+{
+    const struct vj_pictures *given = &a->pictures;
+    size_t count = 0;
+    int r = 0;
+    struct file *file = vj_calloc(given->count, sizeof(*file));
+    if (!file)
+        return vj_fail(err, -ENOMEM, "out of memory");
+    for (size_t i = 0; i < given->count; i++)
+        count += find_file(&file[count], given->picture[i].path);
+    qsort(file, count, sizeof(*file), compare_files);
+    for (size_t i = 0; !r && i < given->count; i++)
+        r = check_not_given(a, stems[i], file, count, err);
+    free(file);
+    return r;
+}
+
+/* The sub-folders that a stem names. */
+static int make_folders(const char *folder, const char *stem, struct vj_error *err)
+{
+    int r = 0;
+    for (const char *slash = strchr(stem, '/'); !r && slash; slash = strchr(slash + 1, '/')) {
+        char *path;
+        r = vj_text(&path, err, "%s/%.*s", folder, (int)(slash - stem), stem);
+        if (!r)
+            r = vj_make_folder(path, err);
+        free(path);
+    }
+    return r;
+}
+
+/* A picture in work. */
+struct work {
+    const char *path, *stem;
+    struct vj_image img; /* once the plan is made, one candidate after the other */
+    struct vj_jpeg_plan *plan;
+    struct vj_jpeg_scratch *scratch;
+};
+
+static int open_picture(struct work *w, const struct arguments *a, struct vj_error *err)
+{
+    int r = vj_image_read(&w->img, w->path, &a->read, err);
+    if (!r)
+        r = vj_jpeg_plan_create(&w->plan, &w->img, a->sampling, err);
+    if (!r)
+        r = vj_jpeg_scratch_create(&w->scratch, w->img.width, w->img.height, w->img.channels,
+                                   a->sampling, err);
+    return r;
+}
+
+static void close_picture(struct work *w)
+{
+    vj_jpeg_scratch_free(w->scratch);
+    vj_jpeg_plan_free(w->plan);
+    vj_image_free(&w->img);
+}
+
+static int write_candidate(struct work *w, const struct arguments *a, int qf, struct vj_error *err)
+{
+    int64_t bytes;
+    char *path;
+    int r = output_path(&path, a, w->stem, qf, err);
+    if (r)
+        return r;
+    r = vj_jpeg_plan_decode(w->plan, qf, w->img.data, w->scratch, err);
+    if (!r)
+        r = vj_jpeg_plan_size(w->plan, qf, VJ_JPEG_CODING_STANDARD, &bytes, w->scratch, err);
+    if (r)
+        vj_fail_prefix(err, "%s: candidate at quality factor %d", w->path, qf);
+    else
+        r = vj_image_write_png(&w->img, path, err);
+    if (!r)
+        printf("%s\t%d\t%" PRId64 "\n", w->path, qf, bytes);
+    free(path);
+    return r;
+}
+
+static int write_candidates(struct work *w, const struct arguments *a, struct vj_error *err)
+{
+    int r = make_folders(a->folder, w->stem, err);
     for (int qf = 1; !r && qf <= VJ_QF_MAX; qf++)
         if (vj_ranges_has(&a->qf, qf))
-            r = write_candidate(a, qf, &out, plan, scratch, name, err);
-    vj_image_free(&out);
+            r = write_candidate(w, a, qf, err);
+    fflush(stdout);
+    return r;
+}
+
+/*
+ * failed: counts the pictures that cannot be read
+ * Errors: of writing, which the next picture would meet, too
+ */
+static int write_all(const struct arguments *a, char *const *stems, size_t *failed,
+                     struct vj_error *err)
+{
+    int r = vj_make_folder(a->folder, err);
+    for (size_t i = 0; !r && i < a->pictures.count; i++) {
+        struct work w = {.path = a->pictures.picture[i].path, .stem = stems[i]};
+        if (open_picture(&w, a, err)) {
+            vj_picture_show_failure(w.path, err->text);
+            ++*failed;
+        } else {
+            r = write_candidates(&w, a, err);
+        }
+        close_picture(&w);
+    }
     return r;
 }
 
@@ -143,38 +324,21 @@ int vj_cmd_candidates(int argc, char **argv)
     argp_parse(&argp, argc, argv, 0, NULL, &a);
 
     struct vj_error err = {0};
-    struct vj_image img = {0};
-    struct vj_jpeg_plan *plan = NULL;
-    struct vj_jpeg_scratch *scratch = NULL;
-    char *name = NULL;
-    int status = VJ_EXIT_USAGE;
-    int r = 0;
-    if (mkdir(a.folder, 0777) != 0 && errno != EEXIST) {
-        r = vj_fail(&err, -errno, "cannot make folder %s: %s", a.folder, strerror(errno));
-        goto out;
-    }
-    name = base_name(a.image);
-    if (!name) {
-        r = vj_fail(&err, -ENOMEM, "out of memory");
-        goto out;
-    }
-    status = VJ_EXIT_SOME_FAILED; /* from here on it is the picture that fails */
-    r = vj_image_read(&img, a.image, &a.read, &err);
+    char **stems;
+    size_t failed = 0;
+    int r = make_stems(&stems, &a.pictures, &err);
     if (!r)
-        r = vj_jpeg_plan_create(&plan, &img, a.sampling, &err);
+        r = check_different(&a, stems, &err);
     if (!r)
-        r = vj_jpeg_scratch_create(&scratch, img.width, img.height, img.channels, a.sampling, &err);
-    if (!r) {
-        status = VJ_EXIT_USAGE;
-        r = write_candidates(&a, &img, plan, scratch, name, &err);
-    }
-out:
-    if (r)
-        vj_error_show(&err);
-    vj_jpeg_scratch_free(scratch);
-    vj_jpeg_plan_free(plan);
-    vj_image_free(&img);
-    free(name);
+        r = check_none_replaced(&a, stems, &err);
+    if (!r)
+        r = write_all(&a, stems, &failed, &err);
+    free_stems(stems, a.pictures.count);
+    vj_pictures_free(&a.pictures);
     vj_ranges_free(&a.qf);
-    return r ? status : VJ_EXIT_OK;
+    if (r) {
+        vj_error_show(&err);
+        return VJ_EXIT_USAGE;
+    }
+    return failed ? VJ_EXIT_SOME_FAILED : VJ_EXIT_OK;
 }

@@ -18,7 +18,7 @@ static const struct {
     {"eval", vj_cmd_eval, "evaluate predictors on a data set; writes a results file"},
     {"predict", vj_cmd_predict, "predict the PW-JND quality factor of pictures"},
     {"map", vj_cmd_map, "write the pixel-wise JND map of a picture"},
-    {"candidates", vj_cmd_candidates, "write exact JPEG candidates of a picture and their sizes"},
+    {"candidates", vj_cmd_candidates, "write exact JPEG candidates of pictures and their sizes"},
     {"import", vj_cmd_import, "turn a TensorFlow checkpoint or a PyTorch file into a weight file"},
     {"init", vj_cmd_init, "write fresh random weights"},
     {"synth", vj_cmd_synth,

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "datasets/dataset.h"
 #include "datasets/files.h"
@@ -22,19 +21,12 @@ size_t vj_synth_count(const struct vj_synth_set *set)
 
 /* ---- files ---- */
 
-static int make_folder(const char *path, struct vj_error *err)
-{
-    if (mkdir(path, 0777) != 0 && errno != EEXIST)
-        return vj_fail(err, -errno, "cannot make folder %s: %s", path, strerror(errno));
-    return 0;
-}
-
 static int make_folder_in(const char *root, const char *name, struct vj_error *err)
 {
     char *path;
     int rc = vj_text(&path, err, "%s/%s", root, name);
     if (!rc)
-        rc = make_folder(path, err);
+        rc = vj_make_folder(path, err);
     free(path);
     return rc;
 }
@@ -189,7 +181,7 @@ int vj_synth_prepare(const struct vj_synth_set *set, struct vj_error *err)
     if (!rc)
         rc = marker_text(&text, settings, set, err);
     if (!rc)
-        rc = make_folder(set->folder, err);
+        rc = vj_make_folder(set->folder, err);
     if (!rc && !is_empty_folder(set->folder))
         rc = check_marker(set->folder, marker, settings, err);
     if (!rc)
@@ -253,7 +245,7 @@ static int write_candidates(const struct vj_synth_set *set, const struct vj_imag
     char *folder;
     int rc = vj_text(&folder, err, "%s/distorted_image/ImageJND_SRC%02zu", set->folder, id);
     if (!rc)
-        rc = make_folder(folder, err);
+        rc = vj_make_folder(folder, err);
     for (int qf = 1; qf <= VJ_QF_MAX && !rc; qf++)
         rc = write_candidate(set, picture, id, qf, err);
     free(folder);

@@ -200,6 +200,7 @@ static void command_lines_end_with_the_right_status_and_words(void **state)
         {"$V candidates a.png --qf 7 --sampling 422 -o out", 2, "'422' is neither 420 nor 444"},
         {"$V candidates absent.png --qf 7 -o out", 1, "absent.png"},
         {"$V candidates a.png --qf 7", 2, "say where to write them"},
+        {"$V candidates --qf 7 -o out", 2, "no picture given"},
         {"$V candidates a.png --qf 7 -o two.csv", 2, "two.csv/a_007.png: cannot create a file"},
         {"$V map --list", 0, "klt22"},
         {"$V map --model chou95 a.png -o m.h5", 0, " grey levels, mean "},
@@ -261,7 +262,7 @@ static void command_lines_end_with_the_right_status_and_words(void **state)
         {"$V map --alpha black " ALPHA " -o m.h5", 0, "grey levels, mean"},
         {"$V map --alpha red " ALPHA " -o m.h5", 2, "--alpha: 'red' is not refuse, black or white"},
         {"$V candidates --qf 7 -o out " ALPHA, 1, "with --alpha black or --alpha white"},
-        {"$V candidates --qf 7 -o out --alpha white " ALPHA, 0, "7\t"},
+        {"$V candidates --qf 7 -o out --alpha white " ALPHA, 0, "\t7\t"},
         {"$V candidates --qf 7 -o out --alpha red " ALPHA, 2, "--alpha: 'red' is not refuse, "},
         {"mkdir clear && cp " ALPHA " clear && $V eval --set root=clear --set qf_last=2 --set "
          "predictors=psnr-threshold --alpha white -o clear.h5",
@@ -309,7 +310,7 @@ static void candidates_print_what_libjpeg_would_write(void **state)
             size_t size;
             struct vj_image ours, theirs;
             assert_int_equal(vj_jpeg_encode(&data, &size, &img, qfs[i], kinds[k].how, &err), 0);
-            snprintf(line, sizeof(line), "%d\t%zu\n", qfs[i], size);
+            snprintf(line, sizeof(line), "b.png\t%d\t%zu\n", qfs[i], size);
             vj_assert_contains(output, line);
             assert_int_equal(vj_image_read_memory(&theirs, data, size, "memory", NULL, &err), 0);
             snprintf(path, sizeof(path), "%s/out/b_%03d.png", folder, qfs[i]);
@@ -321,6 +322,96 @@ static void candidates_print_what_libjpeg_would_write(void **state)
         }
     }
     vj_image_free(&img);
+}
+
+static void candidates_of_a_folder_lie_as_its_pictures_do(void **state)
+{
+    (void)state;
+    char output[8192], single[4096];
+    assert_int_equal(shell("mkdir -p none tree/sub/deep && cp a.png tree/sub/deep/x.png && "
+                           "cp a.png tree/y.PNG && cp b.png tree/sub/y.png && "
+                           "touch tree/notes.txt && "
+                           "$V candidates tree none/../b.png --qf 9,80 -o cut 2> said | cut -f 1,2;"
+                           "cat said; cd cut && find . | LC_ALL=C sort",
+                           output, sizeof(output)),
+                     0);
+    assert_string_equal(output, "tree/sub/deep/x.png\t9\ntree/sub/deep/x.png\t80\n"
+                                "tree/sub/y.png\t9\ntree/sub/y.png\t80\n"
+                                "tree/y.PNG\t9\ntree/y.PNG\t80\n"
+                                "none/../b.png\t9\nnone/../b.png\t80\n"
+                                "vpjnd: tree: not used: a file that is no picture by its ending, "
+                                "notes.txt\n"
+                                ".\n./b_009.png\n./b_080.png\n./sub\n./sub/deep\n"
+                                "./sub/deep/x_009.png\n./sub/deep/x_080.png\n"
+                                "./sub/y_009.png\n./sub/y_080.png\n./y_009.png\n./y_080.png\n");
+    /* Neighbours change nothing in a picture's candidates. */
+    assert_int_equal(shell("$V candidates b.png --qf 80 -o alone && cmp alone/b_080.png "
+                           "cut/b_080.png && cmp alone/b_080.png cut/sub/y_080.png",
+                           single, sizeof(single)),
+                     0);
+    /* A second time is the same work again, not candidates of candidates. */
+    assert_int_equal(shell("$V candidates tree --qf 9,80 -o cut > again && wc -l < again", output,
+                           sizeof(output)),
+                     0);
+    vj_assert_contains(output, "6\n");
+}
+
+/* set/c.png is torn. */
+static void a_broken_picture_does_not_end_the_others_candidates(void **state)
+{
+    (void)state;
+    char output[8192];
+    assert_int_equal(shell("cp -r set torn && mkdir torn/sub && cp set/c.png torn/aa.png && "
+                           "cp set/c.png torn/sub && "
+                           "$V candidates torn absent.png --qf 50 -o whole",
+                           output, sizeof(output)),
+                     1);
+    vj_assert_contains(output, "vpjnd: torn/aa.png: ");
+    vj_assert_contains(output, "torn/a.png\t50\t");
+    vj_assert_contains(output, "torn/b.png\t50\t");
+    vj_assert_contains(output, "vpjnd: torn/c.png: ");
+    vj_assert_contains(output, "vpjnd: torn/sub/c.png: ");
+    vj_assert_contains(output, "vpjnd: absent.png: cannot be opened");
+    assert_null(strstr(output, "absent.png: absent.png"));
+    assert_int_equal(shell("ls whole", output, sizeof(output)), 0);
+    assert_string_equal(output, "a_050.png\nb_050.png\n");
+}
+
+static void candidates_never_replace_each_other_or_a_picture(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line, *text;
+    } cases[] = {
+        {"$V candidates one/x.png other/x.png --qf 35 -o no",
+         "one/x.png and other/x.png would both be written to no/x_QQQ.png; rename one"},
+        {"$V candidates one other --qf 35 -o no", "one/x.png and other/x.png would both be"},
+        {"$V candidates same --qf 35 -o no",
+         "same/sub/x.jpg and same/sub/x.png would both be written to no/sub/x_QQQ.png"},
+        {"$V candidates one/x.png one --qf 35 -o no", "one/x.png is given twice"},
+        {"mkdir empty; $V candidates empty --qf 35 -o no", "empty: no picture in it or its sub-"},
+        {"$V candidates one --qf 1-40 -o other/../one",
+         "output other/../one/x_035.png is one of the pictures given; name a folder without"},
+    };
+    char output[4096], before[4096], after[4096];
+    static const char sums[] = "sha256sum one/* other/* same/sub/*";
+    assert_int_equal(shell("mkdir -p one other same/sub && cp a.png one/x.png && "
+                           "cp b.png one/x_035.png && cp b.png other/x.png && "
+                           "cp a.png same/sub/x.jpg && cp b.png same/sub/x.png",
+                           output, sizeof(output)),
+                     0);
+    assert_int_equal(shell(sums, before, sizeof(before)), 0);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(shell(cases[i].line, output, sizeof(output)), 2);
+        vj_assert_contains(output, cases[i].text);
+        assert_null(strchr(output, '\t'));
+    }
+    assert_int_equal(shell(sums, after, sizeof(after)), 0);
+    assert_string_equal(before, after);
+    assert_int_equal(shell("ls -d no", output, sizeof(output)), 2);
+    /* What is not asked for is in nobody's way. */
+    assert_int_equal(shell("$V candidates one --qf 36 -o one", output, sizeof(output)), 0);
+    vj_assert_contains(output, "one/x.png\t36\t");
 }
 
 static void predictions_stand_one_per_line(void **state)
@@ -725,6 +816,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(command_lines_end_with_the_right_status_and_words),
         cmocka_unit_test(candidates_print_what_libjpeg_would_write),
+        cmocka_unit_test(candidates_of_a_folder_lie_as_its_pictures_do),
+        cmocka_unit_test(a_broken_picture_does_not_end_the_others_candidates),
+        cmocka_unit_test(candidates_never_replace_each_other_or_a_picture),
         cmocka_unit_test(predictions_stand_one_per_line),
         cmocka_unit_test(pictures_without_a_finite_answer_fail_one_by_one),
         cmocka_unit_test(a_killed_run_is_resumed_to_the_same_content),
