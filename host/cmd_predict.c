@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "eval/text.h"
 #include "host/checked.h"
 #include "host/commands.h"
 #include "host/common_options.h"
@@ -22,10 +23,13 @@ struct arguments {
     struct vj_config config;
     const char *weights;
     int anchor_qf;
+    bool csv;
     struct vj_pictures pictures;
 };
 
-enum { KEY_WEIGHTS = 256, KEY_SET, KEY_ANCHOR };
+enum { KEY_WEIGHTS = 256, KEY_SET, KEY_ANCHOR, KEY_CSV };
+
+#define CSV_HEADER "image,qf_pred,smallest_lossless_qf,bytes,saving"
 
 static const struct argp_option options[] = {
     {"weights", KEY_WEIGHTS, "FILE.h5", 0, "weight file of the network", 0},
@@ -35,6 +39,10 @@ static const struct argp_option options[] = {
      0},
     {"set", KEY_SET, "KEY=VALUE", 0,
      "set an option of `vpjnd eval --help`: search, lazy, patches, seed, jnd_model, ...", 0},
+    {"csv", KEY_CSV, NULL, 0,
+     "print a CSV with the header " CSV_HEADER ", named and written as by `vpjnd report "
+     "--images-csv`; a field is empty where the lines have -",
+     0},
     {0},
 };
 
@@ -71,6 +79,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         if (end == arg || *end || qf < 1 || qf > VJ_QF_MAX)
             argp_error(state, "--anchor: '%s' is not a quality factor 1..100", arg);
         a->anchor_qf = (int)qf;
+        return 0;
+    case KEY_CSV:
+        a->csv = true;
         return 0;
     case KEY_SET:
         if (!has_effect(arg))
@@ -130,9 +141,15 @@ static int stored_answer(void *user, int first, int count, float *probability, s
     return 0;
 }
 
+struct prediction {
+    int qf, lossless; /* lossless: -1 = none */
+    int64_t bytes;    /* at lossless; 0: these and the saving are unknown */
+    double saving;
+};
+
 /* -ENODATA: the network has no answer */
-static int print_line(const struct vj_engine *engine, const char *path, int anchor_qf,
-                      const float *score, const int64_t *bytes, struct vj_error *err)
+static int search(struct prediction *p, const struct vj_engine *engine, int anchor_qf,
+                  const float *score, const int64_t *bytes, struct vj_error *err)
 {
     float probability[VJ_SEARCH_LEVELS_MAX];
     struct vj_search_result found;
@@ -144,21 +161,58 @@ static int print_line(const struct vj_engine *engine, const char *path, int anch
     if (r)
         return r;
     const int first = engine->config.qf_first, last = first + engine->levels - 1;
-    const int qf = vj_search_qf(found.level, first);
     const bool lowest_lossless = !isnan(probability[0]) && !vj_is_lossy(probability[0]);
-    const int lossless = vj_search_lossless_qf(qf, lowest_lossless, first, last);
-    printf("%s\t%d\t", path, qf);
-    if (lossless >= 0)
-        printf("%d", lossless);
-    else
-        putchar('-');
-    if (lossless >= 0 && bytes[lossless - first] > 0 && bytes[last - first] > 0)
-        printf("\t%" PRId64 "\t%.4f", bytes[lossless - first],
-               1 - (double)bytes[lossless - first] / (double)bytes[last - first]);
-    else
-        printf("\t-\t-");
-    putchar('\n');
+    const int qf = vj_search_qf(found.level, first);
+    *p = (struct prediction){.qf = qf,
+                             .lossless = vj_search_lossless_qf(qf, lowest_lossless, first, last)};
+    if (p->lossless >= 0 && bytes[p->lossless - first] > 0 && bytes[last - first] > 0) {
+        p->bytes = bytes[p->lossless - first];
+        p->saving = 1 - (double)p->bytes / (double)bytes[last - first];
+    }
     return 0;
+}
+
+static void add_columns(struct vj_text *line, const char *path, const struct prediction *p)
+{
+    vj_text_add(line, "%s\t%d\t", path, p->qf);
+    if (p->lossless >= 0)
+        vj_text_add(line, "%d", p->lossless);
+    else
+        vj_text_add(line, "-");
+    if (p->bytes > 0)
+        vj_text_add(line, "\t%" PRId64 "\t%.4f\n", p->bytes, p->saving);
+    else
+        vj_text_add(line, "\t-\t-\n");
+}
+
+static void add_csv(struct vj_text *line, const char *path, const struct prediction *p)
+{
+    vj_text_csv(line, path);
+    vj_text_add(line, ",%d,", p->qf);
+    if (p->lossless >= 0)
+        vj_text_add(line, "%d", p->lossless);
+    vj_text_add(line, ",");
+    if (p->bytes > 0) {
+        vj_text_add(line, "%" PRId64 ",", p->bytes);
+        vj_text_number(line, p->saving);
+    } else {
+        vj_text_add(line, ",");
+    }
+    vj_text_add(line, "\r\n");
+}
+
+static int print_line(bool csv, const char *path, const struct prediction *p, struct vj_error *err)
+{
+    struct vj_text line = {0};
+    if (csv)
+        add_csv(&line, path, p);
+    else
+        add_columns(&line, path, p);
+    int r = vj_text_status(&line, err);
+    if (!r)
+        fputs(line.data, stdout);
+    vj_text_free(&line);
+    return r;
 }
 
 /* failed: counts the pictures for which the network has no answer */
@@ -183,13 +237,16 @@ static int print_pending(struct vj_engine *engine, const struct arguments *a,
     int r = 0;
     for (size_t i = 0; !r && i < pending->count; i++) {
         const char *path = a->pictures.picture[pending->image[i]].path;
-        r = print_line(engine, path, a->anchor_qf, pending->score + i * levels,
-                       pending->bytes + i * levels, err);
-        if (r != -ENODATA)
-            continue;
-        vj_picture_show_failure(path, err->text);
-        ++*failed;
-        r = 0;
+        struct prediction found;
+        r = search(&found, engine, a->anchor_qf, pending->score + i * levels,
+                   pending->bytes + i * levels, err);
+        if (r == -ENODATA) {
+            vj_picture_show_failure(path, err->text);
+            ++*failed;
+            r = 0;
+        } else if (!r) {
+            r = print_line(a->csv, path, &found, err);
+        }
     }
     pending->count = 0;
     fflush(stdout);
@@ -209,6 +266,8 @@ static int predict_all(struct vj_engine *engine, const struct arguments *a,
     int r = vj_row_alloc(&row, engine, err);
     if (!r && (!pending.image || !pending.score || !pending.bytes))
         r = vj_fail(err, -ENOMEM, "out of memory");
+    if (!r && a->csv)
+        printf(CSV_HEADER "\r\n");
     for (size_t i = 0; !r && i < a->pictures.count; i++) {
         bool open = engine->predictors->list[0].positive_class == VJ_POSITIVE_AUTO;
         struct vj_loaded loaded = {.index = i};

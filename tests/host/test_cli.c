@@ -464,6 +464,46 @@ static void predictions_stand_one_per_line(void **state)
         }
 }
 
+static void predictions_as_csv_say_what_the_lines_say(void **state)
+{
+    (void)state;
+    /* One sees a difference everywhere, so that columns 3 to 5 have nothing, the other nowhere. */
+    static const char *const positive[] = {"lossy", "lossless"};
+    static const char header[] = "image,qf_pred,smallest_lossless_qf,bytes,saving\r\n";
+    char line[1024], output[8192], lines[2048], rows[2048];
+    assert_int_equal(shell("mkdir quoted && cp a.png 'quoted/a, \"b\".png' && "
+                           "cp b.png set/c.png quoted",
+                           output, sizeof(output)),
+                     0);
+    for (int i = 0; i < 2; i++) {
+        const char *predict = "predict --weights w.h5 --set qf_last=8 --set positive_class";
+        snprintf(line, sizeof(line),
+                 "$V %s=%s quoted --csv > table 2> said; r=$?; cat table said; exit $r", predict,
+                 positive[i]);
+        assert_int_equal(shell(line, output, sizeof(output)), 1);
+        assert_int_equal(strncmp(output, header, strlen(header)), 0);
+        vj_assert_contains(output, i == 0 ? "\r\n\"quoted/a, \"\"b\"\".png\",8,,,\r\n"
+                                          : "\r\n\"quoted/a, \"\"b\"\".png\",1,1,");
+        vj_assert_contains(output, "\r\nquoted/b.png,");
+        vj_assert_contains(output, "\nvpjnd: quoted/c.png: ");
+        snprintf(line, sizeof(line), "$V %s=%s quoted 2> said | cut -f 2- | tr -d - | tr '\\t' ,",
+                 predict, positive[i]);
+        assert_int_equal(shell(line, lines, sizeof(lines)), 0);
+        assert_int_equal(
+            shell("tr -d '\\r' < table | awk -F, -v OFS=, 'NR > 1 {print $(NF - 3), $(NF - 2), "
+                  "$(NF - 1), $NF == \"\" ? \"\" : sprintf(\"%.4f\", $NF)}'",
+                  rows, sizeof(rows)),
+            0);
+        assert_string_equal(rows, lines);
+    }
+    /* It is a table of another program's answers, too. */
+    assert_int_equal(shell("$V eval -q --set root=quoted --set predictors=external:table "
+                           "--set qf_last=8 -o again.h5; $V report --images-csv again.h5",
+                           output, sizeof(output)),
+                     0);
+    vj_assert_contains(output, "\nexternal-table,b.png,,,1,");
+}
+
 /* w.h5 with weights so large that its scores leave float's range. */
 static void write_overflowing(enum vj_positive_class positive)
 {
@@ -820,6 +860,7 @@ int main(void)
         cmocka_unit_test(a_broken_picture_does_not_end_the_others_candidates),
         cmocka_unit_test(candidates_never_replace_each_other_or_a_picture),
         cmocka_unit_test(predictions_stand_one_per_line),
+        cmocka_unit_test(predictions_as_csv_say_what_the_lines_say),
         cmocka_unit_test(pictures_without_a_finite_answer_fail_one_by_one),
         cmocka_unit_test(a_killed_run_is_resumed_to_the_same_content),
         cmocka_unit_test(an_unfinished_run_says_so_and_is_not_finished_by_another_program),
