@@ -118,8 +118,8 @@ static const struct argp argp = {
         "the JPEG's size in bytes there, and what that saves against the highest one, separated by "
         "tabs; - where even the highest is visible. Only what the search asks for is scored. Where "
         "the patches lie follows from the option seed and the picture's name (below a folder, its "
-        "path there), so that its answer differs under another name: the more, the less the "
-        "picture's parts are alike, and the less the more patches are taken (--set patches=144).",
+        "path there), so that its answer differs under another name; more patches, e.g. --set "
+        "patches=144, bring such answers together.",
 };
 
 /* Scores and sizes of the pictures whose lines are not printed yet. */
