@@ -3,6 +3,7 @@
 #include <argp.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "datasets/files.h"
 #include "host/checked.h"
 #include "host/commands.h"
+#include "host/common_options.h"
 #include "host/image.h"
 #include "host/jpeg_plan.h"
 #include "host/pictures.h"
@@ -24,14 +26,16 @@ struct arguments {
     struct vj_ranges qf;
     enum vj_subsampling sampling;
     struct vj_image_options read;
+    int threads;
 };
 
-enum { KEY_QF = 256, KEY_SAMPLING, KEY_ALPHA };
+enum { KEY_QF = 256, KEY_SAMPLING, KEY_ALPHA, KEY_THREADS };
 
 static const struct argp_option options[] = {
     {"qf", KEY_QF, "LIST", 0, "quality factors 1..100, e.g. 1,35,100 or 1-100", 0},
     {"sampling", KEY_SAMPLING, "420|444", 0, "chroma sampling of colour pictures [420]", 0},
     {"alpha", KEY_ALPHA, "MODE", 0, "transparent pixels: refuse, black, white [refuse]", 0},
+    {"threads", KEY_THREADS, "N", 0, "candidates made at the same time [all processors]", 0},
     {"output", 'o', "DIR", 0, "folder for the PNGs; made when absent", 0},
     {0},
 };
@@ -57,6 +61,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case KEY_ALPHA:
         if (vj_alpha_mode_parse(&a->read.alpha, arg, &err))
             argp_error(state, "--alpha: %s", err.text);
+        return 0;
+    case KEY_THREADS:
+        if (vj_parse_threads(&a->threads, arg, &err))
+            argp_error(state, "%s", err.text);
         return 0;
     case 'o':
         a->folder = arg;
@@ -244,55 +252,117 @@ static int make_folders(const char *folder, const char *stem, struct vj_error *e
 /* A picture in work. */
 struct work {
     const char *path, *stem;
-    struct vj_image img; /* once the plan is made, one candidate after the other */
+    size_t width, height;
+    int channels;
     struct vj_jpeg_plan *plan;
-    struct vj_jpeg_scratch *scratch;
 };
 
 static int open_picture(struct work *w, const struct arguments *a, struct vj_error *err)
 {
-    int r = vj_image_read(&w->img, w->path, &a->read, err);
-    if (!r)
-        r = vj_jpeg_plan_create(&w->plan, &w->img, a->sampling, err);
-    if (!r)
-        r = vj_jpeg_scratch_create(&w->scratch, w->img.width, w->img.height, w->img.channels,
-                                   a->sampling, err);
+    struct vj_image img;
+    int r = vj_image_read(&img, w->path, &a->read, err);
+    if (r)
+        return r;
+    w->width = img.width;
+    w->height = img.height;
+    w->channels = img.channels;
+    r = vj_jpeg_plan_create(&w->plan, &img, a->sampling, err);
+    vj_image_free(&img);
     return r;
 }
 
-static void close_picture(struct work *w)
+/* What one thread makes its candidates in. */
+struct room {
+    struct vj_image img;
+    struct vj_jpeg_scratch *scratch;
+};
+
+static int open_room(struct room *room, const struct work *w, const struct arguments *a,
+                     struct vj_error *err)
 {
-    vj_jpeg_scratch_free(w->scratch);
-    vj_jpeg_plan_free(w->plan);
-    vj_image_free(&w->img);
+    int r = vj_image_alloc(&room->img, w->width, w->height, w->channels, err);
+    return r ? r
+             : vj_jpeg_scratch_create(&room->scratch, w->width, w->height, w->channels, a->sampling,
+                                      err);
 }
 
-static int write_candidate(struct work *w, const struct arguments *a, int qf, struct vj_error *err)
+static void close_room(struct room *room)
 {
-    int64_t bytes;
+    vj_jpeg_scratch_free(room->scratch);
+    vj_image_free(&room->img);
+}
+
+static int write_candidate(const struct work *w, const struct arguments *a, int qf,
+                           struct room *room, int64_t *bytes, struct vj_error *err)
+{
     char *path;
     int r = output_path(&path, a, w->stem, qf, err);
     if (r)
         return r;
-    r = vj_jpeg_plan_decode(w->plan, qf, w->img.data, w->scratch, err);
+    r = vj_jpeg_plan_decode(w->plan, qf, room->img.data, room->scratch, err);
     if (!r)
-        r = vj_jpeg_plan_size(w->plan, qf, VJ_JPEG_CODING_STANDARD, &bytes, w->scratch, err);
+        r = vj_jpeg_plan_size(w->plan, qf, VJ_JPEG_CODING_STANDARD, bytes, room->scratch, err);
     if (r)
         vj_fail_prefix(err, "%s: candidate at quality factor %d", w->path, qf);
     else
-        r = vj_image_write_png(&w->img, path, err);
-    if (!r)
-        printf("%s\t%d\t%" PRId64 "\n", w->path, qf, bytes);
+        r = vj_image_write_png(&room->img, path, err);
     free(path);
     return r;
 }
 
-static int write_candidates(struct work *w, const struct arguments *a, struct vj_error *err)
+enum { NOT_WRITTEN = -1 };
+
+/* bytes: [count] of those that were written, else NOT_WRITTEN; after an error no more are begun */
+static int write_list(const struct work *w, const struct arguments *a, const int *qf, int count,
+                      int64_t *bytes, struct vj_error *err)
 {
+    const int threads = count < a->threads ? count : a->threads;
+    int result = 0;
+#pragma omp parallel num_threads(threads)
+    {
+        struct room room = {.scratch = NULL};
+        struct vj_error mine = {0};
+        int r = open_room(&room, w, a, &mine);
+#pragma omp for schedule(dynamic)
+        for (int i = 0; i < count; i++) {
+            int failed;
+            bytes[i] = NOT_WRITTEN;
+#pragma omp atomic read
+            failed = result;
+            if (r || failed)
+                continue;
+            int64_t size;
+            r = write_candidate(w, a, qf[i], &room, &size, &mine);
+            if (!r)
+                bytes[i] = size;
+        }
+        if (r) {
+#pragma omp critical
+            if (!result) {
+                *err = mine;
+#pragma omp atomic write
+                result = r;
+            }
+        }
+        close_room(&room);
+    }
+    return result;
+}
+
+static int write_candidates(const struct work *w, const struct arguments *a, struct vj_error *err)
+{
+    int qf[VJ_QF_MAX], count = 0;
+    int64_t bytes[VJ_QF_MAX];
+    for (int q = 1; q <= VJ_QF_MAX; q++)
+        if (vj_ranges_has(&a->qf, q))
+            qf[count++] = q;
     int r = make_folders(a->folder, w->stem, err);
-    for (int qf = 1; !r && qf <= VJ_QF_MAX; qf++)
-        if (vj_ranges_has(&a->qf, qf))
-            r = write_candidate(w, a, qf, err);
+    if (r)
+        return r;
+    r = write_list(w, a, qf, count, bytes, err);
+    for (int i = 0; i < count; i++)
+        if (bytes[i] != NOT_WRITTEN)
+            printf("%s\t%d\t%" PRId64 "\n", w->path, qf[i], bytes[i]);
     fflush(stdout);
     return r;
 }
@@ -313,14 +383,14 @@ static int write_all(const struct arguments *a, char *const *stems, size_t *fail
         } else {
             r = write_candidates(&w, a, err);
         }
-        close_picture(&w);
+        vj_jpeg_plan_free(w.plan);
     }
     return r;
 }
 
 int vj_cmd_candidates(int argc, char **argv)
 {
-    struct arguments a = {.sampling = VJ_SUBSAMPLING_420};
+    struct arguments a = {.sampling = VJ_SUBSAMPLING_420, .threads = omp_get_num_procs()};
     argp_parse(&argp, argc, argv, 0, NULL, &a);
 
     struct vj_error err = {0};

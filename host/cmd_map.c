@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* vpjnd map: the pixel-wise JND map of one picture, as numbers (HDF5) or as a picture (PNG). */
 #include <argp.h>
-#include <errno.h>
 #include <omp.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -11,6 +10,7 @@
 
 #include "host/checked.h"
 #include "host/commands.h"
+#include "host/common_options.h"
 #include "host/h5.h"
 #include "host/image.h"
 #include "host/jnd_map.h"
@@ -18,7 +18,6 @@
 #include "host/version.h"
 
 enum {
-    THREADS_MAX = 1024,
     STAGES_MAX = 64,
     CHUNK_VALUES = 1 << 18, /* 1 MiB of float32 */
     DEFLATE_LEVEL = 4,
@@ -68,17 +67,6 @@ static const struct argp_option options[] = {
     {"output", 'o', "FILE", 0, "FILE.h5 (or .hdf5) or FILE.png", 0},
     {0},
 };
-
-static bool parse_threads(int *threads, const char *arg)
-{
-    char *end;
-    errno = 0;
-    long n = strtol(arg, &end, 10);
-    if (end == arg || *end || errno || n < 1 || n > THREADS_MAX)
-        return false;
-    *threads = (int)n;
-    return true;
-}
 
 static bool parse_output(enum output *output, const char *path)
 {
@@ -134,8 +122,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->scale_given = true;
         return 0;
     case KEY_THREADS:
-        if (!parse_threads(&a->threads, arg))
-            argp_error(state, "--threads: '%s' is not a number 1..%d", arg, THREADS_MAX);
+        if (vj_parse_threads(&a->threads, arg, &err))
+            argp_error(state, "%s", err.text);
         return 0;
     case KEY_STAGES:
         a->stages = true;

@@ -16,6 +16,7 @@
 #include "datasets/generator.h"
 #include "host/checked.h"
 #include "host/commands.h"
+#include "host/common_options.h"
 #include "host/image.h"
 #include "host/progress.h"
 #include "host/quality_math.h"
@@ -27,7 +28,6 @@ enum {
     COUNT_DEFAULT = 50,
     COUNT_MAX = VJ_SYNTH_COUNT_MAX,
     SIDE_MAX = 16384,
-    THREADS_MAX = 1024,
 };
 
 struct arguments {
@@ -137,6 +137,7 @@ static void check_arguments(const struct arguments *a, struct argp_state *state)
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct arguments *a = state->input;
+    struct vj_error err = {0};
     switch (key) {
     case 'o':
         a->folder = arg;
@@ -182,7 +183,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->files = true;
         return 0;
     case KEY_THREADS:
-        a->threads = (int)parse_count(state, "--threads", arg, 1, THREADS_MAX);
+        if (vj_parse_threads(&a->threads, arg, &err))
+            argp_error(state, "%s", err.text);
         return 0;
     case ARGP_KEY_ARG:
         argp_error(state, "unexpected argument '%s'", arg);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "host/common_options.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,19 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 const struct argp vj_common_options_argp = {.options = options, .parser = parse};
+
+int vj_parse_threads(int *threads, const char *text, struct vj_error *err)
+{
+    enum { THREADS_MAX = 1024 };
+    char *end;
+    errno = 0;
+    const long n = strtol(text, &end, 10);
+    if (end == text || *end || errno || n < 1 || n > THREADS_MAX)
+        return vj_fail(err, -EINVAL, "--threads: '%s' is not a whole number 1..%d", text,
+                       THREADS_MAX);
+    *threads = (int)n;
+    return 0;
+}
 
 static bool argp_knows(const struct argp *argp, const char *name)
 {

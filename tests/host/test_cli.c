@@ -200,6 +200,7 @@ static void command_lines_end_with_the_right_status_and_words(void **state)
         {"$V candidates a.png --qf 7 --sampling 422 -o out", 2, "'422' is neither 420 nor 444"},
         {"$V candidates absent.png --qf 7 -o out", 1, "absent.png"},
         {"$V candidates a.png --qf 7", 2, "say where to write them"},
+        {"$V candidates a.png --qf 7 -o out --threads 0", 2, "'0' is not a whole number 1..1024"},
         {"$V candidates --qf 7 -o out", 2, "no picture given"},
         {"$V candidates a.png --qf 7 -o two.csv", 2, "two.csv/a_007.png: cannot create a file"},
         {"$V map --list", 0, "klt22"},
@@ -357,6 +358,25 @@ static void candidates_of_a_folder_lie_as_its_pictures_do(void **state)
 }
 
 /* set/c.png is torn. */
+/* Pictures and lines are those of one thread; what cannot be written ends all of them. */
+static void candidates_do_not_depend_on_threads(void **state)
+{
+    (void)state;
+    char output[20000];
+    assert_int_equal(shell("$V candidates b.png --qf 1-100 --threads 1 -o t1 > l1 && "
+                           "$V candidates b.png --qf 1-100 --threads 7 -o t7 > l7 && "
+                           "cmp l1 l7 && diff -r t1 t7 && wc -l < l7",
+                           output, sizeof(output)),
+                     0);
+    vj_assert_contains(output, "100\n");
+    assert_int_equal(shell("mkdir -p t2/b_050.png && "
+                           "$V candidates b.png --qf 49-51 --threads 2 -o t2",
+                           output, sizeof(output)),
+                     2);
+    vj_assert_contains(output, "t2/b_050.png: cannot");
+    assert_null(strstr(output, "b.png\t50\t"));
+}
+
 static void a_broken_picture_does_not_end_the_others_candidates(void **state)
 {
     (void)state;
@@ -856,6 +876,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(command_lines_end_with_the_right_status_and_words),
         cmocka_unit_test(candidates_print_what_libjpeg_would_write),
+        cmocka_unit_test(candidates_do_not_depend_on_threads),
         cmocka_unit_test(candidates_of_a_folder_lie_as_its_pictures_do),
         cmocka_unit_test(a_broken_picture_does_not_end_the_others_candidates),
         cmocka_unit_test(candidates_never_replace_each_other_or_a_picture),
