@@ -16,6 +16,7 @@
 #include "host/common_options.h"
 #include "host/image.h"
 #include "host/jpeg_plan.h"
+#include "host/parallel.h"
 #include "host/pictures.h"
 #include "host/progress.h"
 #include "host/ranges.h"
@@ -292,77 +293,68 @@ static void close_room(struct room *room)
     vj_image_free(&room->img);
 }
 
-static int write_candidate(const struct work *w, const struct arguments *a, int qf,
-                           struct room *room, int64_t *bytes, struct vj_error *err)
+/* The candidates of a picture. */
+struct job {
+    const struct work *w;
+    const struct arguments *a;
+    struct room *room; /* [threads] */
+    int count, qf[VJ_QF_MAX];
+    int64_t bytes[VJ_QF_MAX]; /* 0 until it is written */
+};
+
+static int write_candidate(void *user, size_t i, struct vj_error *err)
 {
+    struct job *job = user;
+    const struct vj_jpeg_plan *plan = job->w->plan;
+    struct room *room = &job->room[omp_get_thread_num()];
+    const int qf = job->qf[i];
+    int64_t bytes;
     char *path;
-    int r = output_path(&path, a, w->stem, qf, err);
+    int r = output_path(&path, job->a, job->w->stem, qf, err);
     if (r)
         return r;
-    r = vj_jpeg_plan_decode(w->plan, qf, room->img.data, room->scratch, err);
+    r = vj_jpeg_plan_decode(plan, qf, room->img.data, room->scratch, err);
     if (!r)
-        r = vj_jpeg_plan_size(w->plan, qf, VJ_JPEG_CODING_STANDARD, bytes, room->scratch, err);
+        r = vj_jpeg_plan_size(plan, qf, VJ_JPEG_CODING_STANDARD, &bytes, room->scratch, err);
     if (r)
-        vj_fail_prefix(err, "%s: candidate at quality factor %d", w->path, qf);
+        vj_fail_prefix(err, "%s: candidate at quality factor %d", job->w->path, qf);
     else
         r = vj_image_write_png(&room->img, path, err);
+    if (!r)
+        job->bytes[i] = bytes;
     free(path);
     return r;
 }
 
-enum { NOT_WRITTEN = -1 };
-
-/* bytes: [count] of those that were written, else NOT_WRITTEN; after an error no more are begun */
-static int write_list(const struct work *w, const struct arguments *a, const int *qf, int count,
-                      int64_t *bytes, struct vj_error *err)
+static int write_list(struct job *job, struct vj_error *err)
 {
-    const int threads = count < a->threads ? count : a->threads;
-    int result = 0;
-#pragma omp parallel num_threads(threads)
-    {
-        struct room room = {.scratch = NULL};
-        struct vj_error mine = {0};
-        int r = open_room(&room, w, a, &mine);
-#pragma omp for schedule(dynamic)
-        for (int i = 0; i < count; i++) {
-            int failed;
-            bytes[i] = NOT_WRITTEN;
-#pragma omp atomic read
-            failed = result;
-            if (r || failed)
-                continue;
-            int64_t size;
-            r = write_candidate(w, a, qf[i], &room, &size, &mine);
-            if (!r)
-                bytes[i] = size;
-        }
-        if (r) {
-#pragma omp critical
-            if (!result) {
-                *err = mine;
-#pragma omp atomic write
-                result = r;
-            }
-        }
-        close_room(&room);
-    }
-    return result;
+    const int threads = job->count < job->a->threads ? job->count : job->a->threads;
+    int r = 0;
+    job->room = vj_calloc((size_t)threads, sizeof(*job->room));
+    if (!job->room)
+        return vj_fail(err, -ENOMEM, "out of memory");
+    for (int t = 0; !r && t < threads; t++)
+        r = open_room(&job->room[t], job->w, job->a, err);
+    if (!r)
+        r = vj_parallel((size_t)job->count, threads, write_candidate, job, err);
+    for (int t = 0; t < threads; t++)
+        close_room(&job->room[t]);
+    free(job->room);
+    return r;
 }
 
 static int write_candidates(const struct work *w, const struct arguments *a, struct vj_error *err)
 {
-    int qf[VJ_QF_MAX], count = 0;
-    int64_t bytes[VJ_QF_MAX];
-    for (int q = 1; q <= VJ_QF_MAX; q++)
-        if (vj_ranges_has(&a->qf, q))
-            qf[count++] = q;
+    struct job job = {.w = w, .a = a};
+    for (int qf = 1; qf <= VJ_QF_MAX; qf++)
+        if (vj_ranges_has(&a->qf, qf))
+            job.qf[job.count++] = qf;
     int r = make_folders(a->folder, w->stem, err);
-    if (r)
-        return r;
-    r = write_list(w, a, qf, count, bytes, err);
-    for (int i = 0; i < count; i++)
-        if (bytes[i] != NOT_WRITTEN)
-            printf("%s\t%d\t%" PRId64 "\n", w->path, qf[i], bytes[i]);
+    if (!r)
+        r = write_list(&job, err);
+    for (int i = 0; i < job.count; i++)
+        if (job.bytes[i])
+            printf("%s\t%d\t%" PRId64 "\n", w->path, job.qf[i], job.bytes[i]);
     fflush(stdout);
     return r;
 }
