@@ -165,12 +165,18 @@ static double evaluate(enum vj_metric metric, const struct gathered *g)
     }
 }
 
+/* Rows of a resample lie anywhere in memory: of many images they are asked for ahead of their turn.
+ */
 VJ_SIMD static void sum_rows(double *sum, const double (*row)[VJ_SUMS], const uint32_t *index,
                              size_t count)
 {
+    enum { AHEAD = 8, LINE_OF_CACHE = 64 / sizeof(double) };
     double s[VJ_SUMS] = {0};
     for (size_t i = 0; i < count; i++) {
         const double *r = row[index[i]];
+        const double *soon = row[index[i + AHEAD < count ? i + AHEAD : i]];
+        for (int k = 0; k < VJ_SUMS; k += LINE_OF_CACHE)
+            __builtin_prefetch(soon + k);
         for (int k = 0; k < VJ_SUMS; k++)
             s[k] += r[k];
     }
