@@ -345,6 +345,14 @@ static void dots(const struct vj_html *page, const struct vj_plot *plot, const s
     }
 }
 
+static void correlation(struct vj_text *out, const struct vj_metric_value *value)
+{
+    if (value && value->present)
+        vj_text_add(out, "%.2f", value->value);
+    else
+        vj_text_add(out, "-");
+}
+
 static void scatter_panel(const struct vj_html *page, struct counts *c, size_t index)
 {
     const struct vj_report *r = page->report;
@@ -364,7 +372,11 @@ static void scatter_panel(const struct vj_html *page, struct counts *c, size_t i
     vj_html_class(page, index);
     vj_text_add(out, "\"></span>");
     vj_text_html(out, name_of(row->name));
-    vj_text_add(out, "</figcaption><svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"",
+    vj_text_add(out, "<small>PLCC ");
+    correlation(out, vj_html_metric(row, VJ_METRIC_PLCC));
+    vj_text_add(out, ", SROCC ");
+    correlation(out, vj_html_metric(row, VJ_METRIC_SROCC));
+    vj_text_add(out, "</small></figcaption><svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"",
                 SCATTER_WIDTH, SCATTER_HEIGHT);
     vj_text_html(out, name_of(row->name));
     vj_text_add(out, ": predicted against true quality factor\">\n");
@@ -396,10 +408,12 @@ void vj_html_scatter(const struct vj_html *page)
         page->out->failed = true;
         return;
     }
-    vj_text_add(page->out,
-                "<section><h2>Predicted against true</h2><p>Every picture at its true and its "
-                "predicted PW-JND; larger dots are several pictures. Below the dashed line the "
-                "damage is visible, above it bytes are given away.</p><div class=\"small\">\n");
+    vj_text_add(
+        page->out,
+        "<section><h2>Predicted against true</h2><p>Every picture at its true and its "
+        "predicted PW-JND; larger dots are several pictures. Below the dashed line the "
+        "damage is visible, above it bytes are given away. PLCC, SROCC: Pearson's linear and "
+        "Spearman's rank correlation.</p><div class=\"small\">\n");
     for (size_t i = 0; i < page->report->rows; i++)
         scatter_panel(page, c, page->order[i]);
     vj_text_add(page->out, "</div></section>\n");

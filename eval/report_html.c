@@ -66,6 +66,7 @@ static const char layout[] =
     ".panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(300px,1fr));gap:12px}"
     ".small{display:grid;grid-template-columns:repeat(auto-fill,minmax(180px,1fr));gap:12px}"
     "figure{margin:0}figcaption{font-size:13px;font-weight:600;overflow-wrap:anywhere}"
+    "figcaption small{display:block;font-weight:400;color:var(--soft)}"
     "svg{overflow:visible;max-width:100%}.plot,figure svg{width:100%;height:auto;overflow:hidden}"
     ".axis line{stroke:var(--line)}.axis text{fill:var(--soft);font-size:11px}"
     ".axis .title{font-size:12px}.truth{stroke:var(--ink);stroke-dasharray:4 4;opacity:.55}"
