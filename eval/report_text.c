@@ -10,6 +10,7 @@
 #include "eval/report.h"
 #include "eval/report_text.h"
 #include "eval/table.h"
+#include "host/utf8.h"
 
 enum {
     LABEL_WIDTH = 14, /* of the header's field names */
@@ -150,7 +151,8 @@ static void add_finding(struct vj_text *out, const struct vj_report *r, const ch
     if (!text || !*text)
         return;
     snprintf(rest, sizeof(rest), "... (all in the attribute %s)", attribute);
-    snprintf(line, sizeof(line), "%.*s%s", SHOWN, text, strlen(text) > SHOWN ? rest : "");
+    const size_t shown = vj_utf8_cut(text, SHOWN);
+    snprintf(line, sizeof(line), "%.*s%s", (int)shown, text, text[shown] ? rest : "");
     vj_report_field(out, r, label, line);
 }
 

@@ -534,6 +534,21 @@ static void names_from_files_cannot_steer_a_terminal(void **state)
 }
 
 /* The sample as a comparison of two files. */
+static void long_findings_are_cut_between_characters(void **state)
+{
+    (void)state;
+    struct sample s;
+    fill_sample(&s);
+    char text[1 + 2 * 200 + 1] = "a"; /* the 300 bytes shown end within an e acute */
+    for (int i = 0; i < 200; i++)
+        strcat(text, "\xc3\xa9");
+    s.report.duplicates = text;
+    struct vj_text t = text_report(&s.report, 0);
+    vj_assert_contains(t.data, "\xc3\xa9...\n");
+    assert_null(strchr(t.data, '?'));
+    vj_text_free(&t);
+}
+
 static void add_runs(struct sample *s)
 {
     static const struct vj_report_run run[] = {
@@ -667,6 +682,7 @@ int main(void)
         cmocka_unit_test(what_is_absent_is_a_dash_in_text_and_no_key_in_json),
         cmocka_unit_test(failed_pictures_are_counted_by_their_status),
         cmocka_unit_test(names_from_files_cannot_steer_a_terminal),
+        cmocka_unit_test(long_findings_are_cut_between_characters),
         cmocka_unit_test(a_comparison_says_whose_files_and_what_they_differ_in),
         cmocka_unit_test(running_out_of_memory_is_an_error_not_half_a_report),
         cmocka_unit_test(text_is_padded_by_columns_not_bytes),
