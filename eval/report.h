@@ -250,8 +250,9 @@ int vj_report_json(struct vj_text *out, const struct vj_report *report, struct v
  * Appends a web page with everything in *report: one file with its style and its charts (SVG) in
  * it, no script, nothing to load. Predictors are sorted by MAD and the first six, and the first six
  * rules with several tolerances, have a colour of their own. Of the pictures it lists the 200 with
- * the largest mean error, without labels the first 200; its size does not grow with the images
- * beyond that. Errors: as vj_report_check(), -ENOMEM.
+ * the largest mean error, without labels the first 200, and the first 200 of those that failed or
+ * are left out; its size does not grow with the images beyond that.
+ * Errors: as vj_report_check(), -ENOMEM.
  */
 int vj_report_html(struct vj_text *out, const struct vj_report *report, struct vj_error *err);
 

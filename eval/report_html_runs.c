@@ -35,15 +35,21 @@ void vj_html_throughput(const struct vj_html *page)
     vj_html_close_section(page);
 }
 
+/* How many of `all` pictures a table gets; says which report has the others. */
+static size_t count_rows(const struct vj_html *page, size_t all, const char *others)
+{
+    if (all <= VJ_HTML_PICTURES)
+        return all;
+    vj_text_add(page->out, "<p>%d of %zu; %s has them all.</p>\n", VJ_HTML_PICTURES, all, others);
+    return VJ_HTML_PICTURES;
+}
+
 void vj_html_states(const struct vj_html *page)
 {
     static const char *const title[] = {"picture", "state"};
     const struct vj_report *r = page->report;
-    const size_t count = r->images < VJ_HTML_PICTURES ? r->images : VJ_HTML_PICTURES;
     vj_html_open_section(page, "Pictures");
-    if (count < r->images)
-        vj_text_add(page->out, "<p>%zu of %zu; vpjnd report --images has them all.</p>", count,
-                    r->images);
+    const size_t count = count_rows(page, r->images, "vpjnd report --images");
     vj_html_open_table(page, "text");
     vj_html_head(page, title, 2);
     for (size_t i = 0; i < count; i++) {
@@ -60,14 +66,17 @@ void vj_html_failures(const struct vj_html *page)
 {
     static const char *const title[] = {"picture", "error"};
     const struct vj_report *r = page->report;
-    if (!vj_report_count_failed(r))
+    const size_t failed = vj_report_count_failed(r);
+    if (!failed)
         return;
     vj_html_open_section(page, "Failures");
+    size_t rows = count_rows(page, failed, "the text report");
     vj_html_open_table(page, "text");
     vj_html_head(page, title, 2);
-    for (size_t i = 0; i < r->images; i++) {
+    for (size_t i = 0; rows > 0 && i < r->images; i++) {
         if (!vj_report_failure(r, i))
             continue;
+        rows--;
         vj_text_add(page->out, "<tr>");
         vj_html_text_cell(page, r->image_name[i]);
         vj_html_text_cell(page, vj_report_failure(r, i));
@@ -84,9 +93,10 @@ void vj_html_left_outs(const struct vj_html *page)
     if (!r->left_outs)
         return;
     vj_html_open_section(page, "Left out of every figure");
+    const size_t rows = count_rows(page, r->left_outs, "the text report");
     vj_html_open_table(page, "text");
     vj_html_head(page, title, 2);
-    for (size_t i = 0; i < r->left_outs; i++) {
+    for (size_t i = 0; i < rows; i++) {
         vj_text_add(page->out, "<tr>");
         vj_html_text_cell(page, r->left_out[i].name);
         vj_html_text_cell(page, r->left_out[i].reason);

@@ -520,6 +520,32 @@ static void without_labels_there_is_no_empty_chart(void **state)
     free(page);
 }
 
+/* Nor with what went wrong. s: has `many` pictures */
+static void check_page_of_failures(struct sample *s, size_t many)
+{
+    int32_t *status = calloc(many, sizeof(*status));
+    struct vj_report_left_out *left_out = calloc(many, sizeof(*left_out));
+    assert_true(status && left_out);
+    for (size_t i = 0; i < many; i++) {
+        status[i] = i >= 5; /* the others failed */
+        left_out[i] = (struct vj_report_left_out){i == 199 ? "last shown" : "gone", "why"};
+    }
+    s->report.image_status = status;
+    s->report.left_out = left_out;
+    s->report.left_outs = many;
+    char *page = page_of(&s->report);
+    assert_true(strlen(page) < 4000000);
+    char expected[80];
+    snprintf(expected, sizeof(expected), "<p>200 of %zu; the text report has them all", many - 5);
+    vj_assert_contains(page, expected);
+    snprintf(expected, sizeof(expected), "<p>200 of %zu; the text report has them all", many);
+    vj_assert_contains(page, expected);
+    vj_assert_contains(page, "last shown");
+    free(page);
+    free(left_out);
+    free(status);
+}
+
 static void the_page_does_not_grow_with_the_pictures(void **state)
 {
     (void)state;
@@ -549,6 +575,7 @@ static void the_page_does_not_grow_with_the_pictures(void **state)
     vj_assert_contains(page, "200 of 30000; vpjnd report --images-csv has them all");
     vj_assert_contains(page, "</thead><tbody>\n<tr><td>the worst</td><td><b>0</b></td>");
     free(page);
+    check_page_of_failures(&s, MANY);
     free(pred);
     free(truth);
     free(name);
