@@ -122,6 +122,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         if (o->published && is_csv(o->form))
             argp_error(state,
                        "--published goes with the text, --json or --html: a CSV is ours alone");
+        if (o->sections && o->form != VJ_REPORT_FORM_TEXT)
+            argp_error(state, "--metrics, --folds, --sweep and --images add sections to the text; "
+                              "the other forms have none, leave them out");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

@@ -174,6 +174,8 @@ static void command_lines_end_with_the_right_status_and_words(void **state)
         {"$V report --published=all --json one.h5", 0, "\"published_file\": \"published.csv\""},
         {"$V report --sweep-csv one.h5", 0, "predictor,axis,at,metric,value,n,units"},
         {"$V report --html --csv one.h5", 2, "one form at a time: --csv, --images-csv"},
+        {"$V report --csv --folds one.h5", 2, "--images add sections to the text; the other forms"},
+        {"$V report --images --html one.h5", 2, "add sections to the text"},
         {"$V report --json --json one.h5", 0, "{"},
         {"$V compare --json --images-csv one.h5 two.h5", 2, "one form at a time"},
         {"$V report --published-file=absent.csv one.h5", 2, "absent.csv"},
