@@ -8,6 +8,7 @@
 #include "host/checked.h"
 
 struct group {
+    struct vj_device_ops own;        /* with the members' name */
     const struct vj_device_ops *ops; /* of the members */
     int count;
     void *member[VJ_DEVICE_GPU_MAX]; /* states */
@@ -100,9 +101,12 @@ static int group_refuse_open(void **state, const struct vj_device_plan *plan, in
     return vj_fail(err, -EINVAL, "several devices are opened with vj_device_group_open()");
 }
 
+/*
+ * Without a name: results are those of the members, whatever their number, so that a file of theirs
+ * is of their kind (attribute device_kind, which --resume and --rows-from hold to).
+ */
 static const struct vj_device_ops group_ops = {
     .api = VJ_DEVICE_API,
-    .name = "group",
     .open = group_refuse_open,
     .close = group_close,
     .info = group_info,
@@ -132,6 +136,8 @@ int vj_device_group_open(struct vj_device *device, const struct vj_device_ops *o
     if (!g)
         return vj_fail(err, -ENOMEM, "out of memory");
     g->ops = ops;
+    g->own = group_ops;
+    g->own.name = ops->name;
     for (int i = 0; i < count; i++) {
         struct vj_device_plan own = *plan;
         own.slots = (plan->slots - i + count - 1) / count;
@@ -142,7 +148,7 @@ int vj_device_group_open(struct vj_device *device, const struct vj_device_ops *o
         }
         g->count = i + 1;
     }
-    device->ops = &group_ops;
+    device->ops = &g->own;
     device->state = g;
     return 0;
 }

@@ -2,7 +2,7 @@
 /*
  * Several devices of one kind as one: slot s of the group is slot s / n of device s % n, so that
  * pictures go to the n devices in turn. Nothing is split within a picture, hence every result is
- * what the device that computed it would give alone.
+ * what the device that computed it would give alone, and the group goes by its devices' name.
  */
 #ifndef VJ_HOST_DEVICE_GROUP_H
 #define VJ_HOST_DEVICE_GROUP_H

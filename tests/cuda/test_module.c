@@ -265,6 +265,7 @@ static void several_gpus_take_the_slots_in_turn(void **state)
         device.ops->info(device.state, &info);
         assert_string_equal(info.name, "2 devices, the first: fake 0 with 3 slots");
         assert_int_equal(info.memory, 100 + 101);
+        assert_string_equal(device.ops->name, "fake"); /* files of one GPU can be gone on with */
         char text[64];
         device.ops->algorithms(device.state, 3, text, sizeof(text));
         assert_string_equal(text, "fake\nnetwork 3\n");
