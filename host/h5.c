@@ -345,7 +345,12 @@ static hid_t utf8_type(size_t size)
 
 int vj_h5_write_text(hid_t at, const char *name, const char *text, struct vj_error *err)
 {
-    hid_t type = utf8_type(strlen(text) + 1);
+    const size_t size = strlen(text) + 1;
+    if (size > VJ_H5_TEXT_MAX)
+        return vj_fail(err, -E2BIG,
+                       "attribute %s would be a text of %zu bytes, and no more than %d are read",
+                       name, size - 1, VJ_H5_TEXT_MAX - 1);
+    hid_t type = utf8_type(size);
     if (type < 0)
         return vj_h5_fail(err, "attribute %s cannot be written", name);
     int r = write_attribute(at, name, type, type, text, 1, err);
@@ -473,7 +478,7 @@ static int read_fixed_text(const struct attribute *a, const char *name, char *te
                            struct vj_error *err)
 {
     size_t stored = H5Tget_size(a->type);
-    if (stored > (size_t)1 << 20)
+    if (stored > VJ_H5_TEXT_MAX)
         return vj_fail(err, -EINVAL, "attribute %s claims %zu bytes of text", name, stored);
     char *value = calloc(stored + 1, 1);
     if (!value)

@@ -8,7 +8,7 @@
  * Files are created in the format of HDF5 1.8, whose metadata has checksums: damage is reported,
  * where the older format lets HDF5 itself crash on some of it.
  *
- * Attributes written here are scalars or one-dimensional: text of any length as fixed-length UTF-8
+ * Attributes written here are scalars or one-dimensional: text as fixed-length UTF-8
  * with its NUL (bytes in h5py), whole numbers as little-endian int64, or uint64 where all 64 bits
  * count, real numbers as little-endian float64. Reading accepts any integer, any floating-point and
  * both string forms, but not another kind or count.
@@ -24,6 +24,9 @@
 #include "host/error.h"
 
 #define VJ_H5_MAX_RANK 8
+
+/* Bytes of an attribute's text, its end included: longer ones are neither read nor written. */
+enum { VJ_H5_TEXT_MAX = 1 << 20 };
 
 /*
  * Silences HDF5, and keeps it from tidying up when the program ends; before anything else is asked
@@ -103,7 +106,9 @@ void vj_h5_abandon(hid_t file);
 /* Records "<text>: <HDF5's innermost message>" with -EIO; clears HDF5's error stack. */
 int vj_h5_fail(struct vj_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Attributes of a file (its root group), group or dataset `at`; writing replaces an existing one.
+/*
+ * Attributes of a file (its root group), group or dataset `at`; writing replaces an existing one.
+ * Errors: -E2BIG for a text above VJ_H5_TEXT_MAX, -EIO
  */
 int vj_h5_write_text(hid_t at, const char *name, const char *text, struct vj_error *err);
 int vj_h5_write_ints(hid_t at, const char *name, const int64_t *values, size_t count,

@@ -17,7 +17,6 @@ enum {
     CHUNK_BYTES = 1 << 18, /* a chunk of the published file holds about this much */
     DEFLATE_LEVEL = 4,
     MEMBERS_MAX = 4096,
-    ATTRIBUTE_TEXT_MAX = 1 << 20,
 };
 
 struct vj_results {
@@ -464,8 +463,8 @@ int vj_results_get_text(struct vj_results *results, const char *object, const ch
     int r = open_holder(results, object, name, &o, err);
     if (r)
         return r;
-    char *value = vj_calloc(ATTRIBUTE_TEXT_MAX, 1);
-    r = value ? vj_h5_read_text(o, name, value, ATTRIBUTE_TEXT_MAX, err)
+    char *value = vj_calloc(VJ_H5_TEXT_MAX, 1);
+    r = value ? vj_h5_read_text(o, name, value, VJ_H5_TEXT_MAX, err)
               : vj_fail(err, -ENOMEM, "out of memory");
     H5Oclose(o);
     if (r) {

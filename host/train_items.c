@@ -8,10 +8,10 @@
 
 #include "eval/text.h"
 #include "host/checked.h"
+#include "host/h5.h"
 #include "host/image_list.h"
 #include "host/int_order.h"
 #include "host/ranges.h"
-#include "host/weights.h"
 
 /* Sorts the numbers and writes runs of them as ranges. */
 static void add_runs(struct vj_text *text, int *number, size_t count)
@@ -32,11 +32,11 @@ static int describe_ids(char **text, int *id, size_t count, struct vj_error *err
     int r = vj_text_status(&t, err);
     if (!r && !t.data)
         r = vj_fail(err, -ENOMEM, "out of memory");
-    if (!r && strlen(t.data) >= VJ_WEIGHTS_TEXT_MAX)
+    if (!r && strlen(t.data) >= VJ_H5_TEXT_MAX)
         r = vj_fail(err, -E2BIG,
                     "the numbers of %zu pictures are a list of %zu bytes, and a weight file holds "
                     "less than %d; number those of a fold one after the other",
-                    count, strlen(t.data), VJ_WEIGHTS_TEXT_MAX);
+                    count, strlen(t.data), VJ_H5_TEXT_MAX);
     if (r)
         vj_text_free(&t);
     else

@@ -445,10 +445,10 @@ int vj_weights_read_tensors(hid_t at, struct vj_weights *w, size_t file_size, st
 
 static int read_long_text(hid_t file, const char *name, char **text, struct vj_error *err)
 {
-    *text = vj_calloc(VJ_WEIGHTS_TEXT_MAX, 1);
+    *text = vj_calloc(VJ_H5_TEXT_MAX, 1);
     if (!*text)
         return vj_fail(err, -ENOMEM, "out of memory for attribute %s", name);
-    return vj_h5_read_text(file, name, *text, VJ_WEIGHTS_TEXT_MAX, err);
+    return vj_h5_read_text(file, name, *text, VJ_H5_TEXT_MAX, err);
 }
 
 /* Of files that may have been written without it. */

@@ -46,10 +46,8 @@ enum vj_non_local {
     VJ_NON_LOCAL_TRANSPOSE,   /* the textbook form, for new training only */
 };
 
-/* Bytes of a text in a weight file, its end included: item numbers, configuration. */
+/* Attribute `schema` of a weight file. */
 #define VJ_WEIGHTS_SCHEMA "vpjnd-weights"
-
-enum { VJ_WEIGHTS_TEXT_MAX = 1 << 20 };
 
 enum { VJ_NET_BLOCKS = 5 }; /* at most; how many a variant has says host/net_form.h */
 

@@ -284,6 +284,27 @@ static void unsigned_attributes_have_64_bits(void **state)
     assert_int_equal(vj_h5_close(file, part, &err), 0);
 }
 
+/* What could be written and not be read would end every --resume. */
+static void a_text_is_as_long_as_can_be_read(void **state)
+{
+    (void)state;
+    struct vj_error err = {0};
+    struct vj_results *r = create();
+    char *text = calloc(VJ_H5_TEXT_MAX + 1, 1), *back = NULL;
+    assert_non_null(text);
+    memset(text, 'a', VJ_H5_TEXT_MAX - 1);
+    assert_int_equal(vj_results_set_text(r, "/", "long", text, &err), 0);
+    assert_int_equal(vj_results_get_text(r, "/", "long", &back, &err), 0);
+    assert_string_equal(back, text);
+    text[VJ_H5_TEXT_MAX - 1] = 'a';
+    assert_int_equal(vj_results_set_text(r, "/", "longer", text, &err), -E2BIG);
+    vj_assert_contains(err.text, "attribute longer would be a text of 1048576 bytes");
+    assert_false(vj_results_has_attribute(r, "/", "longer"));
+    free(back);
+    free(text);
+    vj_results_close(r);
+}
+
 static void requests_that_do_not_fit_are_refused(void **state)
 {
     (void)state;
@@ -322,6 +343,7 @@ int main(void)
         cmocka_unit_test(a_killed_writer_leaves_a_file_that_opens_up_to_its_last_row),
         cmocka_unit_test(a_row_costs_no_more_than_its_bytes),
         cmocka_unit_test(unsigned_attributes_have_64_bits),
+        cmocka_unit_test(a_text_is_as_long_as_can_be_read),
         cmocka_unit_test(requests_that_do_not_fit_are_refused),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
