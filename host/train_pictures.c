@@ -15,9 +15,10 @@
 #include "host/quality.h"
 #include "host/stream.h"
 
-/* One picture in memory. */
+/* One picture in memory, or about to be. */
 struct entry {
-    bool there, held;
+    size_t index; /* in the list */
+    bool there;
     uint64_t used; /* when it was last held */
     size_t bytes;
     struct vj_loaded loaded;                      /* of its source only the size stays */
@@ -47,7 +48,9 @@ struct vj_train_pictures {
     enum vj_jnd_scale scale;
     int jnd; /* of the data set's own labels */
     struct vj_stream_options reading;
-    struct entry *entry;     /* [count] */
+    struct entry **entry; /* [count] NULL: not in memory */
+    struct entry **here;  /* [here_count] those that are, in no order; owned */
+    size_t here_count;
     struct scratch *scratch; /* [threads] */
     uint64_t clock;
     size_t kept;         /* bytes of all entries */
@@ -134,9 +137,10 @@ int vj_train_pictures_open(struct vj_train_pictures **pictures, const struct vj_
             p->reading.max_height = list->picture[i].height;
     }
     p->entry = vj_calloc(list->count, sizeof(*p->entry));
+    p->here = vj_calloc(list->count, sizeof(*p->here));
     p->scratch = vj_calloc((size_t)threads, sizeof(*p->scratch));
-    p->fixed = list->count * sizeof(*p->entry);
-    int r = p->entry && p->scratch
+    p->fixed = list->count * (sizeof(*p->entry) + sizeof(*p->here));
+    int r = p->entry && p->here && p->scratch
                 ? 0
                 : vj_fail(err, -ENOMEM, "out of memory for %zu pictures", list->count);
     if (!r && maps)
@@ -152,29 +156,35 @@ int vj_train_pictures_open(struct vj_train_pictures **pictures, const struct vj_
     return 0;
 }
 
-static void give_up(struct entry *e)
+/* The entry at a place of here[]; the last one takes that place. */
+static void give_up(struct vj_train_pictures *p, size_t at)
 {
+    struct entry *e = p->here[at];
+    p->entry[e->index] = NULL;
+    p->here[at] = p->here[--p->here_count];
+    p->kept -= e->bytes;
     vj_loaded_free(&e->loaded);
     vj_jpeg_plan_free(e->plan);
     for (int a = 0; a < VJ_TRAIN_ANCHORS_MAX; a++) {
         vj_image_free(&e->anchor[a]);
         free(e->map[a]);
     }
-    *e = (struct entry){0};
+    free(e);
 }
 
 void vj_train_pictures_close(struct vj_train_pictures *p)
 {
     if (!p)
         return;
-    for (size_t i = 0; p->entry && i < p->list->count; i++)
-        give_up(&p->entry[i]);
+    while (p->here_count > 0)
+        give_up(p, p->here_count - 1);
     for (int t = 0; p->scratch && t < p->threads; t++) {
         vj_jpeg_scratch_free(p->scratch[t].jpeg);
         free(p->scratch[t].grey);
     }
     vj_jnd_unload(p->loaded);
     free(p->entry);
+    free(p->here);
     free(p->scratch);
     free(p);
 }
@@ -319,7 +329,7 @@ static int load_parts(struct vj_train_pictures *p, size_t i, struct scratch *s,
                       struct vj_error *err)
 {
     const struct vj_train_picture *picture = &p->list->picture[i];
-    struct entry *e = &p->entry[i];
+    struct entry *e = p->entry[i];
     e->loaded.index = picture->item;
     vj_load_item(&e->loaded, p->ds, &p->reading);
     if (e->loaded.error.code)
@@ -346,7 +356,6 @@ static int load(struct vj_train_pictures *p, size_t i, struct vj_error *err)
     int r = load_parts(p, i, &p->scratch[omp_get_thread_num()], err);
     if (!r)
         return 0;
-    give_up(&p->entry[i]);
     if (err->code == 0)
         vj_fail(err, r, "%s", strerror(-r));
     return vj_fail_prefix(err, "training picture %s", p->list->picture[i].name);
@@ -354,28 +363,24 @@ static int load(struct vj_train_pictures *p, size_t i, struct vj_error *err)
 
 /* ---- the cache ---- */
 
-/* Gives up pictures that are not held, the least recently used first, until the rest fits. */
+/* Gives up pictures, the least recently used first, until the rest fits. None is held. */
 static void trim(struct vj_train_pictures *p)
 {
     while (p->kept > p->limit) {
-        struct entry *oldest = NULL;
-        for (size_t i = 0; i < p->list->count; i++) {
-            struct entry *e = &p->entry[i];
-            if (e->there && !e->held && (!oldest || e->used < oldest->used))
-                oldest = e;
-        }
-        if (!oldest)
-            break;
-        p->kept -= oldest->bytes;
-        give_up(oldest);
+        size_t oldest = 0;
+        for (size_t i = 1; i < p->here_count; i++)
+            if (p->here[i]->used < p->here[oldest]->used)
+                oldest = i;
+        give_up(p, oldest);
     }
     atomic_store(&p->total, p->fixed + p->kept);
 }
 
 void vj_train_pictures_drop(struct vj_train_pictures *p)
 {
-    for (size_t i = 0; i < p->list->count; i++)
-        p->entry[i].held = false;
+    for (size_t i = p->here_count; i-- > 0;)
+        if (!p->here[i]->there) /* it could not be read */
+            give_up(p, i);
     trim(p);
 }
 
@@ -391,22 +396,35 @@ static int load_missing(void *user, size_t i, struct vj_error *err)
     return load(missing->pictures, missing->index[i], err);
 }
 
+/* An entry for a picture that is not in memory. */
+static struct entry *add_entry(struct vj_train_pictures *p, size_t index)
+{
+    struct entry *e = vj_calloc(1, sizeof(*e));
+    if (!e)
+        return NULL;
+    e->index = index;
+    p->entry[index] = p->here[p->here_count++] = e;
+    return e;
+}
+
 int vj_train_pictures_hold(struct vj_train_pictures *p, const size_t *which, size_t count,
                            struct vj_error *err)
 {
     struct missing missing = {.pictures = p, .index = vj_calloc(count, sizeof(size_t))};
-    if (!missing.index)
-        return vj_fail(err, -ENOMEM, "out of memory for %zu pictures", count);
-    for (size_t k = 0; k < count; k++) {
-        struct entry *e = &p->entry[which[k]];
-        if (!e->there && !e->held)
+    int r = missing.index ? 0 : -ENOMEM;
+    for (size_t k = 0; !r && k < count; k++) {
+        struct entry *e = p->entry[which[k]];
+        if (!e && (e = add_entry(p, which[k])))
             missing.index[missing.count++] = which[k];
-        e->held = true;
-        e->used = ++p->clock;
+        if (e)
+            e->used = ++p->clock;
+        else
+            r = -ENOMEM;
     }
-    int r = vj_parallel(missing.count, p->threads, load_missing, &missing, err);
+    r = r ? vj_fail(err, r, "out of memory for %zu pictures", count)
+          : vj_parallel(missing.count, p->threads, load_missing, &missing, err);
     for (size_t i = 0; i < missing.count; i++)
-        p->kept += p->entry[missing.index[i]].bytes;
+        p->kept += p->entry[missing.index[i]]->bytes;
     free(missing.index);
     atomic_store(&p->total, p->fixed + p->kept);
     if (r)
@@ -449,7 +467,7 @@ static int synthesize(const struct vj_train_pictures *p, const struct entry *e, 
 int vj_train_reference_patches(struct vj_train_pictures *p, size_t index, size_t anchor,
                                const int32_t (*origin)[2], uint8_t *out, struct vj_error *err)
 {
-    const struct vj_image *pixels = &p->entry[index].anchor[anchor];
+    const struct vj_image *pixels = &p->entry[index]->anchor[anchor];
     if (!pixels->data)
         return vj_train_candidate_patches(p, index, p->list->picture[index].anchor[anchor].qf,
                                           origin, out, err);
@@ -461,7 +479,7 @@ int vj_train_reference_patches(struct vj_train_pictures *p, size_t index, size_t
 static int candidate(struct vj_train_pictures *p, size_t index, int qf, struct vj_image *img,
                      struct vj_error *err)
 {
-    struct entry *e = &p->entry[index];
+    struct entry *e = p->entry[index];
     int64_t bytes;
     if (e->files)
         return vj_loaded_fetch(&e->loaded, qf, img, &bytes, err);
@@ -475,7 +493,7 @@ static int candidate(struct vj_train_pictures *p, size_t index, int qf, struct v
 int vj_train_candidate_patches(struct vj_train_pictures *p, size_t index, int qf,
                                const int32_t (*origin)[2], uint8_t *out, struct vj_error *err)
 {
-    const struct entry *e = &p->entry[index];
+    const struct entry *e = p->entry[index];
     if (!e->files)
         return synthesize(p, e, qf, origin, out, err);
     struct vj_image img = {0};
@@ -489,7 +507,7 @@ int vj_train_candidate_patches(struct vj_train_pictures *p, size_t index, int qf
 void vj_train_map_patches(struct vj_train_pictures *p, size_t index, size_t anchor,
                           const int32_t (*origin)[2], uint8_t *out)
 {
-    const struct entry *e = &p->entry[index];
+    const struct entry *e = p->entry[index];
     const uint8_t *map = e->map[anchor] ? e->map[anchor] : e->map[0];
     size_t width = p->list->picture[index].width, size = p->patch_size;
     for (size_t k = 0; k < p->patches; k++)

@@ -158,6 +158,34 @@ static void test_the_cache_holds_what_it_may_and_no_more(void **state)
     rig_close(&rig);
 }
 
+/* What is held of a picture that is not in memory: a place. */
+static void test_pictures_that_are_not_in_memory_take_none(void **state)
+{
+    (void)state;
+    enum { MANY = 2000, PLACE = 32 };
+    size_t item[MANY], bytes[2];
+    struct vj_config config = configure("cache=0 anchors=first");
+    struct vj_dataset *ds = open_set(&config);
+    struct vj_net_shape shape = vj_net_shape_default(VJ_VARIANT_FIGURE);
+    shape.patch_size = SIDE;
+    for (size_t i = 0; i < MANY; i++)
+        item[i] = i % PICTURES;
+    for (int i = 0; i < 2; i++) {
+        struct vj_error err = {0};
+        struct vj_train_data *data;
+        struct vj_train_batch batch;
+        assert_int_equal(vj_train_data_open(&data, &config, ds, item, i ? MANY : PICTURES, &shape,
+                                            VJ_POSITIVE_LOSSY, &err),
+                         0);
+        for (uint64_t step = 1; step <= 3; step++)
+            assert_int_equal(vj_train_data_batch(data, step, &batch, &err), 0);
+        bytes[i] = vj_train_data_bytes(data);
+        vj_train_data_close(data);
+    }
+    vj_assert_in_range(bytes[1] - bytes[0], 1, (MANY - PICTURES) * PLACE);
+    vj_dataset_close(ds);
+}
+
 static void test_the_positive_class_may_be_lossless(void **state)
 {
     (void)state;
@@ -395,6 +423,7 @@ int main(void)
         cmocka_unit_test(test_a_batch_stays_while_the_next_one_is_made),
         cmocka_unit_test(test_batches_may_be_asked_for_from_changing_threads),
         cmocka_unit_test(test_the_cache_holds_what_it_may_and_no_more),
+        cmocka_unit_test(test_pictures_that_are_not_in_memory_take_none),
         cmocka_unit_test(test_the_positive_class_may_be_lossless),
         cmocka_unit_test(test_patches_come_from_the_network_when_no_option_says),
         cmocka_unit_test(test_pictures_smaller_than_a_patch_are_refused),
