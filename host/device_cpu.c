@@ -19,6 +19,7 @@
 #include "host/jnd_rules.h"
 #include "host/jpeg_plan.h"
 #include "host/net.h"
+#include "host/parallel.h"
 
 /* Per pixel of the largest picture, all metrics (host/quality.h), rounded up. */
 enum { QUALITY_REFERENCE_BYTES = 14, QUALITY_SCRATCH_BYTES = 6 };
@@ -517,11 +518,21 @@ static int measure(struct cpu *cpu, const uint8_t *picture, int i,
     return 0;
 }
 
-static int one_candidate(struct cpu *cpu, const struct vj_candidate_request *request, int i,
-                         const struct vj_candidate_values *out, struct vj_error *err)
+/* What is asked for, and where it goes. */
+struct asked {
+    struct cpu *cpu;
+    const struct vj_candidate_request *request;
+    const struct vj_candidate_values *out;
+};
+
+static int one_candidate(void *user, size_t index, struct vj_error *err)
 {
+    const struct asked *asked = user;
+    const struct vj_candidate_request *request = asked->request;
+    const struct vj_candidate_values *out = asked->out;
+    struct cpu *cpu = asked->cpu;
     struct cpu_scratch *s = &cpu->scratch[omp_get_thread_num()];
-    int qf = request->qf[i];
+    int i = (int)index, qf = request->qf[i];
     bool measures =
         request->metrics && (cpu->plan.quality || cpu->plan.ssimulacra2 || wants_rules(&cpu->plan));
     struct vj_image file = {0};
@@ -566,23 +577,10 @@ static int cpu_candidates(void *state, int slot, const struct vj_candidate_reque
     if (request->count < 1 || request->count > cpu->plan.levels)
         return vj_fail(err, -EINVAL, "%d candidates asked for, the plan has room for %d",
                        request->count, cpu->plan.levels);
-    struct vj_error first = {0};
-    int first_at = request->count;
-#pragma omp parallel for schedule(dynamic) num_threads(cpu->plan.threads)
-    for (int i = 0; i < request->count; i++) {
-        struct vj_error mine = {0};
-        if (one_candidate(cpu, request, i, out, &mine) == 0)
-            continue;
-#pragma omp critical(vj_candidates_error)
-        if (i < first_at) {
-            first_at = i;
-            first = mine;
-        }
-    }
+    struct asked asked = {cpu, request, out};
+    int r = vj_parallel((size_t)request->count, cpu->plan.threads, one_candidate, &asked, err);
     cpu->kept = request->patches ? request->count : 0;
-    if (first_at < request->count)
-        return vj_fail(err, first.code, "%s", first.text);
-    return 0;
+    return r;
 }
 
 static int cpu_scores(void *state, int slot, size_t network, int draw, int count, float *score,
