@@ -24,9 +24,10 @@ int vj_bundle_parse_header(uint32_t *num_shards, const uint8_t *data, size_t siz
 
 /*
  * Reads an entry and checks it: type given, dimensions known and not negative, size = product of
- * the shape x size of a number, shard below num_shards, offset + size below 2^63. e:   all but the
- * name is filled, e->name is left alone err: -EBADMSG damage, -ENOTSUP too many dimensions; names
- * the field
+ * the shape x size of a number, shard below num_shards, offset + size below 2^63.
+ *
+ * e:   all but the name is filled, e->name is left alone
+ * err: -EBADMSG damage, -ENOTSUP too many dimensions; names the field
  */
 int vj_bundle_parse_entry(struct vj_checkpoint_entry *e, const uint8_t *data, size_t size,
                           uint32_t num_shards, struct vj_error *err);

@@ -16,7 +16,10 @@ struct vj_error {
 
 /*
  * Records a failure and returns `code`, so that a caller can write `return vj_fail(err, -EINVAL,
- * ...)`. err:  may be NULL, then only the code is passed on. code: negative errno.
+ * ...)`.
+ *
+ * err:  may be NULL, then only the code is passed on
+ * code: negative errno
  */
 int vj_fail(struct vj_error *err, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -21,9 +21,11 @@ struct vj_image_source {
 
 /*
  * One decoder per format. They get resolved options: never NULL, max_pixels > 0, a valid alpha
- * mode. read: `img` is zeroed on entry; on failure it is freed and zeroed again info: fills
- * everything but info->format; refuses what read would refuse for its kind of samples, and
- * uncompressed samples that do not fit into src->length (-EBADMSG)
+ * mode.
+ *
+ * read: `img` is zeroed on entry; on failure it is freed and zeroed again
+ * info: fills everything but info->format; refuses what read would refuse for its kind of samples,
+ *       and uncompressed samples that do not fit into src->length (-EBADMSG)
  */
 typedef int vj_image_read_fn(struct vj_image *img, const struct vj_image_source *src,
                              const struct vj_image_options *opt, struct vj_error *err);

@@ -46,7 +46,7 @@ struct vj_pair_order {
     bool known;
 };
 
-/* pictures >= 1. -ENOMEM. */
+/* pictures: 1 to 2^24. Errors: -EINVAL for another number, -ENOMEM. */
 int vj_pair_order_open(struct vj_pair_order *o, uint64_t seed, size_t pictures,
                        struct vj_error *err);
 void vj_pair_order_close(struct vj_pair_order *o);

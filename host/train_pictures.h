@@ -8,8 +8,8 @@
  *     candidates = synthesize   transform coefficients (vj_jpeg_plan_bytes) and, where an anchor is
  *                               the source itself, 3 W H (grey: W H)
  *     candidates = files        the bytes of all candidate files, and 3 W H for each anchor
- *     pixel-JND map             W H; with jnd_source = anchor, for each anchor; of networks that
- * see one
+ *     pixel-JND map, where one  W H; with jnd_source = anchor, for each anchor
+ *     is seen
  */
 #ifndef VJ_HOST_TRAIN_PICTURES_H
 #define VJ_HOST_TRAIN_PICTURES_H

@@ -19,7 +19,9 @@ struct vj_validation {
 /*
  * Scores the items with the weights, asking for the quality factors that the search wants, and
  * compares what it finds with the labels. Patch positions are those of evaluation with the same
- * seed. item: [count] indices into ds, count >= 1
+ * seed.
+ *
+ * item: [count] indices into ds, count >= 1
  * Errors: an item that cannot be evaluated is an error that names it.
  */
 int vj_validate(struct vj_validation *out, const struct vj_config *config,
