@@ -236,7 +236,8 @@ static int add_digests(struct run *run, struct vj_error *err)
 
 /*
  * Option `steps` may grow when a run is resumed; everything else that decides a bit may not. The
- * text says which patch size was taken, so that naming a variant's own changes nothing.
+ * text says which patch size was taken, so that naming a variant's own changes nothing. What others
+ * see is the network that is trained, also where weights to start from decided on it.
  */
 static int describe_config(struct run *run, struct vj_error *err)
 {
@@ -244,6 +245,9 @@ static int describe_config(struct run *run, struct vj_error *err)
     if (c.patch_size == 0)
         c.patch_size = vj_net_form((enum vj_variant)c.variant)->patch_size;
     run->config_text = vj_config_text(&c, false);
+    c.variant = (int)run->initial.shape.variant;
+    c.non_local = (int)run->initial.shape.non_local;
+    c.patch_size = run->initial.shape.patch_size;
     drop_folders(c.root);
     drop_folders(c.start);
     drop_folders(c.jnd_weights);

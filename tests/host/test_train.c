@@ -293,6 +293,7 @@ static void the_record_names_no_folder_of_this_machine(void **state)
     read_file("start.h5", &start);
     vj_assert_contains(w.trained->config, "root = \"all.csv\";");
     vj_assert_contains(w.trained->config, "start = \"start.h5\";");
+    vj_assert_contains(w.trained->config, "patch_size = 16;"); /* theirs, where no option says */
     assert_null(strstr(w.trained->config, folder));
     assert_string_equal(w.trained->start_sha256, start.sha256);
     vj_weights_free(&start);
