@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "host/net_fold.h"
+#include "host/utf8.h"
 
 #define AVERAGE_SUFFIX "/ExponentialMovingAverage"
 #define HEAD_WEIGHTS   "regressions/block1/weights"
@@ -188,11 +189,11 @@ static int read_tensors(struct vj_weights *w, const struct source *s, struct vj_
 static void record_origin(struct vj_weights *w, const char *prefix,
                           const struct vj_checkpoint_import_options *opt)
 {
-    const char *slash = strrchr(prefix, '/');
+    const char *slash = strrchr(prefix, '/'), *name = slash ? slash + 1 : prefix;
     w->positive_class = opt->positive_class;
     w->origin = VJ_ORIGIN_IMPORTED;
-    snprintf(w->origin_text, sizeof(w->origin_text), "checkpoint %.200s, %s",
-             slash ? slash + 1 : prefix, opt->raw ? "raw variables" : "moving averages");
+    snprintf(w->origin_text, sizeof(w->origin_text), "checkpoint %.*s, %s",
+             (int)vj_utf8_cut(name, 200), name, opt->raw ? "raw variables" : "moving averages");
 }
 
 int vj_checkpoint_import(struct vj_weights *w, const char *prefix,

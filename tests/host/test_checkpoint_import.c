@@ -110,6 +110,28 @@ static void moving_averages_of_a_released_checkpoint_become_weights(void **state
     }
 }
 
+/* 200 bytes of its name are recorded, or as many as do not end within a character. */
+static void a_long_name_is_cut_between_characters(void **state)
+{
+    (void)state;
+    struct vj_net_shape shape = small_shape(VJ_VARIANT_FIGURE, 16);
+    struct vj_weights w = {0};
+    struct vj_error err = {0};
+    struct model m;
+    char prefix[4096], name[256] = "a", expected[256];
+    for (int i = 0; i < 110; i++)
+        strcat(name, "\xc3\xa9");
+    model_make(&m, &shape, 1);
+    snprintf(prefix, sizeof(prefix), "%.3500s/%s", m.place.folder, name);
+    writer_save(&m.writer, prefix);
+    if (vj_checkpoint_import(&w, prefix, NULL, &err))
+        fail_msg("%s", err.text);
+    snprintf(expected, sizeof(expected), "checkpoint %.199s, moving averages", name);
+    assert_string_equal(w.origin_text, expected);
+    vj_weights_free(&w);
+    model_free(&m);
+}
+
 static void raw_variables_become_weights_when_asked_for(void **state)
 {
     (void)state;
@@ -353,6 +375,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(moving_averages_of_a_released_checkpoint_become_weights),
+        cmocka_unit_test(a_long_name_is_cut_between_characters),
         cmocka_unit_test(raw_variables_become_weights_when_asked_for),
         cmocka_unit_test(a_checkpoint_without_a_jnd_stream_is_of_the_figure_variant),
         cmocka_unit_test(snappy_and_tiny_blocks_import_the_same),
