@@ -35,7 +35,7 @@ struct arguments {
     enum vj_jnd_scale scale;
     bool scale_given, stages, list;
     int threads;
-    const char *image, *path;
+    const char *image, *path, *alpha;
     enum output output;
     struct vj_image_options read;
 };
@@ -131,6 +131,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case KEY_ALPHA:
         if (vj_alpha_mode_parse(&a->read.alpha, arg, &err))
             argp_error(state, "--alpha: %s", err.text);
+        a->alpha = arg;
         return 0;
     case KEY_LIST:
         a->list = true;
@@ -351,6 +352,7 @@ static int write_attributes(hid_t file, const struct arguments *a, const struct 
         {"variant", a->model->variants[a->variant]},
         {"reference", a->model->reference},
         {"source", slash ? slash + 1 : a->image},
+        {"alpha", a->alpha},
     };
     int r = 0;
     for (size_t i = 0; !r && i < sizeof(texts) / sizeof(texts[0]); i++)
@@ -402,6 +404,7 @@ int vj_cmd_map(int argc, char **argv)
     struct arguments a = {
         .model = vj_jnd_find("epc17", &err),
         .scale = VJ_JND_MINMAX,
+        .alpha = "refuse",
         .threads = omp_get_num_procs(),
     };
     argp_parse(&argp, argc, argv, 0, NULL, &a);

@@ -159,6 +159,7 @@ static void a_map_file_holds_map_and_stages_of_every_model_and_says_what_they_ar
             expect_text(file, "variant", model->variants[v]);
             expect_text(file, "reference", model->reference);
             expect_text(file, "source", "p.png");
+            expect_text(file, "alpha", "refuse");
             expect_text(file, "program_version", VJ_VERSION);
             assert_int_equal(vj_h5_read_int(file, "schema_version", &number, &err), 0);
             assert_int_equal(number, 2);
@@ -178,8 +179,9 @@ static void without_stages_there_is_the_map_alone(void **state)
     (void)state;
     struct vj_error err = {0};
     hid_t file;
-    assert_int_equal(map_command("yang05", "paper", NULL, "alone.h5"), 0);
+    assert_int_equal(map_command("yang05", "paper", "--alpha=white", "alone.h5"), 0);
     assert_int_equal(vj_h5_open(&file, path_of("alone.h5"), &err), 0);
+    expect_text(file, "alpha", "white");
     assert_true(H5Lexists(file, "map", H5P_DEFAULT) > 0);
     assert_true(H5Lexists(file, "stages", H5P_DEFAULT) == 0);
     assert_int_equal(vj_h5_close(file, "alone.h5", &err), 0);
