@@ -422,7 +422,7 @@ static void add_pairs(const struct vj_html *page)
 {
     struct vj_text line = {0};
     vj_report_pairs(&line, page->report);
-    vj_html_words(page, line.data ? line.data : "");
+    vj_text_html(page->out, line.data ? line.data : ""); /* nothing is not a dash here */
     page->out->failed |= line.failed;
     vj_text_free(&line);
 }

@@ -237,6 +237,20 @@ static size_t longest_piece(const char **cell)
 }
 
 /* With broken lines, figures of two digits and thousands of pictures; long names can be broken. */
+static void where_pairs_come_from_is_said_where_predictors_differ(void **state)
+{
+    (void)state;
+    struct sample s;
+    fill_sample(&s);
+    char *page = page_of(&s.report);
+    vj_assert_contains(page, "labelled). Pairs of constant are counted from the step");
+    free(page);
+    s.constant.pairs = s.threshold.pairs;
+    page = page_of(&s.report);
+    vj_assert_contains(page, "labelled). Sorted by MAD");
+    free(page);
+}
+
 static void the_table_of_accuracy_fits_into_a_window_of_1100_pixels(void **state)
 {
     (void)state;
@@ -648,6 +662,7 @@ int main(void)
         cmocka_unit_test(an_empty_report_is_a_page_too),
         cmocka_unit_test(nothing_is_loaded_from_elsewhere),
         cmocka_unit_test(predictors_are_sorted_and_random_weights_have_no_figures),
+        cmocka_unit_test(where_pairs_come_from_is_said_where_predictors_differ),
         cmocka_unit_test(the_table_of_accuracy_fits_into_a_window_of_1100_pixels),
         cmocka_unit_test(dots_stand_at_true_and_predicted_quality_factors),
         cmocka_unit_test(pictures_at_one_place_are_one_larger_dot),
