@@ -395,14 +395,20 @@ bool vj_results_has_attribute(struct vj_results *results, const char *object, co
     return has;
 }
 
+/* Ends writing an attribute of `o`; r: what came of it. */
+static int close_written(struct vj_results *results, hid_t o, int r, struct vj_error *err)
+{
+    H5Oclose(o);
+    results->broken = results->broken || r == -EIO;
+    return r ? vj_fail_prefix(err, "%s", results->path) : 0;
+}
+
 int vj_results_set_text(struct vj_results *results, const char *object, const char *name,
                         const char *value, struct vj_error *err)
 {
     hid_t o = open_object(results, object);
-    int r = o < 0 ? fail(results, "open", object, err) : vj_h5_write_text(o, name, value, err);
-    if (o >= 0)
-        H5Oclose(o);
-    return r;
+    return o < 0 ? fail(results, "open", object, err)
+                 : close_written(results, o, vj_h5_write_text(o, name, value, err), err);
 }
 
 int vj_results_set_int(struct vj_results *results, const char *object, const char *name,
@@ -415,32 +421,24 @@ int vj_results_set_ints(struct vj_results *results, const char *object, const ch
                         const int64_t *values, size_t count, struct vj_error *err)
 {
     hid_t o = open_object(results, object);
-    int r =
-        o < 0 ? fail(results, "open", object, err) : vj_h5_write_ints(o, name, values, count, err);
-    if (o >= 0)
-        H5Oclose(o);
-    return r;
+    return o < 0 ? fail(results, "open", object, err)
+                 : close_written(results, o, vj_h5_write_ints(o, name, values, count, err), err);
 }
 
 int vj_results_set_uint64(struct vj_results *results, const char *object, const char *name,
                           uint64_t value, struct vj_error *err)
 {
     hid_t o = open_object(results, object);
-    int r = o < 0 ? fail(results, "open", object, err) : vj_h5_write_uint64(o, name, value, err);
-    if (o >= 0)
-        H5Oclose(o);
-    return r;
+    return o < 0 ? fail(results, "open", object, err)
+                 : close_written(results, o, vj_h5_write_uint64(o, name, value, err), err);
 }
 
 int vj_results_set_double(struct vj_results *results, const char *object, const char *name,
                           double value, struct vj_error *err)
 {
     hid_t o = open_object(results, object);
-    int r =
-        o < 0 ? fail(results, "open", object, err) : vj_h5_write_doubles(o, name, &value, 1, err);
-    if (o >= 0)
-        H5Oclose(o);
-    return r;
+    return o < 0 ? fail(results, "open", object, err)
+                 : close_written(results, o, vj_h5_write_doubles(o, name, &value, 1, err), err);
 }
 
 /* Opens the object that must carry an attribute; the caller closes it. */

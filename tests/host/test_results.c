@@ -298,7 +298,7 @@ static void a_text_is_as_long_as_can_be_read(void **state)
     assert_string_equal(back, text);
     text[VJ_H5_TEXT_MAX - 1] = 'a';
     assert_int_equal(vj_results_set_text(r, "/", "longer", text, &err), -E2BIG);
-    vj_assert_contains(err.text, "attribute longer would be a text of 1048576 bytes");
+    vj_assert_contains(err.text, "r.h5.part: attribute longer would be a text of 1048576 bytes");
     assert_false(vj_results_has_attribute(r, "/", "longer"));
     free(back);
     free(text);
