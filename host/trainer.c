@@ -22,9 +22,10 @@ static int open_cuda(struct vj_trainer *t, const struct vj_device_selection *sel
     return r;
 }
 
-static int open_cpu(struct vj_trainer *t, const struct vj_trainer_plan *plan, struct vj_error *err)
+static int open_cpu(struct vj_trainer *t, const struct vj_trainer_plan *plan, int ordinal,
+                    struct vj_error *err)
 {
-    int r = vj_trainer_cpu.open(&t->state, plan, 0, err);
+    int r = vj_trainer_cpu.open(&t->state, plan, ordinal, err);
     if (!r)
         t->ops = &vj_trainer_cpu;
     return r;
@@ -41,14 +42,14 @@ int vj_trainer_open(struct vj_trainer *t, const char *selector, const struct vj_
     if (r)
         return r;
     if (s.kind == VJ_DEVICE_CPU)
-        return open_cpu(t, plan, err);
+        return open_cpu(t, plan, s.ordinal[0], err);
     r = open_cuda(t, &s, plan, &why);
     if (!r)
         return 0;
     if (s.kind == VJ_DEVICE_CUDA)
         return vj_fail(err, r, "device %s: %s", selector, why.text);
     snprintf(note, 256, "device auto: training on the CPU, %.200s", why.text);
-    return open_cpu(t, plan, err);
+    return open_cpu(t, plan, 0, err);
 }
 
 void vj_trainer_close(struct vj_trainer *t)

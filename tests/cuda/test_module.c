@@ -399,6 +399,7 @@ static void a_trainer_that_is_not_there_is_an_error_and_several_gpus_are(void **
         {"good", "cuda:all", "2 GPUs, training uses one", -EINVAL},
         {"good", "cuda:2", "there is no GPU 2", -ENODEV},
         {"good", "tpu", "is not auto, cpu, cuda or cuda:N", -EINVAL},
+        {"good", "cpu:1", "device cpu:1: there is one CPU device, cpu", -ENODEV},
         {"no_gpu", "cuda", "the driver shows no GPU", -ENODEV},
         {"bad_probe", "cuda", "the probe kernel gave a wrong result", -EIO},
         {"bad_open", "cuda", "training needs 99 MiB more", -ENOMEM},
