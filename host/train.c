@@ -268,9 +268,12 @@ static int resume_log(struct run *run, struct vj_error *err)
         run->curves_begin_late = true;
         return 0;
     }
-    int r = vj_train_log_read(&run->log, run->log_path, err);
+    struct vj_error why = {0};
+    int r = vj_train_log_read(&run->log, run->log_path, &why);
     vj_train_log_cut(&run->log, run->progress.step);
-    return r;
+    return r ? vj_fail(err, r, "%s; remove it to go on without the learning curves so far",
+                       why.text)
+             : 0;
 }
 
 /* The checkpoint holds the latest weights, but only OUT those that were best. */

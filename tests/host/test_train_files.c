@@ -191,6 +191,23 @@ static void lost_learning_curves_end_no_run(void **state)
     vj_train_log_free(&log);
 }
 
+static void damaged_learning_curves_need_not_end_one(void **state)
+{
+    (void)state;
+    char path[4096];
+    const char *const pairs[] = {"steps=8", NULL};
+    struct vj_train_summary s;
+    must_train("spoilt.h5", false, pairs, &s);
+    hid_t file = H5Fopen(in_folder(path, "spoilt.h5.log"), H5F_ACC_RDWR, H5P_DEFAULT);
+    assert_true(file >= 0 && H5Ldelete(file, "loss", H5P_DEFAULT) >= 0);
+    H5Fclose(file);
+    refuses("spoilt.h5", true, pairs, -ENOENT,
+            "spoilt.h5.log: dataset loss is missing; remove it to go on without the learning");
+    remove_file("spoilt.h5.log");
+    must_train("spoilt.h5", true, pairs, &s);
+    assert_int_equal(s.resumed, 8);
+}
+
 /* What was asked for does not count, but what it was made on; earlier programs recorded the former.
  */
 static void the_device_counts_by_what_it_is(void **state)
@@ -335,6 +352,7 @@ int main(void)
         cmocka_unit_test(weights_say_how_many_patches_they_were_chosen_with),
         cmocka_unit_test(best_weights_that_are_gone_are_missed),
         cmocka_unit_test(lost_learning_curves_end_no_run),
+        cmocka_unit_test(damaged_learning_curves_need_not_end_one),
         cmocka_unit_test(the_device_counts_by_what_it_is),
         cmocka_unit_test(steps_before_a_bad_picture_are_kept),
         cmocka_unit_test(a_validation_that_failed_is_made_up_for),
