@@ -454,7 +454,7 @@ static int fetch(const struct vj_cuda_trainer *t, size_t pairs, uint64_t step, d
 static int run(struct vj_cuda_trainer *t, const struct vj_train_batch *batch, uint64_t step,
                double *loss, float *logit, struct vj_error *err)
 {
-    double total, *each;
+    double total = 0, *each;
     int r = check_batch(t, batch, err);
     if (!r)
         r = VJ_CUDA(cudaSetDevice(t->ordinal), err);
