@@ -56,7 +56,7 @@ static void the_default_plan_of_pw_jnd_has_the_numbers_of_the_documentation(void
     assert_int_equal(p.slices, 1);
     double convs = 0;
     for (int i = 0; i < 10; i++) {
-        char name[16];
+        char name[32];
         snprintf(name, sizeof(name), "conv%d_%d", i / 2 + 1, i % 2 + 1);
         assert_string_equal(p.conv[i].name, name);
         assert_int_equal(p.conv[i].side, 32 >> i / 2);

@@ -667,7 +667,7 @@ static void bpg_ladders_that_cannot_be_oriented_are_refused(void **state)
     }
     expect_refusal("konjnd-1k", &opt, -EINVAL, "both have");
     for (int index = 1; index <= 3; index++) {
-        char name[100], text[8];
+        char name[100], text[16];
         snprintf(name, sizeof(name), "bpg/SRC0600_BPG_%03d.png", index);
         snprintf(text, sizeof(text), "%d", index);
         tree_write(root, name, text);

@@ -179,7 +179,7 @@ static void numbered_parts_are_neighbours_and_make_the_whole(void **state)
     struct vj_run_summary summary;
     struct vj_error err = {0};
     for (int i = 0; i < 4; i++) {
-        char option[16];
+        char option[32];
         int32_t id[IMAGES];
         struct vj_results *r;
         snprintf(option, sizeof(option), "part=%d/4", i + 1);
