@@ -118,6 +118,9 @@ typedef void vj_report_fill_fn(struct vj_table *table, struct vj_table_column *c
 int vj_report_print_fitting(struct vj_text *out, const struct vj_report *report,
                             vj_report_fill_fn *fill, int steps, bool one_line);
 
+/* The report's title and fields, up to the first section (report_header.c). */
+void vj_report_header(struct vj_text *out, const struct vj_report *report);
+
 /* What predictors agree in without labels (report_agreement.c); the sentence also for the page. */
 void vj_report_agreements(struct vj_text *out, const struct vj_report *report);
 extern const char vj_report_agreement_help[];
