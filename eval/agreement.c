@@ -91,10 +91,14 @@ static int add_intervals(struct vj_agreement *out, const struct row *row, size_t
                          const struct vj_bootstrap *boot, struct vj_error *err)
 {
     struct vj_interval interval[VJ_AGREEMENT_COUNT];
-    int r = vj_bootstrap_intervals(interval, VJ_AGREEMENT_COUNT, boot, n, resample, row, err);
+    size_t behind[VJ_AGREEMENT_COUNT];
+    for (int k = 0; k < VJ_AGREEMENT_COUNT; k++)
+        behind[k] = out->value[k].n;
+    int r =
+        vj_bootstrap_intervals(interval, behind, VJ_AGREEMENT_COUNT, boot, n, resample, row, err);
     for (int k = 0; !r && k < VJ_AGREEMENT_COUNT; k++) {
         struct vj_metric_value *value = &out->value[k];
-        if (!value->present || value->n < 2 || isnan(interval[k].low))
+        if (!value->present || isnan(interval[k].low))
             continue;
         value->has_interval = true;
         value->ci_low = interval[k].low;

@@ -53,10 +53,9 @@ static struct sums add_rows(const struct pair_row *row, const uint32_t *index, s
     return s;
 }
 
-/* As of every metric: none of fewer than two images, nor where most resamples do not define it. */
 static void set_interval(struct vj_metric_value *value, const struct vj_interval *interval)
 {
-    if (!value->present || value->n < 2 || isnan(interval->low))
+    if (!value->present || isnan(interval->low))
         return;
     value->has_interval = true;
     value->ci_low = interval->low;
@@ -76,7 +75,8 @@ static int add_intervals(struct vj_comparison *out, const struct pair_row *row, 
                          const struct vj_bootstrap *boot, struct vj_error *err)
 {
     struct vj_interval interval[STATISTICS];
-    int r = vj_bootstrap_intervals(interval, STATISTICS, boot, n, resample, row, err);
+    const size_t behind[STATISTICS] = {[ERROR] = out->mad.n, [RIGHT] = out->pair_accuracy.n};
+    int r = vj_bootstrap_intervals(interval, behind, STATISTICS, boot, n, resample, row, err);
     if (!r)
         set_interval(&out->mad, &interval[ERROR]);
     if (!r)

@@ -309,7 +309,7 @@ static void compute_set(struct vj_metrics *out, struct work *w, const struct vj_
         if (!v->present || v->n < 2 || 2 * w->valid[m] <= w->boot.resamples)
             continue;
         struct vj_interval ci = vj_percentile_interval(w->replicate + (size_t)m * w->boot.resamples,
-                                                       w->valid[m], w->boot.confidence);
+                                                       w->valid[m], v->n, w->boot.confidence);
         v->has_interval = true;
         v->ci_low = ci.low;
         v->ci_high = ci.high;

@@ -41,6 +41,7 @@ struct vj_report_row {
 struct vj_report_comparison {
     size_t a, b; /* indices into row[] */
     struct vj_comparison result;
+    double wilcoxon_p_holm; /* result.wilcoxon.p corrected for all comparisons of the report */
 };
 
 /* Two predictors of `row` where no image has a label. */
@@ -218,8 +219,8 @@ void vj_report_differences(struct vj_text *out, const struct vj_report *report);
  * images_per_second. Of weights that are known to have been made from images of the run there is
  * seen_images (seen_images_if_released where that depends on which weights they are) with n images
  * in its file. Two predictors that were compared follow as "a - b": mad_difference,
- * pair_accuracy_difference, wilcoxon_p, mcnemar_p, nearer_a, nearer_b, tied; without labels the
- * names of vj_agreement_info().
+ * pair_accuracy_difference, wilcoxon_p, wilcoxon_p_holm, mcnemar_p, nearer_a, nearer_b, tied;
+ * without labels the names of vj_agreement_info().
  */
 int vj_report_csv(struct vj_text *out, const struct vj_report *report, struct vj_error *err);
 

@@ -99,9 +99,9 @@ static void csv_comparison(struct vj_text *out, const struct vj_report *report,
         const char *metric;
         double value;
     } plain[] = {
-        {"wilcoxon_p", r->wilcoxon.p},     {"mcnemar_p", r->mcnemar.p},
-        {"nearer_a", (double)r->nearer_a}, {"nearer_b", (double)r->nearer_b},
-        {"tied", (double)r->tied},
+        {"wilcoxon_p", r->wilcoxon.p},     {"wilcoxon_p_holm", c->wilcoxon_p_holm},
+        {"mcnemar_p", r->mcnemar.p},       {"nearer_a", (double)r->nearer_a},
+        {"nearer_b", (double)r->nearer_b}, {"tied", (double)r->tied},
     };
     csv_compared(out, report, c->a, c->b, "mad_difference", &r->mad, "QF");
     csv_compared(out, report, c->a, c->b, "pair_accuracy_difference", &r->pair_accuracy, "");
@@ -452,6 +452,7 @@ static void json_comparison(struct json *j, const struct vj_report *report,
     if (r->wilcoxon.method == VJ_TEST_NORMAL)
         json_number(j, "z", r->wilcoxon.z);
     json_number(j, "p", r->wilcoxon.p);
+    json_number(j, "p_holm", c->wilcoxon_p_holm);
     json_close(j, '}');
     json_open(j, "mcnemar", '{');
     json_string(j, "method", vj_test_method_name(r->mcnemar.method));
@@ -571,7 +572,7 @@ static void json_facts(struct json *j, const struct vj_report *report)
     if (!report->resamples)
         return;
     json_open(j, "intervals", '{');
-    json_string(j, "method", "percentile bootstrap over images");
+    json_string(j, "method", "expanded percentile bootstrap over images");
     json_number(j, "confidence", report->confidence);
     json_integer(j, "resamples", report->resamples);
     json_close(j, '}');

@@ -113,7 +113,8 @@ void vj_report_header(struct vj_text *out, const struct vj_report *r)
     if (!r->runs)
         add_origin(out, r);
     if (r->resamples) {
-        snprintf(line, sizeof(line), "%g %%, percentile bootstrap over pictures, %zu resamples",
+        snprintf(line, sizeof(line),
+                 "%g %%, expanded percentile bootstrap over pictures, %zu resamples",
                  100 * r->confidence, r->resamples);
         vj_report_field(out, r, "intervals", line);
     }

@@ -253,7 +253,8 @@ static void facts(const struct vj_html *page)
         fact(page, "results", r->results_file);
     }
     if (r->resamples) {
-        snprintf(line, sizeof(line), "%g %%, percentile bootstrap over pictures, %zu resamples",
+        snprintf(line, sizeof(line),
+                 "%g %%, expanded percentile bootstrap over pictures, %zu resamples",
                  100 * r->confidence, r->resamples);
         fact(page, "intervals", line);
     }
@@ -525,6 +526,7 @@ static void difference_row(const struct vj_html *page, const struct vj_report_co
     vj_text_add(page->out, "</td>");
     vj_html_estimate_cell(page, &c->result.pair_accuracy, 100, 2, true);
     p_cell(page, c->result.wilcoxon.p, c->result.wilcoxon.method);
+    p_cell(page, c->wilcoxon_p_holm, c->result.wilcoxon.method);
     p_cell(page, c->result.mcnemar.p, c->result.mcnemar.method);
     vj_text_add(page->out, "<td>%zu : %zu</td><td>%zu</td><td>%zu</td></tr>\n", c->result.nearer_a,
                 c->result.nearer_b, c->result.tied, c->result.images);
@@ -541,17 +543,15 @@ static void add_differences(const struct vj_html *page)
         page->out,
         "<p>Each row: first predictor minus second; left of zero the first one is nearer to the "
         "truth. Nearer: pictures where the first (the second) is strictly nearer. Wilcoxon: "
-        "signed-rank test of |error| per picture. McNemar: exact test of pair decisions; the pairs "
-        "of one picture are not independent, so its p-value is far too small: trust the interval "
-        "of the "
-        "pair accuracy, which resamples whole pictures. The p-values are those of single tests, "
-        "not "
-        "corrected for their number (%zu).</p>\n",
+        "signed-rank test of |error| per picture; Holm: its p-value corrected for the number of "
+        "comparisons (%zu). McNemar: exact test of pair decisions; the pairs of one picture are "
+        "not independent, so its p-value is far too small: trust the interval of the pair "
+        "accuracy, which resamples whole pictures.</p>\n",
         r->comparisons);
     vj_html_open_table(page, "numbers");
     vj_text_add(page->out, "<thead><tr><th>predictors</th><th>MAD, QF</th><th class=\"draw\">");
     vj_html_scale(page, &axis, VJ_HTML_DIFFERENCE_WIDTH);
-    vj_text_add(page->out, "</th><th>pair acc., points</th><th>Wilcoxon p</th>"
+    vj_text_add(page->out, "</th><th>pair acc., points</th><th>Wilcoxon p</th><th>Holm p</th>"
                            "<th>McNemar p</th><th>nearer</th><th>tied</th><th>n</th></tr></thead>"
                            "<tbody>\n");
     for (size_t i = 0; i < r->comparisons; i++)

@@ -43,7 +43,7 @@ void vj_html_text_cell(const struct vj_html *page, const char *text);
 void vj_html_whole_cell(const struct vj_html *page, int value);
 void vj_html_close_table(const struct vj_html *page);
 
-/* "7.82 [6.10, 9.86]" times `scale`, the interval on a line of its own where there is no room. */
+/* "7.82 [6.06, 9.93]" times `scale`, the interval on a line of its own where there is no room. */
 void vj_html_estimate_cell(const struct vj_html *page, const struct vj_metric_value *v,
                            double scale, int decimals, bool sign);
 

@@ -195,7 +195,7 @@ int vj_report_print_fitting(struct vj_text *out, const struct vj_report *r, vj_r
 
 /* ---- accuracy ---- */
 
-/* "7.82 [6.10, 9.86]", so that the best-known figure never stands without its uncertainty. */
+/* "7.82 [6.06, 9.93]", so that the best-known figure never stands without its uncertainty. */
 static void mad_cell(struct vj_table *table, const struct vj_metric_value *v, int decimals)
 {
     if (v->present && v->has_interval)
@@ -669,15 +669,15 @@ static void p_cell(struct vj_table *table, double p, enum vj_test_method method)
         vj_table_cell(table, "%.4f", p);
 }
 
-enum { COMPARISON_COLUMNS = 8, COMPARISON_STEPS = 3 };
+enum { COMPARISON_COLUMNS = 9, COMPARISON_STEPS = 3 };
 
 /* Step 1 has intervals with one decimal, step 2 also stands closer. */
 static void fill_comparisons(struct vj_table *table, struct vj_table_column *column,
                              const struct vj_report *r, int step)
 {
     static const char *const header[2 * COMPARISON_COLUMNS] = {
-        "",           "MAD,", "pair acc.,", "Wilcoxon", "McNemar", "nearer",    "",     "",
-        "predictors", "QF",   "points",     "p",        "p",       "1st : 2nd", "tied", "n",
+        "",           "MAD,", "pair acc.,", "Wilcoxon", "Holm", "McNemar", "nearer",    "",     "",
+        "predictors", "QF",   "points",     "p",        "p",    "p",       "1st : 2nd", "tied", "n",
     };
     const int decimals = step < 1 ? 2 : 1, gap = step < 2 ? 2 : 1;
     column[0] = (struct vj_table_column){0, true};
@@ -697,6 +697,7 @@ static void fill_comparisons(struct vj_table *table, struct vj_table_column *col
         vj_report_difference_cell(table, &c->result.mad, 1, decimals);
         vj_report_difference_cell(table, &c->result.pair_accuracy, 100, decimals);
         p_cell(table, c->result.wilcoxon.p, c->result.wilcoxon.method);
+        p_cell(table, c->wilcoxon_p_holm, c->result.wilcoxon.method);
         p_cell(table, c->result.mcnemar.p, c->result.mcnemar.method);
         vj_table_cell(table, "%zu : %zu", c->result.nearer_a, c->result.nearer_b);
         vj_table_cell(table, "%zu", c->result.tied);
@@ -711,20 +712,17 @@ static void add_comparisons(struct vj_text *out, const struct vj_report *r)
     vj_report_heading(out, "Differences");
     vj_report_print_fitting(out, r, fill_comparisons, COMPARISON_STEPS, false);
     vj_text_add(out, "\n");
-    vj_report_paragraph(
-        out, r,
-        "Each row: first predictor minus second. nearer: pictures where the first (the second) is "
-        "strictly nearer to the truth. Wilcoxon: signed-rank test of |error| per picture. McNemar: "
-        "exact test of pair decisions; the pairs of one picture are not independent, so its "
-        "p-value is far too small: trust the interval of the pair accuracy, which resamples whole "
-        "pictures.");
-    if (r->comparisons > 1) {
-        char line[128];
-        snprintf(line, sizeof(line),
-                 "The p-values are those of single tests, not corrected for their number (%zu).",
-                 r->comparisons);
-        vj_report_paragraph(out, r, line);
-    }
+    char line[640];
+    snprintf(
+        line, sizeof(line),
+        "Each row: first predictor minus second. nearer: pictures where the first (the second) "
+        "is strictly nearer to the truth. Wilcoxon: signed-rank test of |error| per picture; "
+        "Holm: its p-value corrected for the number of comparisons (%zu). McNemar: exact test "
+        "of pair decisions; the pairs of one picture are not independent, so its p-value is "
+        "far too small: trust the interval of the pair accuracy, which resamples whole "
+        "pictures.",
+        r->comparisons);
+    vj_report_paragraph(out, r, line);
 }
 
 static void add_failures(struct vj_text *out, const struct vj_report *r)

@@ -90,9 +90,73 @@ double vj_quantile_histogram(const uint32_t *histogram, size_t bins, double q)
                        (double)histogram_rank(histogram, bins, above), position - (double)below);
 }
 
-struct vj_interval vj_percentile_interval(double *replicates, size_t count, double confidence)
+static double log_gamma(double x)
 {
-    double tail = (1.0 - confidence) / 2;
+    int sign;
+    return lgamma_r(x, &sign);
+}
+
+/*
+ * Incomplete beta ratio I_x(a, b) by its continued fraction (DLMF 8.17.22), which converges fast
+ * for x < (a + 1) / (a + b + 2). Evaluated forwards by Lentz's method: the value is the product of
+ * numerators and denominators, each a continued fraction of the terms so far.
+ */
+static double beta_fraction(double x, double a, double b)
+{
+    double denominator = 1 / (1 - (a + b) * x / (a + 1));
+    double numerator = 1;
+    double value = denominator;
+    double factor = 0;
+    for (double m = 1; fabs(factor - 1) > DBL_EPSILON; m++) {
+        const double even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m));
+        const double odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1));
+        denominator = 1 / (1 + even * denominator);
+        numerator = 1 + even / numerator;
+        value *= denominator * numerator;
+        denominator = 1 / (1 + odd * denominator);
+        numerator = 1 + odd / numerator;
+        factor = denominator * numerator;
+        value *= factor;
+    }
+    const double log_beta = log_gamma(a) + log_gamma(b) - log_gamma(a + b);
+    return exp(a * log(x) + b * log1p(-x) - log_beta) * value / a;
+}
+
+/* Chance that Student's t with `freedom` degrees of freedom exceeds t > 0. */
+static double student_tail(double t, double freedom)
+{
+    const double x = freedom / (freedom + t * t), a = freedom / 2, b = 0.5;
+    return x < (a + 1) / (a + b + 2) ? beta_fraction(x, a, b) / 2
+                                     : (1 - beta_fraction(1 - x, b, a)) / 2;
+}
+
+/* t that is exceeded with chance `tail` in (0, 1/2), by bisection. */
+static double student_quantile(double tail, double freedom)
+{
+    double low = 0, high = 2;
+    while (student_tail(high, freedom) > tail)
+        high *= 2;
+    for (double middle = (low + high) / 2; low < middle && middle < high;
+         middle = (low + high) / 2) {
+        if (student_tail(middle, freedom) > tail)
+            low = middle;
+        else
+            high = middle;
+    }
+    return high;
+}
+
+double vj_expanded_tail(size_t n, double confidence)
+{
+    const double freedom = (double)(n - 1);
+    const double t = student_quantile((1 - confidence) / 2, freedom);
+    return erfc(t * sqrt((double)n / freedom / 2)) / 2;
+}
+
+struct vj_interval vj_percentile_interval(double *replicates, size_t count, size_t n,
+                                          double confidence)
+{
+    const double tail = vj_expanded_tail(n, confidence);
     vj_sort_doubles(replicates, count);
     return (struct vj_interval){
         .low = vj_quantile_sorted(replicates, count, tail),
@@ -100,19 +164,20 @@ struct vj_interval vj_percentile_interval(double *replicates, size_t count, doub
     };
 }
 
-/* replicate: [resamples][values]; one: room for a statistic's */
+/* Of one statistic. replicate: [resamples][values]; one: room for its replicates */
 static struct vj_interval interval_of(const double *replicate, double *one, size_t statistic,
-                                      size_t values, const struct vj_bootstrap *boot)
+                                      size_t values, size_t n, const struct vj_bootstrap *boot)
 {
     size_t defined = 0;
     for (size_t b = 0; b < boot->resamples; b++)
         if (!isnan(replicate[b * values + statistic]))
             one[defined++] = replicate[b * values + statistic];
-    return 2 * defined > boot->resamples ? vj_percentile_interval(one, defined, boot->confidence)
-                                         : (struct vj_interval){NAN, NAN};
+    return n >= 2 && 2 * defined > boot->resamples
+               ? vj_percentile_interval(one, defined, n, boot->confidence)
+               : (struct vj_interval){NAN, NAN};
 }
 
-int vj_bootstrap_intervals(struct vj_interval *interval, size_t values,
+int vj_bootstrap_intervals(struct vj_interval *interval, const size_t *n, size_t values,
                            const struct vj_bootstrap *boot, size_t count,
                            vj_statistics_fn *statistics, const void *user, struct vj_error *err)
 {
@@ -136,7 +201,7 @@ int vj_bootstrap_intervals(struct vj_interval *interval, size_t values,
         statistics(user, draw, count, replicate + b * values);
     }
     for (size_t k = 0; !r && k < values; k++)
-        interval[k] = interval_of(replicate, one, k, values, boot);
+        interval[k] = interval_of(replicate, one, k, values, n[k], boot);
     free(draws);
     free(replicate);
     free(one);
@@ -264,10 +329,32 @@ int vj_wilcoxon_signed_rank(struct vj_wilcoxon *out, const double *difference, s
     return rc;
 }
 
-static double log_factorial(double n)
+struct single_test {
+    double p;
+    size_t index;
+};
+
+static int compare_tests(const void *a, const void *b)
 {
-    int sign;
-    return lgamma_r(n + 1, &sign);
+    const struct single_test *x = a, *y = b;
+    return (x->p > y->p) - (x->p < y->p);
+}
+
+int vj_holm(double *corrected, const double *p, size_t count, struct vj_error *err)
+{
+    struct single_test *test = vj_calloc(count, sizeof(*test));
+    if (!test)
+        return vj_fail(err, -ENOMEM, "out of memory for the p-values of %zu tests", count);
+    for (size_t i = 0; i < count; i++)
+        test[i] = (struct single_test){.p = p[i], .index = i};
+    qsort(test, count, sizeof(*test), compare_tests);
+    double largest = 0;
+    for (size_t i = 0; i < count; i++) {
+        largest = fmax(largest, fmin(1, (double)(count - i) * test[i].p));
+        corrected[test[i].index] = largest;
+    }
+    free(test);
+    return 0;
 }
 
 struct vj_mcnemar vj_mcnemar_exact(uint64_t b, uint64_t c)
@@ -280,7 +367,7 @@ struct vj_mcnemar vj_mcnemar_exact(uint64_t b, uint64_t c)
         return out;
     double n = (double)(b + c);
     double k = (double)(b < c ? b : c);
-    double log_term = log_factorial(n) - log_factorial(k) - log_factorial(n - k) - n * log(2.0);
+    double log_term = log_gamma(n + 1) - log_gamma(k + 1) - log_gamma(n - k + 1) - n * log(2.0);
     /* The tail in units of its largest term, downwards; terms fall by k / (n - k + 1) < 1. */
     double sum = 0;
     for (double term = 1; term > sum * DBL_EPSILON / 4 && k >= 0; k--) {

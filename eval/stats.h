@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Small statistics: quantiles, seeded bootstrap draws, paired tests. Pure functions of their input.
+/* Small statistics: quantiles, seeded bootstrap draws and intervals, paired tests. Pure functions
+ * of their input.
  */
 #ifndef VJ_EVAL_STATS_H
 #define VJ_EVAL_STATS_H
@@ -46,24 +47,37 @@ double vj_quantile_sorted(const double *sorted, size_t count, double q);
 /* The same for integers given as counts: histogram[v] values equal v, v = 0 .. bins - 1. */
 double vj_quantile_histogram(const uint32_t *histogram, size_t bins, double q);
 
-/* One estimate with its percentile interval. */
+/* Ends of an interval. */
 struct vj_interval {
     double low, high;
 };
 
-/* Percentile interval of count >= 1 bootstrap replicates (sorted in place). */
-struct vj_interval vj_percentile_interval(double *replicates, size_t count, double confidence);
+/*
+ * Share of the replicates that lies outside each end of an expanded percentile interval:
+ * Phi(-sqrt(n / (n - 1)) t), with t Student's quantile at (1 + confidence) / 2 for n - 1 degrees of
+ * freedom. Plain percentiles, (1 - confidence) / 2, are too narrow for few observations: replicates
+ * spread by the root of (n - 1) / n less than estimates do, and normally where Student's
+ * distribution has longer tails (Hesterberg 2015, The American Statistician 69(4), 371-386).
+ *
+ * n: observations behind the estimate, >= 2; confidence: inside (0, 1)
+ */
+double vj_expanded_tail(size_t n, double confidence);
+
+/* Expanded percentile interval of count >= 1 bootstrap replicates (sorted in place). */
+struct vj_interval vj_percentile_interval(double *replicates, size_t count, size_t n,
+                                          double confidence);
 
 /* Statistics of a resample. draw: [count] indices; value: written, NaN where one is undefined */
 typedef void vj_statistics_fn(const void *user, const uint32_t *draw, size_t count, double *value);
 
 /*
  * Intervals of statistics of `count` images, from resamples of stream 0, on OpenMP's threads:
- * interval[values], NaN where a statistic is undefined in half of the resamples or more.
- * count, values: >= 1; boot->resamples >= 1
+ * interval[values], NaN where a statistic has fewer than two observations or is undefined in half
+ * of the resamples or more.
+ * n: [values], observations behind each; count, values: >= 1; boot->resamples >= 1
  * Errors: -EINVAL for a confidence outside (0, 1), -ENOMEM.
  */
-int vj_bootstrap_intervals(struct vj_interval *interval, size_t values,
+int vj_bootstrap_intervals(struct vj_interval *interval, const size_t *n, size_t values,
                            const struct vj_bootstrap *boot, size_t count,
                            vj_statistics_fn *statistics, const void *user, struct vj_error *err);
 
@@ -97,6 +111,16 @@ struct vj_wilcoxon {
  */
 int vj_wilcoxon_signed_rank(struct vj_wilcoxon *out, const double *difference, size_t count,
                             struct vj_error *err);
+
+/*
+ * p-values of tests made together, corrected by Holm's step-down method (Holm 1979, Scandinavian
+ * Journal of Statistics 6(2), 65-70): with those up to a level called significant, the chance that
+ * any of these is so without there being a difference stays within that level.
+ *
+ * corrected, p: [count], in the same order; may not overlap
+ * Errors: -ENOMEM.
+ */
+int vj_holm(double *corrected, const double *p, size_t count, struct vj_error *err);
 
 /* McNemar's test, exact: the smaller count against Binomial(b + c, 1/2), doubled, at most 1. */
 struct vj_mcnemar {

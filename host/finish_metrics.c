@@ -156,6 +156,9 @@ int vj_finish_metrics(const struct vj_engine *engine, struct vj_results *results
     r = vj_results_group(results, "/metrics",
                          "one group per predictor; a metric that cannot be computed is absent",
                          err);
+    if (!r && boot.resamples)
+        r = vj_results_set_text(results, "/metrics", "intervals",
+                                "95 %, expanded percentile bootstrap over images", err);
     if (!r)
         r = vj_analysis_compute(&a, &boot, err);
     for (size_t i = 0; !r && i < a.predictors; i++)

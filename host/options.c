@@ -524,8 +524,8 @@ int vj_config_check_search(const struct vj_config *config, struct vj_error *err)
     return 0;
 }
 
-/* The ends of an interval are percentiles 2.5 and 97.5: with fewer resamples none lies beyond them.
- */
+/* The ends of an interval are at most percentiles 2.5 and 97.5: with fewer resamples they are always
+ * the outermost ones. */
 enum { RESAMPLES_MIN = 40 };
 
 int vj_config_check(const struct vj_config *config, struct vj_error *err)

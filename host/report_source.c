@@ -266,6 +266,22 @@ static int compare_all(struct vj_report_tables *t, const struct vj_analysis *a,
     return r;
 }
 
+/* Corrects the tests of all comparisons for their number. */
+static int correct_tests(struct vj_report_tables *t, struct vj_error *err)
+{
+    const size_t n = t->comparisons;
+    double *p = vj_calloc(2 * n, sizeof(*p));
+    if (!p)
+        return vj_fail(err, -ENOMEM, "out of memory");
+    for (size_t i = 0; i < n; i++)
+        p[i] = t->comparison[i].result.wilcoxon.p;
+    int r = vj_holm(p + n, p, n, err);
+    for (size_t i = 0; !r && i < n; i++)
+        t->comparison[i].wilcoxon_p_holm = p[n + i];
+    free(p);
+    return r;
+}
+
 int vj_report_tables_make(struct vj_report_tables *tables, struct vj_analysis *analysis,
                           const struct vj_bootstrap *boot, int against, struct vj_error *err)
 {
@@ -281,6 +297,8 @@ int vj_report_tables_make(struct vj_report_tables *tables, struct vj_analysis *a
     int r = vj_analysis_compute(analysis, boot, err);
     if (!r)
         r = compare_all(tables, analysis, boot, against, err);
+    if (!r)
+        r = correct_tests(tables, err);
     if (!r)
         fill_rows(tables, analysis);
     return r;

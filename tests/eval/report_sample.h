@@ -105,6 +105,7 @@ static void fill_sample(struct sample *s)
     s->comparison[0] = (struct vj_report_comparison){
         .a = 1,
         .b = 0,
+        .wilcoxon_p_holm = 0.625,
         .result = {
             .images = 3,
             .mad = value(-3.57, 2, 3),

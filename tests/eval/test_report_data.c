@@ -35,6 +35,7 @@ static void json_is_valid_whatever_the_strings_and_numbers(void **state)
     vj_assert_contains(t.data, "\"config\": \"a = \\\"b\\\";\\nc = 1;\\n\"");
     vj_assert_contains(t.data, "\"device\": null");
     vj_assert_contains(t.data, "\"p\": null");
+    vj_assert_contains(t.data, "\"p_holm\": 0.625");
     vj_assert_contains(t.data, "\"seed\": 18446744073709551615");
     assert_false(has_word(t.data, "nan"));
     assert_false(has_word(t.data, "inf"));
@@ -94,7 +95,7 @@ static void csv_reads_back_field_by_field_and_number_by_number(void **state)
         }
     }
     assert_int_equal(found, 1);
-    assert_int_equal(records, 1 + 4 * VJ_METRIC_SUR_MAE + 2 + 7);
+    assert_int_equal(records, 1 + 4 * VJ_METRIC_SUR_MAE + 2 + 8);
     vj_text_free(&t);
     s.row[1].name = "psnr-threshold";
     assert_int_equal(vj_report_csv(&t, &s.report, NULL), 0);
@@ -102,6 +103,7 @@ static void csv_reads_back_field_by_field_and_number_by_number(void **state)
     vj_assert_contains(t.data,
                        ",3,QF\r\npsnr-threshold - constant,,pair_accuracy_difference,0.031,");
     vj_assert_contains(t.data, "\r\npsnr-threshold - constant,,wilcoxon_p,0.5,,,3,\r\n"
+                               "psnr-threshold - constant,,wilcoxon_p_holm,0.625,,,3,\r\n"
                                "psnr-threshold - constant,,mcnemar_p,0.00048828125,,,3,\r\n"
                                "psnr-threshold - constant,,nearer_a,2,,,3,\r\n"
                                "psnr-threshold - constant,,nearer_b,0,,,3,\r\n"

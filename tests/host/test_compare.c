@@ -190,7 +190,26 @@ static void one_predictor_can_be_the_measure_of_all(void **state)
     assert_compared(t.data, "external-y - external-x");
     assert_compared(t.data, "two/constant - external-x");
     assert_null(strstr(t.data, "two/constant - one/constant"));
-    assert_compared(t.data, "not corrected for their number (3)");
+    assert_compared(t.data, "comparisons (3).");
+    vj_text_free(&t);
+    /* Of three tests the smallest p-value counts three times, none less than once. */
+    options.report.form = VJ_REPORT_FORM_JSON;
+    assert_int_equal(compare(&t, &options, &err, "one.h5", "two.h5", NULL), 0);
+    double single[3], corrected[3];
+    int smallest = 0;
+    char *at = strstr(t.data, "\"comparisons\"");
+    for (int i = 0; i < 3; i++) {
+        at = strstr(at, "\"wilcoxon\"");
+        single[i] = strtod(strstr(at, "\"p\": ") + 5, NULL);
+        at = strstr(at, "\"p_holm\": ");
+        corrected[i] = strtod(at + 10, NULL);
+        smallest = single[i] < single[smallest] ? i : smallest;
+    }
+    assert_true(single[smallest] > 0 && single[smallest] < 1);
+    assert_true(fabs(corrected[smallest] - fmin(1, 3 * single[smallest])) < 1e-12);
+    for (int i = 0; i < 3; i++)
+        assert_true(corrected[i] >= single[i] && corrected[i] >= corrected[smallest]);
+    options.report.form = VJ_REPORT_FORM_TEXT;
     vj_text_free(&t);
     /* Both files' constants say the same: the name is enough, and they are one row. */
     options.against = "constant";

@@ -8,7 +8,7 @@ Development only; needs NumPy and SciPy.
 import pathlib
 
 import numpy as np
-from scipy import stats
+from scipy import optimize, stats
 
 SEED = 77
 RESAMPLES = 300
@@ -125,6 +125,12 @@ def metrics(run, idx, distances=True):
     return {k: v for k, v in out.items() if not np.isnan(v[0])}
 
 
+def expanded_tail(n, confidence):
+    """Of Hesterberg's expanded percentile interval; SciPy's t.ppf alone has some nine digits."""
+    t = optimize.brentq(lambda t: stats.t.sf(t, n - 1) - (1 - confidence) / 2, 0, 1e4, xtol=1e-15)
+    return stats.norm.cdf(-np.sqrt(n / (n - 1)) * t)
+
+
 def with_intervals(run, members, stream):
     """Every metric with its interval; that of the Bhattacharyya distance is left out (slow)."""
     base = metrics(run, members)
@@ -137,7 +143,8 @@ def with_intervals(run, members, stream):
     for name, (value, count) in base.items():
         low = high = np.nan
         if count >= 2 and 2 * len(replicates[name]) > RESAMPLES:
-            low, high = np.percentile(replicates[name], [2.5, 97.5])
+            tail = 100 * expanded_tail(count, 0.95)
+            low, high = np.percentile(replicates[name], [tail, 100 - tail])
         rows.append((name, value, low, high, count))
     return rows
 
