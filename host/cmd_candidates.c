@@ -7,15 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "datasets/dataset.h"
 #include "datasets/files.h"
 #include "host/checked.h"
 #include "host/commands.h"
 #include "host/common_options.h"
 #include "host/image.h"
 #include "host/jpeg_plan.h"
+#include "host/outputs.h"
 #include "host/parallel.h"
 #include "host/pictures.h"
 #include "host/progress.h"
@@ -100,159 +99,38 @@ static const struct argp argp = {
         "read is reported, and the others are done all the same.",
 };
 
-/* "sub/photo.jpeg" -> "sub/photo"; the caller frees it. */
-static char *without_extension(const char *name)
-{
-    char *stem = strdup(name);
-    if (!stem)
-        return NULL;
-    char *slash = strrchr(stem, '/');
-    char *base = slash ? slash + 1 : stem;
-    char *dot = strrchr(base, '.');
-    if (dot && dot != base)
-        *dot = '\0';
-    return stem;
-}
-
-/* What the output files of each picture begin with, below the output folder. */
-static int make_stems(char ***stems, const struct vj_pictures *pictures, struct vj_error *err)
-{
-    bool failed = false;
-    *stems = vj_calloc(pictures->count, sizeof(**stems));
-    if (!*stems)
-        return vj_fail(err, -ENOMEM, "out of memory");
-    for (size_t i = 0; i < pictures->count; i++) {
-        (*stems)[i] = without_extension(pictures->picture[i].name);
-        failed |= !(*stems)[i];
-    }
-    return failed ? vj_fail(err, -ENOMEM, "out of memory") : 0;
-}
-
-static void free_stems(char **stems, size_t count)
-{
-    for (size_t i = 0; stems && i < count; i++)
-        free(stems[i]);
-    free(stems);
-}
-
 /* out: the caller frees it */
-static int output_path(char **out, const struct arguments *a, const char *stem, int qf,
-                       struct vj_error *err)
+static int candidate_path(char **out, const struct vj_outputs *outputs, size_t index, int qf,
+                          struct vj_error *err)
 {
-    return vj_text(out, err, "%s/%s_%03d.png", a->folder, stem, qf);
+    char ending[16];
+    snprintf(ending, sizeof(ending), "_%03d.png", qf);
+    return vj_outputs_path(out, outputs, index, ending, err);
 }
 
-/* One would lie where the other was written. */
-static int fail_same_output(const struct arguments *a, size_t one, size_t other, const char *stem,
-                            struct vj_error *err)
-{
-    const char *x = a->pictures.picture[one].path, *y = a->pictures.picture[other].path;
-    if (strcmp(x, y) == 0)
-        return vj_fail(err, -EEXIST, "%s is given twice", x);
-    return vj_fail(
-        err, -EEXIST,
-        "%s and %s would both be written to %s/%s_QQQ.png; rename one, or write them in two "
-        "commands to two folders",
-        x, y, a->folder, stem);
-}
-
-static int check_different(const struct arguments *a, char *const *stems, struct vj_error *err)
-{
-    const size_t count = a->pictures.count;
-    size_t *first = vj_calloc(count, sizeof(*first));
-    if (!first)
-        return vj_fail(err, -ENOMEM, "out of memory");
-    int r = vj_first_equals(first, stems, count, err);
-    for (size_t i = 0; !r && i < count; i++)
-        if (first[i] != i)
-            r = fail_same_output(a, first[i], i, stems[i], err);
-    free(first);
-    return r;
-}
-
-/* A file, whatever the path to it. */
-struct file {
-    dev_t device;
-    ino_t inode;
-};
-
-static bool find_file(struct file *file, const char *path)
-{
-    struct stat st;
-    if (stat(path, &st) != 0)
-        return false;
-    *file = (struct file){.device = st.st_dev, .inode = st.st_ino};
-    return true;
-}
-
-static int compare_files(const void *a, const void *b)
-{
-    const struct file *x = a, *y = b;
-    if (x->device != y->device)
-        return x->device < y->device ? -1 : 1;
-    return (x->inode > y->inode) - (x->inode < y->inode);
-}
-
-/* pictures: sorted; stem: of one of them */
-static int check_not_given(const struct arguments *a, const char *stem, const struct file *pictures,
-                           size_t count, struct vj_error *err)
+/* photos/x.png would replace photos/x_035.png with -o photos. */
+static int check_none_replaced(const struct arguments *a, const struct vj_outputs *outputs,
+                               struct vj_error *err)
 {
     int r = 0;
-    for (int qf = 1; !r && qf <= VJ_QF_MAX; qf++) {
-        char *path;
-        struct file output;
-        if (!vj_ranges_has(&a->qf, qf))
-            continue;
-        r = output_path(&path, a, stem, qf, err);
-        if (!r && find_file(&output, path) &&
-            bsearch(&output, pictures, count, sizeof(*pictures), compare_files))
-            r = vj_fail(err, -EEXIST,
-                        "output %s is one of the pictures given; name a folder without pictures "
-                        "with -o",
-                        path);
-        free(path);
-    }
-    return r;
-}
-
-/*
- * photos/x.png would replace photos/x_035.png with -o photos, and the candidates that an earlier
- * command left among the pictures would be taken for pictures.
- */
-static int check_none_replaced(const struct arguments *a, char *const *stems, struct vj_error *err)
-{
-    const struct vj_pictures *given = &a->pictures;
-    size_t count = 0;
-    int r = 0;
-    struct file *file = vj_calloc(given->count, sizeof(*file));
-    if (!file)
-        return vj_fail(err, -ENOMEM, "out of memory");
-    for (size_t i = 0; i < given->count; i++)
-        count += find_file(&file[count], given->picture[i].path);
-    qsort(file, count, sizeof(*file), compare_files);
-    for (size_t i = 0; !r && i < given->count; i++)
-        r = check_not_given(a, stems[i], file, count, err);
-    free(file);
-    return r;
-}
-
-/* The sub-folders that a stem names. */
-static int make_folders(const char *folder, const char *stem, struct vj_error *err)
-{
-    int r = 0;
-    for (const char *slash = strchr(stem, '/'); !r && slash; slash = strchr(slash + 1, '/')) {
-        char *path;
-        r = vj_text(&path, err, "%s/%.*s", folder, (int)(slash - stem), stem);
-        if (!r)
-            r = vj_make_folder(path, err);
-        free(path);
+    for (size_t i = 0; !r && i < a->pictures.count; i++) {
+        for (int qf = 1; !r && qf <= VJ_QF_MAX; qf++) {
+            char *path;
+            if (!vj_ranges_has(&a->qf, qf))
+                continue;
+            r = candidate_path(&path, outputs, i, qf, err);
+            if (!r)
+                r = vj_outputs_check(outputs, path, err);
+            free(path);
+        }
     }
     return r;
 }
 
 /* A picture in work. */
 struct work {
-    const char *path, *stem;
+    const char *path;
+    size_t index; /* among those given */
     size_t width, height;
     int channels;
     struct vj_jpeg_plan *plan;
@@ -297,6 +175,7 @@ static void close_room(struct room *room)
 struct job {
     const struct work *w;
     const struct arguments *a;
+    const struct vj_outputs *outputs;
     struct room *room; /* [threads] */
     int count, qf[VJ_QF_MAX];
     int64_t bytes[VJ_QF_MAX]; /* 0 until it is written */
@@ -310,7 +189,7 @@ static int write_candidate(void *user, size_t i, struct vj_error *err)
     const int qf = job->qf[i];
     int64_t bytes;
     char *path;
-    int r = output_path(&path, job->a, job->w->stem, qf, err);
+    int r = candidate_path(&path, job->outputs, job->w->index, qf, err);
     if (r)
         return r;
     r = vj_jpeg_plan_decode(plan, qf, room->img.data, room->scratch, err);
@@ -343,13 +222,14 @@ static int write_list(struct job *job, struct vj_error *err)
     return r;
 }
 
-static int write_candidates(const struct work *w, const struct arguments *a, struct vj_error *err)
+static int write_candidates(const struct work *w, const struct arguments *a,
+                            const struct vj_outputs *outputs, struct vj_error *err)
 {
-    struct job job = {.w = w, .a = a};
+    struct job job = {.w = w, .a = a, .outputs = outputs};
     for (int qf = 1; qf <= VJ_QF_MAX; qf++)
         if (vj_ranges_has(&a->qf, qf))
             job.qf[job.count++] = qf;
-    int r = make_folders(a->folder, w->stem, err);
+    int r = vj_outputs_make_folders(outputs, w->index, err);
     if (!r)
         r = write_list(&job, err);
     for (int i = 0; i < job.count; i++)
@@ -363,17 +243,17 @@ static int write_candidates(const struct work *w, const struct arguments *a, str
  * failed: counts the pictures that cannot be read
  * Errors: of writing, which the next picture would meet, too
  */
-static int write_all(const struct arguments *a, char *const *stems, size_t *failed,
+static int write_all(const struct arguments *a, const struct vj_outputs *outputs, size_t *failed,
                      struct vj_error *err)
 {
     int r = vj_make_folder(a->folder, err);
     for (size_t i = 0; !r && i < a->pictures.count; i++) {
-        struct work w = {.path = a->pictures.picture[i].path, .stem = stems[i]};
+        struct work w = {.path = a->pictures.picture[i].path, .index = i};
         if (open_picture(&w, a, err)) {
             vj_picture_show_failure(w.path, err->text);
             ++*failed;
         } else {
-            r = write_candidates(&w, a, err);
+            r = write_candidates(&w, a, outputs, err);
         }
         vj_jpeg_plan_free(w.plan);
     }
@@ -386,16 +266,14 @@ int vj_cmd_candidates(int argc, char **argv)
     argp_parse(&argp, argc, argv, 0, NULL, &a);
 
     struct vj_error err = {0};
-    char **stems;
+    struct vj_outputs outputs;
     size_t failed = 0;
-    int r = make_stems(&stems, &a.pictures, &err);
+    int r = vj_outputs_init(&outputs, &a.pictures, a.folder, "_QQQ.png", &err);
     if (!r)
-        r = check_different(&a, stems, &err);
+        r = check_none_replaced(&a, &outputs, &err);
     if (!r)
-        r = check_none_replaced(&a, stems, &err);
-    if (!r)
-        r = write_all(&a, stems, &failed, &err);
-    free_stems(stems, a.pictures.count);
+        r = write_all(&a, &outputs, &failed, &err);
+    vj_outputs_free(&outputs);
     vj_pictures_free(&a.pictures);
     vj_ranges_free(&a.qf);
     if (r) {

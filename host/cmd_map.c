@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* vpjnd map: the pixel-wise JND map of one picture, as numbers (HDF5) or as a picture (PNG). */
+/* vpjnd map: pixel-wise JND maps of pictures, as numbers (HDF5) or as pictures (PNG). */
 #include <argp.h>
 #include <omp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
+#include "datasets/files.h"
 #include "host/checked.h"
 #include "host/commands.h"
 #include "host/common_options.h"
 #include "host/h5.h"
 #include "host/image.h"
 #include "host/jnd_map.h"
+#include "host/outputs.h"
+#include "host/pictures.h"
 #include "host/progress.h"
 #include "host/version.h"
 
@@ -25,7 +28,7 @@ enum {
 
 #define SCHEMA "vpjnd-map"
 
-enum output { OUTPUT_HDF5, OUTPUT_PNG };
+enum format { FORMAT_NONE, FORMAT_HDF5, FORMAT_PNG };
 
 struct arguments {
     const struct vj_jnd_model *model;
@@ -35,13 +38,18 @@ struct arguments {
     enum vj_jnd_scale scale;
     bool scale_given, stages, list;
     int threads;
-    const char *image, *path, *alpha;
-    enum output output;
+    const char *alpha;
+    struct vj_pictures pictures;
+    const char *output; /* a file or, with a format that is given, a folder */
+    enum format format;
+    bool into_folder;
     struct vj_image_options read;
 };
 
-/* Everything that one map takes; all owned. */
+/* Everything that one map takes. */
 struct work {
+    const char *image; /* path of the picture, not owned; the rest is */
+    char *path;        /* of the map */
     struct vj_image img;
     uint8_t *luma;
     uint8_t *cb, *cr; /* with stages only */
@@ -50,7 +58,16 @@ struct work {
     struct vj_jnd_workspace *ws;
 };
 
-enum { KEY_VARIANT = 256, KEY_SCALE, KEY_THREADS, KEY_STAGES, KEY_LIST, KEY_ALPHA, KEY_WEIGHTS };
+enum {
+    KEY_VARIANT = 256,
+    KEY_SCALE,
+    KEY_THREADS,
+    KEY_STAGES,
+    KEY_LIST,
+    KEY_ALPHA,
+    KEY_WEIGHTS,
+    KEY_FORMAT
+};
 
 static const struct argp_option options[] = {
     {"model", 'm', "NAME", 0, "pixel-JND model; --list tells all [epc17]", 0},
@@ -64,20 +81,36 @@ static const struct argp_option options[] = {
     {"stages", KEY_STAGES, NULL, 0, "HDF5 only: intermediate results too, below /stages", 0},
     {"alpha", KEY_ALPHA, "MODE", 0, "transparent pixels: refuse, black, white [refuse]", 0},
     {"list", KEY_LIST, NULL, 0, "list models, variants and stages, and leave", 0},
-    {"output", 'o', "FILE", 0, "FILE.h5 (or .hdf5) or FILE.png", 0},
+    {"output", 'o', "FILE|DIR", 0,
+     "FILE.h5 (or .hdf5) or FILE.png for one picture; with --format a folder, made when absent", 0},
+    {"format", KEY_FORMAT, "h5|png", 0, "write DIR/NAME.h5 or DIR/NAME.png for every picture", 0},
     {0},
 };
 
-static bool parse_output(enum output *output, const char *path)
+static enum format format_of_name(const char *path)
 {
     const char *dot = strrchr(path, '.');
     if (dot && strcasecmp(dot, ".png") == 0)
-        *output = OUTPUT_PNG;
-    else if (dot && (strcasecmp(dot, ".h5") == 0 || strcasecmp(dot, ".hdf5") == 0))
-        *output = OUTPUT_HDF5;
-    else
-        return false;
-    return true;
+        return FORMAT_PNG;
+    if (dot && (strcasecmp(dot, ".h5") == 0 || strcasecmp(dot, ".hdf5") == 0))
+        return FORMAT_HDF5;
+    return FORMAT_NONE;
+}
+
+static void check_file(struct arguments *a, struct argp_state *state)
+{
+    a->format = format_of_name(a->output);
+    if (a->format == FORMAT_NONE)
+        argp_error(state,
+                   "-o: '%s' ends neither in .h5 nor in .hdf5 nor in .png; if it is a folder, say "
+                   "--format h5 or --format png",
+                   a->output);
+    if (a->pictures.count > 1)
+        argp_error(
+            state,
+            "-o: '%s' is the file of one map, and %zu pictures are given; name a folder, and "
+            "--format h5 or --format png",
+            a->output, a->pictures.count);
 }
 
 /* What can only be judged once all options are known. */
@@ -86,15 +119,15 @@ static void check_arguments(struct arguments *a, struct argp_state *state)
     struct vj_error err = {0};
     if (a->list)
         return;
-    if (!a->image)
+    if (!a->pictures.count)
         argp_error(state, "no picture given");
-    if (!a->path)
+    if (!a->output)
         argp_error(state, "say where to write the map: -o FILE.h5 or -o FILE.png");
-    if (!parse_output(&a->output, a->path))
-        argp_error(state, "-o: '%s' ends neither in .h5 nor in .hdf5 nor in .png", a->path);
-    if (a->output == OUTPUT_HDF5 && a->scale_given)
+    if (!a->into_folder)
+        check_file(a, state);
+    if (a->format == FORMAT_HDF5 && a->scale_given)
         argp_error(state, "--scale is for PNG; an HDF5 file holds the map itself");
-    if (a->output == OUTPUT_PNG && a->stages)
+    if (a->format == FORMAT_PNG && a->stages)
         argp_error(state, "--stages needs an HDF5 file, a PNG holds the map alone");
     if (vj_jnd_variant_find(&a->variant, a->model, a->variant_name, &err))
         argp_error(state, "--variant: %s", err.text);
@@ -137,12 +170,17 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->list = true;
         return 0;
     case 'o':
-        a->path = arg;
+        a->output = arg;
+        return 0;
+    case KEY_FORMAT:
+        if (strcmp(arg, "h5") != 0 && strcmp(arg, "png") != 0)
+            argp_error(state, "--format: '%s' is neither h5 nor png", arg);
+        a->format = arg[0] == 'h' ? FORMAT_HDF5 : FORMAT_PNG;
+        a->into_folder = true;
         return 0;
     case ARGP_KEY_ARG:
-        if (a->image)
-            argp_error(state, "one picture at a time; '%s' is the second", arg);
-        a->image = arg;
+        if (vj_pictures_add(&a->pictures, arg, &err))
+            argp_failure(state, VJ_EXIT_USAGE, 0, "%s", err.text);
         return 0;
     case ARGP_KEY_END:
         check_arguments(a, state);
@@ -155,10 +193,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
     .options = options,
     .parser = parse,
-    .args_doc = "IMAGE",
+    .args_doc = "IMAGE|FOLDER...",
     .doc =
         "Writes the pixel-wise just noticeable difference of a picture's luma, one threshold per "
-        "pixel in grey levels: as float32 dataset /map of an HDF5 file, or scaled to an 8-bit PNG.",
+        "pixel in grey levels: as float32 dataset /map of an HDF5 file, or scaled to an 8-bit PNG. "
+        "With --format every picture gives a file of its own; of a folder those in it and its "
+        "sub-folders are taken, and what lies in a sub-folder is written to DIR/SUBFOLDER/NAME.h5. "
+        "A picture that cannot be read is then reported, and the others are done all the same.",
 };
 
 static void list_models(void)
@@ -250,6 +291,7 @@ static void release(struct work *w)
     free(w->cr);
     free(w->luma);
     vj_image_free(&w->img);
+    free(w->path);
 }
 
 static void print_range(const struct arguments *a, const struct work *w)
@@ -262,9 +304,12 @@ static void print_range(const struct arguments *a, const struct work *w)
         high = w->map[i] > high ? w->map[i] : high;
         sum += w->map[i];
     }
+    if (a->into_folder)
+        printf("%s: ", w->image);
     printf("%s (%s): %zux%zu, JND %.2f to %.2f grey levels, mean %.2f\n", a->model->name,
            a->model->variants[a->variant], w->img.width, w->img.height, (double)low, (double)high,
            sum / (double)pixels);
+    fflush(stdout);
 }
 
 /* --- writing ---------------------------------------------------------------------------------- */
@@ -276,7 +321,7 @@ static int write_png(const struct arguments *a, const struct work *w, struct vj_
     if (!r)
         r = vj_jnd_to_u8(w->map, w->img.width * w->img.height, a->scale, out.data, err);
     if (!r)
-        r = vj_image_write_png(&out, a->path, err);
+        r = vj_image_write_png(&out, w->path, err);
     vj_image_free(&out);
     return r;
 }
@@ -342,7 +387,7 @@ static int write_stages(hid_t file, const struct arguments *a, const struct work
 static int write_attributes(hid_t file, const struct arguments *a, const struct work *w,
                             struct vj_error *err)
 {
-    const char *slash = strrchr(a->image, '/');
+    const char *slash = strrchr(w->image, '/');
     const struct {
         const char *name, *text;
     } texts[] = {
@@ -351,7 +396,7 @@ static int write_attributes(hid_t file, const struct arguments *a, const struct 
         {"model", a->model->name},
         {"variant", a->model->variants[a->variant]},
         {"reference", a->model->reference},
-        {"source", slash ? slash + 1 : a->image},
+        {"source", slash ? slash + 1 : w->image},
         {"alpha", a->alpha},
     };
     int r = 0;
@@ -371,7 +416,7 @@ static int write_attributes(hid_t file, const struct arguments *a, const struct 
 static int write_hdf5(const struct arguments *a, const struct work *w, struct vj_error *err)
 {
     struct vj_h5_part part;
-    int r = vj_h5_part_open(&part, a->path, err);
+    int r = vj_h5_part_open(&part, w->path, err);
     if (r)
         return r;
     r = write_attributes(part.file, a, w, err);
@@ -382,20 +427,78 @@ static int write_hdf5(const struct arguments *a, const struct work *w, struct vj
     if (!r && a->stages)
         r = write_stages(part.file, a, w, err);
     if (r)
-        vj_fail_prefix(err, "%s", a->path);
+        vj_fail_prefix(err, "%s", w->path);
     return vj_h5_part_end(&part, r, err);
 }
 
-/* Neither a file of another kind nor the picture itself is replaced by a map. */
-static int check_output(const struct arguments *a, struct vj_error *err)
+/* --- pictures --------------------------------------------------------------------------------- */
+
+/* Where the map of picture number `index` goes; the caller frees it. */
+static int map_path(char **path, const struct arguments *a, const struct vj_outputs *outputs,
+                    size_t index, struct vj_error *err)
 {
-    struct stat picture, output;
-    if (a->output == OUTPUT_HDF5)
-        return vj_h5_check_output(a->path, SCHEMA, err);
-    if (stat(a->image, &picture) == 0 && stat(a->path, &output) == 0 &&
-        picture.st_dev == output.st_dev && picture.st_ino == output.st_ino)
-        return vj_fail(err, -EEXIST, "output %s is the picture itself; name another one", a->path);
-    return 0;
+    if (!a->into_folder)
+        return vj_text(path, err, "%s", a->output);
+    return vj_outputs_path(path, outputs, index, outputs->endings, err);
+}
+
+/* Neither a file of another kind nor a picture is replaced by a map. */
+static int check_outputs(const struct arguments *a, const struct vj_outputs *outputs,
+                         struct vj_error *err)
+{
+    int r = 0;
+    for (size_t i = 0; !r && i < a->pictures.count; i++) {
+        char *path;
+        r = map_path(&path, a, outputs, i, err);
+        if (!r)
+            r = vj_outputs_check(outputs, path, err);
+        /* Folders below the output folder are made when there is something to put there. */
+        if (!r && a->format == FORMAT_HDF5 && (!a->into_folder || access(path, F_OK) == 0))
+            r = vj_h5_check_output(path, SCHEMA, err);
+        free(path);
+    }
+    return r;
+}
+
+/* failed: the picture cannot be read, or not be mapped
+ * Errors: of writing, which the next picture would meet, too */
+static int map_picture(const struct arguments *a, const struct vj_outputs *outputs, size_t index,
+                       bool *failed, struct vj_error *err)
+{
+    struct work w = {.image = a->pictures.picture[index].path};
+    int r = map_path(&w.path, a, outputs, index, err);
+    if (!r) {
+        *failed = vj_image_read(&w.img, w.image, &a->read, err) || compute(a, &w, err);
+        if (*failed)
+            vj_picture_show_failure(w.image, err->text);
+    }
+    if (!r && !*failed && a->into_folder)
+        r = vj_outputs_make_folders(outputs, index, err);
+    if (!r && !*failed)
+        r = a->format == FORMAT_PNG ? write_png(a, &w, err) : write_hdf5(a, &w, err);
+    if (!r && !*failed)
+        print_range(a, &w);
+    release(&w);
+    return r;
+}
+
+/* failures: counts pictures */
+static int map_all(struct arguments *a, size_t *failures, struct vj_error *err)
+{
+    struct vj_outputs outputs;
+    int r = vj_outputs_init(&outputs, &a->pictures, a->output,
+                            a->format == FORMAT_PNG ? ".png" : ".h5", err);
+    if (!r)
+        r = check_outputs(a, &outputs, err);
+    if (!r)
+        r = load_weights(a, err);
+    for (size_t i = 0; !r && i < a->pictures.count; i++) {
+        bool failed = false;
+        r = map_picture(a, &outputs, i, &failed, err);
+        *failures += failed;
+    }
+    vj_outputs_free(&outputs);
+    return r;
 }
 
 int vj_cmd_map(int argc, char **argv)
@@ -408,33 +511,15 @@ int vj_cmd_map(int argc, char **argv)
         .threads = omp_get_num_procs(),
     };
     argp_parse(&argp, argc, argv, 0, NULL, &a);
-    if (a.list) {
+    size_t failures = 0;
+    int r = 0;
+    if (a.list)
         list_models();
-        return VJ_EXIT_OK;
-    }
-    struct work w = {0};
-    int status = VJ_EXIT_USAGE;
-    int r = check_output(&a, &err);
-    if (!r)
-        r = load_weights(&a, &err);
-    if (!r) {
-        status = VJ_EXIT_SOME_FAILED; /* from here on it is the picture that fails */
-        r = vj_image_read(&w.img, a.image, &a.read, &err);
-    }
-    if (!r) {
-        r = compute(&a, &w, &err);
-        if (r)
-            vj_fail_prefix(&err, "%s", a.image);
-    }
-    if (!r) {
-        status = VJ_EXIT_USAGE;
-        r = a.output == OUTPUT_PNG ? write_png(&a, &w, &err) : write_hdf5(&a, &w, &err);
-    }
-    if (!r)
-        print_range(&a, &w);
+    else
+        r = map_all(&a, &failures, &err);
     if (r)
         vj_error_show(&err);
-    release(&w);
+    vj_pictures_free(&a.pictures);
     vj_jnd_unload(a.loaded);
-    return r ? status : VJ_EXIT_OK;
+    return r ? VJ_EXIT_USAGE : failures ? VJ_EXIT_SOME_FAILED : VJ_EXIT_OK;
 }

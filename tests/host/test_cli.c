@@ -225,8 +225,13 @@ static void command_lines_end_with_the_right_status_and_words(void **state)
         {"$V import " VJ_TEST_GOLDEN "/resjnd/net.pth --raw -o r.h5", 2, "no option but"},
         {"$V map --model resjnd24 --weights r.h5 a.png -o m.h5", 0, ""},
         {"$V map a.png -o m.h5", 0, ""},
+        {"$V map a.png b.png -o m.h5", 2, "the file of one map, and 2 pictures are given; name a"},
+        {"$V map a.png -o maps", 2, "nor in .png; if it is a folder, say --format h5 or --format"},
+        {"$V map a.png -o maps --format jpg", 2, "--format: 'jpg' is neither h5 nor png"},
+        {"$V map a.png b.png -o maps --format png && ls maps", 0, "a.png\nb.png\n"},
         {"$V map a.png -o w.h5", 2, "w.h5 is there and is no file of kind vpjnd-map, so it is not"},
-        {"cp a.png copy.png && $V map copy.png -o ./copy.png", 2, "is the picture itself; name an"},
+        {"cp a.png copy.png && $V map copy.png -o ./copy.png", 2,
+         "is one of the pictures given; name an"},
         {"cmp a.png copy.png", 0, ""},
         {"$V import " VJ_TEST_GOLDEN "/resjnd/net.pth -o w.h5", 2,
          "w.h5 is there and is no file of kind vpjnd-resjnd-weights"},
@@ -413,7 +418,7 @@ static void candidates_never_replace_each_other_or_a_picture(void **state)
         {"$V candidates one/x.png one --qf 35 -o no", "one/x.png is given twice"},
         {"mkdir empty; $V candidates empty --qf 35 -o no", "empty: no picture in it or its sub-"},
         {"$V candidates one --qf 1-40 -o other/../one",
-         "output other/../one/x_035.png is one of the pictures given; name a folder without"},
+         "output other/../one/x_035.png is one of the pictures given; name another place"},
     };
     char output[4096], before[4096], after[4096];
     static const char sums[] = "sha256sum one/* other/* same/sub/*";

@@ -3,6 +3,7 @@
 #include "tests/vj_test.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 
 #include "host/checked.h"
 #include "host/commands.h"
@@ -208,12 +209,91 @@ static void a_png_is_the_scaled_map(void **state)
     free(r);
 }
 
+/* The picture in a folder and in one below it, and a file that is none. */
+static void make_tree(void)
+{
+    struct vj_error err = {0};
+    assert_int_equal(mkdir(path_of("tree"), 0777), 0);
+    assert_int_equal(mkdir(path_of("tree/sub"), 0777), 0);
+    assert_int_equal(vj_image_write_png(&picture, path_of("tree/p.png"), &err), 0);
+    assert_int_equal(vj_image_write_png(&picture, path_of("tree/sub/p.png"), &err), 0);
+    FILE *f = fopen(path_of("tree/broken.png"), "w");
+    assert_non_null(f);
+    fputs("no picture", f);
+    fclose(f);
+}
+
+static void read_map(float *map, const char *name)
+{
+    struct vj_error err = {0};
+    hid_t file;
+    assert_int_equal(vj_h5_open(&file, path_of(name), &err), 0);
+    hid_t set = H5Dopen2(file, "map", H5P_DEFAULT);
+    assert_true(set >= 0);
+    assert_true(H5Dread(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, map) >= 0);
+    H5Dclose(set);
+    assert_int_equal(vj_h5_close(file, name, &err), 0);
+}
+
+static int map_tree(const char *format, const char *out)
+{
+    char tree[4096], output[4096];
+    snprintf(tree, sizeof(tree), "%s", path_of("tree"));
+    snprintf(output, sizeof(output), "%s", path_of(out));
+    char *argv[] = {"vpjnd map", "--model", "yang05", "--format", (char *)format,
+                    tree,        "-o",      output,   NULL};
+    return vj_cmd_map(8, argv);
+}
+
+/* One that cannot be read costs the exit status, not the others' maps. */
+static void maps_of_a_folder_lie_as_its_pictures_do(void **state)
+{
+    (void)state;
+    float *single = take(PIXELS, sizeof(*single)), *map = take(PIXELS, sizeof(*map));
+    make_tree();
+    assert_int_equal(map_command("yang05", "authors", NULL, "single.h5"), 0);
+    read_map(single, "single.h5");
+    assert_int_equal(map_tree("h5", "maps"), VJ_EXIT_SOME_FAILED);
+    read_map(map, "maps/p.h5");
+    assert_memory_equal(map, single, PIXELS * sizeof(*map));
+    read_map(map, "maps/sub/p.h5");
+    assert_memory_equal(map, single, PIXELS * sizeof(*map));
+    assert_int_equal(vj_test_entries(path_of("maps")), 2);
+    free(single);
+    free(map);
+}
+
+static void no_map_replaces_a_picture_or_a_file_of_another_kind(void **state)
+{
+    (void)state;
+    struct vj_error err = {0};
+    struct vj_image kept;
+    assert_int_equal(map_tree("png", "tree/../tree"), VJ_EXIT_USAGE);
+    assert_int_equal(vj_image_read(&kept, path_of("tree/p.png"), NULL, &err), 0);
+    assert_int_equal(kept.channels, 3);
+    assert_memory_equal(kept.data, picture.data, PIXELS * 3);
+    vj_image_free(&kept);
+    /* What stands in the way is found before the first map is written. */
+    FILE *f = fopen(path_of("maps/sub/p.h5"), "w");
+    assert_non_null(f);
+    fputs("notes", f);
+    fclose(f);
+    assert_int_equal(unlink(path_of("maps/p.h5")), 0);
+    assert_int_equal(map_tree("h5", "maps"), VJ_EXIT_USAGE);
+    assert_int_equal(access(path_of("maps/p.h5"), F_OK), -1);
+    assert_int_equal(map_tree("png", "maps"), VJ_EXIT_SOME_FAILED);
+    assert_int_equal(access(path_of("maps/p.png"), F_OK), 0);
+    assert_int_equal(access(path_of("maps/sub/p.png"), F_OK), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_map_file_holds_map_and_stages_of_every_model_and_says_what_they_are),
         cmocka_unit_test(without_stages_there_is_the_map_alone),
         cmocka_unit_test(a_png_is_the_scaled_map),
+        cmocka_unit_test(maps_of_a_folder_lie_as_its_pictures_do),
+        cmocka_unit_test(no_map_replaces_a_picture_or_a_file_of_another_kind),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
