@@ -101,9 +101,13 @@ bool vj_is_folder(const char *path)
 
 int vj_make_folder(const char *path, struct vj_error *err)
 {
-    if (mkdir(path, 0777) != 0 && errno != EEXIST)
+    if (mkdir(path, 0777) == 0)
+        return 0;
+    if (errno != EEXIST)
         return vj_fail(err, -errno, "cannot make folder %s: %s", path, strerror(errno));
-    return 0;
+    return vj_is_folder(path)
+               ? 0
+               : vj_fail(err, -ENOTDIR, "%s is there and is no folder; name another one", path);
 }
 
 int vj_check_root(const char *root, struct vj_error *err)

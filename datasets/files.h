@@ -38,8 +38,8 @@ int vj_file_size(const char *path, int64_t *size);
 
 bool vj_is_folder(const char *path);
 
-/* Makes a folder in one that is there. Where something has its name already, which need be no
- * folder, nothing is done: that is seen when a file is to be written in it. */
+/* Makes a folder in one that is there, if it is not there itself.
+ * Errors: -ENOTDIR for a file of that name; reasons of the file system. */
 int vj_make_folder(const char *path, struct vj_error *err);
 
 /* -ENOENT or -ENOTDIR, naming the option root, when it is no folder. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* vpjnd candidates: exact JPEG candidates of any pictures, without a codec. */
+/* vpjnd candidates: exact JPEG candidates of any pictures, as pixels or files, without a codec. */
 #include <argp.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -23,20 +23,23 @@
 struct arguments {
     struct vj_pictures pictures;
     const char *folder;
+    bool jpeg; /* files of JPEG, not decoded pixels */
     struct vj_ranges qf;
     enum vj_subsampling sampling;
     struct vj_image_options read;
     int threads;
 };
 
-enum { KEY_QF = 256, KEY_SAMPLING, KEY_ALPHA, KEY_THREADS };
+enum { KEY_QF = 256, KEY_SAMPLING, KEY_ALPHA, KEY_THREADS, KEY_FORMAT };
 
 static const struct argp_option options[] = {
     {"qf", KEY_QF, "LIST", 0, "quality factors 1..100, e.g. 1,35,100 or 1-100", 0},
     {"sampling", KEY_SAMPLING, "420|444", 0, "chroma sampling of colour pictures [420]", 0},
     {"alpha", KEY_ALPHA, "MODE", 0, "transparent pixels: refuse, black, white [refuse]", 0},
     {"threads", KEY_THREADS, "N", 0, "candidates made at the same time [all processors]", 0},
-    {"output", 'o', "DIR", 0, "folder for the PNGs; made when absent", 0},
+    {"format", KEY_FORMAT, "png|jpg", 0,
+     "png: the pixels that come out of JPEG; jpg: the JPEG files themselves [png]", 0},
+    {"output", 'o', "DIR", 0, "folder for the files; made when absent", 0},
     {0},
 };
 
@@ -66,6 +69,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         if (vj_parse_threads(&a->threads, arg, &err))
             argp_error(state, "%s", err.text);
         return 0;
+    case KEY_FORMAT:
+        if (strcmp(arg, "png") != 0 && strcmp(arg, "jpg") != 0)
+            argp_error(state, "--format: '%s' is neither png nor jpg", arg);
+        a->jpeg = arg[0] == 'j';
+        return 0;
     case 'o':
         a->folder = arg;
         return 0;
@@ -94,17 +102,19 @@ static const struct argp argp = {
         "Writes DIR/NAME_QQQ.png, the picture as it comes out of JPEG at quality factor QQQ, and "
         "prints one line for each, path of the picture, quality factor and bytes, separated by "
         "tabs: pixels and file size are exactly those of libjpeg-turbo with default settings, "
-        "computed without encoding. Of a folder those in it and its sub-folders are taken; what "
+        "computed without encoding. With --format jpg the files are those that libjpeg-turbo "
+        "would write, byte for byte, without metadata. Of a folder those in it and its sub-folders "
+        "are taken; what "
         "lies in a sub-folder is written to DIR/SUBFOLDER/NAME_QQQ.png. A picture that cannot be "
         "read is reported, and the others are done all the same.",
 };
 
 /* out: the caller frees it */
-static int candidate_path(char **out, const struct vj_outputs *outputs, size_t index, int qf,
-                          struct vj_error *err)
+static int candidate_path(char **out, const struct arguments *a, const struct vj_outputs *outputs,
+                          size_t index, int qf, struct vj_error *err)
 {
     char ending[16];
-    snprintf(ending, sizeof(ending), "_%03d.png", qf);
+    snprintf(ending, sizeof(ending), "_%03d.%s", qf, a->jpeg ? "jpg" : "png");
     return vj_outputs_path(out, outputs, index, ending, err);
 }
 
@@ -118,7 +128,7 @@ static int check_none_replaced(const struct arguments *a, const struct vj_output
             char *path;
             if (!vj_ranges_has(&a->qf, qf))
                 continue;
-            r = candidate_path(&path, outputs, i, qf, err);
+            r = candidate_path(&path, a, outputs, i, qf, err);
             if (!r)
                 r = vj_outputs_check(outputs, path, err);
             free(path);
@@ -181,24 +191,31 @@ struct job {
     int64_t bytes[VJ_QF_MAX]; /* 0 until it is written */
 };
 
+static int write_png(const struct job *job, int qf, const char *path, int64_t *bytes,
+                     struct vj_error *err)
+{
+    const struct vj_jpeg_plan *plan = job->w->plan;
+    struct room *room = &job->room[omp_get_thread_num()];
+    int r = vj_jpeg_plan_decode(plan, qf, room->img.data, room->scratch, err);
+    if (!r)
+        r = vj_jpeg_plan_size(plan, qf, VJ_JPEG_CODING_STANDARD, bytes, room->scratch, err);
+    if (r)
+        vj_fail_prefix(err, "%s: candidate at quality factor %d", job->w->path, qf);
+    return r ? r : vj_image_write_png(&room->img, path, err);
+}
+
 static int write_candidate(void *user, size_t i, struct vj_error *err)
 {
     struct job *job = user;
-    const struct vj_jpeg_plan *plan = job->w->plan;
-    struct room *room = &job->room[omp_get_thread_num()];
     const int qf = job->qf[i];
     int64_t bytes;
     char *path;
-    int r = candidate_path(&path, job->outputs, job->w->index, qf, err);
-    if (r)
-        return r;
-    r = vj_jpeg_plan_decode(plan, qf, room->img.data, room->scratch, err);
-    if (!r)
-        r = vj_jpeg_plan_size(plan, qf, VJ_JPEG_CODING_STANDARD, &bytes, room->scratch, err);
-    if (r)
-        vj_fail_prefix(err, "%s: candidate at quality factor %d", job->w->path, qf);
-    else
-        r = vj_image_write_png(&room->img, path, err);
+    int r = candidate_path(&path, job->a, job->outputs, job->w->index, qf, err);
+    if (!r && job->a->jpeg)
+        r = vj_jpeg_plan_write(job->w->plan, qf, VJ_JPEG_CODING_STANDARD, path, &bytes,
+                               job->room[omp_get_thread_num()].scratch, err);
+    else if (!r)
+        r = write_png(job, qf, path, &bytes, err);
     if (!r)
         job->bytes[i] = bytes;
     free(path);
@@ -268,7 +285,8 @@ int vj_cmd_candidates(int argc, char **argv)
     struct vj_error err = {0};
     struct vj_outputs outputs;
     size_t failed = 0;
-    int r = vj_outputs_init(&outputs, &a.pictures, a.folder, "_QQQ.png", &err);
+    int r =
+        vj_outputs_init(&outputs, &a.pictures, a.folder, a.jpeg ? "_QQQ.jpg" : "_QQQ.png", &err);
     if (!r)
         r = check_none_replaced(&a, &outputs, &err);
     if (!r)

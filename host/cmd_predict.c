@@ -8,13 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "datasets/files.h"
 #include "eval/text.h"
 #include "host/checked.h"
 #include "host/commands.h"
 #include "host/common_options.h"
 #include "host/engine.h"
 #include "host/image_list.h"
+#include "host/jpeg_plan.h"
 #include "host/options.h"
+#include "host/outputs.h"
 #include "host/pictures.h"
 #include "host/progress.h"
 #include "host/stream.h"
@@ -24,6 +27,7 @@ struct arguments {
     const char *weights;
     int anchor_qf;
     bool csv;
+    const char *folder; /* for JPEGs, NULL: none are written */
     struct vj_pictures pictures;
 };
 
@@ -42,6 +46,10 @@ static const struct argp_option options[] = {
     {"csv", KEY_CSV, NULL, 0,
      "print a CSV with the header " CSV_HEADER ", named and written as by `vpjnd report "
      "--images-csv`; a field is empty where the lines have -",
+     0},
+    {"output", 'o', "DIR", 0,
+     "write each picture to DIR/NAME.jpg (of a folder's, to DIR/SUBFOLDER/NAME.jpg), the JPEG at "
+     "its smallest invisible quality factor; none where even the highest is visible",
      0},
     {0},
 };
@@ -82,6 +90,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_CSV:
         a->csv = true;
+        return 0;
+    case 'o':
+        a->folder = arg;
         return 0;
     case KEY_SET:
         if (!has_effect(arg))
@@ -216,9 +227,73 @@ static int print_line(bool csv, const char *path, const struct prediction *p, st
     return r;
 }
 
+/* p: has a smallest invisible quality factor */
+static int encode(const struct vj_image *img, const struct prediction *p,
+                  enum vj_subsampling sampling, const char *path, struct vj_error *err)
+{
+    struct vj_jpeg_plan *plan = NULL;
+    struct vj_jpeg_scratch *scratch = NULL;
+    int64_t bytes;
+    int r = vj_jpeg_plan_create(&plan, img, sampling, err);
+    if (!r)
+        r = vj_jpeg_scratch_create(&scratch, img->width, img->height, img->channels, sampling, err);
+    if (!r)
+        r = vj_jpeg_plan_write(plan, p->lossless, VJ_JPEG_CODING_STANDARD, path, &bytes, scratch,
+                               err);
+    if (!r && p->bytes > 0 && bytes != p->bytes)
+        r = vj_fail(err, -EIO,
+                    "%s: has %" PRId64 " bytes instead of the %" PRId64 " predicted; "
+                    "was the picture replaced meanwhile?",
+                    path, bytes, p->bytes);
+    vj_jpeg_scratch_free(scratch);
+    vj_jpeg_plan_free(plan);
+    return r;
+}
+
+/* The picture, read again, as its JPEG at the smallest invisible quality factor, if there is one.
+ */
+static int write_jpeg(const struct arguments *a, const struct vj_outputs *outputs, size_t index,
+                      const struct prediction *p, enum vj_subsampling sampling,
+                      struct vj_error *err)
+{
+    const struct vj_image_options read = {.alpha = (enum vj_alpha_mode)a->config.alpha,
+                                          .max_pixels = a->config.max_pixels};
+    struct vj_image img = {0};
+    char *path = NULL;
+    if (!a->folder || p->lossless < 0)
+        return 0;
+    int r = vj_image_read(&img, a->pictures.picture[index].path, &read, err);
+    if (!r)
+        r = vj_outputs_make_folders(outputs, index, err);
+    if (!r)
+        r = vj_outputs_path(&path, outputs, index, ".jpg", err);
+    if (!r)
+        r = encode(&img, p, sampling, path, err);
+    free(path);
+    vj_image_free(&img);
+    return r;
+}
+
+/* Nothing is written unless all can be: JPEGs replace no picture and not each other. */
+static int open_outputs(struct vj_outputs *outputs, const struct arguments *a, struct vj_error *err)
+{
+    if (!a->folder)
+        return 0;
+    int r = vj_outputs_init(outputs, &a->pictures, a->folder, ".jpg", err);
+    for (size_t i = 0; !r && i < a->pictures.count; i++) {
+        char *path;
+        r = vj_outputs_path(&path, outputs, i, ".jpg", err);
+        if (!r)
+            r = vj_outputs_check(outputs, path, err);
+        free(path);
+    }
+    return r ? r : vj_make_folder(a->folder, err);
+}
+
 /* failed: counts the pictures for which the network has no answer */
 static int print_pending(struct vj_engine *engine, const struct arguments *a,
-                         struct pending *pending, size_t *failed, struct vj_error *err)
+                         const struct vj_outputs *outputs, struct pending *pending, size_t *failed,
+                         struct vj_error *err)
 {
     struct vj_predictor *p = &engine->predictors->list[0];
     size_t levels = (size_t)engine->levels;
@@ -245,9 +320,12 @@ static int print_pending(struct vj_engine *engine, const struct arguments *a,
             vj_picture_show_failure(path, err->text);
             ++*failed;
             r = 0;
-        } else if (!r) {
-            r = print_line(a->csv, path, &found, err);
+            continue;
         }
+        if (!r)
+            r = write_jpeg(a, outputs, pending->image[i], &found, engine->plan.sampling, err);
+        if (!r)
+            r = print_line(a->csv, path, &found, err);
     }
     pending->count = 0;
     fflush(stdout);
@@ -255,7 +333,8 @@ static int print_pending(struct vj_engine *engine, const struct arguments *a,
 }
 
 static int predict_all(struct vj_engine *engine, const struct arguments *a,
-                       const struct vj_stream_options *read, size_t *failed, struct vj_error *err)
+                       const struct vj_outputs *outputs, const struct vj_stream_options *read,
+                       size_t *failed, struct vj_error *err)
 {
     size_t levels = (size_t)engine->levels;
     struct vj_row row;
@@ -287,10 +366,10 @@ static int predict_all(struct vj_engine *engine, const struct arguments *a,
         memcpy(pending.bytes + pending.count * levels, row.bytes, levels * sizeof(int64_t));
         pending.count++;
         if (!open || pending.count == VJ_POSITIVE_IMAGES)
-            r = print_pending(engine, a, &pending, failed, err);
+            r = print_pending(engine, a, outputs, &pending, failed, err);
     }
     if (!r)
-        r = print_pending(engine, a, &pending, failed, err);
+        r = print_pending(engine, a, outputs, &pending, failed, err);
     vj_row_free(&row, engine);
     free(pending.image);
     free(pending.score);
@@ -354,6 +433,7 @@ int vj_cmd_predict(int argc, char **argv)
     struct vj_error err = {0};
     struct vj_predictors predictors = {0};
     struct vj_engine engine = {0};
+    struct vj_outputs outputs = {0};
     char list[VJ_OPTION_TEXT];
     const char *widest, *tallest;
     size_t width, height, failed = 0;
@@ -364,6 +444,8 @@ int vj_cmd_predict(int argc, char **argv)
                 : vj_config_check_search(&a.config, &err);
     if (!r)
         r = check_anchor(&a, &err);
+    if (!r)
+        r = open_outputs(&outputs, &a, &err);
     if (!r)
         r = vj_predictors_open(&predictors, list, "jpeg", positive[a.config.positive_class], &err);
     if (!r)
@@ -385,10 +467,11 @@ int vj_cmd_predict(int argc, char **argv)
             .max_height = height,
             .min_side = (size_t)engine.plan.patch_size,
         };
-        r = predict_all(&engine, &a, &read, &failed, &err);
+        r = predict_all(&engine, &a, &outputs, &read, &failed, &err);
         vj_engine_close(&engine);
     }
     vj_predictors_free(&predictors);
+    vj_outputs_free(&outputs);
     vj_pictures_free(&a.pictures);
     if (r) {
         vj_error_show(&err);

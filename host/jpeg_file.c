@@ -5,6 +5,7 @@
  */
 #include <endian.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "host/jpeg_huffman.h"
@@ -416,5 +417,23 @@ int vj_jpeg_plan_file(const struct vj_jpeg_plan *plan, int qf, enum vj_jpeg_codi
     if (!rc && sink.size > capacity)
         return vj_fail(err, -ENOSPC, "JPEG file of %zu bytes: there is room for %zu", sink.size,
                        capacity);
+    return rc;
+}
+
+int vj_jpeg_plan_write(const struct vj_jpeg_plan *plan, int qf, enum vj_jpeg_coding coding,
+                       const char *path, int64_t *bytes, struct vj_jpeg_scratch *scratch,
+                       struct vj_error *err)
+{
+    int rc = vj_jpeg_plan_size(plan, qf, coding, bytes, scratch, err);
+    if (rc)
+        return rc;
+    const size_t size = (size_t)*bytes;
+    uint8_t *file = malloc(size);
+    if (!file)
+        return vj_fail(err, -ENOMEM, "no memory for a JPEG file of %zu bytes", size);
+    rc = vj_jpeg_plan_file(plan, qf, coding, file, size, bytes, scratch, err);
+    if (!rc)
+        rc = vj_file_write(path, file, size, err);
+    free(file);
     return rc;
 }

@@ -117,4 +117,13 @@ int vj_jpeg_plan_file(const struct vj_jpeg_plan *plan, int qf, enum vj_jpeg_codi
                       uint8_t *out, size_t capacity, int64_t *bytes,
                       struct vj_jpeg_scratch *scratch, struct vj_error *err);
 
+/*
+ * The file at `path`, under its name only when it is complete.
+ * *bytes: its size
+ * Errors: as above, -ENOMEM, and those of the file system.
+ */
+int vj_jpeg_plan_write(const struct vj_jpeg_plan *plan, int qf, enum vj_jpeg_coding coding,
+                       const char *path, int64_t *bytes, struct vj_jpeg_scratch *scratch,
+                       struct vj_error *err);
+
 #endif
