@@ -56,6 +56,10 @@ static const struct vj_metric_info infos[VJ_METRIC_COUNT] = {
                                      "mean absolute difference of PSNR-Y at the median JND, where "
                                      "the curves reach 50 %",
                                      "dB", false},
+    [VJ_METRIC_SUR_AT_PREDICTION] = {"sur_at_prediction",
+                                     "mean satisfied user ratio at the prediction", "", true},
+    [VJ_METRIC_SUR_AT_TRUTH] = {"sur_at_truth", "mean satisfied user ratio at the true JND", "",
+                                true},
 };
 
 const struct vj_metric_info *vj_metric_info(enum vj_metric metric)
@@ -111,6 +115,9 @@ static const struct rule {
     [VJ_METRIC_SUR_MAE] = {MEAN, VJ_SUM_SUR_N, VJ_SUM_SUR, 0, 0, 0},
     [VJ_METRIC_BHATTACHARYYA] = {MEAN, VJ_SUM_BHATTACHARYYA_N, VJ_SUM_BHATTACHARYYA, 0, 0, 0},
     [VJ_METRIC_ABS_DPSNR_Y_SUR50] = {MEAN, VJ_SUM_SUR_DPSNR_N, VJ_SUM_SUR_DPSNR, 0, 0, 0},
+    [VJ_METRIC_SUR_AT_PREDICTION] = {MEAN, VJ_SUM_SATISFIED_N, VJ_SUM_SATISFIED, 0, 0, 0},
+    [VJ_METRIC_SUR_AT_TRUTH] = {MEAN, VJ_SUM_SATISFIED_AT_TRUTH_N, VJ_SUM_SATISFIED_AT_TRUTH, 0, 0,
+                                0},
 };
 
 static double quotient(double a, double b)
@@ -394,6 +401,7 @@ static int sweep_point(struct vj_sweep_point *point, const struct vj_truth *trut
     point->dpsnr_y = value[VJ_METRIC_DPSNR_Y];
     point->dms_ssim = value[VJ_METRIC_DMS_SSIM];
     point->past_jnd_share = value[VJ_METRIC_PAST_JND_SHARE];
+    point->sur_at_prediction = value[VJ_METRIC_SUR_AT_PREDICTION];
     vj_metrics_free(&table);
     return 0;
 }

@@ -4,8 +4,8 @@
  *
  * Every metric is a mean over images, a ratio of sums over images, or a quantile over images; each
  * is computed over the images for which it can be computed, `n` says how many these are, and each
- * has a percentile bootstrap interval over images. A metric that cannot be computed is absent,
- * never 0 or NaN. Names are those of /metrics/<name> in the results file.
+ * has an expanded percentile bootstrap interval over images. A metric that cannot be computed is
+ * absent, never 0 or NaN. Names are those of /metrics/<name> in the results file.
  *
  * Rates and quality of a prediction are those of the candidate at the quality factor named. Pairs
  * are every level below the anchor, or below the highest level where the anchor lies above them
@@ -48,6 +48,8 @@ enum vj_metric {
     VJ_METRIC_SUR_MAE,       /* mean over images and levels |SUR predicted - SUR of the subjects| */
     VJ_METRIC_BHATTACHARYYA, /* mean Bhattacharyya distance of the JND distributions, see below */
     VJ_METRIC_ABS_DPSNR_Y_SUR50, /* mean |PSNR-Y at the predicted SUR 50 % - at the subjects'| */
+    VJ_METRIC_SUR_AT_PREDICTION, /* mean share of the subjects who see no difference at pred */
+    VJ_METRIC_SUR_AT_TRUTH,      /* mean share of them who see none at true */
     VJ_METRIC_COUNT,
 };
 
@@ -168,7 +170,8 @@ void vj_metrics_free(struct vj_metrics_table *table);
 struct vj_sweep_point {
     int offset;
     double tolerance;
-    struct vj_metric_value saving_mean, saving_of_sums, dqf, dpsnr_y, dms_ssim, past_jnd_share;
+    struct vj_metric_value saving_mean, saving_of_sums, dqf, dpsnr_y, dms_ssim, past_jnd_share,
+        sur_at_prediction;
 };
 
 /*

@@ -234,6 +234,17 @@ static double bhattacharyya(const float *a, const float *b, int levels)
     return (ma - mb) * (ma - mb) / (4 * (va + vb)) + log((va + vb) / (2 * sqrt(va * vb))) / 2;
 }
 
+/* What the subjects say of the candidates at the prediction and at the truth; -1 = no candidate. */
+static void add_satisfied(double *row, const struct vj_truth *truth, size_t image, int level_true,
+                          int level_pred)
+{
+    const float *sur = row_of(truth->sur, truth, image);
+    if (sur && level_pred >= 0)
+        add_if_finite(row, VJ_SUM_SATISFIED_N, sur[level_pred]);
+    if (sur && level_true >= 0)
+        add_if_finite(row, VJ_SUM_SATISFIED_AT_TRUTH_N, sur[level_true]);
+}
+
 static void add_sur(double *row, const struct vj_truth *truth,
                     const struct vj_prediction *prediction, size_t image)
 {
@@ -278,6 +289,7 @@ static void fill_row(struct vj_rows *rows, const struct vj_truth *truth,
     if (level_true >= 0 && level_pred >= 0)
         add_quality(row, truth, image, level_true, level_pred);
     add_rates(row, truth, image, level_true, level_pred);
+    add_satisfied(row, truth, image, level_true, level_pred);
     add_sur(row, truth, prediction, image);
 }
 

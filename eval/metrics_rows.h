@@ -47,7 +47,11 @@ enum vj_sum {
     VJ_SUM_BHATTACHARYYA,
     VJ_SUM_SUR_DPSNR_N,
     VJ_SUM_SUR_DPSNR,
-    VJ_SUMS = 32, /* rows of 32 doubles: eight AVX registers */
+    VJ_SUM_SATISFIED_N,
+    VJ_SUM_SATISFIED, /* SUR of the subjects at pred */
+    VJ_SUM_SATISFIED_AT_TRUTH_N,
+    VJ_SUM_SATISFIED_AT_TRUTH,
+    VJ_SUMS = 36, /* rows of 36 doubles: nine AVX registers */
 };
 
 /* Rows of all images, released by vj_rows_free(). */

@@ -62,19 +62,21 @@ void vj_html_scale(const struct vj_html *page, const struct vj_axis *axis, doubl
 enum {
     CURVE_WIDTH = 352,
     CURVE_HEIGHT = 300,
-    DAMAGES = 3,
+    DAMAGES = 4,
 };
 
 /* A quantity of a curve's point. */
 struct damage {
     const char *title;
-    size_t offset; /* of a struct vj_metric_value in struct vj_sweep_point */
+    size_t offset;     /* of a struct vj_metric_value in struct vj_sweep_point */
+    bool of_satisfied; /* what is missing to all subjects, in per cent; not 0 at the true JND */
 };
 
 static const struct damage damages[DAMAGES] = {
-    {"lost QF below the JND (dQF)", offsetof(struct vj_sweep_point, dqf)},
-    {"lost PSNR-Y, dB", offsetof(struct vj_sweep_point, dpsnr_y)},
-    {"lost MS-SSIM", offsetof(struct vj_sweep_point, dms_ssim)},
+    {"lost QF below the JND (dQF)", offsetof(struct vj_sweep_point, dqf), false},
+    {"lost PSNR-Y, dB", offsetof(struct vj_sweep_point, dpsnr_y), false},
+    {"lost MS-SSIM", offsetof(struct vj_sweep_point, dms_ssim), false},
+    {"subjects who see a difference, %", offsetof(struct vj_sweep_point, sur_at_prediction), true},
 };
 
 /* Which curves: every predictor's over safety offsets, or those of rules over tolerances. */
@@ -93,7 +95,7 @@ static bool place(const struct vj_sweep_point *point, const struct damage *damag
 {
     const struct vj_metric_value *v =
         (const struct vj_metric_value *)((const char *)point + damage->offset);
-    *x = v->value;
+    *x = damage->of_satisfied ? 100 * (1 - v->value) : v->value;
     *y = 100 * point->saving_mean.value;
     return v->present && point->saving_mean.present && isfinite(*x) && isfinite(*y);
 }
@@ -196,7 +198,8 @@ static void curve(const struct vj_html *page, const struct vj_plot *plot,
 }
 
 /* The saving of whoever knows the JND. */
-static void truth_line(const struct vj_html *page, const struct vj_plot *plot)
+static void truth_line(const struct vj_html *page, const struct vj_plot *plot,
+                       const struct damage *damage)
 {
     for (size_t i = 0; i < page->report->rows; i++) {
         const struct vj_metric_value *v =
@@ -206,9 +209,9 @@ static void truth_line(const struct vj_html *page, const struct vj_plot *plot)
             continue;
         vj_text_add(page->out,
                     "<line class=\"truth\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\">"
-                    "<title>at the true JND: saving %.2f %%, damage 0</title></line>",
+                    "<title>at the true JND: saving %.2f %%%s</title></line>",
                     plot->left, vj_plot_y(plot, saving), plot->left + plot->width,
-                    vj_plot_y(plot, saving), saving);
+                    vj_plot_y(plot, saving), saving, damage->of_satisfied ? "" : ", damage 0");
         return;
     }
 }
@@ -236,7 +239,7 @@ static void curve_panel(const struct vj_html *page, int which, bool tolerances)
                 plot.width, plot.height);
     vj_plot_axes(out, &plot, damage->title, "mean saving, %");
     vj_text_add(out, "<g clip-path=\"url(#p%d%d)\">", which, tolerances);
-    truth_line(page, &plot);
+    truth_line(page, &plot, damage);
     for (size_t i = page->report->rows; i-- > 0;) /* the best on top */
         curve(page, &plot, damage, page->order[i], tolerances);
     vj_text_add(out, "</g></svg>\n");
@@ -294,7 +297,8 @@ void vj_html_curves(const struct vj_html *page)
             "What is saved against the highest quality, and what that costs where the prediction "
             "is below the JND. A curve moves every prediction by a safety offset; its dot is the "
             "prediction itself. Up and to the left is better; the dashed line is the saving at the "
-            "true JND.");
+            "true JND. Subjects who see a difference are counted at the prediction, where the data "
+            "set has their answers.");
     if (any_curve(page, true))
         curves(page, true, "Rate against damage over tolerances",
                "The same for rules on pixel-JND maps, each with five tolerances.");

@@ -234,6 +234,7 @@ static void csv_point(struct vj_text *out, const char *name, const char *axis, d
         {"dpsnr_y", "dB", &point->dpsnr_y},
         {"dms_ssim", "", &point->dms_ssim},
         {"past_jnd_share", "", &point->past_jnd_share},
+        {"sur_at_prediction", "", &point->sur_at_prediction},
     };
     for (size_t i = 0; i < sizeof(quantities) / sizeof(quantities[0]); i++) {
         if (!quantities[i].value->present)
@@ -394,6 +395,7 @@ static void json_sweep(struct json *j, const char *key, const struct vj_sweep_po
         json_value(j, "dpsnr_y", &p->dpsnr_y);
         json_value(j, "dms_ssim", &p->dms_ssim);
         json_value(j, "past_jnd_share", &p->past_jnd_share);
+        json_value(j, "sur_at_prediction", &p->sur_at_prediction);
         json_close(j, '}');
     }
     json_close(j, ']');

@@ -532,14 +532,18 @@ static void add_sweep_of(struct vj_text *out, const struct vj_report *r,
                          const struct vj_sweep_point *point, size_t count, bool tolerances)
 {
     static const struct vj_table_column column[] = {{0, false}, {3, false}, {2, false}};
-    const char *const header[] = {
-        "",        "saved",   "saved",    "past JND",
-        "dQF",     "dPSNR-Y", "dMS-SSIM", tolerances ? "tolerance" : "offset",
-        "mean, %", "sums, %", "%",        "QF",
-        "dB",      ""};
-    struct vj_table table = {VJ_TABLE_DESCRIPTION(column), .columns = 7, .fixed = 1,
+    static const char *const header[2][8] = {
+        {"", "saved", "saved", "past JND", "dQF", "dPSNR-Y", "dMS-SSIM", "SUR"},
+        {"", "mean, %", "sums, %", "%", "QF", "dB", "", "%"}};
+    bool subjects = false;
+    for (size_t k = 0; k < count; k++)
+        subjects |= point[k].sur_at_prediction.present;
+    const size_t columns = subjects ? 8 : 7;
+    struct vj_table table = {VJ_TABLE_DESCRIPTION(column), .columns = columns, .fixed = 1,
                              .header_rows = 2};
-    cells(&table, header, 14);
+    cells(&table, header[0], columns);
+    vj_table_cell(&table, tolerances ? "tolerance" : "offset");
+    cells(&table, header[1] + 1, columns - 1);
     for (size_t k = 0; k < count; k++) {
         const struct vj_sweep_point *p = &point[k];
         if (!tolerances && p->offset % OFFSET_STEP != 0)
@@ -554,6 +558,8 @@ static void add_sweep_of(struct vj_text *out, const struct vj_report *r,
         number_cell(&table, &p->dqf, false, "", 2);
         number_cell(&table, &p->dpsnr_y, false, "", 3);
         number_cell(&table, &p->dms_ssim, false, "", 5);
+        if (subjects)
+            number_cell(&table, &p->sur_at_prediction, true, "", 1);
     }
     finish(out, r, &table);
 }

@@ -73,6 +73,8 @@ static int write_curve(struct vj_results *results, const char *group,
          offsetof(struct vj_sweep_point, dms_ssim)},
         {"past_jnd_share", "share of images with pred < true", NULL,
          offsetof(struct vj_sweep_point, past_jnd_share)},
+        {"sur_at_prediction", "mean satisfied user ratio at pred", NULL,
+         offsetof(struct vj_sweep_point, sur_at_prediction)},
     };
     char path[VJ_SCHEMA_PATH];
     double *value = vj_calloc(count, sizeof(*value));

@@ -81,7 +81,8 @@ static void fill_sample(struct sample *s)
                                               .saving_mean = value(0.88 - 0.01 * i, 0, 3),
                                               .saving_of_sums = value(0.87 - 0.01 * i, 0, 3),
                                               .dqf = value(2.5 - i, 0, 3),
-                                              .past_jnd_share = value(2.0 / 3, 0, 3)};
+                                              .past_jnd_share = value(2.0 / 3, 0, 3),
+                                              .sur_at_prediction = value(0.7 + 0.05 * i, 0, 3)};
     }
     s->row[0] = (struct vj_report_row){.name = "constant",
                                        .note = "median JND outside the fold: 36 and 39",

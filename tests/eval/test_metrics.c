@@ -486,6 +486,7 @@ static void the_sweep_trades_saving_against_damage(void **state)
     assert_true(zero->dqf.value == t.pooled.value[VJ_METRIC_DQF].value);
     assert_true(zero->dpsnr_y.value == t.pooled.value[VJ_METRIC_DPSNR_Y].value);
     assert_true(zero->dms_ssim.value == t.pooled.value[VJ_METRIC_DMS_SSIM].value);
+    assert_true(zero->sur_at_prediction.value == t.pooled.value[VJ_METRIC_SUR_AT_PREDICTION].value);
     assert_int_equal(zero->dqf.n, 29);
     for (int k = 1; k < COUNT; k++) {
         assert_true(point[k].saving_mean.value < point[k - 1].saving_mean.value);

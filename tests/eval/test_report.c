@@ -408,9 +408,17 @@ static void a_curve_over_tolerances_stands_beside_that_over_offsets(void **state
     s.row[1].tolerance_count = s.row[2].tolerance_count = 2;
     t = text_report(&s.report, ALL);
     vj_assert_contains(t.data, "Rate and damage with other tolerances of psnr-threshold");
-    vj_assert_contains(t.data, "\n   0.0125     88.00    87.00      66.7  2.50");
-    vj_assert_contains(t.data, "\n     -1.5     87.00    86.00      66.7  1.50");
+    vj_assert_contains(t.data,
+                       "\n   0.0125     88.00    87.00      66.7  2.50        -         -  70.0");
+    vj_assert_contains(t.data,
+                       "\n     -1.5     87.00    86.00      66.7  1.50        -         -  75.0");
     assert_null(strstr(t.data, "other tolerances of vpjnd-init"));
+    vj_text_free(&t);
+    /* Without subjects there is no column of theirs. */
+    curve[0].sur_at_prediction.present = curve[1].sur_at_prediction.present = false;
+    t = text_report(&s.report, ALL);
+    vj_assert_contains(t.data,
+                       "\n   0.0125     88.00    87.00      66.7  2.50        -         -\n");
     vj_text_free(&t);
     t = text_report(&s.report, ALL & ~(unsigned)VJ_REPORT_SWEEP);
     assert_null(strstr(t.data, "tolerances"));

@@ -224,12 +224,14 @@ static void curves_in_csv_have_a_line_for_each_point_and_quantity(void **state)
             vj_assert_in_range(atoi(field[2]) + 1, 0, SWEEP - 1);
             continue;
         }
-        const struct vj_sweep_point *point = &curve[tolerances < 5 ? 0 : 1];
+        const struct vj_sweep_point *point = &curve[tolerances < 6 ? 0 : 1];
         assert_true(strtod(field[2], NULL) == point->tolerance);
         if (strcmp(field[3], "saving_mean") == 0)
             assert_true(strtod(field[4], NULL) == point->saving_mean.value);
         if (strcmp(field[3], "dqf") == 0)
             assert_string_equal(field[6], "QF");
+        if (strcmp(field[3], "sur_at_prediction") == 0)
+            assert_true(strtod(field[4], NULL) == point->sur_at_prediction.value);
         if (strcmp(field[3], "dpsnr_y") == 0) {
             assert_string_equal(field[4], "1.25");
             assert_string_equal(field[5], "2");
@@ -237,8 +239,8 @@ static void curves_in_csv_have_a_line_for_each_point_and_quantity(void **state)
         }
         tolerances++;
     }
-    assert_int_equal(offsets, 4 * SWEEP); /* four of six quantities are known, */
-    assert_int_equal(tolerances, 5 + 4);  /* at one tolerance five */
+    assert_int_equal(offsets, 5 * SWEEP); /* five of seven quantities are known, */
+    assert_int_equal(tolerances, 6 + 5);  /* at one tolerance six */
     vj_text_free(&t);
 }
 

@@ -355,6 +355,17 @@ static void curves_stand_at_damage_and_saving(void **state)
     assert_non_null(svg);
     assert_true(fabs(read_off(svg, title, "0.0", "2.0", false) - 1.5) < 0.01);
     assert_true(fabs(read_off(svg, title, "86.0", "88.0", true) - 87) < 0.01);
+    /* Where there are subjects, those who see a difference are a damage, too. */
+    static const char subjects[] = "Mean saving against subjects who see a difference";
+    static const char quarter[] = "<title>psnr-threshold, offset 0: saving 87.00 %, damage 25<";
+    svg = strstr(page, subjects);
+    assert_non_null(svg);
+    assert_true(fabs(read_off(svg, quarter, "0", "20", false) - 25) < 0.1);
+    free(page);
+    for (int i = 0; i < SWEEP; i++)
+        s.sweep[i].sur_at_prediction.present = false;
+    page = page_of(&s.report);
+    assert_null(strstr(page, subjects));
     free(page);
 }
 
@@ -514,7 +525,7 @@ static void without_labels_there_is_no_empty_chart(void **state)
         if (m != VJ_METRIC_SAVING_MEAN)
             s.threshold.pooled.value[m].present = s.constant.pooled.value[m].present = false;
     for (int i = 0; i < SWEEP; i++)
-        s.sweep[i].dqf.present = false;
+        s.sweep[i].dqf.present = s.sweep[i].sur_at_prediction.present = false;
     s.report.qf_true = NULL;
     s.report.comparisons = 0;
     char *page = page_of(&s.report);

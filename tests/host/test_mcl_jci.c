@@ -273,32 +273,76 @@ static void labels_of_the_subjects_agree_with_the_independent_table(void **state
     }
 }
 
-/* All 4,950 rows: share of subjects who notice quality factor q against 100. */
+/* Share of subjects who notice QF 1..99 against 100, from the independent table of pairs. */
+static void read_shares(double share[SOURCES][99])
+{
+    FILE *table = fopen(vj_test_data("labels/djndq_pairs.csv"), "r");
+    char line[512];
+    int rows = 0;
+    assert_non_null(table);
+    while (fgets(line, sizeof(line), table)) {
+        int source, again, qf;
+        double value;
+        if (sscanf(line, "ImageJND_SRC%d_100.npy,ImageJND_SRC%d_%d.npy,%lf", &source, &again, &qf,
+                   &value) != 4)
+            continue;
+        assert_int_equal(source, again);
+        vj_assert_in_range(source, 1, SOURCES);
+        vj_assert_in_range(qf, 1, 99);
+        share[source - 1][qf - 1] = value;
+        rows++;
+    }
+    fclose(table);
+    assert_int_equal(rows, 4950);
+}
+
 static void shares_who_notice_agree_with_the_pair_table(void **state)
 {
     (void)state;
     vj_require_data("labels/djndq_pairs.csv");
     static float sur[SOURCES * 100];
+    static double share[SOURCES][99];
     struct vj_error err = {0};
+    read_shares(share);
     struct vj_results *r = evaluate("sur50", "");
     assert_int_equal(vj_results_read(r, "/images/sur", VJ_COLUMN_F32, 0, SOURCES, sur, &err), 0);
     vj_results_close(r);
-    FILE *table = fopen(vj_test_data("labels/djndq_pairs.csv"), "r");
-    char line[512];
-    int rows = 0;
-    while (fgets(line, sizeof(line), table)) {
-        int source, again, qf;
-        double share;
-        if (sscanf(line, "ImageJND_SRC%d_100.npy,ImageJND_SRC%d_%d.npy,%lf", &source, &again, &qf,
-                   &share) != 4)
-            continue;
-        double notice = 1 - (double)sur[(source - 1) * 100 + qf - 1];
-        if (source != again || fabs(notice - share) > 1e-6)
-            fail_msg("source %d at %d: %.6f, the table says %.6f", source, qf, notice, share);
-        rows++;
+    for (int source = 0; source < SOURCES; source++)
+        for (int qf = 1; qf <= 99; qf++) {
+            double notice = 1 - (double)sur[source * 100 + qf - 1];
+            if (fabs(notice - share[source][qf - 1]) > 1e-6)
+                fail_msg("source %d at %d: %.6f, the table says %.6f", source + 1, qf, notice,
+                         share[source][qf - 1]);
+        }
+}
+
+/* Of the official labels and the constant: who sees no difference at that QF, by the same table. */
+static void satisfied_users_at_truth_and_prediction_agree_with_the_pair_table(void **state)
+{
+    (void)state;
+    vj_require_data("labels/djndq_pairs.csv");
+    static double share[SOURCES][99];
+    int32_t qf_true[SOURCES], qf_pred[SOURCES];
+    double at_truth = 0, at_prediction = 0;
+    struct vj_error err = {0};
+    read_shares(share);
+    struct vj_results *r = evaluate("sqf", "");
+    assert_int_equal(
+        vj_results_read(r, "/images/qf_true", VJ_COLUMN_I32, 0, SOURCES, qf_true, &err), 0);
+    assert_int_equal(vj_results_read(r, "/predictors/constant/qf_pred", VJ_COLUMN_I32, 0, SOURCES,
+                                     qf_pred, &err),
+                     0);
+    for (int source = 0; source < SOURCES; source++) {
+        at_truth += (1 - share[source][qf_true[source] - 1]) / SOURCES;
+        at_prediction += (1 - share[source][qf_pred[source] - 1]) / SOURCES;
     }
-    fclose(table);
-    assert_int_equal(rows, 4950);
+    print_message(
+        "MCL-JCI, subjects who see no difference: %.1f %% at the official JND, %.1f %% at "
+        "the constant\n",
+        100 * at_truth, 100 * at_prediction);
+    assert_true(fabs(metric_of(r, "constant", "sur_at_truth") - at_truth) < 1e-6);
+    assert_true(fabs(metric_of(r, "constant", "sur_at_prediction") - at_prediction) < 1e-6);
+    vj_results_close(r);
 }
 
 /* ---- later JNDs ---- */
@@ -759,6 +803,7 @@ int main(void)
         cmocka_unit_test(a_part_of_the_sources_is_predicted_as_in_the_whole),
         cmocka_unit_test(labels_of_the_subjects_agree_with_the_independent_table),
         cmocka_unit_test(shares_who_notice_agree_with_the_pair_table),
+        cmocka_unit_test(satisfied_users_at_truth_and_prediction_agree_with_the_pair_table),
         cmocka_unit_test(later_jnds_are_searched_below_the_picture_at_the_one_before),
         cmocka_unit_test(fitted_curves_stand_beside_the_counted_ones),
         cmocka_unit_test(predicted_curves_are_held_against_the_subjects),

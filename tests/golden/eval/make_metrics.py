@@ -103,6 +103,8 @@ def metrics(run, idx, distances=True):
     ok = np.isfinite(r / top)
     if ok.any():
         out["saving_of_sums"] = 1 - r[ok].sum() / top[ok].sum(), ok.sum()
+    mean("sur_at_prediction", at(run["sur"], pred))
+    mean("sur_at_truth", at(run["sur"], true))
     medians = []
     for a, b, quality in zip(run["sur"][idx], run["sur_pred"][idx], run["psnr"][idx]):
         if not np.isnan(a + b).any() and (a >= 0.5).any() and (b >= 0.5).any():
