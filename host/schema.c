@@ -241,8 +241,8 @@ static void add_predictor(struct columns *c, const struct vj_engine *engine,
 static void add_timing(struct columns *c)
 {
     static const char *const what[VJ_STAGE_COUNT] = {
-        "reading and decoding the source and the reference, reading the candidate files, in the "
-        "decode threads",
+        ("reading and decoding the source and the reference, reading the candidate files, in the "
+         "decode threads"),
         "forward transform and reference planes",
         "pixel-JND maps",
         "patches and features that do not depend on the quality factor",

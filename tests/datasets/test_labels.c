@@ -45,8 +45,8 @@ static void stair_files_are_read_whatever_their_blanks(void **state)
         "  100  36   28 \r\n 1.0  0.8  5e-1",
         "100\t36\r 28\n\n1 0.8\r 0.5\nfurther lines are ignored\n",
         "100 36 28\r1 0.8 0.5\r",
-        "\xEF\xBB\xBF"
-        "100 36 28\n1 0.8 0.5\n",
+        ("\xEF\xBB\xBF"
+         "100 36 28\n1 0.8 0.5\n"),
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         struct vj_stairs stairs;
@@ -104,8 +104,8 @@ static void subject_files_are_split_at_anything_but_digits(void **state)
         "29 18 13\r0\r31 17\r",
         "29 - 18 - 13\n0\n31 17 - -\n",
         "29-18-13\n0-0-0\n31-17-\n",
-        "\xEF\xBB\xBF"
-        "29 18 13\n0\n31 17\n",
+        ("\xEF\xBB\xBF"
+         "29 18 13\n0\n31 17\n"),
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         struct vj_subjects s;

@@ -379,7 +379,7 @@ static void an_unfinished_run_says_so_and_is_not_finished_by_another_program(voi
         assert_null(strstr(output, "saved"));
     }
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        char *ours, told[100];
+        char *ours = NULL, told[100];
         if (vj_results_open(&r, part, true, &err) ||
             vj_results_get_text(r, "/", names[i], &ours, &err) ||
             vj_results_set_text(r, "/", names[i], "another", &err))

@@ -404,7 +404,7 @@ static void check_unasked(struct vj_results *r, const int32_t *anchor)
 static void check_validation(int jnd, const char *path, const int32_t *truth, const int32_t *pred)
 {
     struct vj_config config;
-    struct vj_dataset *ds;
+    struct vj_dataset *ds = NULL;
     struct vj_weights w = {0};
     struct vj_validation v;
     struct vj_error err = {0};

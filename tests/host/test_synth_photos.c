@@ -667,8 +667,8 @@ static void the_marker_tells_what_the_pictures_are(void **state)
         "Windows of photographs",
         "NOT human data",
         "\nobserver = largest QF whose MS-SSIM",
-        "\nprocedural = 1\nwindows = 6\ncount = 7\nsize = 208x177\nseed = 8\ncrops = 2\n"
-        "shrink = no\nfade = no\n",
+        ("\nprocedural = 1\nwindows = 6\ncount = 7\nsize = 208x177\nseed = 8\ncrops = 2\n"
+         "shrink = no\nfade = no\n"),
         "\nphotograph = 230x300 sha256 ",
         " a/tower.jpg\nwindow = 2 x ",
         " factor 1 of a/tower.jpg\nwindow = 3 x ",

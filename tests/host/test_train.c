@@ -177,7 +177,7 @@ static struct vj_results *judge(const char *stem, const char *limit, const char 
     struct vj_run_summary run;
     struct vj_error err = {0};
     struct vj_config config;
-    struct vj_results *results;
+    struct vj_results *results = NULL;
     snprintf(path, sizeof(path), "%s.h5", stem);
     snprintf(pair, sizeof(pair), "vpjnd:%s/%s", folder, path);
     const char *const set[][2] = {{"predictors", pair},        {"dataset", "manifest"},
