@@ -2,8 +2,10 @@
 #include "host/report_file.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "eval/report_text.h"
 #include "host/report_source.h"
 
 static int write_form(struct vj_text *out, const struct vj_report *report,
@@ -58,6 +60,26 @@ static void drop_predictions(struct vj_analysis *a)
             a->predictor[i].qf_pred[k] = VJ_EVAL_UNKNOWN;
 }
 
+/* The other forms say so in themselves. */
+static void tell_of_missing_rows(const struct vj_report *report, enum vj_report_form form)
+{
+    const bool table = form == VJ_REPORT_FORM_CSV || form == VJ_REPORT_FORM_IMAGES_CSV ||
+                       form == VJ_REPORT_FORM_SWEEP_CSV;
+    if (!table || !vj_report_unfinished(report))
+        return;
+    struct vj_text line = {0};
+    vj_text_add(&line, "vpjnd: ");
+    vj_text_plain(&line, report->results_file);
+    vj_text_add(&line, ": the run has not finished, so that no predictor has figures yet");
+    if (report->resume) {
+        vj_text_add(&line, "; to finish it: ");
+        vj_text_plain(&line, report->resume);
+    }
+    if (!line.failed)
+        fprintf(stderr, "%s\n", line.data);
+    vj_text_free(&line);
+}
+
 int vj_report_file(struct vj_text *out, const char *path, const struct vj_report_options *options,
                    struct vj_error *err)
 {
@@ -80,6 +102,7 @@ int vj_report_file(struct vj_text *out, const char *path, const struct vj_report
     if (!r) {
         vj_report_fill(&report, &source, &source.analysis, &tables);
         r = vj_report_write(out, &report, options, err);
+        tell_of_missing_rows(&report, options->form);
     }
     vj_report_tables_free(&tables);
     vj_report_source_close(&source);

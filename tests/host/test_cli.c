@@ -363,6 +363,8 @@ static void an_unfinished_run_says_so_and_is_not_finished_by_another_program(voi
         {"--images", "\na.png    done\nb.png    not evaluated yet\n"},
         {"--images-csv", "\nconstant,b.png,,50,,,not evaluated yet,,,,\r\n"},
         {"--csv", "predictor,fold,metric,value,ci_low,ci_high,n,units\r\n"},
+        {"--csv", "cut.h5.part: the run has not finished, so that no predictor has figures yet; to "
+                  "finish it: vpjnd eval -q --config run.cfg"},
         {"--html", "2 pictures, 1 not evaluated yet"},
         {"--html", "<code>vpjnd eval -q --config run.cfg --set qf_last=12 -o cut.h5 --resume</"},
         {"--html", "<td class=\"left wide\">not evaluated yet</td>"},
