@@ -172,6 +172,32 @@ static void note_folds(struct vj_finish_work *w)
                     without, w->images->count);
 }
 
+/* Files of folds have been trained alike, but each ends where its own validation was best. */
+static void note_training(struct vj_finish_work *w)
+{
+    const struct vj_predictor *p = w->predictor;
+    const struct vj_weights *weights = &w->engine->predictors->weights[p->network];
+    const size_t files = p->kind == VJ_PREDICTOR_FOLDS ? p->folds : 1;
+    const struct vj_trained *first = weights[0].trained;
+    bool alike = true;
+    if (!first)
+        return;
+    int64_t least = first->step, most = first->step;
+    for (size_t i = 1; i < files; i++) {
+        const struct vj_trained *t = weights[i].trained;
+        if (!t)
+            continue;
+        least = t->step < least ? t->step : least;
+        most = t->step > most ? t->step : most;
+        alike = alike && strcmp(t->labels, first->labels) == 0;
+    }
+    vj_text_add(&w->note, "; trained %lld", (long long)least);
+    if (most > least)
+        vj_text_add(&w->note, " to %lld", (long long)most);
+    vj_text_add(&w->note, " steps on %s%s", first->labels,
+                alike ? "" : ", SOME ON OTHER LABELS than these");
+}
+
 static void note_codec(struct vj_finish_work *w, const struct vj_weights *weights)
 {
     char then[16];
@@ -217,9 +243,7 @@ int vj_finish_network(struct vj_finish_work *w, struct vj_error *err)
                 w->predictor->positive_auto ? " (decided on the first images)" : "");
     if (w->predictor->kind == VJ_PREDICTOR_FOLDS)
         note_folds(w);
-    if (weights->trained)
-        vj_text_add(&w->note, "; trained %lld steps on %s", (long long)weights->trained->step,
-                    weights->trained->labels);
+    note_training(w);
     int r = note_own_training(w, err);
     if (r)
         return r;

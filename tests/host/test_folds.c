@@ -509,6 +509,47 @@ static void a_file_that_has_seen_its_fold_is_refused(void **state)
     free(fingerprint);
 }
 
+static void the_note_tells_the_steps_and_labels_of_all_files(void **state)
+{
+    (void)state;
+    static const struct {
+        int steps[2];
+        const char *labels[2], *text;
+    } cases[] = {
+        {{30, 30}, {"a", "a"}, "2 weight files; trained 30 steps on a"},
+        {{30, 10}, {"a", "a"}, "2 weight files; trained 10 to 30 steps on a"},
+        {{30, 50}, {"a", "b"}, "; trained 30 to 50 steps on a, SOME ON OTHER LABELS than these"},
+    };
+    const char *pairs[] = {"folds=manifest", "threads=1", "qf_last=3", "ids=2-3", NULL};
+    char path[4096], name[32], predictor[4300], *note;
+    struct vj_error err = {0};
+    snprintf(predictor, sizeof(predictor), "vpjnd-folds:%s", in_folder(path, "steps-{fold}.h5"));
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        for (int f = 0; f < 2; f++) {
+            struct vj_weights w = {0};
+            struct vj_net_shape shape = small_shape();
+            assert_int_equal(vj_weights_init(&w, &shape, 1, &err), 0);
+            w.origin = VJ_ORIGIN_TRAINED;
+            w.trained = calloc(1, sizeof(*w.trained));
+            assert_non_null(w.trained);
+            strcpy(w.trained->dataset, "manifest");
+            strcpy(w.trained->labels, cases[i].labels[f]);
+            w.trained->step = cases[i].steps[f];
+            w.trained->ids = strdup("6");
+            w.trained->config = strdup("");
+            snprintf(name, sizeof(name), "steps-%d.h5", folds[f]);
+            if (vj_weights_write(&w, in_folder(path, name), &err))
+                fail_msg("%s", err.text);
+            vj_weights_free(&w);
+        }
+        struct vj_results *r = open_run("steps.h5", predictor, pairs);
+        assert_int_equal(vj_results_get_text(r, "/predictors/vpjnd-steps", "note", &note, &err), 0);
+        vj_results_close(r);
+        vj_assert_contains(note, cases[i].text);
+        free(note);
+    }
+}
+
 /* Makes a finished file one that was cut short: the last `pending` rows are not evaluated. */
 static void cut_short(const char *name, size_t pending)
 {
@@ -654,6 +695,7 @@ int main(void)
         cmocka_unit_test(folds_there_must_be),
         cmocka_unit_test(files_that_disagree_are_refused_by_field_and_name),
         cmocka_unit_test(a_file_that_has_seen_its_fold_is_refused),
+        cmocka_unit_test(the_note_tells_the_steps_and_labels_of_all_files),
         cmocka_unit_test(a_run_cut_short_is_resumed_to_the_same_content),
         cmocka_unit_test(a_run_is_not_resumed_with_other_weights),
         cmocka_unit_test(the_device_refuses_scores_of_a_network_that_was_not_wanted),
