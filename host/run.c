@@ -647,6 +647,21 @@ static int check_external(const struct run *run, struct vj_error *err)
     return r;
 }
 
+/* Behind the error that a run has none: the usual slips are a column of another name, and a folder
+ * where a manifest is meant. */
+static void say_where_labels_stand(const struct run *run, struct vj_error *err)
+{
+    const struct vj_error old = *err;
+    const char *excluded = vj_dataset_info(run->dataset)->excluded;
+    if (strcmp(run->config->labels, "none") == 0)
+        return;
+    if (strcmp(run->config->dataset, "folder") == 0)
+        vj_fail(err, old.code, "%s; data set folder has no labels, a manifest has", old.text);
+    else if (strcmp(run->config->dataset, "manifest") == 0 && *excluded)
+        vj_fail(err, old.code, "%s; labels stand in column qf_true, and not used are %s", old.text,
+                excluded);
+}
+
 static int refuse_without_labels(const struct run *run, const struct vj_predictor *fitted,
                                  struct vj_error *err)
 {
@@ -667,6 +682,7 @@ static int refuse_without_labels(const struct run *run, const struct vj_predicto
                 "no image of this run has a label%s, which the constant is the median of; %sname "
                 "other predictors, e.g. predictors=vpjnd:W.h5",
                 of, lower);
+    say_where_labels_stand(run, err);
     return vj_name_first_broken(run->dataset, err);
 }
 

@@ -456,7 +456,10 @@ static void pairs_of_predictors_that_only_name_a_quality_factor_come_from_its_st
 static void what_lacks_labels_or_folds_is_refused_before_the_run(void **state)
 {
     (void)state;
-    char some[4200], none[4200], broken[4200], path[4096];
+    char some[4200], none[4200], broken[4200], other[4200], bare[4200], path[4096];
+    write_text(in_folder(path, "other.csv"), "image,jnd,note\np0.png,20,\np1.png,30,\n");
+    snprintf(other, sizeof(other), "root=%s", path);
+    snprintf(bare, sizeof(bare), "root=%s", in_folder(path, "."));
     write_text(in_folder(path, "broken.csv"), "image,qf_true\np0.png,\np1.png,140\n");
     snprintf(broken, sizeof(broken), "root=%s", path);
     write_text(in_folder(path, "some.csv"), "image,candidates,qf_true,fold\np0.png,,20,1\n"
@@ -477,6 +480,11 @@ static void what_lacks_labels_or_folds_is_refused_before_the_run(void **state)
          "predictor psnr-threshold is fitted to labels, and no image of this run has one; leave "
          "it out or give it a threshold"},
         {"constant", {none, NULL}, "no image of this run has a label, which the constant is"},
+        {"constant",
+         {other, NULL},
+         "predictors=vpjnd:W.h5; labels stand in column qf_true, and not used are columns of other "
+         "names: 'jnd', 'note'"},
+        {"constant", {bare, "dataset=folder", NULL}, "; data set folder has no labels, a manifest"},
         {"constant", {broken, NULL}, "predictors=vpjnd:W.h5; the first broken image is p1.png: "},
         {"ssim-threshold:fit", {broken, NULL}, "broken.csv:3: qf_true '140' is not a quality"},
     };
