@@ -11,6 +11,7 @@
 #include "datasets/csv.h"
 #include "datasets/dataset.h"
 #include "datasets/labels.h"
+#include "eval/text.h"
 #include "host/checked.h"
 #include "host/image.h"
 
@@ -181,6 +182,21 @@ static int hash_file(char hex[VJ_SHA256_HEX], const char *path, struct vj_error 
     return r;
 }
 
+static int refuse_header(const struct vj_csv *csv, struct vj_error *err)
+{
+    struct vj_text columns = {0};
+    for (size_t i = 0; i < vj_csv_columns(csv); i++)
+        vj_text_add(&columns, "%s%s", i ? "," : "", vj_csv_heading(csv, i));
+    int r = vj_text_status(&columns, err);
+    if (!r)
+        r = vj_fail(err, -EINVAL,
+                    "%s: its header '%s' has neither image,qf_pred nor image,qf,score nor "
+                    "image,qf,quality nor image,qf,distortion",
+                    vj_csv_name(csv), columns.data);
+    vj_text_free(&columns);
+    return r;
+}
+
 /* *value: position of the column that tells the form; *qf: of the quality factors, -1 without. */
 static int find_form(struct vj_external *e, const struct vj_csv *csv, int *value, int *qf,
                      struct vj_error *err)
@@ -202,10 +218,7 @@ static int find_form(struct vj_external *e, const struct vj_csv *csv, int *value
         e->form = form;
     }
     if (!r && (*value < 0 || (vj_external_has_scores(e) && *qf < 0)))
-        r = vj_fail(err, -EINVAL,
-                    "%s: its header has neither image,qf_pred nor image,qf,score nor "
-                    "image,qf,quality nor image,qf,distortion",
-                    vj_csv_name(csv));
+        r = refuse_header(csv, err);
     return r;
 }
 
