@@ -351,6 +351,7 @@ static void fill_report(const struct comparison *c, struct vj_report *report)
 static int refuse(struct vj_text *out, const struct comparison *c, struct vj_error *err)
 {
     struct vj_text fields = {0};
+    bool parts = false;
     const struct vj_report listing = {.run = c->run,
                                       .runs = c->runs,
                                       .difference = c->differences.list,
@@ -359,12 +360,16 @@ static int refuse(struct vj_text *out, const struct comparison *c, struct vj_err
     for (size_t i = 0; i < c->differences.count; i++)
         if (c->differences.list[i].barrier)
             vj_text_add(&fields, "%s%s", fields.size ? ", " : "", c->differences.list[i].field);
+    for (size_t i = 0; i < c->differences.count; i++)
+        parts = parts || strcmp(c->differences.list[i].field, "option part") == 0;
     int r = vj_text_status(&fields, err);
     if (!r)
         r = vj_fail(err, -EINVAL,
                     "the results files are not comparable: they differ in %s. Evaluate them alike, "
-                    "or add --force",
-                    fields.data);
+                    "or add --force%s",
+                    fields.data,
+                    parts ? "; `vpjnd eval --rows-from` makes one file of the parts of a sweep"
+                          : "");
     vj_text_free(&fields);
     return r;
 }

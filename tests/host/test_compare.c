@@ -264,6 +264,10 @@ static void runs_that_are_not_comparable_are_refused_with_what_differs(void **st
          "images\n  one: 6 images\n  other: 5 images; without p5.png\n"},
         {"root=*/all.csv ids=1-2 predictors=external:*/y.csv", "they differ in images.",
          "  other: 2 images; without p2.png, p3.png, p4.png, p5.png\n"},
+        {"root=*/all.csv part=1/2 predictors=external:*/y.csv",
+         "they differ in images. Evaluate them alike, or add --force; `vpjnd eval --rows-from` "
+         "makes one file of the parts of a sweep",
+         "  other: 3 images; without p3.png, p4.png, p5.png\n"},
         {"root=*/all.csv qf_last=19 predictors=external:*/y.csv",
          "they differ in dataset_fingerprint, qf_last.", "qf_last\n  one: 20\n  other: 19\n"},
         {"root=*/all.csv qf_first=2 predictors=external:*/y.csv",
