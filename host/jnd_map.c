@@ -262,7 +262,8 @@ int vj_jnd_run(const struct vj_jnd_model *model, const struct vj_jnd_job *job,
     size_t pixels;
     if (job->width < model->min_side || job->height < model->min_side)
         return vj_fail(err, -EINVAL,
-                       "picture of %zux%zu pixels: pixel-JND model %s needs %zu each way",
+                       "picture of %zux%zu pixels: pixel-JND model %s needs %zu each way; "
+                       "take a larger picture or another model",
                        job->width, job->height, model->name, model->min_side);
     if (!vj_size_mul(job->width, job->height, &pixels) || pixels > UINT32_MAX)
         return vj_fail(

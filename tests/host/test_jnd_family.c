@@ -409,6 +409,10 @@ static void klt22_refuses_fewer_than_65_blocks_with_their_number(void **state)
     assert_int_equal(vj_jnd_run(&vj_jnd_klt22, &job, ws, &err), -EINVAL);
     vj_assert_contains(err.text, "71x71");
     vj_assert_contains(err.text, "at least 65 whole blocks of 8x8 pixels, these are 64");
+    job.height = 7;
+    assert_int_equal(vj_jnd_run(&vj_jnd_klt22, &job, ws, &err), -EINVAL);
+    vj_assert_contains(err.text, "picture of 71x7 pixels: pixel-JND model klt22 needs 8 each way; "
+                                 "take a larger picture or another model");
     job.height = HEIGHT;
     assert_int_equal(vj_jnd_run(&vj_jnd_klt22, &job, ws, &err), 0); /* 72 */
     for (size_t i = 0; i < WIDTH * HEIGHT; i++)
