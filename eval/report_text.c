@@ -294,13 +294,14 @@ static void fill_accuracy(struct vj_table *table, struct vj_table_column *column
 static void add_gone(struct vj_text *out, const struct vj_report *r, int step)
 {
     struct vj_text line = {0};
+    int gone = 0;
     for (int i = 0; i < ACCURACY_COLUMNS; i++)
         if (accuracy_columns[i].gone > 1 && step >= accuracy_columns[i].gone)
-            vj_text_add(&line, "%s%s%s%s", line.size ? ", " : "No room for ",
+            vj_text_add(&line, "%s%s%s%s", gone++ ? ", " : "No room for ",
                         accuracy_columns[i].above, *accuracy_columns[i].above ? " " : "",
                         accuracy_columns[i].head);
     if (line.size) {
-        vj_text_add(&line, ": --metrics has them.");
+        vj_text_add(&line, ": --metrics has %s.", gone == 1 ? "it" : "them");
         vj_report_paragraph(out, r, line.data ? line.data : "");
     }
     out->failed |= line.failed;

@@ -138,6 +138,7 @@ static void short_lines_cost_columns_before_rows_are_broken(void **state)
     check_accuracy_in(100, "constant-and-some-more", true, "MAD [95 %]        RMSE  bias  acc.");
     check_accuracy_in(97, "constant-and-some-more", true, "7.82 [6.3, 9.3]");
     check_accuracy_in(91, "constant-and-some-more", true, "MAD [95 %]       bias  acc. prec.");
+    check_accuracy_in(91, "constant-and-some-more", true, "No room for RMSE: --metrics has it.");
     check_accuracy_in(80, "constant", true, "MAD [95 %]       bias  acc. prec.  dQF saved at JND");
     check_accuracy_in(80, "constant-and-some-more", true,
                       "No room for RMSE, lossless prec., saved at JND: --metrics has them.");
