@@ -108,7 +108,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         if (!a->pictures.count)
             argp_error(state, "no picture given");
         if (!a->weights)
-            argp_error(state, "no weights given: --weights FILE.h5 (see vpjnd import, vpjnd init)");
+            argp_error(state,
+                       "no weights given: --weights FILE.h5, of vpjnd train or import, or the "
+                       "bootstrap.h5 that comes with the program");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

@@ -597,12 +597,14 @@ int vj_schema_check(struct vj_results *results, struct vj_error *err)
     int64_t version;
     if (vj_results_get_text(results, "/", "schema", &schema, NULL))
         return vj_fail(err, -EINVAL, "not a results file of vpjnd: no attribute schema");
-    bool ours = strcmp(schema, VJ_SCHEMA_NAME) == 0;
+    int r = 0;
+    if (strcmp(schema, VJ_SCHEMA_NAME) != 0)
+        r = vj_fail(err, -EINVAL,
+                    "not a results file of vpjnd: its schema is '%s', not '" VJ_SCHEMA_NAME "'",
+                    schema);
     free(schema);
-    if (!ours)
-        return vj_fail(err, -EINVAL,
-                       "not a results file of vpjnd: its schema is not " VJ_SCHEMA_NAME);
-    int r = vj_results_get_int(results, "/", "schema_version", &version, err);
+    if (!r)
+        r = vj_results_get_int(results, "/", "schema_version", &version, err);
     if (!r && version != VJ_SCHEMA_VERSION)
         r = vj_fail(err, -EINVAL,
                     "schema version %lld; this program reads version %d, use the one that wrote it",

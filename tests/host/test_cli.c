@@ -96,7 +96,8 @@ static void command_lines_end_with_the_right_status_and_words(void **state)
          1, "1 of 3 images failed"},
         {"$V report absent.h5", 2, "cannot open results file absent.h5"},
         {"$V report a.png", 2, "a.png is not a readable HDF5 file"},
-        {"$V report w.h5", 2, "w.h5"},
+        {"$V report w.h5", 2,
+         "w.h5: not a results file of vpjnd: its schema is 'vpjnd-weights', not 'vpjnd-results'"},
         {"$V report one.h5", 0, "MAD"},
         {"$V report --csv one.h5", 0, "predictor,fold,metric,value"},
         {"$V report --json one.h5", 0, "{"},
@@ -225,7 +226,7 @@ static void command_lines_end_with_the_right_status_and_words(void **state)
         {"$V predict --weights w.h5 --set ssimulacra2_mode=parity a.png", 2, "has no effect"},
         {"$V predict --weights w.h5 --set predictors+=constant a.png", 2, "has no effect"},
         {"$V predict --weights absent.h5 a.png", 2, "absent.h5"},
-        {"$V predict a.png", 2, "no weights given"},
+        {"$V predict a.png", 2, "no weights given: --weights FILE.h5, of vpjnd train or"},
     };
     static char output[65536];
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
