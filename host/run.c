@@ -730,6 +730,19 @@ static int check_fits(const struct run *run, struct vj_error *err)
     return 0;
 }
 
+/* The reports have it, too; but a column of another name is better seen before hours of work. */
+static void say_what_is_not_used(const struct run *run)
+{
+    const struct vj_dataset_info *info = vj_dataset_info(run->dataset);
+    struct vj_text line = {0};
+    vj_text_plain(&line, run->config->root);
+    vj_text_add(&line, ": not used: ");
+    vj_text_plain(&line, info->excluded);
+    if (*info->excluded && !line.failed)
+        fprintf(stderr, "vpjnd: %s\n", line.data);
+    vj_text_free(&line);
+}
+
 static int open_engine(struct run *run, struct vj_error *err)
 {
     /* Patches must fit; a run without any readable picture still reports each failure. */
@@ -775,6 +788,8 @@ int vj_run_eval(const struct vj_run_options *options, struct vj_run_summary *sum
         r = check_fits(&run, err);
     if (!r)
         r = check_external(&run, err);
+    if (!r)
+        say_what_is_not_used(&run);
     if (!r)
         r = open_engine(&run, err);
     if (!r)

@@ -499,6 +499,30 @@ static void what_lacks_labels_or_folds_is_refused_before_the_run(void **state)
     }
 }
 
+static void columns_that_are_not_used_are_told_before_the_first_picture(void **state)
+{
+    (void)state;
+    char path[4096], root[4200], out[4096], said[8192];
+    struct vj_run_summary summary;
+    struct vj_error err = {0};
+    write_text(in_folder(path, "noted.csv"), "image,qf_true,note\np0.png,20,\np1.png,30,\n");
+    snprintf(root, sizeof(root), "root=%s", path);
+    const char *pairs[] = {root, "qf_last=4", NULL};
+    FILE *file = tmpfile();
+    const int saved = dup(STDERR_FILENO);
+    assert_non_null(file);
+    assert_int_equal(dup2(fileno(file), STDERR_FILENO), STDERR_FILENO);
+    int r = run_as("noted.h5", out, "constant", pairs, false, &summary, &err);
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    rewind(file);
+    said[fread(said, 1, sizeof(said) - 1, file)] = '\0';
+    fclose(file);
+    assert_int_equal(r, 0);
+    vj_assert_contains(said, "noted.csv: not used: columns of other names: 'note'\n");
+    assert_true(strstr(said, "not used") < strstr(said, "images/s"));
+}
+
 static void pictures_too_small_for_a_metric_are_counted(void **state)
 {
     (void)state;
@@ -686,6 +710,7 @@ int main(void)
         cmocka_unit_test(a_column_that_cannot_be_read_fails_with_its_own_reason),
         cmocka_unit_test(pairs_of_predictors_that_only_name_a_quality_factor_come_from_its_step),
         cmocka_unit_test(what_lacks_labels_or_folds_is_refused_before_the_run),
+        cmocka_unit_test(columns_that_are_not_used_are_told_before_the_first_picture),
         cmocka_unit_test(pictures_too_small_for_a_metric_are_counted),
         cmocka_unit_test(pictures_without_a_fold_are_not_counted_as_too_small),
         cmocka_unit_test(the_constant_learns_from_what_limit_leaves_out),
