@@ -16,13 +16,9 @@ struct arguments {
     struct vj_compare_options options;
 };
 
-enum { KEY_FORCE = 256, KEY_AGAINST };
+enum { KEY_FORCE = 256 };
 
 static const struct argp_option options[] = {
-    {"against", KEY_AGAINST, "PREDICTOR", 0,
-     "compare all predictors with this one, named as in the table; a name of several files will do "
-     "where all of them predict the same; default: every pair",
-     0},
     {"force", KEY_FORCE, NULL, 0,
      "compare even where the runs differ in data set, labels, codec, quality factors or images", 0},
     {0},
@@ -38,9 +34,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_FORCE:
         o->force = true;
-        return 0;
-    case KEY_AGAINST:
-        o->against = arg;
         return 0;
     case ARGP_KEY_ARG:
         a->path[o->count++] = arg;

@@ -182,7 +182,7 @@ static bool same_predictions(const struct comparison *c, size_t run,
 static const char *find_shared(const struct comparison *c)
 {
     const struct vj_analysed_predictor *first = NULL;
-    const char *name = c->options->against;
+    const char *name = c->options->report.against;
     size_t first_run = 0, count = 0;
     for (size_t k = 0; name && k < c->runs; k++) {
         const struct vj_analysed_predictor *p = vj_predictor_named(&c->source[k].analysis, name);
@@ -310,28 +310,6 @@ static int merge_predictors(struct comparison *c, struct vj_error *err)
 
 /* ---- the report ---- */
 
-/* *against: index of the predictor of that name, or VJ_AGAINST_ALL */
-static int find_reference(const struct comparison *c, int *against, struct vj_error *err)
-{
-    const char *name = c->options->against;
-    char known[VJ_ERROR_TEXT / 2] = "";
-    *against = VJ_AGAINST_ALL;
-    for (size_t i = 0; name && i < c->merged.predictors; i++) {
-        const struct vj_analysed_predictor *p = &c->merged.predictor[i];
-        if (p->random_weights)
-            continue;
-        if (strcmp(p->name, name) == 0) {
-            *against = (int)i;
-            return 0;
-        }
-        size_t used = strlen(known);
-        snprintf(known + used, sizeof(known) - used, "%s%s", used ? ", " : "", p->name);
-    }
-    return name ? vj_fail(err, -EINVAL, "no predictor '%s' to compare with; there are %s", name,
-                          known)
-                : 0;
-}
-
 static void fill_report(const struct comparison *c, struct vj_report *report)
 {
     vj_report_fill(report, &c->source[0], &c->merged, &c->tables);
@@ -384,7 +362,8 @@ static int write_comparison(struct vj_text *out, struct comparison *c, struct vj
     if (!r)
         r = merge_predictors(c, err);
     if (!r)
-        r = find_reference(c, &against, err);
+        r = vj_report_against(&against, &c->merged, c->options->report.against, VJ_AGAINST_ALL,
+                              err);
     if (!r)
         r = vj_report_tables_make(&c->tables, &c->merged, &boot, against, err);
     if (r)

@@ -11,11 +11,10 @@
 #include "host/report_file.h"
 
 struct vj_compare_options {
-    const char *const *path; /* [count] results files, finished or not */
-    size_t count;            /* 2 or more */
-    bool force;              /* compare even where figures are not comparable */
-    const char *against;     /* predictor that all others are compared with; NULL = every pair */
-    struct vj_report_options report;
+    const char *const *path;         /* [count] results files, finished or not */
+    size_t count;                    /* 2 or more */
+    bool force;                      /* compare even where figures are not comparable */
+    struct vj_report_options report; /* every pair is compared, unless it says otherwise */
 };
 
 /*

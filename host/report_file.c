@@ -86,12 +86,15 @@ int vj_report_file(struct vj_text *out, const char *path, const struct vj_report
     struct vj_report_source source = {0};
     struct vj_report_tables tables = {0};
     struct vj_report report;
+    int against;
     int r = vj_report_source_open(&source, path, err);
     if (!r && !source.complete)
         drop_predictions(&source.analysis);
     if (!r) {
         const struct vj_bootstrap boot = vj_report_bootstrap(&source);
-        r = vj_report_tables_make(&tables, &source.analysis, &boot, VJ_AGAINST_FIRST, err);
+        r = vj_report_against(&against, &source.analysis, options->against, VJ_AGAINST_FIRST, err);
+        if (!r)
+            r = vj_report_tables_make(&tables, &source.analysis, &boot, against, err);
         if (r)
             vj_fail_prefix(err, "%s", path);
     }

@@ -22,6 +22,7 @@ struct vj_report_options {
     unsigned sections;                 /* enum vj_report_sections, for the text form */
     enum vj_published_scope published; /* others' figures: not in CSV */
     const char *published_file;        /* as in vj_published_read() */
+    const char *against;               /* see vj_report_against() */
     size_t columns;                    /* of the text form, 0 = VJ_REPORT_COLUMNS */
 };
 

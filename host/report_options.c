@@ -18,6 +18,7 @@ enum {
     KEY_IMAGES,
     KEY_PUBLISHED,
     KEY_PUBLISHED_FILE,
+    KEY_AGAINST,
 };
 
 static const struct argp_option options[] = {
@@ -34,6 +35,12 @@ static const struct argp_option options[] = {
     {"sweep", KEY_SWEEP, NULL, 0,
      "saving against damage over safety offsets, every fifth, and tolerances", 2},
     {"images", KEY_IMAGES, NULL, 0, "predictions of every picture", 2},
+    {NULL, 0, NULL, 0, "Differences:", 4},
+    {"against", KEY_AGAINST, "PREDICTOR", 0,
+     "compare all predictors with this one, named as in the table, or with =all each with each "
+     "other; default: of one file with its first, of several each with each other; a name of "
+     "several files will do where all of them predict the same",
+     4},
     {NULL, 0, NULL, 0, "Figures of others, in tables of their own (not in a CSV):", 3},
     {"published", KEY_PUBLISHED, "all", OPTION_ARG_OPTIONAL,
      "published figures of the data set at hand; =all: of every data set", 3},
@@ -107,6 +114,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_IMAGES:
         o->sections |= VJ_REPORT_IMAGES;
+        return 0;
+    case KEY_AGAINST:
+        o->against = arg;
         return 0;
     case KEY_PUBLISHED:
         if (arg && strcmp(arg, "all") != 0)

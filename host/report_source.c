@@ -248,6 +248,27 @@ static int compare(struct vj_report_tables *t, const struct vj_analysis *a, size
     return r;
 }
 
+int vj_report_against(int *against, const struct vj_analysis *analysis, const char *name,
+                      int otherwise, struct vj_error *err)
+{
+    char known[VJ_ERROR_TEXT / 2] = "";
+    *against = name ? VJ_AGAINST_ALL : otherwise;
+    if (!name || strcmp(name, "all") == 0)
+        return 0;
+    for (size_t i = 0; i < analysis->predictors; i++) {
+        const struct vj_analysed_predictor *p = &analysis->predictor[i];
+        if (p->random_weights)
+            continue;
+        if (strcmp(p->name, name) == 0) {
+            *against = (int)i;
+            return 0;
+        }
+        size_t used = strlen(known);
+        snprintf(known + used, sizeof(known) - used, "%s%s", used ? ", " : "", p->name);
+    }
+    return vj_fail(err, -EINVAL, "no predictor '%s' to compare with; there are %s", name, known);
+}
+
 static int compare_all(struct vj_report_tables *t, const struct vj_analysis *a,
                        const struct vj_bootstrap *boot, int against, struct vj_error *err)
 {

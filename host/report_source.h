@@ -66,6 +66,14 @@ enum {
 };
 
 /*
+ * Which pairs a name stands for: a predictor that all others are held against, "all" for every
+ * pair, NULL for `otherwise`.
+ * Errors: -EINVAL for a name that no predictor of the analysis has, or one with random weights.
+ */
+int vj_report_against(int *against, const struct vj_analysis *analysis, const char *name,
+                      int otherwise, struct vj_error *err);
+
+/*
  * Computes the metrics of every predictor and compares them.
  * tables: zeroed by the caller; images_per_second is left 0
  * against: VJ_AGAINST_* or the index of a predictor that has metrics

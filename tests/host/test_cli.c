@@ -135,6 +135,15 @@ static void command_lines_end_with_the_right_status_and_words(void **state)
         {"$V compare --against no one.h5 two.h5", 2,
          "no predictor 'no' to compare with; there are "
          "one/constant, two/constant"},
+        {"$V compare --against all one.h5 two.h5", 0, "two/constant - one/constant"},
+        {"$V eval --config run.cfg --set qf_last=20 --set predictors=constant,psnr-threshold,"
+         "ssim-threshold:0.9 -o three.h5",
+         0, "ssim-threshold - constant"},
+        {"$V report --against psnr-threshold three.h5 | grep -e ' - '", 0,
+         "constant - psnr-threshold\nssim-threshold - psnr-threshold\n"},
+        {"$V report --csv --against all three.h5 | grep -c mad_difference", 0, "3\n"},
+        {"$V report --against none three.h5", 2,
+         "three.h5: no predictor 'none' to compare with; there are constant, psnr-threshold, ssim"},
         {"$V compare one.h5 part.h5", 2, "not comparable: they differ in dataset, "},
         {"$V candidates a.png --qf 1,35,100 -o out && ls out", 0,
          "a_001.png\na_035.png\na_100.png"},

@@ -184,7 +184,7 @@ static void one_predictor_can_be_the_measure_of_all(void **state)
     struct vj_text t;
     struct vj_error err = {0};
     struct vj_compare_options options = {.report.form = VJ_REPORT_FORM_TEXT,
-                                         .against = "external-x"};
+                                         .report.against = "external-x"};
     evaluate("two.h5", "root=*/all.csv predictors=constant,external:*/y.csv");
     assert_int_equal(compare(&t, &options, &err, "one.h5", "two.h5", NULL), 0);
     assert_compared(t.data, "external-y - external-x");
@@ -212,7 +212,7 @@ static void one_predictor_can_be_the_measure_of_all(void **state)
     options.report.form = VJ_REPORT_FORM_TEXT;
     vj_text_free(&t);
     /* Both files' constants say the same: the name is enough, and they are one row. */
-    options.against = "constant";
+    options.report.against = "constant";
     assert_int_equal(compare(&t, &options, &err, "one.h5", "two.h5", NULL), 0);
     assert_compared(t.data, "\nconstant    ");
     assert_compared(t.data, "\nexternal-x - constant");
