@@ -13,10 +13,18 @@ enum { FORWARD, BACKWARD_DATA, BACKWARD_WEIGHTS, PASSES };
 
 static const char *const pass_names[PASSES] = {"forward", "backward data", "backward weights"};
 
+/*
+ * Maps smaller than a kernel, such as the last ones of patches of the smallest sizes, have no fast
+ * code for the derivative by the weights (oneDNN 2.6, AVX2): the reference takes seconds. Between
+ * zeros, which change no sum, they are as large as this.
+ */
+enum { WIDE_SIDE = 4 };
+
 struct vj_dnn_conv_train {
     const char *name;
     dnnl_engine_t engine;
     dnnl_dims_t src_dims, weight_dims, dst_dims;
+    bool wide; /* BACKWARD_WEIGHTS reads maps of at least WIDE_SIDE, with zeros behind the others */
     dnnl_primitive_desc_t desc[PASSES];
     dnnl_primitive_t primitive[PASSES];
     float *weights[BACKWARD_WEIGHTS]; /* one copy for each pass that reads them */
@@ -32,6 +40,8 @@ struct vj_dnn_conv_train_call {
     dnnl_stream_t stream;
     dnnl_memory_t src, dst, diff_src, diff_dst, diff_weights, diff_bias;
     dnnl_memory_t scratch[PASSES];
+    dnnl_memory_t wide_src, wide_diff_dst; /* where the convolution is `wide` */
+    float *wide_from, *wide_by;            /* their buffers; zeros outside the maps stay */
 };
 
 /* What a pass is described with. */
@@ -101,22 +111,31 @@ static vj_md_view query(const struct vj_dnn_conv_train *c, int pass, dnnl_query_
     return dnnl_primitive_desc_query_md(c->desc[pass], what, index);
 }
 
+static void widen_dims(dnnl_dims_t to, const dnnl_dims_t from, bool wide)
+{
+    for (int i = 0; i < 4; i++)
+        to[i] = wide && i >= 2 && from[i] < WIDE_SIDE ? WIDE_SIDE : from[i];
+}
+
 /* A pass with these layouts of its maps; weights in whatever layout oneDNN likes. */
 static int make_pass(struct vj_dnn_conv_train *c, int pass, const struct vj_dnn_conv *conv,
                      enum vj_dnn_name name, struct vj_error *err)
 {
     const dnnl_dim_t pad = (dnnl_dim_t)conv->kernel / 2;
     struct shapes s = {.padding = {pad, pad}};
+    dnnl_dims_t src_dims, dst_dims;
     dnnl_primitive_attr_t attr = NULL;
+    widen_dims(src_dims, c->src_dims, c->wide && pass == BACKWARD_WEIGHTS);
+    widen_dims(dst_dims, c->dst_dims, c->wide && pass == BACKWARD_WEIGHTS);
     dnnl_status_t r = vj_dnn_attributes(&attr, conv->relu && pass == FORWARD);
     if (!r)
-        r = vj_md_tagged(&s.src, 4, c->src_dims, vj_dnn_map_tag(c->src_block, conv->in, name));
+        r = vj_md_tagged(&s.src, 4, src_dims, vj_dnn_map_tag(c->src_block, conv->in, name));
     if (!r)
         r = vj_md_tagged(&s.weights, 4, c->weight_dims, dnnl_format_tag_any);
     if (!r)
         r = vj_md_tagged(&s.bias, 1, &c->weight_dims[0], dnnl_x);
     if (!r)
-        r = vj_md_tagged(&s.dst, 4, c->dst_dims, vj_dnn_map_tag(c->dst_block, conv->out, name));
+        r = vj_md_tagged(&s.dst, 4, dst_dims, vj_dnn_map_tag(c->dst_block, conv->out, name));
     if (!r)
         r = describe(&c->desc[pass], c->engine, pass, &s, attr, pass ? c->desc[FORWARD] : NULL);
     if (!r)
@@ -156,15 +175,39 @@ static int take_bias(struct vj_dnn_conv_train *c, struct vj_error *err)
     return s ? vj_dnn_fail(err, c->name, "memory of biases", s) : 0;
 }
 
+static void drop_pass(struct vj_dnn_conv_train *c, int pass)
+{
+    dnnl_primitive_destroy(c->primitive[pass]);
+    dnnl_primitive_desc_destroy(c->desc[pass]);
+    c->primitive[pass] = NULL;
+    c->desc[pass] = NULL;
+}
+
 static void drop_passes(struct vj_dnn_conv_train *c)
 {
-    for (int p = 0; p < PASSES; p++) {
-        dnnl_primitive_destroy(c->primitive[p]);
-        dnnl_primitive_desc_destroy(c->desc[p]);
-        c->primitive[p] = NULL;
-        c->desc[p] = NULL;
-    }
+    for (int p = 0; p < PASSES; p++)
+        drop_pass(c, p);
     c->scratch_bytes = 0;
+}
+
+/* The derivative by the weights, of wider maps where only those have fast code. */
+static int make_backward_weights(struct vj_dnn_conv_train *c, const struct vj_dnn_conv *conv,
+                                 enum vj_dnn_name name, struct vj_error *err)
+{
+    const bool small = conv->height < WIDE_SIDE || conv->width < WIDE_SIDE;
+    struct vj_error refused = {0};
+    c->wide = false;
+    int r = make_pass(c, BACKWARD_WEIGHTS, conv, name, err);
+    if (r || !small || !vj_dnn_is_reference(c->desc[BACKWARD_WEIGHTS]))
+        return r;
+    drop_pass(c, BACKWARD_WEIGHTS);
+    c->wide = true;
+    r = make_pass(c, BACKWARD_WEIGHTS, conv, name, &refused);
+    if (!r && !vj_dnn_is_reference(c->desc[BACKWARD_WEIGHTS]))
+        return 0;
+    drop_pass(c, BACKWARD_WEIGHTS);
+    c->wide = false;
+    return make_pass(c, BACKWARD_WEIGHTS, conv, name, err);
 }
 
 /* The passes, the forward one choosing the layouts that are left to it. */
@@ -182,7 +225,7 @@ static int make_passes(struct vj_dnn_conv_train *c, const struct vj_dnn_conv *co
         return vj_fail(err, -EIO,
                        "oneDNN: %s: chose a layout that training does not know; ask for one",
                        c->name);
-    r = make_pass(c, BACKWARD_WEIGHTS, conv, name, err);
+    r = make_backward_weights(c, conv, name, err);
     if (!r && backward_data)
         r = make_pass(c, BACKWARD_DATA, conv, name, err);
     return r;
@@ -364,6 +407,20 @@ int vj_dnn_conv_train_unpack(const struct vj_dnn_conv_train *c, const float *fro
     return r;
 }
 
+/* A buffer of zeros for a map of BACKWARD_WEIGHTS, and its memory. */
+static int bind_wide(const struct vj_dnn_conv_train *c, dnnl_query_t what, float **buffer,
+                     dnnl_memory_t *memory, struct vj_error *err)
+{
+    vj_md_view md = query(c, BACKWARD_WEIGHTS, what, 0);
+    const size_t bytes = dnnl_memory_desc_get_size(md);
+    *buffer = vj_alloc_aligned(bytes, 1);
+    if (!*buffer)
+        return vj_fail(err, -ENOMEM, "out of memory for maps of %s (%zu bytes)", c->name, bytes);
+    memset(*buffer, 0, bytes);
+    dnnl_status_t s = dnnl_memory_create(memory, md, c->engine, *buffer);
+    return s ? vj_dnn_fail(err, c->name, "binding of buffers", s) : 0;
+}
+
 int vj_dnn_conv_train_bind(struct vj_dnn_conv_train_call **call, const struct vj_dnn_conv_train *c,
                            void *scratch, struct vj_error *err)
 {
@@ -397,6 +454,13 @@ int vj_dnn_conv_train_bind(struct vj_dnn_conv_train_call **call, const struct vj
         vj_dnn_conv_train_call_free(t);
         return vj_dnn_fail(err, c->name, "binding of buffers", s);
     }
+    int r = c->wide ? bind_wide(c, dnnl_query_src_md, &t->wide_from, &t->wide_src, err) : 0;
+    if (!r && c->wide)
+        r = bind_wide(c, dnnl_query_diff_dst_md, &t->wide_by, &t->wide_diff_dst, err);
+    if (r) {
+        vj_dnn_conv_train_call_free(t);
+        return r;
+    }
     *call = t;
     return 0;
 }
@@ -413,7 +477,11 @@ void vj_dnn_conv_train_call_free(struct vj_dnn_conv_train_call *t)
     dnnl_memory_destroy(t->diff_bias);
     for (int p = 0; p < PASSES; p++)
         dnnl_memory_destroy(t->scratch[p]);
+    dnnl_memory_destroy(t->wide_src);
+    dnnl_memory_destroy(t->wide_diff_dst);
     dnnl_stream_destroy(t->stream);
+    free(t->wide_from);
+    free(t->wide_by);
     free(t);
 }
 
@@ -466,12 +534,30 @@ int vj_dnn_backward_data(struct vj_dnn_conv_train_call *t, const float *diff_dst
     return run(t, BACKWARD_DATA, operands, 3, err);
 }
 
+/* Copies the maps of a batch into the corners of wider ones. */
+static void widen(const dnnl_dims_t dims, size_t block, const float *from, float *to)
+{
+    dnnl_dims_t wide;
+    widen_dims(wide, dims, true);
+    const size_t row = (size_t)dims[3] * block, wide_row = (size_t)wide[3] * block;
+    const size_t planes = (size_t)dims[0] * (((size_t)dims[1] + block - 1) / block);
+    for (size_t p = 0; p < planes; p++)
+        for (size_t y = 0; y < (size_t)dims[2]; y++)
+            memcpy(to + (p * (size_t)wide[2] + y) * wide_row,
+                   from + (p * (size_t)dims[2] + y) * row, row * sizeof(float));
+}
+
 int vj_dnn_backward_weights(struct vj_dnn_conv_train_call *t, const float *src,
                             const float *diff_dst, float *kernel, float *bias, struct vj_error *err)
 {
+    const struct vj_dnn_conv_train *c = t->conv;
+    if (c->wide) {
+        widen(c->src_dims, c->src_block, src, t->wide_from);
+        widen(c->dst_dims, c->dst_block, diff_dst, t->wide_by);
+    }
     const struct operand operands[] = {
-        {DNNL_ARG_SRC, t->src, src},
-        {DNNL_ARG_DIFF_DST, t->diff_dst, diff_dst},
+        {DNNL_ARG_SRC, c->wide ? t->wide_src : t->src, c->wide ? NULL : src},
+        {DNNL_ARG_DIFF_DST, c->wide ? t->wide_diff_dst : t->diff_dst, c->wide ? NULL : diff_dst},
         {DNNL_ARG_DIFF_WEIGHTS, t->diff_weights, kernel},
         {DNNL_ARG_DIFF_BIAS, t->diff_bias, bias},
     };
