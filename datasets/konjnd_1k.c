@@ -80,7 +80,8 @@ static int parse_ratings(int *rating, size_t *count, const char *text, int most,
         char number[64];
         double value;
         snprintf(number, sizeof(number), "%.*s", (int)(length < 63 ? length : 63), p);
-        if (!vj_parse_number(number, &value) || value != floor(value))
+        /* one that does not fit may go on behind what would be read */
+        if (length >= sizeof(number) || !vj_parse_number(number, &value) || value != floor(value))
             return vj_fail(err, -EINVAL, "ratings: '%.40s' is not a whole number", number);
         if (value < 1 || value > most)
             return vj_fail(err, -EINVAL, "ratings: %.40s outside 1..%d", number, most);

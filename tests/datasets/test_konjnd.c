@@ -334,6 +334,9 @@ static void a_bad_row_breaks_its_item_and_says_where(void **state)
         {"SRC0007.png,JPEG,2,30,1,\"[31, 30.5]\"", "csv:3: ratings: '30.5' is not a whole number"},
         {"SRC0007.png,JPEG,2,30,1,\"[31, x]\"", "csv:3: ratings: 'x' is not a whole number"},
         {"SRC0007.png,JPEG,2,30,1,\"[31,,30]\"", "csv:3: ratings: '' is not a whole number"},
+        {"SRC0007.png,JPEG,1,,,[31                                                                 "
+         "5]",
+         "csv:3: ratings: '31                                      ' is not a whole number"},
         {"SRC0007.png,JPEG,0,,,[]", "csv:3: ratings: '' is not a whole number"},
         {"SRC0007.png,JPEG,2,30,1,\"[31, 30\"", "csv:3: ratings: the list is not closed"},
         {"SRC0007.png,JPEG,2,30,1,\"[31, 30] x\"", "csv:3: ratings: ' x' after the list"},
