@@ -321,6 +321,16 @@ static bool any_label(const struct manifest *m)
     return false;
 }
 
+/* Rows that are broken name no fold, either: the first of them may be what is wrong. */
+static int fail_no_fold(const struct manifest *m, struct vj_error *err)
+{
+    const char *broken = NULL;
+    for (size_t i = 0; i < m->count && !broken; i++)
+        broken = m->rows[i].error;
+    return vj_fail(err, -EINVAL, "%s: folds=manifest, but no row has a fold%s%s", m->file,
+                   broken ? "; the first broken one: " : "", broken ? broken : "");
+}
+
 static int manifest_open(void **state, const struct vj_dataset_options *opt,
                          struct vj_dataset_info *info, struct vj_error *err)
 {
@@ -337,7 +347,7 @@ static int manifest_open(void **state, const struct vj_dataset_options *opt,
     if (!rc)
         rc = vj_require_files(opt, m->candidates, err);
     if (!rc && opt->folds && strcmp(opt->folds, "manifest") == 0 && !m->with_fold)
-        rc = vj_fail(err, -EINVAL, "%s: folds=manifest, but no row has a fold", m->file);
+        rc = fail_no_fold(m, err);
     if (rc) {
         manifest_close(m);
         return rc;

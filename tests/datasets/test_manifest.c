@@ -188,6 +188,9 @@ static void folds_are_those_of_the_column_when_asked_for(void **state)
     expect_refusal("manifest", &opt, -EINVAL, "m.csv: folds=manifest, but no row has a fold");
     tree_write(root, "m.csv", "image\na.png\n");
     expect_refusal("manifest", &opt, -EINVAL, "m.csv: folds=manifest, but no row has a fold");
+    tree_write(root, "m.csv", "image,fold\na.png,\nb.png,2.5\nc.png,0\n");
+    expect_refusal("manifest", &opt, -EINVAL, "no row has a fold; the first broken one: ");
+    expect_refusal("manifest", &opt, -EINVAL, "m.csv:3: fold '2.5' is not a whole number");
     vj_test_rmdir(root);
 }
 
