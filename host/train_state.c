@@ -206,9 +206,11 @@ static int read_length(hid_t file, const char *name, size_t *rows, struct vj_err
     if (r)
         return r;
     H5Dclose(set);
-    if (info.rank != 1 || info.dims[0] > ROWS_MAX)
-        return vj_fail(err, -EINVAL, "dataset %s is not a column of at most %d rows", name,
-                       ROWS_MAX);
+    /* one that is not stored in full could claim any number of rows */
+    if (info.rank != 1 || info.dims[0] > ROWS_MAX || !info.is_plain)
+        return vj_fail(err, -EINVAL,
+                       "dataset %s is not a column of at most %d rows, contiguous and in full",
+                       name, ROWS_MAX);
     *rows = info.dims[0];
     return 0;
 }

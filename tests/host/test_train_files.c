@@ -208,6 +208,29 @@ static void damaged_learning_curves_need_not_end_one(void **state)
     assert_int_equal(s.resumed, 8);
 }
 
+/* Rows that are not there take no room of a file, but would of memory. */
+static void learning_curves_hold_what_they_claim(void **state)
+{
+    (void)state;
+    char path[4096];
+    const char *const pairs[] = {"steps=8", NULL};
+    const hsize_t rows = 1 << 28, chunk = 1024;
+    struct vj_train_summary s;
+    must_train("vast.h5", false, pairs, &s);
+    hid_t file = H5Fopen(in_folder(path, "vast.h5.log"), H5F_ACC_RDWR, H5P_DEFAULT);
+    hid_t space = H5Screate_simple(1, &rows, NULL), list = H5Pcreate(H5P_DATASET_CREATE);
+    assert_true(file >= 0 && H5Ldelete(file, "step", H5P_DEFAULT) >= 0);
+    assert_true(H5Pset_chunk(list, 1, &chunk) >= 0);
+    hid_t set = H5Dcreate2(file, "step", H5T_STD_I64LE, space, H5P_DEFAULT, list, H5P_DEFAULT);
+    assert_true(set >= 0);
+    H5Dclose(set);
+    H5Pclose(list);
+    H5Sclose(space);
+    H5Fclose(file);
+    refuses("vast.h5", true, pairs, -EINVAL,
+            "vast.h5.log: dataset step is not a column of at most");
+}
+
 /* What was asked for does not count, but what it was made on; earlier programs recorded the former.
  */
 static void the_device_counts_by_what_it_is(void **state)
@@ -353,6 +376,7 @@ int main(void)
         cmocka_unit_test(best_weights_that_are_gone_are_missed),
         cmocka_unit_test(lost_learning_curves_end_no_run),
         cmocka_unit_test(damaged_learning_curves_need_not_end_one),
+        cmocka_unit_test(learning_curves_hold_what_they_claim),
         cmocka_unit_test(the_device_counts_by_what_it_is),
         cmocka_unit_test(steps_before_a_bad_picture_are_kept),
         cmocka_unit_test(a_validation_that_failed_is_made_up_for),
