@@ -468,6 +468,19 @@ static int write_checkpoint(struct run *run, struct vj_error *err)
     return r;
 }
 
+/* What could not be written, on a full disk say, leaves the checkpoint before it. */
+static int say_kept(const struct run *run, int r, struct vj_error *err)
+{
+    if (!r || r == -EDOM || run->kept_step == 0)
+        return r;
+    const struct vj_error why = *err;
+    return vj_fail(err, r,
+                   "%s; %s keeps the first %lld of %lld steps: when this is mended, go on with "
+                   "--resume",
+                   why.text, run->state_path, (long long)run->kept_step,
+                   (long long)run->progress.step);
+}
+
 /* A picture that cannot be read takes no step from those before: they are kept for --resume. */
 static int keep_steps(struct run *run, struct vj_error *err)
 {
@@ -510,7 +523,7 @@ static int validate(struct run *run, struct vj_error *err)
     if (better) {
         p->best_step = p->step;
         p->best_mad = v.mad;
-        r = write_weights(run, p->step, v.mad, err);
+        r = say_kept(run, write_weights(run, p->step, v.mad, err), err);
     }
     run->validation_seconds += vj_seconds() - start;
     char line[256];
@@ -607,7 +620,7 @@ static int after_step(struct run *run, bool *last, struct vj_error *err)
     run->summary->stopped = *last && !end;
     run->summary->interrupted = !*last && run->options->stop && *run->options->stop;
     if (!r && (*last || run->summary->interrupted || due(p->step, c->checkpoint_every)))
-        r = write_checkpoint(run, err);
+        r = say_kept(run, write_checkpoint(run, err), err);
     *last = *last || run->summary->interrupted;
     return r;
 }

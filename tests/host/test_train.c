@@ -2,8 +2,10 @@
 /* Training runs from the outside: same bits after any cut, what is kept, what is refused. */
 #include "tests/host/train_run.h"
 
+#include <fcntl.h>
 #include <math.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "host/engine.h"
@@ -91,6 +93,36 @@ static void finish_and_compare(pid_t child)
     assert_int_equal(WEXITSTATUS(status), 0);
     assert_same_weights("unbroken.h5", "killed.h5");
     assert_same_log("unbroken.h5.log", "killed.h5.log");
+}
+
+/* As on a full disk: what is there already stays, and the error says how to go on from it. */
+static void a_disk_that_is_full_leaves_the_steps_before(void **state)
+{
+    (void)state;
+    char path[4096], said[4096] = "";
+    int status = 0;
+    struct rlimit old, small;
+    must_train("full.h5", false, (const char *const[]){"steps=8", NULL},
+               &(struct vj_train_summary){0});
+    const int file = open(in_folder(path, "said"), O_RDWR | O_CREAT, 0600), terminal = dup(2);
+    assert_true(file >= 0 && terminal >= 0 && getrlimit(RLIMIT_FSIZE, &old) == 0);
+    small = (struct rlimit){.rlim_cur = 20000, .rlim_max = old.rlim_max};
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &small);
+    dup2(file, 2);
+    pid_t child = start_program("full.h5", "steps=12", "checkpoint_every=4");
+    dup2(terminal, 2);
+    setrlimit(RLIMIT_FSIZE, &old);
+    signal(SIGXFSZ, SIG_DFL);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) != 0);
+    assert_true(pread(file, said, sizeof(said) - 1, 0) > 0);
+    vj_assert_contains(said, "full.h5.state keeps the first 8 of 12 steps: when this is mended, go "
+                             "on with --resume");
+    close(file);
+    close(terminal);
+    must_train("full.h5", true, (const char *const[]){"steps=12", NULL},
+               &(struct vj_train_summary){0});
 }
 
 /* With no checkpoint in sight the steps that are done are kept all the same. */
@@ -627,6 +659,7 @@ int main(void)
         cmocka_unit_test(a_resumed_run_ends_like_an_unbroken_one),
         cmocka_unit_test(bits_do_not_depend_on_threads),
         cmocka_unit_test(another_seed_gives_other_weights),
+        cmocka_unit_test(a_disk_that_is_full_leaves_the_steps_before),
         cmocka_unit_test(interrupted_it_keeps_its_steps),
         cmocka_unit_test(killed_at_random_points_it_ends_in_the_same_weights),
         cmocka_unit_test(the_best_validated_weights_are_kept_with_their_record),
