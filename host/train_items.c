@@ -115,6 +115,11 @@ static int check_fold(const struct vj_config *c, int folds, struct vj_error *err
         return vj_fail(err, -EINVAL,
                        "option fold = %d: data set %s has %d folds here (option folds = %s)",
                        c->fold, c->dataset, folds, c->folds);
+    if (c->fold > 0 && folds == 1)
+        return vj_fail(err, -EINVAL,
+                       "option fold = %d: the only fold is left for testing, so that none "
+                       "validates; use three folds or more (option folds = %s)",
+                       c->fold, c->folds);
     return 0;
 }
 

@@ -581,7 +581,9 @@ static void what_cannot_be_resumed_is_refused_by_name(void **state)
 static void bad_choices_of_pictures_are_refused_by_name(void **state)
 {
     (void)state;
-    char holes[4200] = "root=", broken[4200] = "root=";
+    char holes[4200] = "root=", broken[4200] = "root=", lone[4200] = "root=";
+    in_folder(lone + 5, "lone.csv");
+    write_text("lone.csv", "image,qf_true,fold\np0.png,30,1\np1.png,38,\np2.png,40,\n");
     in_folder(holes + 5, "holes.csv"); /* nobody is in fold 2, nobody with a label in fold 4 */
     write_text("holes.csv", "image,qf_true,fold\np0.png,30,1\np1.png,38,3\np2.png,,4\n"
                             "p3.png,40,5\n");
@@ -608,6 +610,8 @@ static void bad_choices_of_pictures_are_refused_by_name(void **state)
          "fold 2, which is to validate, has no picture with a label; folds that have some: 1,3,5 "},
         {{holes, "fold=3", "valid_ids=", "folds=manifest"},
          "fold 4, which is to validate, has no picture with a label"},
+        {{lone, "fold=1", "valid_ids=", "folds=manifest"},
+         "option fold = 1: the only fold is left for testing, so that none validates; use three"},
         {{"patch_size=64", "start=", NULL}, "both sides must be at least 64"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
