@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Which way the file index of KonJND-1k's candidates runs. It is published nowhere, so the files
- * say: three ladders (first, middle, last of those whose ends are there) must agree.
+ * say: three ladders (first, middle, last of those whose ends can be read) must agree.
  *
  * JPEG: index = QF or 101 - QF, by the quantisation tables of files 1 and 100.
  *
@@ -23,6 +23,21 @@
 #define CANDIDATE_FILE_MAX ((size_t)64 << 20)
 
 enum { BPG_Q_EQUAL = 3, LADDERS = 3 };
+
+/* What the files of one source say. */
+struct ladder {
+    const struct konjnd_row *row;
+    bool reversed;
+    bool unreadable; /* one of them cannot be read, which is its item's trouble alone */
+    char found[54];  /* in words; names have twelve characters at most */
+};
+
+/* Those that tell, and why the first one that cannot be read does not. */
+struct ladders {
+    struct ladder of[LADDERS];
+    size_t count;
+    struct vj_error unreadable;
+};
 
 int vj_konjnd_candidate(const struct konjnd *k, const char *name, int index, char **path,
                         struct vj_error *err)
@@ -78,21 +93,22 @@ static int file_quality(const struct konjnd *k, const char *name, int index, int
     return rc;
 }
 
-/* found: the ladder in words */
-static int jpeg_direction(const struct konjnd *k, const char *name, bool *reversed, char *found,
-                          size_t size, struct vj_error *err)
+static int jpeg_direction(const struct konjnd *k, const char *name, struct ladder *ladder,
+                          struct vj_error *err)
 {
     int low, high;
     int rc = file_quality(k, name, 1, &low, err);
     if (!rc)
         rc = file_quality(k, name, k->half->files, &high, err);
+    ladder->unreadable = rc != 0;
     if (!rc && low == high)
         rc = vj_fail(err, -EINVAL, "%s/jpeg: %s_JPEG_001 and _100 both have QF %d", k->root, name,
                      low);
     if (rc)
         return vj_fail_prefix(err, "cannot tell whether file index means QF or 101 - QF");
-    *reversed = low > high;
-    snprintf(found, size, "%s_JPEG_001 has QF %d, _100 has QF %d", name, low, high);
+    ladder->reversed = low > high;
+    snprintf(ladder->found, sizeof(ladder->found), "%s_JPEG_001 has QF %d, _100 has QF %d", name,
+             low, high);
     return 0;
 }
 
@@ -127,13 +143,14 @@ static int end_equal(const struct konjnd *k, const char *name, int step, bool *e
     return rc;
 }
 
-static int bpg_direction(const struct konjnd *k, const char *name, bool *reversed, char *found,
-                         size_t size, struct vj_error *err)
+static int bpg_direction(const struct konjnd *k, const char *name, struct ladder *ladder,
+                         struct vj_error *err)
 {
     bool low, high;
     int rc = end_equal(k, name, 1, &low, err);
     if (!rc)
         rc = end_equal(k, name, -1, &high, err);
+    ladder->unreadable = rc != 0;
     if (!rc && low == high)
         rc = vj_fail(err, -EINVAL,
                      "%s/bpg: of %s_BPG_001 to _003 and _049 to _051 exactly one end should have "
@@ -141,8 +158,9 @@ static int bpg_direction(const struct konjnd *k, const char *name, bool *reverse
                      k->root, name, low ? "both have" : "none has");
     if (rc)
         return vj_fail_prefix(err, "cannot tell whether file index means q or 52 - q");
-    *reversed = high;
-    snprintf(found, size, "%s_BPG_%s are equal", name, high ? "049 to _051" : "001 to _003");
+    ladder->reversed = high;
+    snprintf(ladder->found, sizeof(ladder->found), "%s_BPG_%s are equal", name,
+             high ? "049 to _051" : "001 to _003");
     return 0;
 }
 
@@ -165,27 +183,44 @@ static bool has_ends(const struct konjnd *k, const struct konjnd_row *row)
     return there;
 }
 
-/* Up to three rows with both ends: first, middle, last. Returns how many. */
-static size_t choose_ladders(const struct konjnd *k, const struct konjnd_row *chosen[LADDERS])
+/* Asks the files of a row, if those of both ends are there. *told: whether they could say */
+static int ask(const struct konjnd *k, struct ladders *ladders, size_t row, bool *told,
+               struct vj_error *err)
 {
-    size_t found = 0, last = 0;
-    for (size_t i = 0; i < k->count && !found; i++)
-        if (has_ends(k, &k->rows[i])) {
-            chosen[found++] = &k->rows[i];
-            last = i;
-        }
-    if (!found)
+    struct ladder *ladder = &ladders->of[ladders->count];
+    struct vj_error why = {0};
+    *told = false;
+    if (!has_ends(k, &k->rows[row]))
         return 0;
-    size_t first = last;
-    for (size_t i = k->count; i-- > first + 1 && found == 1;)
-        if (has_ends(k, &k->rows[i])) {
-            chosen[found++] = &k->rows[i];
-            last = i;
-        }
-    size_t middle = first + (last - first) / 2;
-    if (middle > first && has_ends(k, &k->rows[middle]))
-        chosen[found++] = &k->rows[middle];
-    return found;
+    *ladder = (struct ladder){.row = &k->rows[row]};
+    int rc = k->half->decoded ? bpg_direction(k, ladder->row->name, ladder, &why)
+                              : jpeg_direction(k, ladder->row->name, ladder, &why);
+    if (rc && (!ladder->unreadable || rc == -ENOMEM))
+        return vj_fail(err, rc, "%s", why.text);
+    if (rc && !ladders->unreadable.code)
+        ladders->unreadable = why;
+    *told = !rc;
+    ladders->count += !rc;
+    return 0;
+}
+
+/* Up to three rows whose files tell: first, last, middle. */
+static int ask_ladders(const struct konjnd *k, struct ladders *ladders, struct vj_error *err)
+{
+    size_t first = 0, last = k->count;
+    bool told = false;
+    int rc = 0;
+    for (; !rc && !told && first < k->count; first++)
+        rc = ask(k, ladders, first, &told, err);
+    if (rc || !told)
+        return rc;
+    first--;
+    for (told = false; !rc && !told && last > first + 1; last--)
+        rc = ask(k, ladders, last - 1, &told, err);
+    const size_t middle = first + (last - first) / 2;
+    if (!rc && told && middle > first && middle < last)
+        rc = ask(k, ladders, middle, &told, err);
+    return rc;
 }
 
 /* What is wrong with the first row, if no row names a source; NULL if one does. */
@@ -218,40 +253,35 @@ static int no_ladder(const struct konjnd *k, struct vj_dataset_info *info, struc
 
 int vj_konjnd_orient(struct konjnd *k, struct vj_dataset_info *info, struct vj_error *err)
 {
-    const struct konjnd_row *ladder[LADDERS];
-    const size_t count = choose_ladders(k, ladder);
+    struct ladders ladders = {.count = 0};
     const bool bpg = k->half->decoded;
     const char *const plain = bpg ? "q" : "QF";
     const char *const turned = bpg ? "52 - q" : "101 - QF";
-    char found[100] = "";
-    if (!count)
+    const struct ladder *first = &ladders.of[0];
+    int rc = ask_ladders(k, &ladders, err);
+    if (rc)
+        return rc;
+    if (!ladders.count && ladders.unreadable.code)
+        return vj_fail(err, ladders.unreadable.code, "%s; nor can any other source's files tell",
+                       ladders.unreadable.text);
+    if (!ladders.count)
         return no_ladder(k, info, err);
-    for (size_t i = 0; i < count; i++) {
-        bool reversed = false;
-        char text[sizeof(found)];
-        int rc = bpg ? bpg_direction(k, ladder[i]->name, &reversed, text, sizeof(text), err)
-                     : jpeg_direction(k, ladder[i]->name, &reversed, text, sizeof(text), err);
-        if (rc)
-            return rc;
-        if (i && reversed != k->reversed)
+    for (size_t i = 1; i < ladders.count; i++)
+        if (ladders.of[i].reversed != first->reversed)
             return vj_fail(err, -EINVAL,
                            "%s/%s: the index means %s for one of %s and %s, and %s for the other; "
                            "the files are mixed up",
-                           k->root, k->half->folder, plain, ladder[0]->name, ladder[i]->name,
-                           turned);
-        if (!i) {
-            k->reversed = reversed;
-            memcpy(found, text, sizeof(found));
-        }
-    }
+                           k->root, k->half->folder, plain, first->row->name,
+                           ladders.of[i].row->name, turned);
+    k->reversed = first->reversed;
     if (bpg)
         snprintf(info->axis, sizeof(info->axis),
                  "level = 52 - q, q 1 to 3 are level 49; index = %s by equal files of %zu "
                  "ladder(s): %s",
-                 k->reversed ? turned : plain, count, found);
+                 k->reversed ? turned : plain, ladders.count, first->found);
     else
         snprintf(info->axis, sizeof(info->axis),
                  "index = %s by the quantisation tables of %zu ladder(s): %s",
-                 k->reversed ? turned : plain, count, found);
+                 k->reversed ? turned : plain, ladders.count, first->found);
     return 0;
 }

@@ -185,8 +185,28 @@ static void ladders_that_disagree_or_cannot_tell_are_refused(void **state)
     write_ladder(root, 7, false);
     write_index(root, 2, 100, 1);
     expect_refusal("konjnd-1k", &opt, -EINVAL, "SRC0002_JPEG_001 and _100 both have QF 1");
-    tree_write(root, "jpeg/SRC0002_JPEG_100.jpg", "no picture");
+    vj_test_rmdir(root);
+}
+
+/* A file that cannot be read is its item's trouble, as long as others tell. */
+static void ladders_that_cannot_be_read_are_passed_over(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"jpeg/SRC0002_JPEG_100.jpg", "jpeg/SRC1008_JPEG_001.jpg",
+                                        "jpeg/SRC0007_JPEG_001.jpg"};
+    char *root = make_tree(RATINGS, true);
+    struct vj_dataset_options opt = options(root);
+    tree_write(root, names[0], "no picture");
+    tree_write(root, names[1], "");
+    struct vj_dataset *ds = open_or_fail("konjnd-1k", &opt);
+    assert_string_equal(vj_dataset_info(ds)->axis,
+                        "index = 101 - QF by the quantisation tables of 1 ladder(s): "
+                        "SRC0007_JPEG_001 has QF 100, _100 has QF 1");
+    vj_dataset_close(ds);
+    tree_write(root, names[2], "no picture, either");
     expect_refusal("konjnd-1k", &opt, 0, "cannot tell whether file index means QF or 101 - QF: ");
+    expect_refusal("konjnd-1k", &opt, 0, names[0]);
+    expect_refusal("konjnd-1k", &opt, 0, "; nor can any other source's files tell");
     vj_test_rmdir(root);
 }
 
@@ -722,6 +742,7 @@ int main(void)
         cmocka_unit_test(jpeg_rows_become_items_in_file_order),
         cmocka_unit_test(a_reversed_axis_turns_names_and_labels_round),
         cmocka_unit_test(ladders_that_disagree_or_cannot_tell_are_refused),
+        cmocka_unit_test(ladders_that_cannot_be_read_are_passed_over),
         cmocka_unit_test(the_axis_is_read_from_the_sources_that_are_whole),
         cmocka_unit_test(without_jpeg_files_the_axis_is_assumed_and_said_so),
         cmocka_unit_test(synthesised_candidates_still_read_the_axis_where_they_can),
