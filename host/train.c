@@ -494,7 +494,7 @@ static int keep_steps(struct run *run, struct vj_error *err)
                ? why.code
                : vj_fail(err, why.code,
                          "%s; %s keeps the %lld steps so far: when this is mended, go on with "
-                         "--resume",
+                         "--resume, unless a file then has another size than when training began",
                          why.text, run->state_path, step);
 }
 
