@@ -65,6 +65,11 @@ void vj_stream_release(struct vj_stream *stream, struct vj_loaded *loaded);
 /* Stops the workers (finishing what they hold) and frees everything. NULL is harmless. */
 void vj_stream_close(struct vj_stream *stream);
 
+/* Errors: -EINVAL for a JPEG whose quantisation tables are those of another quality than `qf`,
+ * -ENOENT where no quality gives them. */
+int vj_check_quality(const struct vj_file_bytes *file, int qf, const char *path,
+                     struct vj_error *err);
+
 /*
  * Reads a JPEG that candidates are compared with, as vj_image_read(), and checks that it is of the
  * quality that its place in the data set says: candidates' files are checked so too.

@@ -9,6 +9,7 @@
 #include "host/checked.h"
 #include "host/image.h"
 #include "host/parallel.h"
+#include "host/stream.h"
 
 enum { ANCHORS_LEVELS = 0 }; /* option anchors */
 
@@ -56,6 +57,20 @@ static int check_same_size(const struct vj_train_picture *p, const char *path, c
     return r;
 }
 
+/* The same of a JPEG file, which must be of the quality factor that its place says. */
+static int check_jpeg(const struct vj_train_picture *p, const char *path, int qf,
+                      const char *source, const struct vj_config *c, struct vj_error *err)
+{
+    struct vj_file_bytes file = {0};
+    int r = check_same_size(p, path, source, c, err);
+    if (!r)
+        r = vj_file_read(&file.data, &file.size, path, 0, err);
+    if (!r)
+        r = vj_check_quality(&file, qf, path, err);
+    free(file.data);
+    return r;
+}
+
 static int check_headers(const struct reading *reading, struct vj_train_picture *p,
                          const struct vj_item *item, struct vj_error *err)
 {
@@ -71,7 +86,9 @@ static int check_headers(const struct reading *reading, struct vj_train_picture 
                        item->source, info.width, info.height, reading->patch_size);
     for (int q = 0; !r && q <= VJ_LEVELS_MAX; q++)
         if (item->candidate[q])
-            r = check_same_size(p, item->candidate[q], item->source, reading->config, err);
+            r = item->decoded
+                    ? check_same_size(p, item->candidate[q], item->source, reading->config, err)
+                    : check_jpeg(p, item->candidate[q], q, item->source, reading->config, err);
     return r;
 }
 
@@ -105,7 +122,7 @@ static int add_anchor(const struct reading *reading, struct vj_train_picture *p,
     if (!item->reference)
         return 0;
     anchor->reference = strdup(item->reference);
-    return anchor->reference ? check_same_size(p, item->reference, item->source, c, err)
+    return anchor->reference ? check_jpeg(p, item->reference, item->anchor_qf, item->source, c, err)
                              : vj_fail(err, -ENOMEM, "out of memory");
 }
 

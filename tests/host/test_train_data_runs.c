@@ -291,6 +291,12 @@ static void expect_wrong_size(void)
                   "ImageJND_SRC02.bmp is 111x83");
 }
 
+static void expect_wrong_quality(void)
+{
+    check_refused("candidates=files", SIDE, -EINVAL, "training picture ImageJND_SRC02",
+                  "050.jpg: its quantisation tables say quality factor 49, its place in the");
+}
+
 static void expect_no_header(void)
 {
     check_refused("candidates=files", SIDE, -EBADMSG, "training picture ImageJND_SRC02",
@@ -325,8 +331,9 @@ static void test_items_that_cannot_train_are_named_at_opening(void **state)
     static const char none[] = "100\n1\n", bad[] = "100 x\n1\n";
     struct vj_error err = {0};
     struct vj_image img = paint(2);
-    uint8_t *low;
-    size_t size;
+    uint8_t *low, *other;
+    size_t size, other_size;
+    assert_int_equal(vj_jpeg_encode(&other, &other_size, &img, 49, VJ_SUBSAMPLING_420, &err), 0);
     img.height = 40;
     assert_int_equal(vj_jpeg_encode(&low, &size, &img, 50, VJ_SUBSAMPLING_420, &err), 0);
     vj_image_free(&img);
@@ -337,11 +344,13 @@ static void test_items_that_cannot_train_are_named_at_opening(void **state)
     with_file(label, bad, strlen(bad), expect_bad_label);
     with_file(candidate, NULL, 0, expect_missing_candidate);
     with_file(candidate, low, size, expect_wrong_size);
+    with_file(candidate, other, other_size, expect_wrong_quality);
     with_file(candidate, low, 100, expect_no_header);
     strcpy(candidate, path_in("source_images/[BMP]/ImageJND_SRC02.bmp"));
     with_golden(candidate, VJ_TEST_GOLDEN "/image/alpha_appended.bmp", expect_transparent);
     with_golden(candidate, VJ_TEST_GOLDEN "/image/alpha_opaque.bmp", expect_small);
     free(low);
+    free(other);
 }
 
 static void test_a_data_set_without_items_is_refused(void **state)
