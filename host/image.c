@@ -241,6 +241,28 @@ int vj_image_probe(struct vj_image_info *info, const char *path, struct vj_error
     return rc;
 }
 
+int vj_jpeg_file_quality(int *qf, const char *path, struct vj_error *err)
+{
+    uint8_t *data;
+    size_t size, length;
+    *qf = 0;
+    int rc = vj_file_read_head(&data, &size, &length, path, PROBE_BYTES, err);
+    if (rc)
+        return rc;
+    rc = vj_jpeg_quality(qf, data, size, path, err);
+    free(data);
+    if (rc != -EBADMSG || size == length)
+        return rc;
+
+    /* Perhaps only cut off by the limit. */
+    rc = vj_file_read(&data, &size, path, 0, err);
+    if (rc)
+        return rc;
+    rc = vj_jpeg_quality(qf, data, size, path, err);
+    free(data);
+    return rc;
+}
+
 int vj_image_check_size(const char *name, uint64_t width, uint64_t height, size_t max_pixels,
                         struct vj_error *err)
 {

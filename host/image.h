@@ -113,6 +113,9 @@ int vj_image_write_bmp(const struct vj_image *img, const char *path, struct vj_e
 int vj_jpeg_quality(int *qf, const uint8_t *data, size_t size, const char *name,
                     struct vj_error *err);
 
+/* The same of a file, of which no more is read than it takes. */
+int vj_jpeg_file_quality(int *qf, const char *path, struct vj_error *err);
+
 /*
  * Width and height in pixels of a BPG picture, from its file's header; the picture is not decoded.
  * Errors: -EBADMSG for another kind of file or a damaged header, what opening the file gives

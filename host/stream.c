@@ -87,17 +87,29 @@ static int load_candidates(struct vj_loaded *loaded, bool bpg, bool *any, struct
     return 0;
 }
 
-int vj_check_quality(const struct vj_file_bytes *file, int qf, const char *path,
-                     struct vj_error *err)
+static int check_same_quality(int found, int qf, const char *path, struct vj_error *err)
+{
+    if (found == qf)
+        return 0;
+    return vj_fail(
+        err, -EINVAL,
+        "%s: its quantisation tables say quality factor %d, its place in the data set %d", path,
+        found, qf);
+}
+
+static int check_quality(const struct vj_file_bytes *file, int qf, const char *path,
+                         struct vj_error *err)
 {
     int found;
     int r = vj_jpeg_quality(&found, file->data, file->size, path, err);
-    if (!r && found != qf)
-        r = vj_fail(
-            err, -EINVAL,
-            "%s: its quantisation tables say quality factor %d, its place in the data set %d", path,
-            found, qf);
-    return r;
+    return r ? r : check_same_quality(found, qf, path, err);
+}
+
+int vj_check_file_quality(const char *path, int qf, struct vj_error *err)
+{
+    int found;
+    int r = vj_jpeg_file_quality(&found, path, err);
+    return r ? r : check_same_quality(found, qf, path, err);
 }
 
 int vj_load_anchor(struct vj_image *img, const char *path, int qf,
@@ -107,7 +119,7 @@ int vj_load_anchor(struct vj_image *img, const char *path, int qf,
     *img = (struct vj_image){0};
     int r = vj_file_read(&file.data, &file.size, path, 0, err);
     if (!r)
-        r = vj_check_quality(&file, qf, path, err);
+        r = check_quality(&file, qf, path, err);
     if (!r)
         r = vj_image_read_memory(img, file.data, file.size, path, options, err);
     free(file.data);
@@ -210,7 +222,7 @@ int vj_loaded_fetch(void *user, int qf, struct vj_image *img, int64_t *bytes, st
     if (!file->data)
         return vj_fail(err, -ENOENT, "%s: no candidate file at quality factor %d",
                        loaded->item.name, qf);
-    int r = loaded->item.decoded ? 0 : vj_check_quality(file, qf, path, err);
+    int r = loaded->item.decoded ? 0 : check_quality(file, qf, path, err);
     if (!r)
         r = check_like_source(loaded, file, path, err);
     if (r)

@@ -65,10 +65,9 @@ void vj_stream_release(struct vj_stream *stream, struct vj_loaded *loaded);
 /* Stops the workers (finishing what they hold) and frees everything. NULL is harmless. */
 void vj_stream_close(struct vj_stream *stream);
 
-/* Errors: -EINVAL for a JPEG whose quantisation tables are those of another quality than `qf`,
- * -ENOENT where no quality gives them. */
-int vj_check_quality(const struct vj_file_bytes *file, int qf, const char *path,
-                     struct vj_error *err);
+/* Reads the head of a JPEG file. Errors: -EINVAL where its quantisation tables are those of another
+ * quality than `qf`, -ENOENT where no quality gives them; those of reading it. */
+int vj_check_file_quality(const char *path, int qf, struct vj_error *err);
 
 /*
  * Reads a JPEG that candidates are compared with, as vj_image_read(), and checks that it is of the

@@ -61,14 +61,8 @@ static int check_same_size(const struct vj_train_picture *p, const char *path, c
 static int check_jpeg(const struct vj_train_picture *p, const char *path, int qf,
                       const char *source, const struct vj_config *c, struct vj_error *err)
 {
-    struct vj_file_bytes file = {0};
     int r = check_same_size(p, path, source, c, err);
-    if (!r)
-        r = vj_file_read(&file.data, &file.size, path, 0, err);
-    if (!r)
-        r = vj_check_quality(&file, qf, path, err);
-    free(file.data);
-    return r;
+    return r ? r : vj_check_file_quality(path, qf, err);
 }
 
 static int check_headers(const struct reading *reading, struct vj_train_picture *p,

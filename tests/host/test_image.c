@@ -163,12 +163,18 @@ static void probe_finds_a_header_far_into_the_file(void **state)
     if (vj_image_probe(&info, path, &err) != 0)
         fail_msg("%s", err.text);
     assert_int_equal(info.width, JPEG_WIDTH);
+    int qf;
+    if (vj_jpeg_file_quality(&qf, path, &err) != 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(qf, 75);
 
     /* Nothing comes: the second look fails as the first did. */
     save(path, b.data, 200 << 10);
     assert_int_equal(vj_image_probe(&info, path, &err), -EBADMSG);
     vj_assert_contains(err.text, "cut short");
     assert_zeroed(&info, sizeof(info));
+    assert_int_equal(vj_jpeg_file_quality(&qf, path, &err), -EBADMSG);
+    vj_assert_contains(err.text, "far.jpg: ");
     free(b.data);
     free(path);
     vj_test_rmdir(folder);
