@@ -2,6 +2,7 @@
 #include "datasets/csv.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -274,6 +275,19 @@ static bool heading_has(const struct vj_csv *csv, char c)
     return false;
 }
 
+static int fail_no_column(const struct vj_csv *csv, const char *name, struct vj_error *err)
+{
+    char known[VJ_ERROR_TEXT / 2] = "";
+    for (size_t i = 0; i < csv->header.count; i++) {
+        const size_t used = strlen(known);
+        snprintf(known + used, sizeof(known) - used, "%s%s", used ? ", " : "",
+                 csv->header.field[i]);
+    }
+    return vj_fail(err, -EINVAL,
+                   "%s:%zu: no column '%s'; the first line must name the columns, and it names %s",
+                   csv->name, csv->header.line, name, known);
+}
+
 int vj_csv_column(const struct vj_csv *csv, const char *name, bool required, int *index,
                   struct vj_error *err)
 {
@@ -288,10 +302,7 @@ int vj_csv_column(const struct vj_csv *csv, const char *name, bool required, int
     }
     if (*index < 0 && required && (heading_has(csv, ';') || heading_has(csv, '\t')))
         return fail_separator(csv, heading_has(csv, ';') ? ';' : '\t', csv->header.line, err);
-    if (*index < 0 && required)
-        return vj_fail(err, -EINVAL, "%s:%zu: no column '%s'; the first line must name the columns",
-                       csv->name, csv->header.line, name);
-    return 0;
+    return *index < 0 && required ? fail_no_column(csv, name, err) : 0;
 }
 
 int vj_csv_next(struct vj_csv *csv, bool *more, struct vj_error *err)

@@ -33,8 +33,8 @@ int vj_folds_parse(struct vj_folds *folds, const char *text, struct vj_error *er
     static const char random[] = "random:";
     if (strncmp(text, random, sizeof(random) - 1) != 0)
         return vj_fail(err, -EINVAL,
-                       "folds: unknown value '%s'; known are none, surfeatnet10, random:K, "
-                       "manifest",
+                       "folds: unknown value '%s'; known are none, surfeatnet10, random:K (K "
+                       "folds, e.g. random:5), manifest",
                        text);
     const char *digits = text + sizeof(random) - 1;
     size_t length = strlen(digits);

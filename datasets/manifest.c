@@ -145,10 +145,10 @@ static int check_row(const struct manifest *m, struct manifest_row *row, const s
 {
     int rc = check_image(m, row, err);
     if (vj_csv_fields(csv) != vj_csv_columns(csv))
-        return vj_fail(err, -EINVAL,
-                       "%zu fields where the first line names %zu columns; quote fields that hold "
-                       "commas",
-                       vj_csv_fields(csv), vj_csv_columns(csv));
+        return vj_fail(err, -EINVAL, "%zu fields where the first line names %zu columns; %s",
+                       vj_csv_fields(csv), vj_csv_columns(csv),
+                       vj_csv_fields(csv) > vj_csv_columns(csv) ? "quote fields that hold commas"
+                                                                : "give an empty field its comma");
     if (!rc && *row->pattern && m->candidates != VJ_CANDIDATES_SYNTHESIZE)
         rc = vj_pattern_check(row->pattern, "qf", "candidates", err);
     if (!rc && *row->streams)

@@ -42,7 +42,8 @@ static const struct argp_child children[] = {{&vj_report_options_argp, 0, NULL, 
 static const struct argp argp = {
     .parser = parse,
     .args_doc = "RESULTS.h5",
-    .doc = "Prints the tables of a results file; of an unfinished one (.part), what is there.",
+    .doc = "Prints the tables of a results file on standard output; of an unfinished one (.part), "
+           "what is there.",
     .children = children,
 };
 

@@ -138,8 +138,8 @@ const struct vj_option vj_options[] = {
     CHOICE(non_local, "reshape", "reshape,transpose", true, TRAIN,
            "how phi is read in the non-local block, when start is empty"),
     INT(patch_size, "0", 0, 256, true, TRAIN,
-        "side of a patch in pixels, a multiple of 16 (pw-jnd: of 32), when start is empty; 0 = the "
-        "variant's own: 128, pw-jnd 32"),
+        "side of a patch in pixels, a multiple of 16 (pw-jnd: of 32) up to 256, when start is "
+        "empty; 0 = the variant's own: 128, pw-jnd 32"),
     INT(fold, "0", 0, 1000, true, TRAIN,
         "fold K is left for testing, the next one validates, the others train; 0 = ids, valid_ids"),
     STRING(valid_ids, "", true, TRAIN,
@@ -524,8 +524,8 @@ int vj_config_check_search(const struct vj_config *config, struct vj_error *err)
     return 0;
 }
 
-/* The ends of an interval are at most percentiles 2.5 and 97.5: with fewer resamples they are always
- * the outermost ones. */
+/* The ends of an interval are at most percentiles 2.5 and 97.5: with fewer resamples they are
+ * always the outermost ones. */
 enum { RESAMPLES_MIN = 40 };
 
 int vj_config_check(const struct vj_config *config, struct vj_error *err)

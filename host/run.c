@@ -567,7 +567,8 @@ static int keep_results_there(const struct run *run, struct vj_error *err)
     if (s->failed < s->images || access(run->options->output, F_OK) != 0)
         return 0;
     return vj_fail(err, -EBADMSG,
-                   "all %zu images failed; %s, which was there, is kept, and this run stays in %s: "
+                   "no image could be evaluated, %zu failed; %s, which was there, is kept, and "
+                   "this run stays in %s: "
                    "see `vpjnd report` for the reasons, then delete it",
                    s->images, run->options->output, run->part);
 }

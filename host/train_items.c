@@ -111,6 +111,11 @@ static int check_fold(const struct vj_config *c, int folds, struct vj_error *err
                        "option fold = %d: of two folds one is left for testing and the other one "
                        "validates, so that none trains; use three folds or more",
                        c->fold);
+    if (c->fold > 0 && folds == 0)
+        return vj_fail(err, -EINVAL,
+                       "option fold = %d: data set %s has no folds here (option folds = %s); set "
+                       "them too, e.g. folds=random:5",
+                       c->fold, c->dataset, c->folds);
     if (c->fold > folds)
         return vj_fail(err, -EINVAL,
                        "option fold = %d: data set %s has %d folds here (option folds = %s)",
@@ -194,10 +199,11 @@ int vj_train_items_select(struct vj_train_items *items, const struct vj_config *
     if (!r)
         r = vj_ranges_check_met(&valid_ids, c->valid_ids, "valid_ids", err);
     if (!r && items->train_count == 0) {
+        const char *unused = vj_dataset_info(ds)->excluded;
         vj_fail(err, -ENODATA,
                 "data set %s at %s has no picture with a label of JND %d to train with (options "
-                "jnd, ids, fold, labels)",
-                c->dataset, c->root, c->jnd);
+                "jnd, ids, fold, labels)%s%.300s",
+                c->dataset, c->root, c->jnd, *unused ? "; not used: " : "", unused);
         r = vj_name_first_broken(ds, err);
     }
     if (!r && c->valid_ids[0] && items->valid_count == 0) {

@@ -602,7 +602,8 @@ static void fold_options_are_parsed_or_refused(void **state)
         vj_assert_contains(err.text, "the number of folds must be 2..1000");
     }
     assert_int_equal(vj_folds_parse(&folds, "random", &err), -EINVAL);
-    vj_assert_contains(err.text, "unknown value 'random'; known are none, surfeatnet10, random:K");
+    vj_assert_contains(err.text,
+                       "unknown value 'random'; known are none, surfeatnet10, random:K (K folds, ");
 }
 
 enum { NAMES = 103 };

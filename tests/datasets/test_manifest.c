@@ -255,8 +255,9 @@ static void a_bad_row_breaks_its_item_and_no_other(void **state)
         {"c.png,cand/a_{qf}.jpg,37,1001", "m.csv:3: fold '1001' is not a whole number"},
         {"c.png,cand/a_{qf}.jpg,37,1.5", "m.csv:3: fold '1.5' is not a whole number"},
         {"c.png,cand/a_{qf}.jpg,37,one", "m.csv:3: fold 'one' is not a whole number"},
-        {"c.png,cand/a_{qf}.jpg,37", "m.csv:3: 3 fields where the first line names 4 columns"},
-        {"c.png,cand/a_{qf}.jpg,37,1,", "m.csv:3: 5 fields where the first line names 4 columns"},
+        {"c.png,cand/a_{qf}.jpg,37", "names 4 columns; give an empty field its comma"},
+        {"c.png,cand/a_{qf}.jpg,37,1,",
+         "m.csv:3: 5 fields where the first line names 4 columns; quote fields"},
         {"c.png,cand/a.jpg,37,1", "m.csv:3: candidates 'cand/a.jpg': no {qf} in it"},
         {"c.png,cand/a_{QF}.jpg,37,1",
          "m.csv:3: candidates 'cand/a_{QF}.jpg': unknown placeholder"},
@@ -381,7 +382,8 @@ static void files_that_are_no_manifest_are_refused(void **state)
         const char *text, *error;
     } cases[] = {
         {"\n\n", "m.csv: the file is empty; its first line must name the columns"},
-        {"a.png,cand/a_{qf}.jpg\n", "m.csv:1: no column 'image'"},
+        {"a.png,cand/a_{qf}.jpg\n", "m.csv:1: no column 'image'; the first line must name the "
+                                    "columns, and it names a.png, cand"},
         {"image\n", "m.csv: names the columns but has no row"},
         {"image;qf_true\na.png;7\n", "m.csv:1: columns are separated by semicolons"},
         {"image\tqf_true\na.png\t7\n", "m.csv:1: columns are separated by tabs"},

@@ -588,6 +588,9 @@ static void bad_choices_of_pictures_are_refused_by_name(void **state)
     write_text("holes.csv", "image,qf_true,fold\np0.png,30,1\np1.png,38,3\np2.png,,4\n"
                             "p3.png,40,5\n");
     in_folder(broken + 5, "broken.csv");
+    char misnamed[4200] = "root=";
+    in_folder(misnamed + 5, "misnamed.csv");
+    write_text("misnamed.csv", "image,qf_tru\np0.png,30\n");
     write_text("broken.csv", "image,qf_true,fold\np0.png,x30,1\np1.png,,1\np2.png,,2\np3.png,,3\n");
     const struct {
         const char *pairs[5];
@@ -612,6 +615,11 @@ static void bad_choices_of_pictures_are_refused_by_name(void **state)
          "fold 4, which is to validate, has no picture with a label"},
         {{lone, "fold=1", "valid_ids=", "folds=manifest"},
          "option fold = 1: the only fold is left for testing, so that none validates; use three"},
+        {{"fold=1", "valid_ids=", NULL},
+         "has no folds here (option folds = none); set them too, e.g. folds=random:5"},
+        {{misnamed, "valid_ids=", NULL},
+         "with a label of JND 1 to train with (options jnd, ids, "
+         "fold, labels); not used: columns of other names: 'qf_tru'"},
         {{"patch_size=64", "start=", NULL}, "both sides must be at least 64"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
