@@ -475,30 +475,16 @@ int32_t vj_median_qf(int32_t *labels, size_t count)
     return median_without(labels, count, count);
 }
 
-/* Wrong pair answers of the step at `qf` against the step at `truth`. */
-static int32_t step_mistakes(const struct vj_rule_table *table, int32_t qf, int32_t truth)
-{
-    int32_t low = table->qf_first - 1;
-    int32_t high = table->qf_first + table->levels - 2;
-    int32_t a = qf < low ? low : qf > high ? high : qf;
-    int32_t b = truth < low ? low : truth > high ? high : truth;
-    return abs(a - b);
-}
-
-/* Sums of a fit's costs, turned into means at the end. */
-static void add_cost(struct vj_rule_fit *fit, const struct vj_rule_table *table, int32_t qf,
-                     int32_t truth)
+/* The sum of a fit's errors, turned into their mean at the end. */
+static void add_error(struct vj_rule_fit *fit, int32_t qf, int32_t truth)
 {
     fit->trained_on++;
     fit->mad += abs(qf - truth);
-    fit->pair_error += step_mistakes(table, qf, truth);
 }
 
-static void mean_cost(struct vj_rule_fit *fit, const struct vj_rule_table *table)
+static void mean_error(struct vj_rule_fit *fit)
 {
-    double pairs = (double)fit->trained_on * (table->levels - 1);
     fit->mad /= (double)fit->trained_on;
-    fit->pair_error = pairs > 0 ? fit->pair_error / pairs : 0;
 }
 
 static int constant_for_fold(struct vj_rule_fit *fit, const struct vj_rule_table *table,
@@ -517,8 +503,8 @@ static int constant_for_fold(struct vj_rule_fit *fit, const struct vj_rule_table
     int32_t qf = vj_median_qf(label, n);
     fit->parameter = qf;
     for (size_t i = 0; i < n; i++)
-        add_cost(fit, table, qf, label[i]);
-    mean_cost(fit, table);
+        add_error(fit, qf, label[i]);
+    mean_error(fit);
     for (size_t i = 0; i < table->count; i++) {
         if (fold_of(table, i) == fit->fold)
             qf_pred[i] = qf;
@@ -574,9 +560,9 @@ static int constant_leaving_one_out(struct vj_rule_fits *fits, const struct vj_r
             continue;
         }
         qf_pred[i] = median_without(label, n, first_index(label, n, truth));
-        add_cost(fit, table, qf_pred[i], truth);
+        add_error(fit, qf_pred[i], truth);
     }
-    mean_cost(fit, table);
+    mean_error(fit);
     return 0;
 }
 
@@ -648,8 +634,8 @@ static int fit_line(struct vj_rule_fit *fit, const struct vj_rule_table *table, 
     fit->parameter = mean_qf - fit->slope * mean_x;
     for (size_t i = 0; i < table->count; i++)
         if (trains(table, x, fit->fold, i))
-            add_cost(fit, table, on_line(fit, table, x[i]), label_of(table, i));
-    mean_cost(fit, table);
+            add_error(fit, on_line(fit, table, x[i]), label_of(table, i));
+    mean_error(fit);
     return 0;
 }
 

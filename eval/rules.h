@@ -54,8 +54,8 @@ struct vj_rule_fit {
     double slope;      /* of a line; else 0 */
     size_t trained_on; /* images */
     double mad;        /* mean |qf_pred - qf_true| over those images */
-    double pair_error; /* share of wrong answers over their levels but the highest; the constant: of
-                          its step */
+    double
+        pair_error; /* of a threshold: share of wrong answers over their levels but the highest */
 };
 
 /*
@@ -152,7 +152,7 @@ int32_t vj_median_qf(int32_t *labels, size_t count);
  * The constant predictor. With folds: the median label outside the image's fold, one fit per fold.
  * Without folds: for each image the median label of all others (leave one out), so that no image
  * sees its own label; *fits then holds one entry, the median of all labels, which is what images
- * without label get, with `mad` and `pair_error` those of leaving one out.
+ * without label get, with `mad` that of leaving one out.
  *
  * table: `value` is not read and may be NULL
  *
