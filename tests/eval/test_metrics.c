@@ -340,6 +340,62 @@ static void one_image_has_no_interval_and_a_rare_metric_none_either(void **state
     run_free(&r);
 }
 
+/*
+ * Four pictures whose correlation rests on two: both are drawn in 1 - 2 (3/4)^4 + (2/4)^4 = 43 % of
+ * all resamples, and the others leave it undefined.
+ */
+static void a_metric_that_most_resamples_lack_has_no_interval(void **state)
+{
+    (void)state;
+    const int32_t qf_true[] = {30, 30, 30, 40}, qf_pred[] = {35, 35, 45, 35};
+    const struct vj_truth truth = {.count = 4, .levels = 100, .qf_first = 1, .qf_true = qf_true};
+    const struct vj_prediction p = {.qf_pred = qf_pred};
+    const struct vj_bootstrap boot = vj_bootstrap_default(1);
+    struct vj_metrics_table t;
+    assert_int_equal(vj_metrics_compute(&t, &truth, &p, &boot, NULL), 0);
+    for (int m = 0; m < VJ_METRIC_COUNT; m++) {
+        const struct vj_metric_value *v = &t.pooled.value[m];
+        const bool rests_on_two = m == VJ_METRIC_PLCC || m == VJ_METRIC_SROCC;
+        if (rests_on_two)
+            assert_near("correlation", v->value, -1.0 / 3, 1e-14);
+        assert_int_equal(v->has_interval, v->present && !rests_on_two);
+    }
+    assert_true(t.pooled.value[VJ_METRIC_PAST_JND_SHARE].has_interval);
+    vj_metrics_free(&t);
+}
+
+/* The number before the first level is no level: where no level satisfies half there is no median.
+ */
+static void the_median_jnd_needs_whole_curves_that_reach_half(void **state)
+{
+    (void)state;
+    const float psnr_y[] = {20, 30, 35, 41};
+    const float low[] = {0.1f, 0.2f, 0.3f}, half[] = {0.5f, 0.75f, 1}, late[] = {0, 0.25f, 0.5f};
+    const int32_t qf_pred[] = {1};
+    struct vj_truth truth = {.count = 1, .levels = 3, .qf_first = 1, .psnr_y = psnr_y + 1};
+    struct vj_prediction p = {.qf_pred = qf_pred};
+    for (int i = 0; i < 2; i++) {
+        truth.sur = i ? half : low;
+        p.sur = i ? low : half;
+        struct vj_metrics m = pooled(&truth, &p, NULL);
+        assert_near("sur_mae", m.value[VJ_METRIC_SUR_MAE].value, (0.4 + 0.55 + 0.7) / 3, 1e-7);
+        assert_false(m.value[VJ_METRIC_ABS_DPSNR_Y_SUR50].present);
+    }
+    p.sur = late;
+    struct vj_metrics m = pooled(&truth, &p, NULL);
+    assert_near("medians", m.value[VJ_METRIC_ABS_DPSNR_Y_SUR50].value, 41 - 30, 1e-14);
+    const float gap[] = {0.25f, NAN, 1}; /* no curve */
+    p.sur = gap;
+    m = pooled(&truth, &p, NULL);
+    assert_false(m.value[VJ_METRIC_SUR_MAE].present || m.value[VJ_METRIC_BHATTACHARYYA].present ||
+                 m.value[VJ_METRIC_ABS_DPSNR_Y_SUR50].present);
+    p.sur = late;
+    truth.psnr_y = NULL;
+    m = pooled(&truth, &p, NULL);
+    assert_true(m.value[VJ_METRIC_SUR_MAE].present);
+    assert_false(m.value[VJ_METRIC_ABS_DPSNR_Y_SUR50].present);
+}
+
 static void pairs_come_from_answers_only_when_all_are_there(void **state)
 {
     (void)state;
@@ -356,6 +412,12 @@ static void pairs_come_from_answers_only_when_all_are_there(void **state)
     assert_int_equal(pairs, VJ_PAIRS_FROM_STEP);
     assert_near("step", m.value[VJ_METRIC_PAIR_ACCURACY].value, 1, 1e-15);
     assert_string_equal(vj_pair_source_name(pairs), "step");
+    truth.qf_true = (const int32_t[]){2, 0}; /* a label below all levels is one */
+    pooled(&truth, &p, &pairs);
+    assert_int_equal(pairs, VJ_PAIRS_FROM_STEP);
+    truth.qf_true = (const int32_t[]){2, -1};
+    pooled(&truth, &p, &pairs);
+    assert_int_equal(pairs, VJ_PAIRS_FROM_ANSWERS);
 }
 
 /* JND 2: what is not below the image's JND 1 is no pair, whatever the predictor says of it. */
@@ -718,6 +780,17 @@ static void values_that_cannot_be_are_refused_with_their_image(void **state)
     boot.confidence = 95;
     assert_int_equal(vj_metrics_compute(&t, &r.truth, &r.prediction, &boot, &err), -EINVAL);
     vj_assert_contains(err.text, "confidence");
+    boot = vj_bootstrap_default(1);
+    boot.resamples = (size_t)UINT32_MAX + 1;
+    assert_int_equal(vj_metrics_compute(&t, &r.truth, &r.prediction, &boot, &err), -EINVAL);
+    vj_assert_contains(err.text, "4294967296 bootstrap resamples");
+    static const int outside[] = {-1, VJ_EVAL_QF_MAX + 1};
+    for (int i = 0; i < 2; i++) {
+        r.truth.qf_first = outside[i];
+        assert_int_equal(vj_metrics_compute(&t, &r.truth, &r.prediction, NULL, &err), -EINVAL);
+        vj_assert_contains(err.text, "the first quality factor is ");
+    }
+    r.truth.qf_first = 1;
     r.truth.levels = 0;
     assert_int_equal(vj_metrics_compute(&t, &r.truth, &r.prediction, NULL, &err), -EINVAL);
     r.truth.levels = 100;
@@ -757,6 +830,8 @@ int main(void)
         cmocka_unit_test(the_constant_on_mcl_jci_has_its_known_figures),
         cmocka_unit_test(a_metric_that_cannot_be_computed_is_absent),
         cmocka_unit_test(one_image_has_no_interval_and_a_rare_metric_none_either),
+        cmocka_unit_test(a_metric_that_most_resamples_lack_has_no_interval),
+        cmocka_unit_test(the_median_jnd_needs_whole_curves_that_reach_half),
         cmocka_unit_test(pairs_come_from_answers_only_when_all_are_there),
         cmocka_unit_test(pairs_end_at_the_anchor),
         cmocka_unit_test(the_image_at_its_jnd_is_lossy),

@@ -543,6 +543,16 @@ static void without_folds_the_constant_leaves_each_image_out(void **state)
     assert_int_equal(fits.fit[0].trained_on, labelled);
     assert_true(fabs(fits.fit[0].mad - sum / (double)labelled) < 1e-12);
     vj_rule_fits_free(&fits);
+    /* Of two each gets the other's label. */
+    t.count = 2;
+    t.qf_true = (const int32_t[]){20, 40};
+    assert_int_equal(vj_constant_predict(&fits, &t, qf_pred, NULL), 0);
+    assert_int_equal(qf_pred[0], 40);
+    assert_int_equal(qf_pred[1], 20);
+    vj_rule_fits_free(&fits);
+    t.levels = VJ_SEARCH_LEVELS_MAX;
+    assert_int_equal(vj_constant_predict(&fits, &t, qf_pred, NULL), 0);
+    vj_rule_fits_free(&fits);
 }
 
 static void the_constant_on_mcl_jci_is_36_and_39(void **state)

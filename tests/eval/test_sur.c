@@ -220,17 +220,17 @@ static const int ten[] = {23, 23, 23, 23, 29, 31, 17, 23, 20, 35};
 static void fits_are_repeatable_and_scale_with_the_subjects(void **state)
 {
     (void)state;
-    double once[VJ_SUR_QF_MAX + 1], thrice[VJ_SUR_QF_MAX + 1], moved[VJ_SUR_QF_MAX + 1] = {0};
+    double once[VJ_SUR_QF_MAX + 1], scaled[VJ_SUR_QF_MAX + 1], moved[VJ_SUR_QF_MAX + 1] = {0};
     count_jnds(once, ten, 10);
     for (int q = 0; q <= VJ_SUR_QF_MAX; q++)
-        thrice[q] = 3 * once[q];
+        scaled[q] = 3 * once[q];
     for (int q = 1; q + 20 <= VJ_SUR_QF_MAX; q++)
         moved[q + 20] = once[q];
     for (int m = VJ_SUR_NORMAL; m <= VJ_SUR_GEV; m++) {
         struct vj_sur_fit a = fit_or_fail((enum vj_sur_model)m, once);
         struct vj_sur_fit b = fit_or_fail((enum vj_sur_model)m, once);
         assert_memory_equal(&a, &b, sizeof(a));
-        b = fit_or_fail((enum vj_sur_model)m, thrice); /* the mean likelihood is the same */
+        b = fit_or_fail((enum vj_sur_model)m, scaled); /* the mean likelihood is the same */
         assert_near("location", b.location, a.location, 1e-6);
         assert_near("likelihood", b.log_likelihood, a.log_likelihood, 1e-12);
         b = fit_or_fail((enum vj_sur_model)m, moved);
@@ -238,6 +238,17 @@ static void fits_are_repeatable_and_scale_with_the_subjects(void **state)
         assert_near("scale", b.scale, a.scale, 1e-6);
         assert_near("shape", b.shape, a.shape, 1e-6);
     }
+    once[0] = 2; /* without a JND; as shares all weights are below 1 */
+    for (int q = 0; q <= VJ_SUR_QF_MAX; q++)
+        scaled[q] = once[q] / 12;
+    for (int m = VJ_SUR_NORMAL; m <= VJ_SUR_GEV; m++) {
+        struct vj_sur_fit a = fit_or_fail((enum vj_sur_model)m, once);
+        struct vj_sur_fit b = fit_or_fail((enum vj_sur_model)m, scaled);
+        assert_near("location", b.location, a.location, 1e-5);
+        assert_near("scale", b.scale, a.scale, 1e-5);
+        assert_near("likelihood", b.log_likelihood, a.log_likelihood, 1e-12);
+    }
+    once[0] = 0;
     struct vj_sur_fit normal = fit_or_fail(VJ_SUR_NORMAL, once);
     assert_near("mean", normal.location, 24.7, 1e-12);
     assert_near("deviation", normal.scale, sqrt(26.01), 1e-12);
@@ -281,6 +292,22 @@ static void a_likelihood_without_maximum_is_fitted_at_the_bound(void **state)
     assert_near("likelihood", fit.log_likelihood, -log(scale) - 1, 1e-12);
     assert_true(vj_sur_cdf(&fit, 48) == 1 && vj_sur_cdf(&fit, 100) == 1);
     assert_near("F", vj_sur_cdf(&fit, 40), exp(-8 / scale), 1e-12);
+}
+
+/* mpmath's ncdf(), where Phi is computed as its asymptote: terms from the third on are left out. */
+static void the_normal_distribution_reaches_far_down(void **state)
+{
+    (void)state;
+    static const struct {
+        double deviations, phi;
+    } far[] = {{30.5, 1.3029379131780764e-204},
+               {31, 2.6952500812005001e-211},
+               {36, 4.1826240657972833e-284}};
+    const struct vj_sur_fit fit = {.model = VJ_SUR_NORMAL, .location = 80, .scale = 2};
+    for (int i = 0; i < 3; i++) {
+        const double phi = vj_sur_cdf(&fit, 80 - 2 * far[i].deviations);
+        assert_near("Phi", phi / far[i].phi, 1, 5e-6);
+    }
 }
 
 static void what_cannot_be_fitted_is_refused(void **state)
@@ -366,6 +393,7 @@ int main(void)
         cmocka_unit_test(fits_are_repeatable_and_scale_with_the_subjects),
         cmocka_unit_test(subjects_without_a_jnd_raise_the_curve),
         cmocka_unit_test(a_likelihood_without_maximum_is_fitted_at_the_bound),
+        cmocka_unit_test(the_normal_distribution_reaches_far_down),
         cmocka_unit_test(what_cannot_be_fitted_is_refused),
         cmocka_unit_test(counted_curves_give_the_subjects_back),
         cmocka_unit_test(the_constant_curve_is_the_mean_of_the_images_it_may_see),
