@@ -607,6 +607,62 @@ static void answers_of_another_range_keep_their_quality_factors(void **state)
     vj_text_free(&t);
 }
 
+/* Is the candidate called lossy by noisy.csv? Up to theirs[], but for one or two of each picture.
+ */
+static bool noisy_answer(int image, int qf)
+{
+    return (qf <= theirs[image]) != (qf == 4 + image || (qf == 18 && image % 2));
+}
+
+/* Of the pictures and quality factors from the first ones on; pairs end below `end`. */
+static void assert_pair_accuracy(const char *text, const char *line, int first_image, int first_qf,
+                                 int end)
+{
+    int wrong = 0, pairs = 0;
+    for (int i = first_image; i < PICTURES; i++)
+        for (int qf = first_qf; qf < end; qf++, pairs++)
+            wrong += noisy_answer(i, qf) != (qf <= labels[i]);
+    const char *at = strstr(text, line);
+    assert_non_null(at);
+    assert_true(fabs(strtod(at + strlen(line), NULL) - (1 - (double)wrong / pairs)) < 1e-12);
+}
+
+/* A search does not follow every answer; pairs do, of the same pictures and quality factors. */
+static void answers_of_a_search_are_those_of_each_picture(void **state)
+{
+    (void)state;
+    struct vj_text t;
+    struct vj_error err = {0};
+    const struct vj_compare_options csv = {.report.form = VJ_REPORT_FORM_CSV, .force = true};
+    char scores[8192] = "image,qf,score\n";
+    for (int i = 0; i < PICTURES; i++)
+        for (int qf = 1; qf <= LAST; qf++)
+            snprintf(scores + strlen(scores), 64, "p%d.png,%d,%s\n", i, qf,
+                     noisy_answer(i, qf) ? "0.875" : "0.25");
+    write_text("noisy.csv", scores);
+    evaluate("noisy.h5", "root=*/all.csv predictors=external:*/noisy.csv");
+    assert_int_equal(compare(&t, &csv, &err, "one.h5", "noisy.h5", NULL), 0);
+    assert_pair_accuracy(t.data, "\r\nexternal-noisy,,pair_accuracy,", 0, 1, LAST);
+    vj_text_free(&t);
+    /* The first file lacks two pictures and two quality factors of the other. */
+    evaluate("part.h5", "root=*/all.csv ids=3-6 qf_first=3 predictors=external:*/noisy.csv");
+    assert_int_equal(compare(&t, &csv, &err, "part.h5", "noisy.h5", NULL), 0);
+    assert_pair_accuracy(t.data, "\r\npart/external-noisy,,pair_accuracy,", 2, 3, LAST);
+    assert_pair_accuracy(t.data, "\r\nnoisy/external-noisy,,pair_accuracy,", 2, 3, LAST);
+    vj_text_free(&t);
+    /* A later JND: pairs end at the anchor, where the first file has it. */
+    struct vj_results *results;
+    const int32_t anchors[PICTURES] = {12, 12, 12, 12, 12, 12};
+    assert_int_equal(vj_results_open(&results, in_folder("part.h5"), true, &err), 0);
+    assert_int_equal(
+        vj_results_write(results, "/images/anchor_qf", VJ_COLUMN_I32, 0, 4, anchors, &err), 0);
+    vj_results_close(results);
+    assert_int_equal(compare(&t, &csv, &err, "part.h5", "noisy.h5", NULL), 0);
+    assert_pair_accuracy(t.data, "\r\npart/external-noisy,,pair_accuracy,", 2, 3, 12);
+    assert_pair_accuracy(t.data, "\r\nnoisy/external-noisy,,pair_accuracy,", 2, 3, 12);
+    vj_text_free(&t);
+}
+
 static void files_are_called_by_their_stems_where_these_differ(void **state)
 {
     (void)state;
@@ -685,6 +741,7 @@ int main(void)
         cmocka_unit_test(runs_without_labels_are_compared_by_their_predictions),
         cmocka_unit_test(a_run_without_labels_is_judged_by_those_of_the_first),
         cmocka_unit_test(answers_of_another_range_keep_their_quality_factors),
+        cmocka_unit_test(answers_of_a_search_are_those_of_each_picture),
         cmocka_unit_test(files_are_called_by_their_stems_where_these_differ),
         cmocka_unit_test(an_unfinished_run_is_compared_on_what_it_has),
         cmocka_unit_test(columns_that_do_not_fit_the_rest_of_a_file_are_named_with_both_sizes),
