@@ -7,7 +7,11 @@
 
 #include "host/checked.h"
 
-enum { COPY_BYTES = 1 << 24 }; /* of one column at a time */
+#ifndef VJ_ROWS_COPY_BYTES
+#define VJ_ROWS_COPY_BYTES (1 << 24)
+#endif
+
+enum { COPY_BYTES = VJ_ROWS_COPY_BYTES }; /* of one column at a time; a test has smaller pieces */
 
 /* Another run's file. */
 struct part {
