@@ -382,6 +382,60 @@ static void a_measure_without_labels_or_folds_is_refused_before_the_run(void **s
                                  "fold, and no image has a test fold; set option folds");
 }
 
+/* The constant is 43, 42 or 41: the median label of the other folds' pictures, one in each fold. */
+static void many_folds_are_summed_up_in_the_note_and_listed_in_the_file(void **state)
+{
+    (void)state;
+    enum { FOLDS = 14 };
+    static const int32_t labels[FOLDS] = {40, 40, 40, 40, 40, 40, 42, 44, 44, 44, 44, 44, 44};
+    char path[4096], root[4200], name[32], csv[2048] = "image,candidates,qf_true,fold\n",
+                                           one[2048] = "image,candidates,qf_true,fold\n";
+    for (int i = 0; i < FOLDS; i++) {
+        snprintf(name, sizeof(name), "many%d.png", i);
+        write_picture(in_folder(path, name), i, 3, WIDTH, HEIGHT);
+        if (i < FOLDS - 1)
+            snprintf(csv + strlen(csv), 64, "%s,,%d,%d\n", name, (int)labels[i], i + 1);
+        snprintf(one + strlen(one), 64, i ? "%s,,,%d\n" : "%s,,42,%d\n", name, i + 1);
+    }
+    write_text(in_folder(path, "many.csv"), csv);
+    snprintf(root, sizeof(root), "root=%s", path);
+    const char *const pairs[] = {root,         "folds=manifest",     "qf_first=39",
+                                 "qf_last=45", "image_metrics=none", NULL};
+    struct vj_results *r = open_run("many.h5", "constant", pairs);
+    char *note = text_of(r, "/predictors/constant", "note");
+    assert_string_equal(note, "median label outside the fold: 41 to 43 over 13 folds");
+    free(note);
+    int32_t qf[FOLDS], fit_fold[FOLDS];
+    int64_t fold[FOLDS];
+    double fit[FOLDS], mad[FOLDS], bias[FOLDS];
+    struct vj_error err = {0};
+    read_rows(r, "/predictors/constant/qf_pred", VJ_COLUMN_I32, 0, FOLDS - 1, qf);
+    read_rows(r, "/predictors/constant/fit_fold", VJ_COLUMN_I32, 0, FOLDS - 1, fit_fold);
+    read_rows(r, "/predictors/constant/fit_parameter", VJ_COLUMN_F64, 0, FOLDS - 1, fit);
+    read_rows(r, "/metrics/constant/by_fold/mad", VJ_COLUMN_F64, 0, FOLDS - 1, mad);
+    read_rows(r, "/metrics/constant/by_fold/bias", VJ_COLUMN_F64, 0, FOLDS - 1, bias);
+    assert_int_equal(
+        vj_results_get_ints(r, "/metrics/constant/by_fold/mad", "fold", fold, FOLDS - 1, &err), 0);
+    for (int i = 0; i < FOLDS - 1; i++) {
+        const int median = i < 6 ? 43 : i == 6 ? 42 : 41;
+        assert_int_equal(qf[i], median);
+        assert_float_equal(fit[i], median, 0);
+        assert_int_equal(fit_fold[i], i + 1);
+        assert_int_equal(fold[i], i + 1);
+        assert_float_equal(mad[i], abs(median - labels[i]), 0);
+        assert_float_equal(bias[i], median - labels[i], 0);
+    }
+    vj_results_close(r);
+    /* One label: nothing to learn from for its own fold. */
+    write_text(in_folder(path, "many.csv"), one);
+    r = open_run("many.h5", "constant", pairs);
+    note = text_of(r, "/predictors/constant", "note");
+    assert_string_equal(note, "median label outside the fold: 42 to 42 over 13 folds; NO ANSWER in "
+                              "fold 1: too few labelled images lie outside to fit anything on");
+    free(note);
+    vj_results_close(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -391,6 +445,7 @@ int main(void)
         cmocka_unit_test(a_measure_is_fitted_as_our_own_are),
         cmocka_unit_test(a_picture_without_all_values_of_a_measure_takes_no_part),
         cmocka_unit_test(a_measure_without_labels_or_folds_is_refused_before_the_run),
+        cmocka_unit_test(many_folds_are_summed_up_in_the_note_and_listed_in_the_file),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -112,6 +112,19 @@ static size_t compare(const struct said *full, const struct said *lazy, size_t i
     return asked;
 }
 
+/* The note says how many quality factors of a picture the search asked for. */
+static void assert_asked(struct vj_results *r, const char *name, double mean)
+{
+    char group[100], expected[100], *note;
+    struct vj_error err = {0};
+    snprintf(group, sizeof(group), "/predictors/%s", name);
+    snprintf(expected, sizeof(expected), "; its search asked for %.1f of 100 quality factors of ",
+             mean);
+    assert_int_equal(vj_results_get_text(r, group, "note", &note, &err), 0);
+    vj_assert_contains(note, expected);
+    free(note);
+}
+
 /* By every search; returns how many scores the binary-block search asked for. */
 static size_t compare_by_every_search(const char *root, size_t images)
 {
@@ -132,6 +145,7 @@ static size_t compare_by_every_search(const char *root, size_t images)
             size_t asked = compare(&full, &lazy, images, i, &search);
             if (s == VJ_SEARCH_MAX_LIKELIHOOD)
                 assert_int_equal(asked, images * LEVELS);
+            assert_asked(l, names[i], (double)asked / (double)images);
             by_default += s == VJ_SEARCH_BINARY_BLOCK ? asked : 0;
             assert_true(has(r, names[i], "qf_pred_tolerance"));
             assert_false(has(l, names[i], "qf_pred_tolerance"));

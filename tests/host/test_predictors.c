@@ -314,6 +314,29 @@ static void external_rows_are_found_by_name_or_by_stem(void **state)
     vj_external_free(&e);
 }
 
+/* Wherever the two of one stem stand among the others. */
+static void a_stem_of_two_rows_finds_neither(void **state)
+{
+    (void)state;
+    for (int before = 0; before < 4; before++)
+        for (int behind = 0; behind < 4; behind++) {
+            struct vj_external e;
+            char csv[256] = "image,qf_pred\nm.bmp,1\nm.png,2\n";
+            for (int i = 0; i < before; i++)
+                snprintf(csv + strlen(csv), 16, "a%d,3\n", i);
+            for (int i = 0; i < behind; i++)
+                snprintf(csv + strlen(csv), 16, "z%d,4\n", i);
+            read_external(&e, csv);
+            assert_null(vj_external_find(&e, "m"));
+            assert_int_equal(vj_external_find(&e, "m.png")->qf, 2);
+            for (int i = 0; i < before; i++) {
+                snprintf(csv, sizeof(csv), "a%d.jpg", i);
+                assert_int_equal(vj_external_find(&e, csv)->qf, 3);
+            }
+            vj_external_free(&e);
+        }
+}
+
 static void external_rows_that_fit_no_image_or_several_are_refused(void **state)
 {
     (void)state;
@@ -487,6 +510,7 @@ int main(void)
         cmocka_unit_test(bad_external_files_are_refused_with_their_line),
         cmocka_unit_test(blanks_around_external_numbers_are_no_matter),
         cmocka_unit_test(external_rows_are_found_by_name_or_by_stem),
+        cmocka_unit_test(a_stem_of_two_rows_finds_neither),
         cmocka_unit_test(external_rows_that_fit_no_image_or_several_are_refused),
         cmocka_unit_test(networks_of_different_patch_sizes_are_not_mixed),
         cmocka_unit_test(long_file_names_are_cut_between_characters),

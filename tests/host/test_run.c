@@ -8,6 +8,7 @@
 
 #include "eval/rules.h"
 #include "host/analysis.h"
+#include "host/engine.h"
 #include "host/jpeg_plan.h"
 #include "host/report_file.h"
 #include "host/resjnd.h"
@@ -134,6 +135,29 @@ static void open_positive_class_is_decided_by_the_first_images_and_recorded(void
     free(text);
     free(decision);
     vj_results_close(r);
+}
+
+static void the_positive_class_is_that_of_the_half_that_scores_higher(void **state)
+{
+    (void)state;
+    enum { IMAGES = 3, STRIDE = 6, FIVE = 5 };
+    /* The middle one of five levels is of neither half; the second picture lacks one of the others.
+     */
+    float score[IMAGES * STRIDE] = {1, 2, 9,   0, -1,  100, /* second */
+                                    7, 7, 7,   7, NAN, 100, /* third */
+                                    3, 5, NAN, 1, 2,   100};
+    double mean[2];
+    assert_int_equal(vj_positive_from_scores(score, STRIDE, IMAGES, FIVE, mean), VJ_POSITIVE_LOSSY);
+    assert_float_equal(mean[0], (1 + 2 + 3 + 5) / 4.0, 1e-12);
+    assert_float_equal(mean[1], (0 - 1 + 1 + 2) / 4.0, 1e-12);
+    for (int i = 0; i < IMAGES * STRIDE; i++)
+        score[i] = -score[i];
+    assert_int_equal(vj_positive_from_scores(score, STRIDE, IMAGES, FIVE, mean),
+                     VJ_POSITIVE_LOSSLESS);
+    assert_float_equal(mean[0], -11 / 4.0, 1e-12);
+    assert_float_equal(mean[1], -2 / 4.0, 1e-12);
+    vj_positive_from_scores(score + STRIDE, STRIDE, 1, FIVE, mean);
+    assert_true(isnan(mean[0]) && isnan(mean[1]));
 }
 
 static void random_weights_get_no_metrics_and_the_constant_does(void **state)
@@ -696,6 +720,7 @@ int main(void)
         cmocka_unit_test(a_range_of_quality_factors_is_a_part_of_the_whole),
         cmocka_unit_test(lazy_and_full_predict_the_same),
         cmocka_unit_test(open_positive_class_is_decided_by_the_first_images_and_recorded),
+        cmocka_unit_test(the_positive_class_is_that_of_the_half_that_scores_higher),
         cmocka_unit_test(random_weights_get_no_metrics_and_the_constant_does),
         cmocka_unit_test(draws_are_kept_apart_and_averaged),
         cmocka_unit_test(draws_of_pictures_without_a_fold_predict_nothing),
