@@ -166,6 +166,58 @@ static void published_file_holds_the_same_and_grows(void **state)
 }
 
 /* Writes rows until it is killed. The parent learns of each row through the pipe. */
+enum { WIDE = 1000, HIGH = 3000, DEEP = 500 };
+
+/* One row of either column; no two neighbours are alike. */
+static void fill_large(void *values, bool deep, size_t row)
+{
+    float *wide = values;
+    uint8_t *byte = values;
+    for (size_t k = 0; !deep && k < WIDE; k++)
+        wide[k] = (float)(row * 3 + k / 8);
+    for (size_t k = 0; deep && k < (size_t)HIGH * DEEP; k++)
+        byte[k] = (uint8_t)(row * 31 + k / 16 + k / DEEP);
+}
+
+/* Columns are published in slabs of 16 MiB, and rows beyond 1 MiB in chunks of less than one. */
+static void columns_of_several_slabs_are_published_whole(void **state)
+{
+    (void)state;
+    enum { MANY = 4300, FEW = 13 };
+    static const struct vj_column large[] = {
+        {.path = "/wide", .type = VJ_COLUMN_F32, .rank = 1, .dim = {WIDE}, .description = "wide"},
+        {.path = "/deep",
+         .type = VJ_COLUMN_U8,
+         .rank = 2,
+         .dim = {HIGH, DEEP},
+         .description = "deep"}};
+    struct vj_error err = {0};
+    struct vj_results *r;
+    const size_t most = (size_t)HIGH * DEEP;
+    char *written = malloc(2 * most), *read = written + most;
+    assert_non_null(written);
+    for (int c = 0; c < 2; c++) {
+        const size_t rows = c ? FEW : MANY, bytes = c ? most : WIDE * sizeof(float);
+        if (vj_results_create(&r, part, rows, &large[c], 1, &err))
+            fail_msg("%s", err.text);
+        for (size_t row = 0; row < rows; row++) {
+            fill_large(written, c, row);
+            if (vj_results_write(r, large[c].path, large[c].type, row, 1, written, &err))
+                fail_msg("%s", err.text);
+        }
+        if (vj_results_publish(&r, final, &err) || vj_results_open(&r, final, false, &err))
+            fail_msg("%s", err.text);
+        for (size_t row = 0; row < rows; row++) {
+            fill_large(written, c, row);
+            if (vj_results_read(r, large[c].path, large[c].type, row, 1, read, &err))
+                fail_msg("%s", err.text);
+            assert_memory_equal(read, written, bytes);
+        }
+        vj_results_close(r);
+    }
+    free(written);
+}
+
 static void child_writes(int tell)
 {
     struct vj_results *r = create();
@@ -340,6 +392,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(columns_start_as_never_written),
         cmocka_unit_test(published_file_holds_the_same_and_grows),
+        cmocka_unit_test(columns_of_several_slabs_are_published_whole),
         cmocka_unit_test(a_killed_writer_leaves_a_file_that_opens_up_to_its_last_row),
         cmocka_unit_test(a_row_costs_no_more_than_its_bytes),
         cmocka_unit_test(unsigned_attributes_have_64_bits),
