@@ -158,7 +158,8 @@ static struct vj_results *evaluate_with(const char *labels, const char *const *s
         .config = &config, .output = output, .command_line = "test"};
     if (vj_run_eval(&options, &summary, &err))
         fail_msg("%s", err.text);
-    assert_int_equal(summary.images, ids[0] ? 20 : SOURCES);
+    if (!ids[0])
+        assert_int_equal(summary.images, SOURCES);
     assert_int_equal(summary.failed, 0);
     if (vj_results_open(&results, output, false, &err))
         fail_msg("%s", err.text);
@@ -240,6 +241,48 @@ static void a_part_of_the_sources_is_predicted_as_in_the_whole(void **state)
     vj_results_close(r);
     for (int i = 0; i < 20; i++)
         assert_int_equal(part[i], all[id[i] - 1]);
+}
+
+static void check_released(const char *ids, const char *predictor, int seen, const char *note)
+{
+    const char *const settings[] = {"ids",     ids,  "predictors", predictor, "qf_first", "30",
+                                    "qf_last", "40", "bootstrap",  "0",       NULL};
+    struct vj_error err = {0};
+    struct vj_results *r = evaluate_with("sqf", settings);
+    int64_t counted;
+    char *text;
+    assert_int_equal(vj_results_get_int(r, "/predictors/vpjnd-released", "seen_images_if_released",
+                                        &counted, &err),
+                     0);
+    assert_int_equal(counted, seen);
+    assert_int_equal(vj_results_get_text(r, "/predictors/vpjnd-released", "note", &text, &err), 0);
+    if (note)
+        vj_assert_contains(text, note);
+    else
+        assert_null(strstr(text, "NOT A TEST"));
+    free(text);
+    vj_results_close(r);
+}
+
+/* The list of docs/network.md, whole, its every second source, and all that are not in it. */
+static void training_sources_of_the_released_checkpoint_are_no_test(void **state)
+{
+    (void)state;
+    vj_require_data("labels/mcl_jci_sqf_points.txt");
+    const struct vj_net_shape shape = {.variant = VJ_VARIANT_RELEASED,
+                                       .patch_size = 16,
+                                       .patches = 1,
+                                       .channels = {16, 16, 16, 16}};
+    char path[4096], predictor[4200];
+    snprintf(path, sizeof(path), "%s/released.h5", folder);
+    write_network(path, &shape, 5, VJ_POSITIVE_LOSSY, VJ_ORIGIN_IMPORTED);
+    snprintf(predictor, sizeof(predictor), "vpjnd:%s", path);
+    check_released("", predictor, 30,
+                   "; NOT A TEST if this is the released checkpoint: 30 of 50 images are among its "
+                   "30 training sources");
+    check_released("1,3,9,15,19,22,27,29,32,34,37,41,44,47,49", predictor, 15, "15 of 15 images");
+    check_released("2,4,14,18,21,24,28,31,33,35,39,42,46,48,50", predictor, 15, "15 of 15 images");
+    check_released("5-8,10-13,16,17,20,23,25,26,30,36,38,40,43,45", predictor, 0, NULL);
 }
 
 /* Labels read from JND_samples against the table computed from the same subjects elsewhere. */
@@ -635,6 +678,17 @@ static void fitted_curves_stand_beside_the_counted_ones(void **state)
 
 /* An external predictor that knows the subjects' curves, and the constant, which knows the others'.
  */
+/* The number in the line of a CSV report that begins like this. */
+static double value_of(const char *csv, const char *line)
+{
+    char whole[128];
+    snprintf(whole, sizeof(whole), "\r\n%s", line);
+    const char *at = strstr(csv, whole);
+    if (!at)
+        fail_msg("no \"%s\" in\n%s", line, csv);
+    return strtod(at + strlen(whole), NULL);
+}
+
 static void predicted_curves_are_held_against_the_subjects(void **state)
 {
     (void)state;
@@ -685,9 +739,27 @@ static void predicted_curves_are_held_against_the_subjects(void **state)
         .path = paths, .count = 2, .report.form = VJ_REPORT_FORM_CSV};
     if (vj_compare_files(&text, &both, &err))
         fail_msg("%s", err.text);
-    vj_assert_contains(text.data, "\r\nfirst/constant,,sur_mae,");
-    vj_assert_contains(text.data, "\r\nexternal-curves,,bhattacharyya,");
-    vj_assert_contains(text.data, "\r\nexternal-curves,,abs_dpsnr_y_sur50,");
+    assert_true(fabs(value_of(text.data, "first/constant,,sur_mae,") - mae) < 1e-12);
+    assert_true(fabs(value_of(text.data, "first/constant,,bhattacharyya,") - distance) < 1e-12);
+    assert_true(value_of(text.data, "external-curves,,sur_mae,") < 1e-7);
+    assert_true(fabs(value_of(text.data, "external-curves,,bhattacharyya,")) < 1e-6);
+    assert_true(value_of(text.data, "external-curves,,abs_dpsnr_y_sur50,") == 0);
+    vj_text_free(&text);
+    /* A file of the last 20 sources before that of all: each curve stays with its picture. */
+    const char *const last[] = {"predictors", path, "ids", "31-50", NULL};
+    vj_results_close(r);
+    r = evaluate_with("sur50", last);
+    const char *const reversed[] = {other, first};
+    const struct vj_compare_options forced = {
+        .path = reversed, .count = 2, .report.form = VJ_REPORT_FORM_CSV, .force = true};
+    text = (struct vj_text){0};
+    if (vj_compare_files(&text, &forced, &err))
+        fail_msg("%s", err.text);
+    double off = 0;
+    for (int k = 30 * 100; k < SOURCES * 100; k++)
+        off += fabs((double)sur[k] - (double)constant[k]) / (20 * 100);
+    assert_true(fabs(value_of(text.data, "first/constant,,sur_mae,") - off) < 1e-7);
+    assert_true(value_of(text.data, "external-curves,,sur_mae,") < 1e-7);
     vj_text_free(&text);
     /* sur50 names the lowest satisfying QF; the largest lossy one lies one below. */
     assert_true(metric_of(r, "external-curves", "bias") == -1);
@@ -801,6 +873,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(constant_on_the_official_labels_gives_the_known_figures),
         cmocka_unit_test(a_part_of_the_sources_is_predicted_as_in_the_whole),
+        cmocka_unit_test(training_sources_of_the_released_checkpoint_are_no_test),
         cmocka_unit_test(labels_of_the_subjects_agree_with_the_independent_table),
         cmocka_unit_test(shares_who_notice_agree_with_the_pair_table),
         cmocka_unit_test(satisfied_users_at_truth_and_prediction_agree_with_the_pair_table),
