@@ -178,6 +178,24 @@ static void predictors_of_all_files_stand_in_one_table(void **state)
     vj_text_free(&t);
 }
 
+static void a_report_says_what_it_is_of(void **state)
+{
+    (void)state;
+    struct vj_text json = {0};
+    struct vj_error err = {0};
+    char file[4200];
+    const struct vj_report_options options = {.form = VJ_REPORT_FORM_JSON};
+    evaluate("range.h5", "root=*/all.csv qf_first=3 qf_last=19 seed=12 predictors=constant");
+    assert_int_equal(vj_report_file(&json, in_folder("range.h5"), &options, &err), 0);
+    snprintf(file, sizeof(file), "\"results_file\": \"%s\"", in_folder("range.h5"));
+    assert_compared(json.data, file);
+    assert_compared(json.data, "\"qf_first\": 3,");
+    assert_compared(json.data, "\"qf_last\": 19,");
+    assert_compared(json.data, "\"seed\": 12,");
+    assert_compared(json.data, "\"resamples\": 200");
+    vj_text_free(&json);
+}
+
 static void one_predictor_can_be_the_measure_of_all(void **state)
 {
     (void)state;
@@ -729,6 +747,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(predictors_of_all_files_stand_in_one_table),
+        cmocka_unit_test(a_report_says_what_it_is_of),
         cmocka_unit_test(one_predictor_can_be_the_measure_of_all),
         cmocka_unit_test(images_are_listed_with_every_prediction),
         cmocka_unit_test(runs_that_are_not_comparable_are_refused_with_what_differs),

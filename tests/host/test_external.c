@@ -6,6 +6,8 @@
 #include <hdf5.h>
 #include <math.h>
 
+#include "eval/common.h"
+
 static void external_results_stand_beside_ours(void **state)
 {
     (void)state;
@@ -401,9 +403,13 @@ static void many_folds_are_summed_up_in_the_note_and_listed_in_the_file(void **s
     snprintf(root, sizeof(root), "root=%s", path);
     const char *const pairs[] = {root,         "folds=manifest",     "qf_first=39",
                                  "qf_last=45", "image_metrics=none", NULL};
-    struct vj_results *r = open_run("many.h5", "constant", pairs);
+    struct vj_results *r = open_run("many.h5", "constant,compression-ratio:42", pairs);
     char *note = text_of(r, "/predictors/constant", "note");
     assert_string_equal(note, "median label outside the fold: 41 to 43 over 13 folds");
+    free(note);
+    note = text_of(r, "/predictors/compression-ratio", "note");
+    assert_string_equal(note, "intercept + slope ln(compression ratio at QF 42), least squares "
+                              "outside the fold: 13 folds");
     free(note);
     int32_t qf[FOLDS], fit_fold[FOLDS];
     int64_t fold[FOLDS];
@@ -436,6 +442,56 @@ static void many_folds_are_summed_up_in_the_note_and_listed_in_the_file(void **s
     vj_results_close(r);
 }
 
+/* In a run with folds a picture of none trains, and is judged by no predictor. */
+static void a_picture_without_a_fold_is_predicted_by_nobody(void **state)
+{
+    (void)state;
+    enum { THREE = 3, NAMES = 4 };
+    static const char *const names[NAMES] = {"constant", "psnr-threshold", "pixel-chou95",
+                                             "external-given"};
+    char path[4096], predictors[4300], root[4200], object[128];
+    write_text(in_folder(path, "given.csv"), "image,qf_pred\np0.png,45\np1.png,45\np3.png,45\n");
+    snprintf(predictors, sizeof(predictors),
+             "constant,psnr-threshold:30,pixel-chou95:0.05,external:%s", path);
+    write_text(in_folder(path, "two-folds.csv"),
+               "image,candidates,qf_true,fold\np0.png,,42,1\np1.png,,44,\np3.png,,48,2\n");
+    snprintf(root, sizeof(root), "root=%s", path);
+    const char *const pairs[] = {root, "folds=manifest", "qf_first=40", "qf_last=49", NULL};
+    struct vj_results *r = open_run("two-folds.h5", predictors, pairs);
+    struct vj_error err = {0};
+    for (int p = 0; p < NAMES; p++) {
+        int32_t qf[THREE], tolerance[THREE * 5];
+        uint8_t lossy[THREE * 10];
+        double given;
+        read_of(r, names[p], "qf_pred", VJ_COLUMN_I32, THREE, qf);
+        read_of(r, names[p], "lossy", VJ_COLUMN_U8, THREE, lossy);
+        assert_true(qf[0] >= 40 && qf[1] == -1 && qf[2] >= 40);
+        for (int k = 0; k < THREE * 10; k++)
+            assert_int_equal(lossy[k] == VJ_LOSSY_UNANSWERED, k / 10 == 1);
+        if (p == 2) {
+            read_of(r, names[p], "qf_pred_tolerance", VJ_COLUMN_I32, THREE, tolerance);
+            for (int k = 0; k < THREE * 5; k++)
+                assert_int_equal(tolerance[k] == -1, k / 5 == 1);
+        }
+        /* What is given stands in the file, where there is such a thing. */
+        snprintf(object, sizeof(object), "/predictors/%s", names[p]);
+        if (p == 1 || p == 2) {
+            assert_int_equal(vj_results_get_double(r, object, "tolerance", &given, &err), 0);
+            assert_float_equal(given, p == 1 ? 30 : 0.05, 0);
+        } else {
+            assert_false(vj_results_has_attribute(r, object, "tolerance"));
+        }
+    }
+    double constant;
+    assert_int_equal(vj_results_get_scalar(r, "/metrics/constant/bias", &constant, &err), 0);
+    assert_float_equal(constant, ((46 - 42) + (43 - 48)) / 2.0, 0); /* the others' medians */
+    char *units = text_of(r, "/metrics/constant/bias", "units");
+    assert_string_equal(units, "QF");
+    free(units);
+    assert_false(vj_results_has_attribute(r, "/metrics/constant/past_jnd_share", "units"));
+    vj_results_close(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -445,6 +501,7 @@ int main(void)
         cmocka_unit_test(a_measure_is_fitted_as_our_own_are),
         cmocka_unit_test(a_picture_without_all_values_of_a_measure_takes_no_part),
         cmocka_unit_test(a_measure_without_labels_or_folds_is_refused_before_the_run),
+        cmocka_unit_test(a_picture_without_a_fold_is_predicted_by_nobody),
         cmocka_unit_test(many_folds_are_summed_up_in_the_note_and_listed_in_the_file),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

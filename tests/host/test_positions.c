@@ -29,6 +29,16 @@ static void positions_are_uniform_and_reach_both_ends(void **state)
     assert_memory_not_equal(origin, other, sizeof(origin));
     vj_patch_positions(1, "name", 0, false, false, 34, 35, 32, DRAWS, other);
     assert_memory_not_equal(origin, other, sizeof(origin));
+    /* The map's own patches have nothing to do with the picture's: 1 of 3 rows or columns agree. */
+    int agree[2][2] = {{0}};
+    vj_patch_positions(1, "name", 0, false, true, 34, 34, 32, DRAWS, origin);
+    vj_patch_positions(1, "name", 0, false, false, 34, 34, 32, DRAWS, other);
+    for (int i = 0; i < DRAWS; i++)
+        for (int a = 0; a < 2; a++)
+            for (int b = 0; b < 2; b++)
+                agree[a][b] += origin[i][a] == other[i][b];
+    for (int k = 0; k < 4; k++) /* six standard deviations of 13333 */
+        vj_assert_in_range(agree[k / 2][k % 2], 13333 - 566, 13333 + 566);
 }
 
 /* Standard deviation, over the pixels of 16x16 blocks, of the number of patches that hold them. */

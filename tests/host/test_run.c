@@ -83,9 +83,43 @@ static void a_range_of_quality_factors_is_a_part_of_the_whole(void **state)
     }
 }
 
+static int compare_floats(const void *a, const void *b)
+{
+    const float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+/*
+ * The small network calls everything lossy, or nothing, whatever it sees. With its median score
+ * taken off it calls half of the candidates lossy, others in each picture and draw.
+ * predictors: filled with the constant and this network
+ */
+static void balance_network(char predictors[4300])
+{
+    static float score[PICTURES * 3 * LEVELS];
+    enum { SCORES = PICTURES * 3 * LEVELS };
+    const char *three[] = {"draws=3", NULL};
+    char path[4096];
+    struct vj_weights w = {0};
+    struct vj_error err = {0};
+    struct vj_results *r = run_and_open("draws.h5", three);
+    read_rows(r, "/predictors/vpjnd-w/score_draws", VJ_COLUMN_F32, 0, PICTURES, score);
+    vj_results_close(r);
+    qsort(score, SCORES, sizeof(score[0]), compare_floats);
+    if (vj_weights_read(&w, weights, &err))
+        fail_msg("%s", err.text);
+    vj_weights_find(&w, "regressions/block2/biases")->data[0] -= score[SCORES / 2];
+    assert_int_equal(vj_weights_write(&w, in_folder(path, "half.h5"), &err), 0);
+    vj_weights_free(&w);
+    snprintf(predictors, 4300, "constant,vpjnd:%s", path);
+}
+
 static void lazy_and_full_predict_the_same(void **state)
 {
     (void)state;
+    char predictors[4300];
+    bool alike = true;
+    balance_network(predictors);
     static const char *const search[] = {"search=binary-block", "search=sliding-window",
                                          "search=first-crossing", "search=max-likelihood"};
     for (int s = 0; s < 4; s++) {
@@ -94,20 +128,23 @@ static void lazy_and_full_predict_the_same(void **state)
         size_t asked = 0;
         const char *a[] = {search[s], "positive_class=lossy", NULL};
         const char *b[] = {search[s], "positive_class=lossy", "lazy=true", NULL};
-        struct vj_results *r = run_and_open("full.h5", a);
-        read_rows(r, "/predictors/vpjnd-w/qf_pred", VJ_COLUMN_I32, 0, PICTURES, full);
+        struct vj_results *r = open_run("full.h5", predictors, a);
+        read_rows(r, "/predictors/vpjnd-half/qf_pred", VJ_COLUMN_I32, 0, PICTURES, full);
         vj_results_close(r);
-        r = run_and_open("lazy.h5", b);
-        read_rows(r, "/predictors/vpjnd-w/qf_pred", VJ_COLUMN_I32, 0, PICTURES, lazy);
-        read_rows(r, "/predictors/vpjnd-w/score", VJ_COLUMN_F32, 0, PICTURES, score);
+        r = open_run("lazy.h5", predictors, b);
+        read_rows(r, "/predictors/vpjnd-half/qf_pred", VJ_COLUMN_I32, 0, PICTURES, lazy);
+        read_rows(r, "/predictors/vpjnd-half/score", VJ_COLUMN_F32, 0, PICTURES, score);
         vj_results_close(r);
         assert_memory_equal(full, lazy, sizeof(full));
+        for (int i = 0; i < PICTURES; i++)
+            alike = alike && (full[i] == 1 || full[i] == 100);
         for (int i = 0; i < PICTURES * LEVELS; i++)
             asked += !isnan(score[i]);
         assert_true(asked > 0);
         if (s == 0)
             assert_true(asked < PICTURES * LEVELS);
     }
+    assert_false(alike);
 }
 
 static void open_positive_class_is_decided_by_the_first_images_and_recorded(void **state)
@@ -200,6 +237,58 @@ static void draws_are_kept_apart_and_averaged(void **state)
         }
         assert_true(qf[3 * i] >= 1 && qf[3 * i] <= 100);
     }
+}
+
+/* Two draws differ as well as three: the mean over the pictures of their standard deviation. */
+static void the_spread_of_the_draws_is_that_of_their_predictions(void **state)
+{
+    (void)state;
+    char predictors[4300];
+    balance_network(predictors);
+    for (int draws = 2; draws <= 3; draws++) {
+        char pair[16], expected[100];
+        int32_t qf[PICTURES * 3];
+        double spread = 0;
+        snprintf(pair, sizeof(pair), "draws=%d", draws);
+        const char *pairs[] = {pair, "positive_class=lossy", NULL};
+        struct vj_results *r = open_run("draws.h5", predictors, pairs);
+        read_rows(r, "/predictors/vpjnd-half/qf_pred_draws", VJ_COLUMN_I32, 0, PICTURES, qf);
+        for (int i = 0; i < PICTURES; i++) {
+            double mean = 0, squares = 0;
+            for (int d = 0; d < draws; d++)
+                mean += (double)qf[i * draws + d] / draws;
+            for (int d = 0; d < draws; d++)
+                squares += (qf[i * draws + d] - mean) * (qf[i * draws + d] - mean);
+            spread += sqrt(squares / (draws - 1)) / PICTURES;
+        }
+        assert_true(spread > 0);
+        snprintf(expected, sizeof(expected),
+                 "; draws differ by %.2f QF (mean standard deviation of %d draws)", spread, draws);
+        char *note = text_of(r, "/predictors/vpjnd-half", "note");
+        vj_assert_contains(note, expected);
+        free(note);
+        vj_results_close(r);
+    }
+}
+
+static void one_quality_factor_is_a_run(void **state)
+{
+    (void)state;
+    const char *const pairs[] = {"qf_first=40", "qf_last=40", NULL};
+    struct vj_results *r = run_and_open("one.h5", pairs);
+    int32_t qf[PICTURES];
+    double past;
+    struct vj_error err = {0};
+    read_rows(r, "/predictors/constant/qf_pred", VJ_COLUMN_I32, 0, PICTURES, qf);
+    for (int i = 0; i < PICTURES; i++)
+        assert_int_equal(qf[i], 40);
+    char *note = text_of(r, "/predictors/constant", "note");
+    assert_string_equal(note, "leave-one-out; median of all: 40");
+    free(note);
+    assert_int_equal(vj_results_get_scalar(r, "/metrics/constant/past_jnd_share", &past, &err), 0);
+    assert_float_equal(past, 2 / 5.0, 0); /* labels 20 30 40 50 60 */
+    assert_false(vj_results_has(r, "/metrics/constant/pair_accuracy"));
+    vj_results_close(r);
 }
 
 static void draws_of_pictures_without_a_fold_predict_nothing(void **state)
@@ -723,6 +812,8 @@ int main(void)
         cmocka_unit_test(the_positive_class_is_that_of_the_half_that_scores_higher),
         cmocka_unit_test(random_weights_get_no_metrics_and_the_constant_does),
         cmocka_unit_test(draws_are_kept_apart_and_averaged),
+        cmocka_unit_test(the_spread_of_the_draws_is_that_of_their_predictions),
+        cmocka_unit_test(one_quality_factor_is_a_run),
         cmocka_unit_test(draws_of_pictures_without_a_fold_predict_nothing),
         cmocka_unit_test(lazily_scored_draws_have_no_predictions_of_their_own),
         cmocka_unit_test(networks_without_a_map_have_none_made_and_record_none),
