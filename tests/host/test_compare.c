@@ -594,6 +594,34 @@ static void runs_without_labels_are_compared_by_their_predictions(void **state)
     vj_text_free(&t);
 }
 
+/* Predictors of different pictures: there is nothing to compare, with labels or without. */
+static void predictors_that_share_no_picture_are_not_compared(void **state)
+{
+    (void)state;
+    static const int none[PICTURES] = {0};
+    static const char *const lists[] = {"all", "none"};
+    const struct vj_compare_options csv = {.report.form = VJ_REPORT_FORM_CSV};
+    write_manifest("none.csv", none, PICTURES);
+    write_text("odd.csv", "image,qf_pred\np1.png,8\np3.png,9\n");
+    write_text("even.csv", "image,qf_pred\np0.png,5\np2.png,6\np4.png,7\n");
+    for (int i = 0; i < 2; i++) {
+        struct vj_text t;
+        struct vj_error err = {0};
+        char settings[128];
+        snprintf(settings, sizeof(settings), "root=*/%s.csv predictors=external:*/odd.csv",
+                 lists[i]);
+        evaluate("odd.h5", settings);
+        snprintf(settings, sizeof(settings), "root=*/%s.csv predictors=external:*/even.csv",
+                 lists[i]);
+        evaluate("even.h5", settings);
+        assert_int_equal(compare(&t, &csv, &err, "odd.h5", "even.h5", NULL), 0);
+        assert_compared(t.data, "\r\nexternal-odd,,saving_mean,");
+        assert_compared(t.data, "\r\nexternal-even,,saving_mean,");
+        assert_null(strstr(t.data, "external-even - external-odd"));
+        vj_text_free(&t);
+    }
+}
+
 /* Answers are held against the quality factors of the first file, whatever the range of theirs. */
 static void answers_of_another_range_keep_their_quality_factors(void **state)
 {
@@ -759,6 +787,7 @@ int main(void)
         cmocka_unit_test(images_that_some_run_lacks_are_left_out_and_counted),
         cmocka_unit_test(runs_without_labels_are_compared_by_their_predictions),
         cmocka_unit_test(a_run_without_labels_is_judged_by_those_of_the_first),
+        cmocka_unit_test(predictors_that_share_no_picture_are_not_compared),
         cmocka_unit_test(answers_of_another_range_keep_their_quality_factors),
         cmocka_unit_test(answers_of_a_search_are_those_of_each_picture),
         cmocka_unit_test(files_are_called_by_their_stems_where_these_differ),

@@ -49,6 +49,17 @@ static void external_results_stand_beside_ours(void **state)
         assert_null(strstr(note, "SCORES MISSING"));
         free(note);
     }
+    static const char *const why[][2] = {
+        {"/predictors/external-theirs", "the external file has no row for it"},
+        {"/predictors/external-empty", "its row of the external file is empty"},
+        {"/predictors/external-scores", "the external file has no row for it; or its row of the "
+                                        "external file is empty"},
+    };
+    for (size_t i = 0; i < sizeof(why) / sizeof(why[0]); i++) {
+        char *reason = text_of(r, why[i][0], "no_answer");
+        assert_string_equal(reason, why[i][1]);
+        free(reason);
+    }
     vj_results_close(r);
     static const int32_t expected[] = {21, 29, 40, 52, -1}, scored[] = {33, -1, -1, -1, -1};
     assert_memory_equal(qf, expected, sizeof(qf));

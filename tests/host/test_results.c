@@ -2,6 +2,7 @@
 #include "tests/vj_test.h"
 
 #include <errno.h>
+#include <hdf5.h>
 #include <math.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -163,9 +164,29 @@ static void published_file_holds_the_same_and_grows(void **state)
     assert_int_equal(vj_results_read(r, "/a/name", VJ_COLUMN_STRING, 3, 1, name, &err), 0);
     assert_memory_equal(name, "caf\xc3\xa9 ole", 9);
     vj_results_close(r);
+    /* Compressed, and with room for more rows, which are as never written. */
+    hid_t file = H5Fopen(final, H5F_ACC_RDWR, H5P_DEFAULT);
+    hid_t d = H5Dopen2(file, "/b/score", H5P_DEFAULT), space = H5Dget_space(d);
+    hid_t properties = H5Dget_create_plist(d);
+    hsize_t size[2], most[2];
+    H5Sget_simple_extent_dims(space, size, most);
+    const int filters = H5Pget_nfilters(properties);
+    const hsize_t longer[] = {ROWS + 1, VALUES};
+    const herr_t grown = H5Dset_extent(d, longer);
+    H5Pclose(properties);
+    H5Sclose(space);
+    H5Dclose(d);
+    H5Fclose(file);
+    assert_true(size[0] == ROWS && most[0] == H5S_UNLIMITED && size[1] == VALUES);
+    assert_int_equal(filters, 2); /* shuffle and deflate */
+    assert_true(grown >= 0);
+    assert_int_equal(vj_results_open(&r, final, false, &err), 0);
+    assert_int_equal(vj_results_read(r, "/b/score", VJ_COLUMN_F32, ROWS, 1, score, &err), 0);
+    for (size_t i = 0; i < VALUES; i++)
+        assert_true(isnan(score[i]));
+    vj_results_close(r);
 }
 
-/* Writes rows until it is killed. The parent learns of each row through the pipe. */
 enum { WIDE = 1000, HIGH = 3000, DEEP = 500 };
 
 /* One row of either column; no two neighbours are alike. */
@@ -218,6 +239,7 @@ static void columns_of_several_slabs_are_published_whole(void **state)
     free(written);
 }
 
+/* Writes rows until it is killed. The parent learns of each row through the pipe. */
 static void child_writes(int tell)
 {
     struct vj_results *r = create();

@@ -268,6 +268,17 @@ static void the_spread_of_the_draws_is_that_of_their_predictions(void **state)
         vj_assert_contains(note, expected);
         free(note);
         vj_results_close(r);
+        /* A report says of which patches the scores are. */
+        struct vj_text json = {0};
+        struct vj_error err = {0};
+        const struct vj_report_options options = {.form = VJ_REPORT_FORM_JSON};
+        char path[4096];
+        assert_int_equal(vj_report_file(&json, in_folder(path, "draws.h5"), &options, &err), 0);
+        snprintf(expected, sizeof(expected), "\"draws\": %d,", draws);
+        vj_assert_contains(json.data, expected);
+        vj_assert_contains(json.data, "\"size\": 32,");
+        vj_assert_contains(json.data, "\"count\": 3,");
+        vj_text_free(&json);
     }
 }
 
