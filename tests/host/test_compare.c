@@ -619,6 +619,9 @@ static void predictors_that_share_no_picture_are_not_compared(void **state)
         assert_compared(t.data, "\r\nexternal-even,,saving_mean,");
         assert_null(strstr(t.data, "external-even - external-odd"));
         vj_text_free(&t);
+        assert_int_equal(compare(&t, &plain, &err, "odd.h5", "even.h5", NULL), 0);
+        assert_null(strstr(t.data, "external-even - external-odd"));
+        vj_text_free(&t);
     }
 }
 
