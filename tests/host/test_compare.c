@@ -758,6 +758,44 @@ static void an_unfinished_run_is_compared_on_what_it_has(void **state)
     vj_text_free(&t);
 }
 
+/* By the command line that began it, unless the file has only its beginning. */
+static void an_unfinished_run_says_how_it_goes_on(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line, *resume; /* NULL: it does not say */
+    } cases[] = {
+        {"vpjnd eval -o cut.h5", "vpjnd eval -o cut.h5 --resume"},
+        {"vpjnd eval --resume -o cut.h5", "vpjnd eval --resume -o cut.h5"},
+        {"vpjnd eval -o cut.h5 --resume", "vpjnd eval -o cut.h5 --resume"},
+        {"vpjnd eval -o cut.h5 --set root=a --resumed",
+         "vpjnd eval -o cut.h5 --set root=a --resumed --resume"},
+        {"vpjnd eval -o cut.h5 --set ids=1,2,3...", NULL},
+        {"...", NULL},
+        {"a", "a --resume"},
+        {"", NULL},
+    };
+    const struct vj_report_options options = {.form = VJ_REPORT_FORM_JSON};
+    evaluate("cut.h5", "root=*/all.csv predictors=external:*/y.csv");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct vj_text t = {0};
+        struct vj_error err = {0};
+        struct vj_results *results;
+        char expected[128];
+        assert_int_equal(vj_results_open(&results, in_folder("cut.h5"), true, &err), 0);
+        assert_int_equal(vj_results_set_int(results, "/", "complete", 0, &err), 0);
+        assert_int_equal(vj_results_set_text(results, "/", "command_line", cases[i].line, &err), 0);
+        vj_results_close(results);
+        assert_int_equal(vj_report_file(&t, in_folder("cut.h5"), &options, &err), 0);
+        snprintf(expected, sizeof(expected), "\"resume\": \"%s\"", cases[i].resume);
+        if (cases[i].resume)
+            assert_compared(t.data, expected);
+        else
+            assert_null(strstr(t.data, "\"resume\""));
+        vj_text_free(&t);
+    }
+}
+
 static void columns_that_do_not_fit_the_rest_of_a_file_are_named_with_both_sizes(void **state)
 {
     (void)state;
@@ -795,6 +833,7 @@ int main(void)
         cmocka_unit_test(answers_of_a_search_are_those_of_each_picture),
         cmocka_unit_test(files_are_called_by_their_stems_where_these_differ),
         cmocka_unit_test(an_unfinished_run_is_compared_on_what_it_has),
+        cmocka_unit_test(an_unfinished_run_says_how_it_goes_on),
         cmocka_unit_test(columns_that_do_not_fit_the_rest_of_a_file_are_named_with_both_sizes),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
