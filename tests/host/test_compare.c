@@ -286,6 +286,8 @@ static void runs_that_are_not_comparable_are_refused_with_what_differs(void **st
          "they differ in images. Evaluate them alike, or add --force; `vpjnd eval --rows-from` "
          "makes one file of the parts of a sweep",
          "  other: 3 images; without p3.png, p4.png, p5.png\n"},
+        {"root=*/all.csv ids=2-6 predictors=external:*/y.csv", "they differ in images.",
+         "  other: 5 images; without p0.png\n"},
         {"root=*/all.csv qf_last=19 predictors=external:*/y.csv",
          "they differ in dataset_fingerprint, qf_last.", "qf_last\n  one: 20\n  other: 19\n"},
         {"root=*/all.csv qf_first=2 predictors=external:*/y.csv",
@@ -712,6 +714,55 @@ static void answers_of_a_search_are_those_of_each_picture(void **state)
     vj_text_free(&t);
 }
 
+/* Qualities that rise with the QF, by another step in each picture: all from `first` on. */
+static void write_qualities(const char *name, int first)
+{
+    static double psnr_y[PICTURES][LAST], ms_ssim[PICTURES][LAST];
+    struct vj_results *results;
+    struct vj_error err = {0};
+    const size_t count = (size_t)(PICTURES - first);
+    for (int i = first; i < PICTURES; i++)
+        for (int k = 0; k < LAST; k++) {
+            psnr_y[i][k] = 30 + i + 0.25 * (i + 1) * k;
+            ms_ssim[i][k] = 0.5 + 0.001 * (i + 1) * k;
+        }
+    assert_int_equal(vj_results_open(&results, in_folder(name), true, &err), 0);
+    if (vj_results_write(results, "/candidates/psnr_y", VJ_COLUMN_F64, 0, count, psnr_y[first],
+                         &err) ||
+        vj_results_write(results, "/candidates/ms_ssim", VJ_COLUMN_F64, 0, count, ms_ssim[first],
+                         &err))
+        fail_msg("%s", err.text);
+    vj_results_close(results);
+}
+
+static void assert_value(const char *text, const char *line, double value)
+{
+    const char *at = strstr(text, line);
+    assert_non_null(at);
+    assert_true(fabs(strtod(at + strlen(line), NULL) - value) < 2e-6); /* float columns */
+}
+
+/* Of p2 to p5, labels 11 14 9 17: x says 15 14 3 19, six below the JND of p4; y 14 10 9 19. */
+static void qualities_are_those_of_each_picture(void **state)
+{
+    (void)state;
+    struct vj_text t;
+    struct vj_error err = {0};
+    const struct vj_compare_options csv = {.report.form = VJ_REPORT_FORM_CSV, .force = true};
+    evaluate("late.h5", "root=*/all.csv image_metrics=psnr,ms_ssim ids=3-6 "
+                        "predictors=external:*/x.csv");
+    evaluate("full.h5", "root=*/all.csv image_metrics=psnr,ms_ssim predictors=external:*/y.csv");
+    write_qualities("late.h5", 2);
+    write_qualities("full.h5", 0);
+    assert_int_equal(compare(&t, &csv, &err, "late.h5", "full.h5", NULL), 0);
+    assert_value(t.data, "\r\nexternal-x,,dpsnr_y,", 0.25 * 5 * 6 / 4);
+    assert_value(t.data, "\r\nexternal-x,,dms_ssim,", 0.001 * 5 * 6 / 4);
+    assert_value(t.data, "\r\nexternal-x,,abs_dpsnr_y,", 0.25 * (3 * 4 + 5 * 6 + 6 * 2) / 4);
+    assert_value(t.data, "\r\nexternal-y,,dpsnr_y,", 0.25 * 4 * 4 / 4);
+    assert_value(t.data, "\r\nexternal-y,,dms_ssim,", 0.001 * 4 * 4 / 4);
+    vj_text_free(&t);
+}
+
 static void files_are_called_by_their_stems_where_these_differ(void **state)
 {
     (void)state;
@@ -727,6 +778,9 @@ static void files_are_called_by_their_stems_where_these_differ(void **state)
     assert_compared(t.data, name);
     vj_text_free(&t);
     assert_int_equal(compare(&t, &plain, &err, "one.h5", "one.h5", NULL), -EINVAL);
+    vj_assert_contains(err.text, "one.h5 is given twice");
+    vj_text_free(&t);
+    assert_int_equal(compare(&t, &plain, &err, "one.h5", "sub/../one.h5", NULL), -EINVAL);
     vj_assert_contains(err.text, "one.h5 is given twice");
     vj_text_free(&t);
     assert_int_equal(compare(&t, &plain, &err, "one.h5", NULL), -EINVAL);
@@ -831,6 +885,7 @@ int main(void)
         cmocka_unit_test(predictors_that_share_no_picture_are_not_compared),
         cmocka_unit_test(answers_of_another_range_keep_their_quality_factors),
         cmocka_unit_test(answers_of_a_search_are_those_of_each_picture),
+        cmocka_unit_test(qualities_are_those_of_each_picture),
         cmocka_unit_test(files_are_called_by_their_stems_where_these_differ),
         cmocka_unit_test(an_unfinished_run_is_compared_on_what_it_has),
         cmocka_unit_test(an_unfinished_run_says_how_it_goes_on),
