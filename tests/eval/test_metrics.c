@@ -441,6 +441,11 @@ static void pairs_end_at_the_anchor(void **state)
     m = pooled(&truth, &p, NULL);
     assert_false(m.value[VJ_METRIC_PAIR_ACCURACY].present);
     assert_true(m.value[VJ_METRIC_MAD].present);
+    truth.qf_first = 3; /* nor where the anchor itself lies below the run */
+    p.lossy = NULL;
+    m = pooled(&truth, &p, NULL);
+    assert_false(m.value[VJ_METRIC_PAIR_ACCURACY].present);
+    assert_true(m.value[VJ_METRIC_MAD].present);
 }
 
 static void the_image_at_its_jnd_is_lossy(void **state)

@@ -254,6 +254,7 @@ static void bad_external_files_are_refused_with_their_line(void **state)
          "its header has both score and quality; a file has one of qf_pred, score, quality and "
          "distortion"},
         {"image,qf,qf_pred,score\na,1,3,0.5\n", "its header has both qf_pred and score"},
+        {"score,quality,image,qf\n0.5,3,a,1\n", "its header has both score and quality"},
         {"image,distortion,qf_pred\na,1,3\n", "its header has both qf_pred and distortion"},
         {"image,qf,distortion,quality\na,1,3,4\n", "has both quality and distortion"},
         {"image,qf,quality\na,1,nan\n", "e.csv:2: quality 'nan' is not a finite number"},

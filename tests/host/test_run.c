@@ -8,6 +8,7 @@
 
 #include "eval/rules.h"
 #include "host/analysis.h"
+#include "host/compare_file.h"
 #include "host/engine.h"
 #include "host/jpeg_plan.h"
 #include "host/report_file.h"
@@ -280,6 +281,33 @@ static void the_spread_of_the_draws_is_that_of_their_predictions(void **state)
         vj_assert_contains(json.data, "\"count\": 3,");
         vj_text_free(&json);
     }
+}
+
+/* Of random weights a report has the speed alone: that of the run each stands in. */
+static void random_weights_of_two_runs_keep_their_speeds(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"a.h5", "b.h5"};
+    const char *const pairs[] = {"qf_last=3", NULL};
+    char path[2][4096];
+    struct vj_text text = {0};
+    struct vj_error err = {0};
+    for (int i = 0; i < 2; i++) {
+        struct vj_results *r = run_and_open(names[i], pairs);
+        vj_results_close(r);
+        assert_int_equal(vj_results_open(&r, in_folder(path[i], names[i]), true, &err), 0);
+        assert_int_equal(
+            vj_results_set_double(r, "/timing", "images_per_second", 100 * (i + 1), &err), 0);
+        vj_results_close(r);
+    }
+    const char *const paths[] = {path[0], path[1]};
+    const struct vj_compare_options options = {
+        .path = paths, .count = 2, .report.form = VJ_REPORT_FORM_CSV};
+    if (vj_compare_files(&text, &options, &err))
+        fail_msg("%s", err.text);
+    vj_assert_contains(text.data, "\r\na/vpjnd-w,,images_per_second,100,");
+    vj_assert_contains(text.data, "\r\nb/vpjnd-w,,images_per_second,200,");
+    vj_text_free(&text);
 }
 
 static void one_quality_factor_is_a_run(void **state)
@@ -824,6 +852,7 @@ int main(void)
         cmocka_unit_test(random_weights_get_no_metrics_and_the_constant_does),
         cmocka_unit_test(draws_are_kept_apart_and_averaged),
         cmocka_unit_test(the_spread_of_the_draws_is_that_of_their_predictions),
+        cmocka_unit_test(random_weights_of_two_runs_keep_their_speeds),
         cmocka_unit_test(one_quality_factor_is_a_run),
         cmocka_unit_test(draws_of_pictures_without_a_fold_predict_nothing),
         cmocka_unit_test(lazily_scored_draws_have_no_predictions_of_their_own),
