@@ -22,6 +22,8 @@ enum { PARAMETERS_MAX = 3 }; /* location, log scale, shape */
 #define SHAPE_ZERO 1e-8
 /* Shapes nearer to the bound -1 than this count as standing at it. */
 #define SHAPE_MARGIN 1e-2
+/* From here on the mean is infinite; the largest shape of MCL-JCI's fits is 0.73. */
+#define SHAPE_MOST 1
 
 /* -log of what F's exponent holds: the GEV is exp(-exp(-u)); NaN outside of its support. */
 static double gumbel_argument(double y, double shape)
@@ -280,6 +282,11 @@ int vj_sur_fit(struct vj_sur_fit *fit, enum vj_sur_model model,
         fit->at_bound = fit_gev(&s, &c);
     else
         fit_normal(&s, &c);
+    if (c.p[2] > SHAPE_MOST)
+        return vj_fail(
+            err, -EDOM,
+            "the likelihood of gev distributions has no maximum for these JNDs: too many "
+            "of them are the smallest one");
     fit->location = s.mean + s.spread * c.p[0];
     fit->scale = s.spread * exp(c.p[1]);
     fit->shape = c.p[2];

@@ -56,11 +56,16 @@ struct vj_sur_fit {
  * to -1 the fit is the best one with shape -1, the mirrored exponential distribution that ends at
  * the largest JND, and at_bound is set.
  *
+ * Where many JNDs are the smallest one and the others lie next to it, it grows without bound on the
+ * other side: a peak on the smallest, ever narrower, with a tail, ever heavier, that has the
+ * others. A walk that goes there ends with a shape above 1, where it is given up.
+ *
  * Nelder and Mead's simplex in double, from a fixed start (moments), restarted until it stays: the
  * same bits for the same weights.
  *
  * Errors: -EDOM when the subjects have fewer different JNDs than the distribution has parameters (2
- * normal, 3 GEV); -EINVAL for a weight that is negative or not finite, or a model without fit.
+ * normal, 3 GEV), or the likelihood has no maximum; -EINVAL for a weight that is negative or not
+ * finite, or a model without fit.
  */
 int vj_sur_fit(struct vj_sur_fit *fit, enum vj_sur_model model,
                const double weight[VJ_SUR_QF_MAX + 1], struct vj_error *err);

@@ -15,9 +15,9 @@
 void vj_sur_columns_describe(struct vj_column *list, size_t *count, enum vj_sur_model model);
 
 /*
- * Fits every image's subjects and writes curve and parameters. An image without subjects, or with
- * too few different JNDs for a fit, keeps NaN; the attribute `unfitted` of the curves counts the
- * latter, `at_bound` those whose shape stands at its bound.
+ * Fits every image's subjects and writes curve and parameters. An image without subjects, or
+ * without a fit (too few different JNDs, or a likelihood without maximum), keeps NaN; the attribute
+ * `unfitted` of the curves counts the latter, `at_bound` those whose shape stands at its bound.
  *
  * sur: [images][100] as counted
  */

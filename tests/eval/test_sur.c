@@ -310,6 +310,35 @@ static void the_normal_distribution_reaches_far_down(void **state)
     }
 }
 
+/* log f of the GEV with location 32 and shape 8: at 32 it is -log(scale) - 1. */
+static double heavy_density(double x, double scale)
+{
+    const double t = pow(1 + 8 * (x - 32) / scale, -1.0 / 8);
+    return -log(scale) + 9 * log(t) - t;
+}
+
+static void a_peak_on_the_smallest_jnd_is_no_fit(void **state)
+{
+    (void)state;
+    static const double counts[][4] = {{16, 17, 3, 0}, {13, 5, 6, 2}};
+    for (int i = 0; i < 2; i++) {
+        double weight[VJ_SUR_QF_MAX + 1] = {0}, last = -INFINITY;
+        memcpy(weight + 32, counts[i], sizeof(counts[i]));
+        for (double scale = 1e-2; scale > 1e-12; scale /= 10) { /* it rises and rises */
+            double sum = 0;
+            for (int q = 32; q < 36; q++)
+                sum += weight[q] * heavy_density(q, scale);
+            assert_true(sum > last + 1);
+            last = sum;
+        }
+        struct vj_sur_fit fit;
+        struct vj_error err = {0};
+        assert_int_equal(vj_sur_fit(&fit, VJ_SUR_GEV, weight, &err), -EDOM);
+        vj_assert_contains(err.text, "has no maximum for these JNDs");
+        assert_int_equal(vj_sur_fit(&fit, VJ_SUR_NORMAL, weight, &err), 0);
+    }
+}
+
 static void what_cannot_be_fitted_is_refused(void **state)
 {
     (void)state;
@@ -394,6 +423,7 @@ int main(void)
         cmocka_unit_test(subjects_without_a_jnd_raise_the_curve),
         cmocka_unit_test(a_likelihood_without_maximum_is_fitted_at_the_bound),
         cmocka_unit_test(the_normal_distribution_reaches_far_down),
+        cmocka_unit_test(a_peak_on_the_smallest_jnd_is_no_fit),
         cmocka_unit_test(what_cannot_be_fitted_is_refused),
         cmocka_unit_test(counted_curves_give_the_subjects_back),
         cmocka_unit_test(the_constant_curve_is_the_mean_of_the_images_it_may_see),
