@@ -364,6 +364,30 @@ static void a_metric_that_most_resamples_lack_has_no_interval(void **state)
     vj_metrics_free(&t);
 }
 
+/* One of two measures is enough for its own metrics. A label below all levels is an error still. */
+static void metrics_need_their_own_arrays_alone(void **state)
+{
+    (void)state;
+    const int32_t qf_true[] = {3}, qf_pred[] = {1}, none[] = {0};
+    const float psnr_y[] = {30, 35, 41}, ms_ssim[] = {0.5f, 0.75f, 1};
+    struct vj_truth truth = {
+        .count = 1, .levels = 3, .qf_first = 1, .qf_true = qf_true, .psnr_y = psnr_y};
+    const struct vj_prediction p = {.qf_pred = qf_pred};
+    struct vj_metrics m = pooled(&truth, &p, NULL);
+    assert_near("dpsnr_y", m.value[VJ_METRIC_DPSNR_Y].value, 11, 1e-14);
+    assert_false(m.value[VJ_METRIC_DMS_SSIM].present);
+    truth.psnr_y = NULL;
+    truth.ms_ssim = ms_ssim;
+    m = pooled(&truth, &p, NULL);
+    assert_false(m.value[VJ_METRIC_DPSNR_Y].present || m.value[VJ_METRIC_ABS_DPSNR_Y].present);
+    assert_near("dms_ssim", m.value[VJ_METRIC_DMS_SSIM].value, 0.5, 1e-14);
+    truth.qf_true = none;
+    m = pooled(&truth, &p, NULL);
+    assert_near("bias", m.value[VJ_METRIC_BIAS].value, 1, 1e-14);
+    assert_near("pairs", m.value[VJ_METRIC_PAIR_ACCURACY].value, 0.5, 1e-14);
+    assert_false(m.value[VJ_METRIC_DMS_SSIM].present);
+}
+
 /* The number before the first level is no level: where no level satisfies half there is no median.
  */
 static void the_median_jnd_needs_whole_curves_that_reach_half(void **state)
@@ -389,7 +413,10 @@ static void the_median_jnd_needs_whole_curves_that_reach_half(void **state)
     m = pooled(&truth, &p, NULL);
     assert_false(m.value[VJ_METRIC_SUR_MAE].present || m.value[VJ_METRIC_BHATTACHARYYA].present ||
                  m.value[VJ_METRIC_ABS_DPSNR_Y_SUR50].present);
-    p.sur = late;
+    truth.sur = late; /* the other way round: the predicted median is the lowest level */
+    p.sur = half;
+    m = pooled(&truth, &p, NULL);
+    assert_near("medians", m.value[VJ_METRIC_ABS_DPSNR_Y_SUR50].value, 41 - 30, 1e-14);
     truth.psnr_y = NULL;
     m = pooled(&truth, &p, NULL);
     assert_true(m.value[VJ_METRIC_SUR_MAE].present);
@@ -781,6 +808,13 @@ static void values_that_cannot_be_are_refused_with_their_image(void **state)
     assert_int_equal(vj_metrics_compute(&t, &r.truth, &r.prediction, NULL, &err), -EINVAL);
     vj_assert_contains(err.text, "image 3: predicted sur");
     r.sur_pred[300] = 0;
+    r.sur[207] = -0.5f;
+    assert_int_equal(vj_metrics_compute(&t, &r.truth, &r.prediction, NULL, &err), -EINVAL);
+    vj_assert_contains(err.text, "image 2: sur at level 7 is -0.5");
+    r.sur[207] = 0;
+    r.qf_true[4] = VJ_EVAL_QF_MAX; /* the highest that can be */
+    assert_int_equal(vj_metrics_compute(&t, &r.truth, &r.prediction, NULL, &err), 0);
+    vj_metrics_free(&t);
     struct vj_bootstrap boot = vj_bootstrap_default(1);
     boot.confidence = 95;
     assert_int_equal(vj_metrics_compute(&t, &r.truth, &r.prediction, &boot, &err), -EINVAL);
@@ -836,6 +870,7 @@ int main(void)
         cmocka_unit_test(a_metric_that_cannot_be_computed_is_absent),
         cmocka_unit_test(one_image_has_no_interval_and_a_rare_metric_none_either),
         cmocka_unit_test(a_metric_that_most_resamples_lack_has_no_interval),
+        cmocka_unit_test(metrics_need_their_own_arrays_alone),
         cmocka_unit_test(the_median_jnd_needs_whole_curves_that_reach_half),
         cmocka_unit_test(pairs_come_from_answers_only_when_all_are_there),
         cmocka_unit_test(pairs_end_at_the_anchor),

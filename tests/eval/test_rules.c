@@ -453,6 +453,10 @@ static void tolerances_are_swept_around_the_one_in_force(void **state)
                     assert_int_equal(swept[i * VJ_TOLERANCE_STEPS + k], qf[i]);
                 }
         }
+    for (int k = 0; k < VJ_TOLERANCE_STEPS; k++) {
+        assert_true(vj_tolerance_at(VJ_TOLERANCE_FACTOR, 0.3, k) == 0.3 * factor[k]);
+        assert_true(vj_tolerance_at(VJ_TOLERANCE_ADDED, 0.3, k) == 0.3 + added[k]);
+    }
     r.table.levels = 102;
     assert_int_equal(vj_threshold_sweep(&r.table, VJ_RULE_BELOW_IS_LOSSY, VJ_TOLERANCE_ADDED,
                                         threshold, &search, swept, NULL),
@@ -549,6 +553,14 @@ static void without_folds_the_constant_leaves_each_image_out(void **state)
     assert_int_equal(vj_constant_predict(&fits, &t, qf_pred, NULL), 0);
     assert_int_equal(qf_pred[0], 40);
     assert_int_equal(qf_pred[1], 20);
+    vj_rule_fits_free(&fits);
+    /* 0 is a label: 15 10 5. */
+    t.count = 3;
+    t.qf_true = (const int32_t[]){0, 10, 20};
+    assert_int_equal(vj_constant_predict(&fits, &t, qf_pred, NULL), 0);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(qf_pred[i], 15 - 5 * i);
+    assert_int_equal(fits.fit[0].trained_on, 3);
     vj_rule_fits_free(&fits);
     t.levels = VJ_SEARCH_LEVELS_MAX;
     assert_int_equal(vj_constant_predict(&fits, &t, qf_pred, NULL), 0);
