@@ -562,6 +562,15 @@ static void without_folds_the_constant_leaves_each_image_out(void **state)
         assert_int_equal(qf_pred[i], 15 - 5 * i);
     assert_int_equal(fits.fit[0].trained_on, 3);
     vj_rule_fits_free(&fits);
+    t.fold = (const int32_t[]){1, 2, 2};
+    assert_int_equal(vj_constant_predict(&fits, &t, qf_pred, NULL), 0);
+    assert_true(qf_pred[0] == 15 && qf_pred[1] == 0 && qf_pred[2] == 0);
+    vj_rule_fits_free(&fits);
+    t.fold = (const int32_t[]){1, 2, 3}; /* a line through (1, 0) and (2, 10) */
+    assert_int_equal(vj_line_cross_fit(&fits, &t, (const double[]){1, 2, 3}, qf_pred, NULL), 0);
+    assert_int_equal(qf_pred[2], 20);
+    vj_rule_fits_free(&fits);
+    t.fold = NULL;
     t.levels = VJ_SEARCH_LEVELS_MAX;
     assert_int_equal(vj_constant_predict(&fits, &t, qf_pred, NULL), 0);
     vj_rule_fits_free(&fits);
