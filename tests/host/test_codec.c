@@ -201,6 +201,38 @@ static void expect_failed(const char *output, const char *const *pairs, const ch
     vj_results_close(results);
 }
 
+/* Of four pictures, the first without: its size tells nothing, and teaches the others nothing. */
+static void a_ratio_needs_the_size_of_its_picture(void **state)
+{
+    (void)state;
+    enum { FOUR = 4 };
+    static const char *const ratio[] = {"qf_first=1", "qf_last=10", "codec=bpg", "folds=manifest",
+                                        NULL};
+    char path[4096], *reason;
+    int32_t qf[FOUR];
+    double slope[FOUR];
+    write_picture(in_folder(path, "s2.png"), 0, 3, WIDTH, HEIGHT);
+    write_picture(in_folder(path, "s3.png"), 1, 3, WIDTH, HEIGHT);
+    write_text(in_folder(path, "all.csv"), "image,candidates,streams,qf_true,fold\n"
+                                           "s0.png,c0_{qf:02d}.png,,4,1\n"
+                                           "s1.png,c1_{qf:02d}.png,c1_{qf:02d}.bpg,6,2\n"
+                                           "s2.png,c0_{qf:02d}.png,c0_{qf:02d}.bpg,4,3\n"
+                                           "s3.png,c1_{qf:02d}.png,c1_{qf:02d}.bpg,6,4\n");
+    struct vj_results *r = open_run("ratio.h5", "compression-ratio:5", ratio);
+    read_rows(r, "/predictors/compression-ratio/qf_pred", VJ_COLUMN_I32, 0, FOUR, qf);
+    read_rows(r, "/predictors/compression-ratio/fit_slope", VJ_COLUMN_F64, 0, FOUR, slope);
+    assert_int_equal(
+        vj_results_get_text(r, "/predictors/compression-ratio", "no_answer", &reason, NULL), 0);
+    vj_results_close(r);
+    assert_string_equal(reason, "the size of its compressed file is not known");
+    free(reason);
+    /* s2 has 500 bytes at QF 5 and label 4, s1 and s3 501 and 6: a line through two points. */
+    static const int32_t expected[FOUR] = {-1, 6, 6, 6};
+    assert_memory_equal(qf, expected, sizeof(qf));
+    assert_true(fabs(slope[0] / (2 / log(500.0 / 501)) - 1) < 1e-4); /* ratios are floats */
+    assert_true(slope[2] == 0);                                      /* s1 and s3 alike */
+}
+
 static void streams_that_are_not_of_their_picture_break_it(void **state)
 {
     (void)state;
@@ -289,6 +321,7 @@ int main(void)
         cmocka_unit_test(decoded_pictures_are_judged_and_streams_give_the_rates),
         cmocka_unit_test(units_are_those_of_the_codec),
         cmocka_unit_test(without_streams_rates_and_savings_are_unknown),
+        cmocka_unit_test(a_ratio_needs_the_size_of_its_picture),
         cmocka_unit_test(streams_that_are_not_of_their_picture_break_it),
         cmocka_unit_test(candidates_are_read_as_the_options_say),
         cmocka_unit_test(manifests_that_cannot_serve_a_codec_are_refused),

@@ -41,7 +41,8 @@ static void external_results_stand_beside_ours(void **state)
         {"/predictors/external-theirs", "/theirs.csv is none of the run (typo); quality factors "},
         {"/predictors/external-theirs", "NO ANSWER for 1 of 5 images: no row for 1, no qf_pred"},
         {"/predictors/external-empty", "NO ANSWER for 1 of 5 images: no row for 0, no qf_pred for"},
-        {"/predictors/external-scores", "for 4 of 5 images: no row for 3, no score for 1"},
+        {"/predictors/external-scores",
+         "scores as given; NO ANSWER for 4 of 5 images: no row for 3, no score for 1"},
     };
     for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++) {
         char *note = text_of(r, said[i][0], "note");
@@ -70,6 +71,26 @@ static void external_results_stand_beside_ours(void **state)
     assert_int_equal(lossy[4 * LEVELS], 255);
     assert_float_equal(mad_empty, mad, 0);
     assert_float_equal(mad, (1 + 1 + 0 + 2) / 4.0, 1e-12);
+}
+
+/* As many pictures without a row as with an empty one. */
+static void absent_and_empty_rows_are_counted_apart(void **state)
+{
+    (void)state;
+    char path[4096], pair[4200];
+    write_text(in_folder(path, "mixed.csv"), "image,qf_pred\np0.png,21\np1.png,\np2,40\np3,40\n");
+    snprintf(pair, sizeof(pair), "predictors=external:%s", path);
+    const char *pairs[] = {pair, "qf_first=20", "qf_last=45", "image_metrics=none", NULL};
+    struct vj_results *r = run_and_open("mixed.h5", pairs);
+    char *note = text_of(r, "/predictors/external-mixed", "note"),
+         *reason = text_of(r, "/predictors/external-mixed", "no_answer");
+    vj_results_close(r);
+    assert_string_equal(note, "quality factors as given; NO ANSWER for 2 of 5 images: no row for "
+                              "1, no qf_pred for 1");
+    assert_string_equal(reason, "the external file has no row for it; or its row of the external "
+                                "file is empty");
+    free(note);
+    free(reason);
 }
 
 /* First value of a curve's vector at offset 0. */
@@ -515,6 +536,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(external_results_stand_beside_ours),
+        cmocka_unit_test(absent_and_empty_rows_are_counted_apart),
         cmocka_unit_test(answers_outside_the_run_count_as_its_nearest_candidate),
         cmocka_unit_test(a_picture_that_lacks_scores_is_named_and_leaves_the_others_their_answers),
         cmocka_unit_test(a_measure_is_fitted_as_our_own_are),
