@@ -438,6 +438,7 @@ static void differences_that_are_allowed_are_named(void **state)
     digest += strlen("\nexternal-x: file_sha256\n  one: ");
     assert_int_equal(strspn(digest, "0123456789abcdef"), 8);
     assert_int_equal(digest[8], '\n');
+    assert_null(strstr(digest, "\nexternal-x: file_sha256\n")); /* once, not for each file */
     assert_compared(t.data, "one/external-x");
     assert_compared(t.data, "two/external-x");
     vj_text_free(&t);
