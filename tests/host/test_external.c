@@ -134,6 +134,18 @@ static void answers_outside_the_run_count_as_its_nearest_candidate(void **state)
             assert_int_equal(vj_results_get_scalar(r, path, &value, &err), 0);
             assert_float_equal(value, at_no_offset(r, names[p], metrics[m]), 1e-12);
         }
+    /* All at QF 42 and all at QF 50: 50 and 60 are the labels above. */
+    double dqf[41], past[41];
+    for (int p = 0; p < 2; p++) {
+        snprintf(path, sizeof(path), "/metrics/%s/sweep/dqf", names[p]);
+        read_rows(r, path, VJ_COLUMN_F64, 0, 41, dqf);
+        snprintf(path, sizeof(path), "/metrics/%s/sweep/past_jnd_share", names[p]);
+        read_rows(r, path, VJ_COLUMN_F64, 0, 41, past);
+        assert_float_equal(dqf[0], (8 + 18) / 5.0, 1e-12);
+        assert_float_equal(past[0], 2 / 5.0, 1e-12);
+        assert_float_equal(dqf[40], 10 / 5.0, 1e-12);
+        assert_float_equal(past[40], 1 / 5.0, 1e-12);
+    }
     char *note;
     assert_int_equal(vj_results_get_text(r, "/predictors/external-outside", "note", &note, &err),
                      0);

@@ -327,6 +327,7 @@ static void one_quality_factor_is_a_run(void **state)
     assert_int_equal(vj_results_get_scalar(r, "/metrics/constant/past_jnd_share", &past, &err), 0);
     assert_float_equal(past, 2 / 5.0, 0); /* labels 20 30 40 50 60 */
     assert_false(vj_results_has(r, "/metrics/constant/pair_accuracy"));
+    assert_false(vj_results_has_attribute(r, "/metrics/constant", "pairs"));
     vj_results_close(r);
 }
 
