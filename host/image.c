@@ -216,17 +216,19 @@ int vj_image_probe_memory(struct vj_image_info *info, const uint8_t *data, size_
     return probe_source(info, &src, err);
 }
 
-int vj_image_probe(struct vj_image_info *info, const char *path, struct vj_error *err)
+/* What is found out from a file, of which no more is read than that takes. */
+typedef int look_fn(void *found, const struct vj_image_source *src, struct vj_error *err);
+
+static int look_into(void *found, look_fn *look, const char *path, struct vj_error *err)
 {
     uint8_t *data;
     size_t size, length;
-    memset(info, 0, sizeof(*info));
     int rc = vj_file_read_head(&data, &size, &length, path, PROBE_BYTES, err);
     if (rc)
         return rc;
     const struct vj_image_source head = {
         .data = data, .size = size, .length = length, .name = path};
-    rc = probe_source(info, &head, err);
+    rc = look(found, &head, err);
     free(data);
     if (rc != -EBADMSG || size == length)
         return rc;
@@ -236,31 +238,31 @@ int vj_image_probe(struct vj_image_info *info, const char *path, struct vj_error
     if (rc)
         return rc;
     const struct vj_image_source file = {.data = data, .size = size, .length = size, .name = path};
-    rc = probe_source(info, &file, err);
+    rc = look(found, &file, err);
     free(data);
     return rc;
 }
 
+static int look_for_info(void *info, const struct vj_image_source *src, struct vj_error *err)
+{
+    return probe_source(info, src, err);
+}
+
+int vj_image_probe(struct vj_image_info *info, const char *path, struct vj_error *err)
+{
+    memset(info, 0, sizeof(*info));
+    return look_into(info, look_for_info, path, err);
+}
+
+static int look_for_quality(void *qf, const struct vj_image_source *src, struct vj_error *err)
+{
+    return vj_jpeg_quality(qf, src->data, src->size, src->name, err);
+}
+
 int vj_jpeg_file_quality(int *qf, const char *path, struct vj_error *err)
 {
-    uint8_t *data;
-    size_t size, length;
     *qf = 0;
-    int rc = vj_file_read_head(&data, &size, &length, path, PROBE_BYTES, err);
-    if (rc)
-        return rc;
-    rc = vj_jpeg_quality(qf, data, size, path, err);
-    free(data);
-    if (rc != -EBADMSG || size == length)
-        return rc;
-
-    /* Perhaps only cut off by the limit. */
-    rc = vj_file_read(&data, &size, path, 0, err);
-    if (rc)
-        return rc;
-    rc = vj_jpeg_quality(qf, data, size, path, err);
-    free(data);
-    return rc;
+    return look_into(qf, look_for_quality, path, err);
 }
 
 int vj_image_check_size(const char *name, uint64_t width, uint64_t height, size_t max_pixels,
