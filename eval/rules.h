@@ -54,8 +54,7 @@ struct vj_rule_fit {
     double slope;      /* of a line; else 0 */
     size_t trained_on; /* images */
     double mad;        /* mean |qf_pred - qf_true| over those images */
-    double
-        pair_error; /* of a threshold: share of wrong answers over their levels but the highest */
+    double pair_error; /* of a threshold: share of wrong answers, the highest level left out */
 };
 
 /*

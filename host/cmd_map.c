@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "datasets/files.h"
+#include "eval/text.h"
 #include "host/checked.h"
 #include "host/commands.h"
 #include "host/common_options.h"
@@ -294,8 +295,9 @@ static void release(struct work *w)
     free(w->path);
 }
 
-static void print_range(const struct arguments *a, const struct work *w)
+static int print_range(const struct arguments *a, const struct work *w, struct vj_error *err)
 {
+    struct vj_text line = {0};
     const size_t pixels = w->img.width * w->img.height;
     float low = w->map[0], high = w->map[0];
     double sum = 0;
@@ -304,12 +306,19 @@ static void print_range(const struct arguments *a, const struct work *w)
         high = w->map[i] > high ? w->map[i] : high;
         sum += w->map[i];
     }
-    if (a->into_folder)
-        printf("%s: ", w->image);
-    printf("%s (%s): %zux%zu, JND %.2f to %.2f grey levels, mean %.2f\n", a->model->name,
-           a->model->variants[a->variant], w->img.width, w->img.height, (double)low, (double)high,
-           sum / (double)pixels);
+    if (a->into_folder) {
+        vj_text_plain(&line, w->image);
+        vj_text_add(&line, ": ");
+    }
+    vj_text_add(&line, "%s (%s): %zux%zu, JND %.2f to %.2f grey levels, mean %.2f\n",
+                a->model->name, a->model->variants[a->variant], w->img.width, w->img.height,
+                (double)low, (double)high, sum / (double)pixels);
+    int r = vj_text_status(&line, err);
+    if (!r)
+        fputs(line.data, stdout);
     fflush(stdout);
+    vj_text_free(&line);
+    return r;
 }
 
 /* --- writing ---------------------------------------------------------------------------------- */
@@ -477,7 +486,7 @@ static int map_picture(const struct arguments *a, const struct vj_outputs *outpu
     if (!r && !*failed)
         r = a->format == FORMAT_PNG ? write_png(a, &w, err) : write_hdf5(a, &w, err);
     if (!r && !*failed)
-        print_range(a, &w);
+        r = print_range(a, &w, err);
     release(&w);
     return r;
 }
