@@ -247,7 +247,7 @@ static void the_spread_of_the_draws_is_that_of_their_predictions(void **state)
     char predictors[4300];
     balance_network(predictors);
     for (int draws = 2; draws <= 3; draws++) {
-        char pair[16], expected[100];
+        char pair[32], expected[100];
         int32_t qf[PICTURES * 3];
         double spread = 0;
         snprintf(pair, sizeof(pair), "draws=%d", draws);
