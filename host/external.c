@@ -257,6 +257,17 @@ static void forget_empty(struct vj_external *e)
                 e->row[i].score[q] = NAN;
 }
 
+/* Length of the folder that two names begin with, with the slash; between them all others have it.
+ */
+static size_t common_folder(const char *first, const char *last)
+{
+    size_t length = 0;
+    for (size_t i = 0; first[i] && first[i] == last[i]; i++)
+        if (first[i] == '/')
+            length = i + 1;
+    return length;
+}
+
 static int sort_rows(struct vj_external *e, const char *path, struct vj_error *err)
 {
     if (e->count == 0)
@@ -269,6 +280,7 @@ static int sort_rows(struct vj_external *e, const char *path, struct vj_error *e
                 "%s: rows of image '%s' stand in more than one place; keep them together "
                 "and name each image once",
                 path, e->row[i].image);
+    e->folder = common_folder(e->row[0].image, e->row[e->count - 1].image);
     e->stem = vj_calloc(e->count, sizeof(*e->stem));
     if (!e->stem)
         return vj_fail(err, -ENOMEM, "%s: out of memory", path);
@@ -318,13 +330,63 @@ static const struct vj_external_row *find_stem(const struct vj_external *externa
     return &external->row[stem->row];
 }
 
+/* An image in one of the folders that all rows lie in. */
+struct below {
+    const char *folder; /* the first `length` bytes, with the slash */
+    size_t length;
+    const char *image;
+};
+
+static int compare_below(const void *key, const void *row)
+{
+    const struct below *below = key;
+    const char *name = ((const struct vj_external_row *)row)->image;
+    int order = strncmp(below->folder, name, below->length);
+    return order ? order : strcmp(below->image, name + below->length);
+}
+
+/* Length of the folder above one, with the slash. */
+static size_t folder_above(const char *name, size_t length)
+{
+    length--;
+    while (length > 0 && name[length - 1] != '/')
+        length--;
+    return length;
+}
+
+/* Any row of the image in a folder that all rows have. *other: another one, or NULL */
+static const struct vj_external_row *find_below(const struct vj_external *external,
+                                                const char *image,
+                                                const struct vj_external_row **other)
+{
+    const struct vj_external_row *row = NULL;
+    struct below key = {
+        .folder = external->row[0].image, .length = external->folder, .image = image};
+    *other = NULL;
+    for (; key.length > 0; key.length = folder_above(key.folder, key.length)) {
+        const struct vj_external_row *found =
+            bsearch(&key, external->row, external->count, sizeof(*external->row), compare_below);
+        *other = row && found ? row : *other;
+        row = found ? found : row;
+    }
+    return row;
+}
+
+/* *other: another row that fits the image as well, or NULL */
+static const struct vj_external_row *find(const struct vj_external *external, const char *image,
+                                          const struct vj_external_row **other)
+{
+    const struct vj_external_row *row = find_exact(external, image);
+    *other = NULL;
+    if (!row)
+        row = find_below(external, image, other);
+    return row ? row : find_stem(external, image, other);
+}
+
 const struct vj_external_row *vj_external_find(const struct vj_external *external,
                                                const char *image)
 {
-    const struct vj_external_row *other, *row = find_exact(external, image);
-    if (row)
-        return row;
-    row = find_stem(external, image, &other);
+    const struct vj_external_row *other, *row = find(external, image, &other);
     return other ? NULL : row;
 }
 
@@ -332,9 +394,7 @@ const struct vj_external_row *vj_external_find(const struct vj_external *externa
 static int take_row(const char **taken, const struct vj_external *external, const char *path,
                     const char *image, struct vj_error *err)
 {
-    const struct vj_external_row *other = NULL, *row = find_exact(external, image);
-    if (!row)
-        row = find_stem(external, image, &other);
+    const struct vj_external_row *other, *row = find(external, image, &other);
     if (other)
         return vj_fail(err, -EINVAL,
                        "%s: images '%s' and '%s' can both be %s of the data set; write its name "

@@ -36,6 +36,7 @@ struct vj_external {
     struct vj_external_stem
         *stem; /* [count], sorted by the images' names without folder and suffix */
     size_t count;
+    size_t folder; /* bytes of the folder that all names begin with, its slash included */
     enum vj_external_form form;
     size_t rounded;             /* predictions that were no whole numbers */
     char sha256[VJ_SHA256_HEX]; /* of the file */
@@ -64,8 +65,10 @@ static inline bool vj_external_is_measure(const struct vj_external *external)
 }
 
 /*
- * The row of an image: the one with its name, else the only one whose name is the same without
- * folder and suffix ("out/a.bmp", "a.png" and "a" are), else NULL.
+ * The row of an image: the one with its name; else the only one of that name below a folder that
+ * all rows lie in ("photos/sub/a.png" is sub/a.png where all begin with "photos/"); else the only
+ * one whose name is the same without folder and suffix ("out/a.bmp", "a.png" and "a" are); else
+ * NULL.
  */
 const struct vj_external_row *vj_external_find(const struct vj_external *external,
                                                const char *image);

@@ -319,6 +319,39 @@ static void external_rows_are_found_by_name_or_by_stem(void **state)
     vj_external_free(&e);
 }
 
+/* As of `predict --csv photos`: the same stem in two folders is no matter then. */
+static void external_rows_may_all_lie_in_folders_of_their_own(void **state)
+{
+    (void)state;
+    struct vj_external e;
+    struct vj_error err = {0};
+    static const struct {
+        const char *image;
+        int qf; /* 0: no row */
+    } cases[] = {
+        {"x.png", 1},       {"a/x.png", 2}, {"b/x.png", 3}, {"all/b/x.png", 3}, {"/r/all/x.png", 1},
+        {"r/all/x.png", 1}, {"c/x.png", 0}, {"x.bmp", 0},   {"y.png", 4},       {"ll/b/x.png", 0},
+    };
+    char *images[] = {"x.png", "a/x.png", "b/x.png", "b/y.png"};
+    read_external(&e, "image,qf_pred\n/r/all/b/x.png,3\n/r/all/a/x.png,2\n/r/all/x.png,1\n"
+                      "/r/all/b/y.png,4\n");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct vj_external_row *row = vj_external_find(&e, cases[i].image);
+        if ((row ? row->qf : 0) != cases[i].qf)
+            fail_msg("'%s': %d", cases[i].image, row ? row->qf : 0);
+    }
+    if (vj_external_check(&e, "p.csv", images, 4, &err))
+        fail_msg("%s", err.text);
+    vj_external_free(&e);
+    /* Two folders that all rows have, and the image in each of them. */
+    char *one[] = {"a/x.png"};
+    read_external(&e, "image,qf_pred\nr/a/x.png,1\nr/a/a/x.png,2\n");
+    assert_null(vj_external_find(&e, "a/x.png"));
+    assert_int_equal(vj_external_check(&e, "p.csv", one, 1, &err), -EINVAL);
+    vj_assert_contains(err.text, "images 'r/a/a/x.png' and 'r/a/x.png' can both be a/x.png");
+    vj_external_free(&e);
+}
+
 /* Wherever the two of one stem stand among the others. */
 static void a_stem_of_two_rows_finds_neither(void **state)
 {
@@ -515,6 +548,7 @@ int main(void)
         cmocka_unit_test(bad_external_files_are_refused_with_their_line),
         cmocka_unit_test(blanks_around_external_numbers_are_no_matter),
         cmocka_unit_test(external_rows_are_found_by_name_or_by_stem),
+        cmocka_unit_test(external_rows_may_all_lie_in_folders_of_their_own),
         cmocka_unit_test(a_stem_of_two_rows_finds_neither),
         cmocka_unit_test(external_rows_that_fit_no_image_or_several_are_refused),
         cmocka_unit_test(networks_of_different_patch_sizes_are_not_mixed),
