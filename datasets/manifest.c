@@ -292,6 +292,12 @@ static int decide_candidates(struct manifest *m, struct vj_error *err)
 static int parse_options(struct manifest *m, const struct vj_dataset_options *opt,
                          struct vj_error *err)
 {
+    if (vj_is_folder(opt->root))
+        return vj_fail(
+            err, -EISDIR,
+            "root: %s is a folder, and of data set manifest it is a CSV file; name that, "
+            "or take all pictures of the folder with dataset=folder",
+            opt->root);
     /* The definition behind qf_true is its author's: the only other choice is to ignore it. */
     m->labels = !opt->labels;
     if (opt->labels && strcmp(opt->labels, "none") != 0)

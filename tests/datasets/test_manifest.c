@@ -403,7 +403,9 @@ static void files_that_are_no_manifest_are_refused(void **state)
     tree_write_bytes(root, "m.csv", "image\na\0b\n", 10);
     expect_refusal("manifest", &opt, -EINVAL, "m.csv:2:2: a NUL byte; this is not a text file");
     opt.root = root;
-    expect_refusal("manifest", &opt, 0, root); /* a folder, not a file */
+    expect_refusal(
+        "manifest", &opt, -EISDIR,
+        "is a folder, and of data set manifest it is a CSV file; name that, or take all");
     tree_write(root, "m.csv", "image\na.png\n");
     opt = manifest_options(root);
     opt.labels = "sqf";
