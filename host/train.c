@@ -108,9 +108,20 @@ static int warn_of_broken(const struct vj_train_items *items, struct vj_error *e
     return r;
 }
 
+/* A loop over folds in which the number of the fold was forgotten. */
+static void warn_of_folds(const struct vj_config *c)
+{
+    if (c->fold == 0 && strcmp(c->folds, "none") != 0)
+        fprintf(stderr,
+                "vpjnd: option folds = %s has no effect on training without fold=K, which leaves "
+                "one for testing\n",
+                c->folds);
+}
+
 static int open_dataset(struct run *run, struct vj_error *err)
 {
     const struct vj_config *c = run->config;
+    warn_of_folds(c);
     int r = vj_config_dataset(&run->dataset, c, c->jnd, err);
     if (!r)
         r = vj_train_items_select(&run->items, c, run->dataset, err);

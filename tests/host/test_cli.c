@@ -136,6 +136,8 @@ static void command_lines_end_with_the_right_status_and_words(void **state)
          "no predictor 'no' to compare with; there are "
          "one/constant, two/constant"},
         {"$V compare --against all one.h5 two.h5", 0, "two/constant - one/constant"},
+        {"$V train --config run.cfg --set folds=random:2 --set patch_size=256 -o t.h5", 2,
+         "option folds = random:2 has no effect on training without fold=K, which leaves one for"},
         {"$V eval --config run.cfg --set qf_last=20 --set predictors=constant,psnr-threshold,"
          "ssim-threshold:0.9 -o three.h5",
          0, "ssim-threshold - constant"},
