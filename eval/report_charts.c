@@ -297,8 +297,7 @@ void vj_html_curves(const struct vj_html *page)
             "What is saved against the highest quality, and what that costs where the prediction "
             "is below the JND. A curve moves every prediction by a safety offset; its dot is the "
             "prediction itself. Up and to the left is better; the dashed line is the saving at the "
-            "true JND. Subjects who see a difference are counted at the prediction, where the data "
-            "set has their answers.");
+            "true JND.");
     if (any_curve(page, true))
         curves(page, true, "Rate against damage over tolerances",
                "The same for rules on pixel-JND maps, each with five tolerances.");

@@ -162,14 +162,14 @@ static int open_picture(struct work *w, const struct arguments *a, struct vj_err
 
 /* What one thread makes its candidates in. */
 struct room {
-    struct vj_image img;
+    struct vj_image img; /* none for JPEG files */
     struct vj_jpeg_scratch *scratch;
 };
 
 static int open_room(struct room *room, const struct work *w, const struct arguments *a,
                      struct vj_error *err)
 {
-    int r = vj_image_alloc(&room->img, w->width, w->height, w->channels, err);
+    int r = a->jpeg ? 0 : vj_image_alloc(&room->img, w->width, w->height, w->channels, err);
     return r ? r
              : vj_jpeg_scratch_create(&room->scratch, w->width, w->height, w->channels, a->sampling,
                                       err);

@@ -113,7 +113,7 @@ int vj_image_write_bmp(const struct vj_image *img, const char *path, struct vj_e
 int vj_jpeg_quality(int *qf, const uint8_t *data, size_t size, const char *name,
                     struct vj_error *err);
 
-/* The same of a file, of which no more is read than it takes. */
+/* The same of a file, of which no more is read than it takes. Errors: also those of reading it. */
 int vj_jpeg_file_quality(int *qf, const char *path, struct vj_error *err);
 
 /*

@@ -33,7 +33,8 @@ struct vj_outputs {
 int vj_outputs_init(struct vj_outputs *outputs, const struct vj_pictures *pictures,
                     const char *folder, const char *endings, struct vj_error *err);
 
-/* Path of what picture number `index` gives with this ending; the caller frees it. */
+/* Path of what picture number `index` gives with this ending; the caller frees it.
+ * Errors: -ENOMEM */
 int vj_outputs_path(char **path, const struct vj_outputs *outputs, size_t index, const char *ending,
                     struct vj_error *err);
 
@@ -44,9 +45,11 @@ int vj_outputs_path(char **path, const struct vj_outputs *outputs, size_t index,
  */
 int vj_outputs_check(const struct vj_outputs *outputs, const char *path, struct vj_error *err);
 
-/* Makes the folder and below it the sub-folders that picture number `index` needs. */
+/* Makes the folder and below it the sub-folders that picture number `index` needs.
+ * Errors: of vj_make_folder(), -ENOMEM */
 int vj_outputs_make_folders(const struct vj_outputs *outputs, size_t index, struct vj_error *err);
 
+/* Harmless on one of zeros. */
 void vj_outputs_free(struct vj_outputs *outputs);
 
 #endif

@@ -542,7 +542,6 @@ static void names_from_files_cannot_steer_a_terminal(void **state)
     vj_text_free(&t);
 }
 
-/* The sample as a comparison of two files. */
 static void long_findings_are_cut_between_characters(void **state)
 {
     (void)state;
@@ -558,6 +557,7 @@ static void long_findings_are_cut_between_characters(void **state)
     vj_text_free(&t);
 }
 
+/* The sample as a comparison of two files. */
 static void add_runs(struct sample *s)
 {
     static const struct vj_report_run run[] = {

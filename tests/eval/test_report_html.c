@@ -236,7 +236,6 @@ static size_t longest_piece(const char **cell)
     return longest;
 }
 
-/* With broken lines, figures of two digits and thousands of pictures; long names can be broken. */
 static void where_pairs_come_from_is_said_where_predictors_differ(void **state)
 {
     (void)state;
@@ -251,6 +250,7 @@ static void where_pairs_come_from_is_said_where_predictors_differ(void **state)
     free(page);
 }
 
+/* With broken lines, figures of two digits and thousands of pictures; long names can be broken. */
 static void the_table_of_accuracy_fits_into_a_window_of_1100_pixels(void **state)
 {
     (void)state;

@@ -8,7 +8,9 @@ Development only; needs NumPy and SciPy.
 import pathlib
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import stats
+
+from make_stats import expanded_tail
 
 SEED = 77
 RESAMPLES = 300
@@ -125,12 +127,6 @@ def metrics(run, idx, distances=True):
     if bd:
         out["bhattacharyya"] = np.mean(bd), len(bd)
     return {k: v for k, v in out.items() if not np.isnan(v[0])}
-
-
-def expanded_tail(n, confidence):
-    """Of Hesterberg's expanded percentile interval; SciPy's t.ppf alone has some nine digits."""
-    t = optimize.brentq(lambda t: stats.t.sf(t, n - 1) - (1 - confidence) / 2, 0, 1e4, xtol=1e-15)
-    return stats.norm.cdf(-np.sqrt(n / (n - 1)) * t)
 
 
 def with_intervals(run, members, stream):
