@@ -24,19 +24,23 @@
 
 struct arguments {
     struct vj_config config;
-    const char *weights;
+    const char *weights, *predictor; /* one of them */
     int anchor_qf;
     bool csv;
     const char *folder; /* for JPEGs, NULL: none are written */
     struct vj_pictures pictures;
 };
 
-enum { KEY_WEIGHTS = 256, KEY_SET, KEY_ANCHOR, KEY_CSV };
+enum { KEY_WEIGHTS = 256, KEY_PREDICTOR, KEY_SET, KEY_ANCHOR, KEY_CSV };
 
 #define CSV_HEADER "image,qf_pred,smallest_lossless_qf,bytes,saving"
 
 static const struct argp_option options[] = {
-    {"weights", KEY_WEIGHTS, "FILE.h5", 0, "weight file of the network", 0},
+    {"weights", KEY_WEIGHTS, "FILE.h5", 0, "weight file of the network that predicts", 0},
+    {"predictor", KEY_PREDICTOR, "NAME[:X]", 0,
+     "predict by a threshold instead, one of `vpjnd eval --help` with X where it has no default: "
+     "ms-ssim-threshold, ssimulacra2-threshold:70, pixel-epc17:0.1, ...",
+     0},
     {"anchor", KEY_ANCHOR, "QF", 0,
      "compare candidates with the picture's own JPEG at this quality factor, as MCL-JCI does with "
      "100, instead of with the picture itself; above qf_first",
@@ -58,10 +62,9 @@ static const struct argp_option options[] = {
 static bool has_effect(const char *pair)
 {
     static const char *const none[] = {
-        "dataset", "root",      "labels",        "candidates", "ssimulacra2_mode",
-        "folds",   "jnd",       "sur",           "predictors", "decode_threads",
-        "ids",     "limit",     "codec",         "streams",    "store_patches",
-        "slots",   "bootstrap", "image_metrics", "part"};
+        "dataset", "root",          "labels",         "candidates", "folds",         "jnd",
+        "sur",     "predictors",    "decode_threads", "ids",        "limit",         "codec",
+        "streams", "store_patches", "slots",          "bootstrap",  "image_metrics", "part"};
     size_t length = strcspn(pair, "+=");
     for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
         if (strlen(none[i]) == length && strncmp(none[i], pair, length) == 0)
@@ -81,6 +84,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_WEIGHTS:
         a->weights = arg;
+        return 0;
+    case KEY_PREDICTOR:
+        a->predictor = arg;
         return 0;
     case KEY_ANCHOR:
         qf = strtol(arg, &end, 10);
@@ -107,10 +113,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case ARGP_KEY_END:
         if (!a->pictures.count)
             argp_error(state, "no picture given");
-        if (!a->weights)
+        if (a->weights && a->predictor)
+            argp_error(state, "--weights and --predictor are both given; one of them predicts");
+        if (!a->weights && !a->predictor)
             argp_error(state,
                        "no weights given: --weights FILE.h5, of vpjnd train or import, or the "
-                       "bootstrap.h5 that comes with the program");
+                       "bootstrap.h5 that comes with the program; without a network --predictor "
+                       "NAME");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -125,14 +134,14 @@ static const struct argp argp = {
     .args_doc = "IMAGE|FOLDER...",
     .children = children,
     .doc =
-        "Prints one line per picture, of a folder those in it and its sub-folders: path, predicted "
-        "PW-JND (the largest quality factor whose "
+        "Predicts by a network, or by a threshold. Prints one line per picture, of a folder those "
+        "in it and its sub-folders: path, predicted PW-JND (the largest quality factor whose "
         "difference is visible; the lowest where none is), the smallest invisible quality factor, "
         "the JPEG's size in bytes there, and what that saves against the highest one, separated by "
-        "tabs; - where even the highest is visible. Only what the search asks for is scored. Where "
-        "the patches lie follows from the option seed and the picture's name (below a folder, its "
-        "path there), so that its answer differs under another name; more patches, e.g. --set "
-        "patches=144, bring such answers together.",
+        "tabs; - where even the highest is visible. Networks and rules on maps look only where the "
+        "search asks. Where a network's patches lie follows from the option seed and the picture's "
+        "name (below a folder, its path there), so that its answer differs under another name; "
+        "more patches, e.g. --set patches=144, bring such answers together.",
 };
 
 /* Scores and sizes of the pictures whose lines are not printed yet. */
@@ -143,16 +152,52 @@ struct pending {
     size_t count;
 };
 
-static const char not_finite[] = "the network's answer is not finite; check the weights";
+/* -ENODATA, with why a predictor has no answer where its search asked */
+static int no_answer(const struct vj_predictor *p, struct vj_error *err)
+{
+    const char *metric;
+    const int side = vj_predictor_least_side(p, &metric);
+    if (side > 1)
+        return vj_fail(err, -ENODATA, "%s needs sides of %d pixels", metric, side);
+    return vj_fail(err, -ENODATA, "the network's answer is not finite; check the weights");
+}
 
 /* Answers at hand for the search. */
+struct answers {
+    const struct vj_predictor *predictor;
+    float probability[VJ_SEARCH_LEVELS_MAX];
+};
+
 static int stored_answer(void *user, int first, int count, float *probability, struct vj_error *err)
 {
-    memcpy(probability, (const float *)user + first, (size_t)count * sizeof(float));
+    const struct answers *answers = user;
+    memcpy(probability, answers->probability + first, (size_t)count * sizeof(float));
     for (int i = 0; i < count; i++)
         if (isnan(probability[i]))
-            return vj_fail(err, -ENODATA, "%s", not_finite);
+            return no_answer(answers->predictor, err);
     return 0;
+}
+
+/* NaN where there is none; lossless above the anchor */
+static void take_answers(struct answers *answers, const struct vj_engine *engine, int anchor_qf,
+                         const float *score)
+{
+    const struct vj_predictor *p = answers->predictor;
+    if (!vj_predictor_has_threshold(p)) {
+        vj_search_probability(engine, anchor_qf, score, answers->probability);
+        return;
+    }
+    for (int k = 0; k < engine->levels; k++)
+        answers->probability[k] =
+            isnan(score[k]) ? NAN : vj_rule_lossy(vj_threshold_rule(p), score[k], p->threshold);
+    for (int k = vj_levels_to_anchor(engine, anchor_qf); k < engine->levels; k++)
+        answers->probability[k] = 0;
+}
+
+/* Is it still to be decided what a positive score of the network means? */
+static bool is_open(const struct vj_predictor *p)
+{
+    return vj_predictor_is_network(p) && p->positive_class == VJ_POSITIVE_AUTO;
 }
 
 struct prediction {
@@ -161,21 +206,22 @@ struct prediction {
     double saving;
 };
 
-/* -ENODATA: the network has no answer */
+/* -ENODATA: the predictor has no answer */
 static int search(struct prediction *p, const struct vj_engine *engine, int anchor_qf,
                   const float *score, const int64_t *bytes, struct vj_error *err)
 {
-    float probability[VJ_SEARCH_LEVELS_MAX];
+    const struct vj_predictor *predictor = &engine->predictors->list[0];
+    struct answers answers = {.predictor = predictor};
     struct vj_search_result found;
-    if (engine->predictors->list[0].positive_class == VJ_POSITIVE_AUTO)
-        return vj_fail(err, -ENODATA, "%s", not_finite);
-    vj_search_probability(engine, anchor_qf, score, probability);
-    int r =
-        vj_search_lazy(&engine->search, engine->levels, stored_answer, probability, &found, err);
+    if (is_open(predictor))
+        return no_answer(predictor, err);
+    take_answers(&answers, engine, anchor_qf, score);
+    int r = vj_search_lazy(&engine->search, engine->levels, stored_answer, &answers, &found, err);
     if (r)
         return r;
     const int first = engine->config.qf_first, last = first + engine->levels - 1;
-    const bool lowest_lossless = !isnan(probability[0]) && !vj_is_lossy(probability[0]);
+    const float lowest = answers.probability[0];
+    const bool lowest_lossless = !isnan(lowest) && !vj_is_lossy(lowest);
     const int qf = vj_search_qf(found.level, first);
     *p = (struct prediction){.qf = qf,
                              .lossless = vj_search_lossless_qf(qf, lowest_lossless, first, last)};
@@ -292,7 +338,7 @@ static int open_outputs(struct vj_outputs *outputs, const struct arguments *a, s
     return r ? r : vj_make_folder(a->folder, err);
 }
 
-/* failed: counts the pictures for which the network has no answer */
+/* failed: counts the pictures for which the predictor has no answer */
 static int print_pending(struct vj_engine *engine, const struct arguments *a,
                          const struct vj_outputs *outputs, struct pending *pending, size_t *failed,
                          struct vj_error *err)
@@ -300,7 +346,7 @@ static int print_pending(struct vj_engine *engine, const struct arguments *a,
     struct vj_predictor *p = &engine->predictors->list[0];
     size_t levels = (size_t)engine->levels;
     double mean[2];
-    bool open = pending->count > 0 && p->positive_class == VJ_POSITIVE_AUTO;
+    bool open = pending->count > 0 && is_open(p);
     if (open) {
         enum vj_positive_class positive =
             vj_positive_from_scores(pending->score, levels, pending->count,
@@ -351,7 +397,7 @@ static int predict_all(struct vj_engine *engine, const struct arguments *a,
     if (!r && a->csv)
         printf(CSV_HEADER "\r\n");
     for (size_t i = 0; !r && i < a->pictures.count; i++) {
-        bool open = engine->predictors->list[0].positive_class == VJ_POSITIVE_AUTO;
+        bool open = is_open(&engine->predictors->list[0]);
         struct vj_loaded loaded = {.index = i};
         vj_load_picture(&loaded, a->pictures.picture[i].path, a->pictures.picture[i].name,
                         a->anchor_qf, read);
@@ -421,6 +467,47 @@ static void warn_of_weights(const struct vj_weights *w, const char *path)
                 path);
 }
 
+/* One that needs nothing but the picture. */
+static int check_predictor(const struct vj_predictors *p, const char *text, struct vj_error *err)
+{
+    const struct vj_predictor *mine = &p->list[0];
+    if (p->count > 1)
+        return vj_fail(err, -EINVAL, "--predictor: '%s' is more than one", text);
+    if (mine->kind == VJ_PREDICTOR_NETWORK)
+        return vj_fail(err, -EINVAL, "--predictor: a network is given as --weights %s", mine->path);
+    if (!vj_predictor_has_threshold(mine))
+        return vj_fail(err, -EINVAL,
+                       "--predictor: %s predicts from a data set's labels or results; give a "
+                       "threshold or a rule on a map",
+                       mine->name);
+    if (mine->fit)
+        return vj_fail(err, -EINVAL,
+                       "--predictor: %s is fitted to labels, and there are none here; give a "
+                       "number: --predictor %s:X",
+                       mine->name, mine->kind_name);
+    return 0;
+}
+
+/* Opens the one predictor. */
+static int open_predictor(struct vj_predictors *predictors, const struct arguments *a,
+                          struct vj_error *err)
+{
+    static const enum vj_positive_class positive[] = {VJ_POSITIVE_AUTO, VJ_POSITIVE_LOSSY,
+                                                      VJ_POSITIVE_LOSSLESS};
+    char list[VJ_OPTION_TEXT];
+    if (a->predictor) {
+        int r = vj_predictors_open(predictors, a->predictor, "jpeg", VJ_POSITIVE_AUTO, err);
+        return r ? r : check_predictor(predictors, a->predictor, err);
+    }
+    if (strchr(a->weights, ',') || strlen(a->weights) + sizeof("vpjnd:") > sizeof(list))
+        return vj_fail(err, -EINVAL, "--weights: '%s' is too long or has a comma", a->weights);
+    snprintf(list, sizeof(list), "vpjnd:%s", a->weights);
+    int r = vj_predictors_open(predictors, list, "jpeg", positive[a->config.positive_class], err);
+    if (!r)
+        warn_of_weights(&predictors->weights[0], a->weights);
+    return r;
+}
+
 int vj_cmd_predict(int argc, char **argv)
 {
     struct arguments a = {0};
@@ -430,28 +517,20 @@ int vj_cmd_predict(int argc, char **argv)
     vj_refuse_bare_options(&argp, argc, argv, VJ_USE_EVAL);
     argp_parse(&argp, argc, argv, 0, NULL, &a);
 
-    static const enum vj_positive_class positive[] = {VJ_POSITIVE_AUTO, VJ_POSITIVE_LOSSY,
-                                                      VJ_POSITIVE_LOSSLESS};
     struct vj_error err = {0};
     struct vj_predictors predictors = {0};
     struct vj_engine engine = {0};
     struct vj_outputs outputs = {0};
-    char list[VJ_OPTION_TEXT];
     const char *widest, *tallest;
     size_t width, height, failed = 0;
-    snprintf(list, sizeof(list), "vpjnd:%s", a.weights);
     largest(&a, &width, &height, &widest, &tallest);
-    int r = strchr(a.weights, ',') || strlen(a.weights) + sizeof("vpjnd:") > sizeof(list)
-                ? vj_fail(&err, -EINVAL, "--weights: '%s' is too long or has a comma", a.weights)
-                : vj_config_check_search(&a.config, &err);
+    int r = vj_config_check_search(&a.config, &err);
     if (!r)
         r = check_anchor(&a, &err);
     if (!r)
         r = open_outputs(&outputs, &a, &err);
     if (!r)
-        r = vj_predictors_open(&predictors, list, "jpeg", positive[a.config.positive_class], &err);
-    if (!r)
-        warn_of_weights(&predictors.weights[0], a.weights);
+        r = open_predictor(&predictors, &a, &err);
     if (!r) {
         r = vj_engine_open(&engine, &a.config, &predictors, width, height, &err);
         if (r)

@@ -438,7 +438,7 @@ static int answer_rule(void *user, int first, int count, float *probability, str
         if (searched)
             *score = (float)t->pixel[p->jnd_rule][p->jnd][k];
         probability[k - first] =
-            searched && vj_rule_lossy(vj_pixel_rule_side(p), *score, p->threshold);
+            searched && vj_rule_lossy(vj_threshold_rule(p), *score, p->threshold);
     }
     return r;
 }

@@ -15,9 +15,7 @@
 #include "host/duplicates.h"
 #include "host/finish_work.h"
 #include "host/positive.h"
-#include "host/quality_math.h"
 #include "host/schema.h"
-#include "host/ssimulacra2_math.h"
 
 float *vj_finish_read_scores(struct vj_results *results, const char *name, const char *what,
                              size_t first, size_t count, size_t values, struct vj_error *err)
@@ -329,30 +327,19 @@ static bool has_value(const struct vj_finish_work *w, size_t image)
 /* Metrics are not defined for pictures that are too small. */
 static void note_unanswered(struct vj_finish_work *w)
 {
-    static const struct {
-        enum vj_predictor_kind kind;
-        const char *metric;
-        int side;
-    } limits[] = {
-        {VJ_PREDICTOR_SSIM, "SSIM", VJ_SSIM_TAPS},
-        {VJ_PREDICTOR_MS_SSIM, "MS-SSIM", VJ_MS_SSIM_MIN_SIDE},
-        {VJ_PREDICTOR_SSIMULACRA2, "SSIMULACRA2", VJ_SSIMULACRA2_MIN_SIDE},
-    };
+    const char *metric;
+    const int side = vj_predictor_least_side(w->predictor, &metric);
     size_t evaluated = 0, unanswered = 0;
     for (size_t i = 0; i < w->images->count; i++) {
         evaluated += vj_finish_is_tested(w, i);
         unanswered += vj_finish_is_tested(w, i) && !has_value(w, i);
     }
-    for (size_t k = 0; unanswered && k < sizeof(limits) / sizeof(limits[0]); k++) {
-        if (limits[k].kind != w->predictor->kind)
-            continue;
-        char reason[64];
-        snprintf(reason, sizeof(reason), "%s needs sides of %d pixels", limits[k].metric,
-                 limits[k].side);
-        vj_text_add(&w->note, "; NO ANSWER for %zu of %zu images: %s", unanswered, evaluated,
-                    reason);
-        vj_finish_add_reason(w, reason);
-    }
+    if (!unanswered || side == 1)
+        return;
+    char reason[64];
+    snprintf(reason, sizeof(reason), "%s needs sides of %d pixels", metric, side);
+    vj_text_add(&w->note, "; NO ANSWER for %zu of %zu images: %s", unanswered, evaluated, reason);
+    vj_finish_add_reason(w, reason);
 }
 
 int vj_finish_threshold(struct vj_finish_work *w, enum vj_rule rule, struct vj_error *err)
@@ -497,9 +484,8 @@ static int predict_measured(struct vj_finish_work *w, struct vj_error *err)
         evaluated++;
         for (size_t k = 0; k < levels; k++) {
             asked += !isnan(score[k]);
-            lossy[k] = isnan(score[k])
-                           ? NAN
-                           : vj_rule_lossy(vj_pixel_rule_side(p), score[k], p->threshold);
+            lossy[k] =
+                isnan(score[k]) ? NAN : vj_rule_lossy(vj_threshold_rule(p), score[k], p->threshold);
         }
         r = vj_finish_search_image(w, i, lossy, w->lossy + i * levels, &w->qf_pred[i], err);
     }
@@ -519,11 +505,10 @@ static int predict(struct vj_finish_work *w, struct vj_error *err)
     case VJ_PREDICTOR_SSIM:
     case VJ_PREDICTOR_MS_SSIM:
     case VJ_PREDICTOR_SSIMULACRA2:
-        return vj_finish_threshold(w, VJ_RULE_BELOW_IS_LOSSY, err);
     case VJ_PREDICTOR_PIXEL:
-        return w->engine->lazy_rules
+        return w->predictor->kind == VJ_PREDICTOR_PIXEL && w->engine->lazy_rules
                    ? predict_measured(w, err)
-                   : vj_finish_threshold(w, vj_pixel_rule_side(w->predictor), err);
+                   : vj_finish_threshold(w, vj_threshold_rule(w->predictor), err);
     case VJ_PREDICTOR_RATIO:
         return predict_ratio(w, err);
     case VJ_PREDICTOR_EXTERNAL:
@@ -548,13 +533,6 @@ static void drop_untested(struct vj_finish_work *w)
     }
 }
 
-static bool has_threshold(const struct vj_predictor *p)
-{
-    return p->kind == VJ_PREDICTOR_PSNR || p->kind == VJ_PREDICTOR_SSIM ||
-           p->kind == VJ_PREDICTOR_MS_SSIM || p->kind == VJ_PREDICTOR_SSIMULACRA2 ||
-           p->kind == VJ_PREDICTOR_PIXEL;
-}
-
 static int write_predictions(struct vj_finish_work *w, struct vj_error *err)
 {
     char path[VJ_SCHEMA_PATH], group[VJ_SCHEMA_PATH];
@@ -577,7 +555,7 @@ static int write_predictions(struct vj_finish_work *w, struct vj_error *err)
         r = vj_text_status(&w->no_answer, err);
     if (!r && w->no_answer.size)
         r = vj_results_set_text(w->results, group, "no_answer", w->no_answer.data, err);
-    if (!r && !w->predictor->fit && has_threshold(w->predictor))
+    if (!r && !w->predictor->fit && vj_predictor_has_threshold(w->predictor))
         r = vj_results_set_double(w->results, group, "tolerance", w->predictor->threshold, err);
     return r;
 }

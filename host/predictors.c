@@ -16,7 +16,9 @@
 #include "host/checked.h"
 #include "host/image.h"
 #include "host/net_form.h"
+#include "host/quality_math.h"
 #include "host/ranges.h"
+#include "host/ssimulacra2_math.h"
 #include "host/utf8.h"
 
 enum { PREDICTORS_MAX = 64 };
@@ -639,6 +641,24 @@ int vj_predictors_open_folds(struct vj_predictors *p, const struct vj_fold_image
             r = read_folds(mine, &p->weights[mine->network], images, positive_class, err);
     }
     return r ? r : check_patch_sizes(p, err);
+}
+
+int vj_predictor_least_side(const struct vj_predictor *p, const char **metric)
+{
+    switch (p->kind) {
+    case VJ_PREDICTOR_SSIM:
+        *metric = "SSIM";
+        return VJ_SSIM_TAPS;
+    case VJ_PREDICTOR_MS_SSIM:
+        *metric = "MS-SSIM";
+        return VJ_MS_SSIM_MIN_SIDE;
+    case VJ_PREDICTOR_SSIMULACRA2:
+        *metric = "SSIMULACRA2";
+        return VJ_SSIMULACRA2_MIN_SIDE;
+    default:
+        *metric = NULL;
+        return 1;
+    }
 }
 
 void vj_predictors_drop_tensors(struct vj_predictors *p)

@@ -107,11 +107,24 @@ static inline bool vj_predictor_has_scores(const struct vj_predictor *p)
                                             : p->kind != VJ_PREDICTOR_CONSTANT;
 }
 
-/* On which side of its tolerance a rule on a map calls a candidate lossy. */
-static inline enum vj_rule vj_pixel_rule_side(const struct vj_predictor *p)
+/* Is a candidate lossy by which side of a threshold its number is on: a metric or a rule on a map?
+ */
+static inline bool vj_predictor_has_threshold(const struct vj_predictor *p)
 {
-    return p->jnd_rule == VJ_JND_NOISE ? VJ_RULE_BELOW_IS_LOSSY : VJ_RULE_ABOVE_IS_LOSSY;
+    return p->kind == VJ_PREDICTOR_PSNR || p->kind == VJ_PREDICTOR_SSIM ||
+           p->kind == VJ_PREDICTOR_MS_SSIM || p->kind == VJ_PREDICTOR_SSIMULACRA2 ||
+           p->kind == VJ_PREDICTOR_PIXEL;
 }
+
+/* Which side that is. p: has a threshold */
+static inline enum vj_rule vj_threshold_rule(const struct vj_predictor *p)
+{
+    return p->kind == VJ_PREDICTOR_PIXEL && p->jnd_rule != VJ_JND_NOISE ? VJ_RULE_ABOVE_IS_LOSSY
+                                                                        : VJ_RULE_BELOW_IS_LOSSY;
+}
+
+/* Pictures with a side below this have no such metric; 1: all have it. metric: filled, its name */
+int vj_predictor_least_side(const struct vj_predictor *p, const char **metric);
 
 /* Index, among the networks of the run, of the one that scores an image of this test fold. */
 #define VJ_NETWORK_NONE SIZE_MAX

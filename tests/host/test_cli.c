@@ -234,7 +234,6 @@ static void command_lines_end_with_the_right_status_and_words(void **state)
          "has an alpha channel with transparent pixels; store it without\n"},
         {"$V predict --weights w.h5 --set codec=bpg a.png", 2, "'codec=bpg' has no effect"},
         {"$V predict --weights w.h5 --set streams=set a.png", 2, "'streams=set' has no effect"},
-        {"$V predict --weights w.h5 --set ssimulacra2_mode=parity a.png", 2, "has no effect"},
         {"$V predict --weights w.h5 --set predictors+=constant a.png", 2, "has no effect"},
         {"$V predict --weights absent.h5 a.png", 2, "absent.h5"},
         {"$V predict a.png", 2, "no weights given: --weights FILE.h5, of vpjnd train or"},

@@ -334,6 +334,84 @@ static void predict_writes_each_picture_as_its_smallest_invisible_jpeg(void **st
     assert_null(strchr(output, '\t'));
 }
 
+/* The same numbers as in an evaluation, by a metric and by rules on both sides of a tolerance. */
+static void predictions_of_a_threshold_are_those_of_an_evaluation(void **state)
+{
+    (void)state;
+    static const char *const predictors[] = {
+        "psnr-threshold:30",        "ssim-threshold:0.9",      "ssimulacra2-threshold",
+        "pixel-chou95@noise:-2.5",  "pixel-epc17@excess:4.25", "pixel-epc17:0.3",
+        "pixel-chou95@share:0.125",
+    };
+    char line[2048], output[4096], evaluated[4096], all[512] = "";
+    assert_int_equal(
+        shell("mkdir -p rules/sub && cp a.png rules && cp b.png rules/sub", output, sizeof(output)),
+        0);
+    for (size_t i = 0; i < sizeof(predictors) / sizeof(predictors[0]); i++)
+        snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s%s", i ? "," : "", predictors[i]);
+    snprintf(line, sizeof(line),
+             "$V eval -q --set root=rules --set predictors=%s -o rules.h5 2> said && "
+             "$V report --images-csv rules.h5 | tr -d '\r' | cut -d , -f 2,5,6,9,10 | tail -n +2",
+             all);
+    assert_int_equal(shell(line, evaluated, sizeof(evaluated)), 0);
+    const char *rest = evaluated;
+    for (size_t i = 0; i < sizeof(predictors) / sizeof(predictors[0]); i++) {
+        snprintf(line, sizeof(line),
+                 "$V predict --predictor %s --csv rules 2> said | tr -d '\r' | tail -n +2 | "
+                 "sed 's,^rules/,,'",
+                 predictors[i]);
+        assert_int_equal(shell(line, output, sizeof(output)), 0);
+        vj_assert_contains(output, "a.png,");
+        vj_assert_contains(output, "\nsub/b.png,");
+        if (strncmp(output, rest, strlen(output)) != 0)
+            fail_msg("%s: predict says\n%sbut eval\n%s", predictors[i], output, rest);
+        rest += strlen(output);
+    }
+    assert_string_equal(rest, "");
+    /* What stands above the anchor is not visible; 200 dB calls everything else lossy. */
+    assert_int_equal(shell("$V predict --predictor psnr-threshold:200 --anchor 30 a.png 2> said",
+                           output, sizeof(output)),
+                     0);
+    assert_int_equal(strncmp(output, "a.png\t29\t30\t", 12), 0);
+    assert_int_equal(shell("$V predict --predictor ms-ssim-threshold a.png b.png 2>&1 > none.txt; "
+                           "cat none.txt",
+                           output, sizeof(output)),
+                     0);
+    vj_assert_contains(output, "vpjnd: a.png: MS-SSIM needs sides of 176 pixels\n");
+    vj_assert_contains(output, "vpjnd: b.png: MS-SSIM needs sides of 176 pixels\n");
+    assert_null(strchr(output, '\t'));
+}
+
+static void only_predictors_that_need_no_data_set_predict(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *arguments, *text;
+    } refused[] = {
+        {"--predictor ssim-threshold a.png",
+         "ssim-threshold is fitted to labels, and there are none here; give a number: --predictor "
+         "ssim-threshold:X"},
+        {"--predictor pixel-epc17@noise a.png", "give a number: --predictor pixel-epc17@noise:X"},
+        {"--predictor psnr-threshold:fit a.png", "give a number: --predictor psnr-threshold:X"},
+        {"--predictor constant a.png", "constant predicts from a data set's labels or results"},
+        {"--predictor compression-ratio a.png", "compression-ratio predicts from a data set's"},
+        {"--predictor vpjnd-folds:w-{fold}.h5 a.png", "vpjnd-w predicts from a data set's labels"},
+        {"--predictor vpjnd:w.h5 a.png", "a network is given as --weights w.h5"},
+        {"--predictor psnr-threshold,ssim-threshold:1 a.png",
+         "'psnr-threshold,ssim-threshold:1' is more than one"},
+        {"--predictor nothing a.png", "unknown predictor 'nothing'; known are constant, psnr-"},
+        {"--predictor psnr-threshold --weights w.h5 a.png",
+         "--weights and --predictor are both given; one of them predicts"},
+        {"a.png", "without a network --predictor NAME"},
+    };
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+        char line[512], output[4096];
+        snprintf(line, sizeof(line), "$V predict %s", refused[i].arguments);
+        assert_int_equal(shell(line, output, sizeof(output)), 2);
+        vj_assert_contains(output, refused[i].text);
+    }
+}
+
 /* w.h5 with weights so large that its scores leave float's range. */
 static void write_overflowing(enum vj_positive_class positive)
 {
@@ -384,6 +462,8 @@ int main(void)
         cmocka_unit_test(predictions_stand_one_per_line),
         cmocka_unit_test(predictions_as_csv_say_what_the_lines_say),
         cmocka_unit_test(predict_writes_each_picture_as_its_smallest_invisible_jpeg),
+        cmocka_unit_test(predictions_of_a_threshold_are_those_of_an_evaluation),
+        cmocka_unit_test(only_predictors_that_need_no_data_set_predict),
         cmocka_unit_test(pictures_without_a_finite_answer_fail_one_by_one),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
