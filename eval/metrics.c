@@ -24,6 +24,9 @@ static const struct vj_metric_info infos[VJ_METRIC_COUNT] = {
     [VJ_METRIC_SROCC] = {"srocc",
                          "Spearman's rank correlation of predicted and true quality factor", "",
                          false},
+    [VJ_METRIC_KROCC] = {"krocc",
+                         "Kendall's rank correlation (tau-b) of predicted and true quality factor",
+                         "", false},
     [VJ_METRIC_PAIR_ACCURACY] = {"pair_accuracy", "share of pairs decided rightly", "", true},
     [VJ_METRIC_PRECISION_LOSSY] = {"precision_lossy", "share of pairs called lossy that are", "",
                                    true},
@@ -82,7 +85,8 @@ enum formula {
     SAVING,   /* 1 - a / b */
     QUANTILE, /* of |pred - true| */
     LINE,     /* Pearson's coefficient of pred and true */
-    RANKS,    /* Spearman's */
+    SPEARMAN, /* rank correlation of them */
+    KENDALL,
 };
 
 static const struct rule {
@@ -96,7 +100,8 @@ static const struct rule {
     [VJ_METRIC_MEDIAN_ABS] = {QUANTILE, VJ_SUM_ERROR_N, 0, 0, 0, 0.5},
     [VJ_METRIC_P90_ABS] = {QUANTILE, VJ_SUM_ERROR_N, 0, 0, 0, 0.9},
     [VJ_METRIC_PLCC] = {LINE, VJ_SUM_ERROR_N, 0, 0, 0, 0},
-    [VJ_METRIC_SROCC] = {RANKS, VJ_SUM_ERROR_N, 0, 0, 0, 0},
+    [VJ_METRIC_SROCC] = {SPEARMAN, VJ_SUM_ERROR_N, 0, 0, 0, 0},
+    [VJ_METRIC_KROCC] = {KENDALL, VJ_SUM_ERROR_N, 0, 0, 0, 0},
     [VJ_METRIC_PAIR_ACCURACY] = {ACCURACY, VJ_SUM_PAIRS_N, 0, 0, 0, 0},
     [VJ_METRIC_PRECISION_LOSSY] = {RATIO, VJ_SUM_PAIRS_N, VJ_SUM_TP, VJ_SUM_FP, 0, 0},
     [VJ_METRIC_PRECISION_LOSSLESS] = {RATIO, VJ_SUM_PAIRS_N, VJ_SUM_TN, VJ_SUM_FN, 0, 0},
@@ -130,7 +135,7 @@ struct gathered {
     double sum[VJ_SUMS];
     const uint32_t *histogram; /* [bins] of |pred - true| */
     size_t bins;
-    double spearman;
+    struct vj_rank_correlations ranks;
 };
 
 static double correlation(const double *sum)
@@ -164,8 +169,10 @@ static double evaluate(enum vj_metric metric, const struct gathered *g)
         return vj_quantile_histogram(g->histogram, g->bins, r->q);
     case LINE:
         return correlation(sum);
-    case RANKS:
-        return g->spearman;
+    case SPEARMAN:
+        return g->ranks.spearman;
+    case KENDALL:
+        return g->ranks.kendall;
     default:
         a = sum[VJ_SUM_TP] + sum[VJ_SUM_TN];
         return quotient(a, a + sum[VJ_SUM_FP] + sum[VJ_SUM_FN]);
@@ -260,9 +267,9 @@ static struct gathered gather(struct work *w, const struct vj_rows *rows, const 
     struct gathered g = {.histogram = histogram, .bins = w->bins};
     sum_rows(g.sum, (const double(*)[VJ_SUMS])rows->row, index, count);
     count_errors(histogram, w->bins, rows, index, count);
-    g.spearman = NAN;
     if (rows->qf_true)
-        g.spearman = vj_spearman(&w->ranks[thread], rows->qf_true, rows->qf_pred, index, count);
+        g.ranks =
+            vj_rank_correlations(&w->ranks[thread], rows->qf_true, rows->qf_pred, index, count);
     return g;
 }
 

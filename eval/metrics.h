@@ -30,6 +30,7 @@ enum vj_metric {
     VJ_METRIC_P90_ABS,            /* 90th percentile of |pred - true| */
     VJ_METRIC_PLCC,               /* Pearson's correlation of pred and true */
     VJ_METRIC_SROCC,              /* Spearman's, ties at their mean rank */
+    VJ_METRIC_KROCC,              /* Kendall's tau-b */
     VJ_METRIC_PAIR_ACCURACY,      /* right answers / answers */
     VJ_METRIC_PRECISION_LOSSY,    /* lossy and called lossy / called lossy */
     VJ_METRIC_PRECISION_LOSSLESS, /* lossless and called lossless / called lossless */

@@ -44,7 +44,7 @@ static void fill_metrics(struct vj_metrics *m, double mad, int32_t fold, size_t 
     m->images = n;
     for (int i = 0, k = 0; i < VJ_METRIC_SUR_MAE; i++) {
         bool share = vj_metric_info((enum vj_metric)i)->is_share;
-        if (i == VJ_METRIC_PLCC || i == VJ_METRIC_SROCC) {
+        if (i == VJ_METRIC_PLCC || i == VJ_METRIC_SROCC || i == VJ_METRIC_KROCC) {
             m->value[i] = value(0.875, 0.0625, n);
             continue;
         }

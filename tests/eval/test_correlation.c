@@ -3,6 +3,7 @@
 #include "tests/vj_test.h"
 
 #include <math.h>
+#include <stdbool.h>
 
 #include "eval/correlation.h"
 #include "host/rng.h"
@@ -35,6 +36,25 @@ static void ranks_by_definition(double *rank, const double *value, size_t n)
     }
 }
 
+/* Kendall's tau-b, pair by pair. */
+static double kendall_by_definition(const double *a, const double *b, size_t n)
+{
+    double ordered = 0, unequal_a = 0, unequal_b = 0;
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < i; k++) {
+            const double da = (a[i] > a[k]) - (a[i] < a[k]), db = (b[i] > b[k]) - (b[i] < b[k]);
+            ordered += da * db;
+            unequal_a += da * da;
+            unequal_b += db * db;
+        }
+    return ordered / sqrt(unequal_a * unequal_b);
+}
+
+static bool agree(double got, double definition)
+{
+    return fabs(got - definition) < 1e-12 || (isnan(got) && isnan(definition));
+}
+
 static double pearson_of(const double *a, const double *b, size_t n)
 {
     double s[5] = {0};
@@ -48,7 +68,7 @@ static double pearson_of(const double *a, const double *b, size_t n)
     return vj_pearson((double)n, s[0], s[1], s[2], s[3], s[4]);
 }
 
-static void both_are_those_of_the_definition(void **state)
+static void all_are_those_of_the_definition(void **state)
 {
     (void)state;
     static struct vj_ranks ranks;
@@ -72,11 +92,12 @@ static void both_are_those_of_the_definition(void **state)
         ranks_by_definition(rank_y, y, n);
         const double line = by_definition(x, y, n), order = by_definition(rank_x, rank_y, n);
         for (int again = 0; again < 2; again++) { /* nothing is left behind by the first */
-            const double got = vj_spearman(&ranks, a, b, index, n + 2);
-            assert_true(fabs(got - order) < 1e-12 || (isnan(got) && isnan(order)));
+            const struct vj_rank_correlations got =
+                vj_rank_correlations(&ranks, a, b, index, n + 2);
+            assert_true(agree(got.spearman, order));
+            assert_true(agree(got.kendall, kendall_by_definition(x, y, n)));
         }
-        const double got = pearson_of(x, y, n);
-        assert_true(fabs(got - line) < 1e-12 || (isnan(got) && isnan(line)));
+        assert_true(agree(pearson_of(x, y, n), line));
     }
 }
 
@@ -86,22 +107,30 @@ static void they_end_at_one_and_order_is_all_that_ranks_see(void **state)
     static struct vj_ranks ranks;
     static const int32_t a[] = {3, 9, 30, 100}, up[] = {1, 2, 900, 1023}, down[] = {50, 40, 39, 0};
     static const uint32_t index[] = {0, 1, 2, 3};
-    assert_true(vj_spearman(&ranks, a, up, index, 4) == 1);
-    assert_true(vj_spearman(&ranks, a, down, index, 4) == -1);
+    const struct vj_rank_correlations same = vj_rank_correlations(&ranks, a, up, index, 4),
+                                      opposite = vj_rank_correlations(&ranks, a, down, index, 4);
+    assert_true(same.spearman == 1 && same.kendall == 1);
+    assert_true(opposite.spearman == -1 && opposite.kendall == -1);
     assert_true(pearson_of((double[]){1, 2, 4}, (double[]){11, 12, 14}, 3) == 1);
     assert_true(pearson_of((double[]){1, 2, 4}, (double[]){9, 7, 3}, 3) == -1);
+}
+
+static void assert_undefined(const int32_t *a, const int32_t *b, size_t count)
+{
+    static struct vj_ranks ranks;
+    static const uint32_t index[] = {0, 1, 2};
+    const struct vj_rank_correlations got = vj_rank_correlations(&ranks, a, b, index, count);
+    assert_true(isnan(got.spearman) && isnan(got.kendall));
 }
 
 static void without_spread_or_with_two_images_there_is_none(void **state)
 {
     (void)state;
-    static struct vj_ranks ranks;
     static const int32_t a[] = {3, 9, 30}, same[] = {50, 50, 50};
-    static const uint32_t index[] = {0, 1, 2};
-    assert_true(isnan(vj_spearman(&ranks, a, same, index, 3)));
-    assert_true(isnan(vj_spearman(&ranks, same, a, index, 3)));
-    assert_true(isnan(vj_spearman(&ranks, a, a, index, 2)));
-    assert_true(isnan(vj_spearman(&ranks, a, a, index, 0)));
+    assert_undefined(a, same, 3);
+    assert_undefined(same, a, 3);
+    assert_undefined(a, a, 2);
+    assert_undefined(a, a, 0);
     assert_true(isnan(pearson_of((double[]){3, 9}, (double[]){3, 9}, 2)));
     for (double n = 3; n < 1e8; n *= 7) { /* products beyond 2^53 are rounded */
         const double value = 97, spread = 10 * n;
@@ -115,7 +144,7 @@ static void without_spread_or_with_two_images_there_is_none(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(both_are_those_of_the_definition),
+        cmocka_unit_test(all_are_those_of_the_definition),
         cmocka_unit_test(they_end_at_one_and_order_is_all_that_ranks_see),
         cmocka_unit_test(without_spread_or_with_two_images_there_is_none),
     };

@@ -61,6 +61,7 @@ def metrics(run, idx, distances=True):
         if n >= 3 and len(set(t)) > 1 and len(set(p)) > 1:
             out["plcc"] = stats.pearsonr(t, p)[0], n
             out["srocc"] = stats.spearmanr(t, p)[0], n
+            out["krocc"] = stats.kendalltau(t, p)[0], n
         out["dqf"] = np.maximum(-e, 0).mean(), n
         out["past_jnd_share"] = (e < 0).mean(), n
         anchor = run["anchor"][idx]
