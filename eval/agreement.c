@@ -122,7 +122,9 @@ static int summarise(struct vj_agreement *out, const struct row *row, size_t n,
             .n = (size_t)s.sum[k < VJ_AGREEMENT_SAVING ? N : RATE_N],
         };
     }
-    return boot && boot->resamples && n >= 2 ? add_intervals(out, row, n, boot, err) : 0;
+    return boot && boot->resamples && n >= VJ_INTERVAL_FEWEST
+               ? add_intervals(out, row, n, boot, err)
+               : 0;
 }
 
 int vj_agreement_compute(struct vj_agreement *out, const struct vj_truth *truth,

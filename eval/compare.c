@@ -122,7 +122,7 @@ static int compare_rows(struct vj_comparison *out, const struct pair_row *row, s
             (struct vj_metric_value){.present = true, .value = s.right / s.pairs, .n = with_pairs};
     out->mcnemar = vj_mcnemar_exact(only_a, only_b);
     int rc = test_errors(&out->wilcoxon, row, n, err);
-    if (!rc && boot && boot->resamples && n >= 2)
+    if (!rc && boot && boot->resamples && n >= VJ_INTERVAL_FEWEST)
         rc = add_intervals(out, row, n, boot, err);
     return rc;
 }

@@ -320,7 +320,7 @@ static void compute_set(struct vj_metrics *out, struct work *w, const struct vj_
     resample(w, rows, images);
     for (int m = 0; m < VJ_METRIC_COUNT; m++) {
         struct vj_metric_value *v = &out->value[m];
-        if (!v->present || v->n < 2 || 2 * w->valid[m] <= w->boot.resamples)
+        if (!v->present || v->n < VJ_INTERVAL_FEWEST || 2 * w->valid[m] <= w->boot.resamples)
             continue;
         struct vj_interval ci = vj_percentile_interval(w->replicate + (size_t)m * w->boot.resamples,
                                                        w->valid[m], v->n, w->boot.confidence);

@@ -105,7 +105,7 @@ const char *vj_pair_source_name(enum vj_pair_source source); /* "answers", "step
 
 struct vj_metric_value {
     bool present;
-    bool has_interval; /* false for n < 2, or without bootstrap */
+    bool has_interval; /* false for n < VJ_INTERVAL_FEWEST, or without bootstrap */
     double value;
     double ci_low, ci_high;
     size_t n; /* images that the value rests on */

@@ -114,8 +114,8 @@ void vj_report_header(struct vj_text *out, const struct vj_report *r)
         add_origin(out, r);
     if (r->resamples) {
         snprintf(line, sizeof(line),
-                 "%g %%, expanded percentile bootstrap over pictures, %zu resamples",
-                 100 * r->confidence, r->resamples);
+                 "%g %%, expanded percentile bootstrap over %d pictures or more, %zu resamples",
+                 100 * r->confidence, VJ_INTERVAL_FEWEST, r->resamples);
         vj_report_field(out, r, "intervals", line);
     }
     if (vj_report_unfinished(r))

@@ -254,8 +254,8 @@ static void facts(const struct vj_html *page)
     }
     if (r->resamples) {
         snprintf(line, sizeof(line),
-                 "%g %%, expanded percentile bootstrap over pictures, %zu resamples",
-                 100 * r->confidence, r->resamples);
+                 "%g %%, expanded percentile bootstrap over %d pictures or more, %zu resamples",
+                 100 * r->confidence, VJ_INTERVAL_FEWEST, r->resamples);
         fact(page, "intervals", line);
     }
     vj_text_add(page->out, "</dl>\n");

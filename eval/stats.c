@@ -172,7 +172,7 @@ static struct vj_interval interval_of(const double *replicate, double *one, size
     for (size_t b = 0; b < boot->resamples; b++)
         if (!isnan(replicate[b * values + statistic]))
             one[defined++] = replicate[b * values + statistic];
-    return n >= 2 && 2 * defined > boot->resamples
+    return n >= VJ_INTERVAL_FEWEST && 2 * defined > boot->resamples
                ? vj_percentile_interval(one, defined, n, boot->confidence)
                : (struct vj_interval){NAN, NAN};
 }

@@ -53,6 +53,12 @@ struct vj_interval {
 };
 
 /*
+ * Observations that an interval needs. Resamples of fewer hardly ever reach as far as the truth
+ * does: an interval of two would hold it half of the time, of three three times out of four.
+ */
+enum { VJ_INTERVAL_FEWEST = 4 };
+
+/*
  * Share of the replicates that lies outside each end of an expanded percentile interval:
  * Phi(-sqrt(n / (n - 1)) t), with t Student's quantile at (1 + confidence) / 2 for n - 1 degrees of
  * freedom. Plain percentiles, (1 - confidence) / 2, are too narrow for few observations: replicates
@@ -72,8 +78,8 @@ typedef void vj_statistics_fn(const void *user, const uint32_t *draw, size_t cou
 
 /*
  * Intervals of statistics of `count` images, from resamples of stream 0, on OpenMP's threads:
- * interval[values], NaN where a statistic has fewer than two observations or is undefined in half
- * of the resamples or more.
+ * interval[values], NaN where a statistic has fewer than VJ_INTERVAL_FEWEST observations or is
+ * undefined in half of the resamples or more.
  * n: [values], observations behind each; count, values: >= 1; boot->resamples >= 1
  * Errors: -EINVAL for a confidence outside (0, 1), -ENOMEM.
  */

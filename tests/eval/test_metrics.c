@@ -703,10 +703,11 @@ static void predictions_are_compared_where_nothing_is_labelled(void **state)
     for (int k = 0; k < VJ_AGREEMENT_COUNT; k++) {
         const struct vj_metric_value *v = &g.value[k];
         const char *name = vj_agreement_info((enum vj_agreement_metric)k)->name;
-        assert_true(v->present && v->has_interval);
+        assert_true(v->present);
         assert_near(name, v->value, expected[k], 1e-14);
-        assert_true(v->ci_low < v->value && v->value < v->ci_high);
         assert_int_equal(v->n, k < VJ_AGREEMENT_SAVING ? 4 : 3);
+        assert_int_equal(v->has_interval, v->n == 4);
+        assert_true(!v->has_interval || (v->ci_low < v->value && v->value < v->ci_high));
         assert_false(back.value[k].has_interval);
     }
     assert_near("sign", back.value[VJ_AGREEMENT_DIFFERENCE].value, -2.5, 1e-14);
@@ -727,34 +728,43 @@ static void a_difference_of_pairs_rests_on_the_images_that_have_some(void **stat
 {
     (void)state;
     /* The anchor of the later images is the lowest level: nothing lies below it. */
-    const int32_t qf_true[] = {14, 16, 9, 8, 7, 6}, anchor[] = {20, 20, 10, 10, 10, 10};
-    const int32_t qf_a[] = {14, 16, 10, 10, 10, 10}, qf_b[] = {12, 14, 10, 10, 10, 10};
+    const int32_t qf_true[] = {14, 16, 14, 16, 9, 8, 7, 6};
+    const int32_t anchor[] = {20, 20, 20, 20, 10, 10, 10, 10};
+    const int32_t qf_a[] = {14, 16, 14, 16, 10, 10, 10, 10};
+    const int32_t qf_b[] = {12, 14, 12, 14, 10, 10, 10, 10};
     struct vj_truth truth = {
-        .count = 6, .levels = 11, .qf_first = 10, .qf_true = qf_true, .anchor = anchor};
+        .count = 8, .levels = 11, .qf_first = 10, .qf_true = qf_true, .anchor = anchor};
     const struct vj_prediction a = {.qf_pred = qf_a}, b = {.qf_pred = qf_b};
     struct vj_bootstrap boot = vj_bootstrap_default(1);
     struct vj_metrics_table t;
     struct vj_comparison c;
     assert_int_equal(vj_metrics_compute(&t, &truth, &a, &boot, NULL), 0);
-    assert_int_equal(t.pooled.value[VJ_METRIC_PAIR_ACCURACY].n, 2);
+    assert_int_equal(t.pooled.value[VJ_METRIC_PAIR_ACCURACY].n, 4);
     vj_metrics_free(&t);
     assert_int_equal(vj_metrics_compare(&c, &truth, &a, &b, &boot, NULL), 0);
-    assert_int_equal(c.images, 6);
-    assert_int_equal(c.mad.n, 6);
-    assert_int_equal(c.pair_accuracy.n, 2);
-    assert_near("difference", c.pair_accuracy.value, 4.0 / 20, 1e-12);
+    assert_int_equal(c.images, 8);
+    assert_int_equal(c.mad.n, 8);
+    assert_int_equal(c.pair_accuracy.n, 4);
+    assert_near("difference", c.pair_accuracy.value, 8.0 / 40, 1e-12);
     /* Every resample with a pair has two of ten pairs apart. Those without are no difference of 0.
      */
     assert_true(c.pair_accuracy.has_interval);
     assert_near("low", c.pair_accuracy.ci_low, 0.2, 1e-12);
     assert_near("high", c.pair_accuracy.ci_high, 0.2, 1e-12);
-    truth.count = 1;
-    assert_int_equal(vj_metrics_compare(&c, &truth, &a, &b, &boot, NULL), 0);
-    assert_false(c.pair_accuracy.has_interval);
+    for (truth.count = 1; truth.count <= 4; truth.count++) { /* three are too few, four are not */
+        assert_int_equal(vj_metrics_compute(&t, &truth, &b, &boot, NULL), 0);
+        for (int m = 0; m < VJ_METRIC_COUNT; m++)
+            assert_true(!t.pooled.value[m].has_interval || truth.count == 4);
+        assert_int_equal(t.pooled.value[VJ_METRIC_MAD].has_interval, truth.count == 4);
+        vj_metrics_free(&t);
+        assert_int_equal(vj_metrics_compare(&c, &truth, &a, &b, &boot, NULL), 0);
+        assert_int_equal(c.pair_accuracy.has_interval, truth.count == 4);
+        assert_int_equal(c.mad.has_interval, truth.count == 4);
+    }
     /* One image has pairs: no interval of the difference of these, one of that of the errors. */
     truth = (struct vj_truth){
-        .count = 5, .levels = 11, .qf_first = 10, .qf_true = qf_true + 1, .anchor = anchor + 1};
-    const struct vj_prediction later_a = {.qf_pred = qf_a + 1}, later_b = {.qf_pred = qf_b + 1};
+        .count = 5, .levels = 11, .qf_first = 10, .qf_true = qf_true + 3, .anchor = anchor + 3};
+    const struct vj_prediction later_a = {.qf_pred = qf_a + 3}, later_b = {.qf_pred = qf_b + 3};
     assert_int_equal(vj_metrics_compare(&c, &truth, &later_a, &later_b, &boot, NULL), 0);
     assert_int_equal(c.pair_accuracy.n, 1);
     assert_true(c.mad.has_interval);

@@ -141,7 +141,7 @@ static void command_lines_end_with_the_right_status_and_words(void **state)
         {"$V eval --config run.cfg --set qf_last=20 --set predictors=constant,psnr-threshold,"
          "ssim-threshold:0.9 -o three.h5",
          0, "ssim-threshold - constant"},
-        {"$V report --against psnr-threshold three.h5 | grep -e ' - '", 0,
+        {"$V report --against psnr-threshold three.h5 | grep -o '^.* - psnr-threshold'", 0,
          "constant - psnr-threshold\nssim-threshold - psnr-threshold\n"},
         {"$V report --csv --against all three.h5 | grep -c mad_difference", 0, "3\n"},
         {"$V report --against none three.h5", 2,
