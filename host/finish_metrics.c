@@ -160,7 +160,8 @@ int vj_finish_metrics(const struct vj_engine *engine, struct vj_results *results
                          err);
     if (!r && boot.resamples)
         r = vj_results_set_text(results, "/metrics", "intervals",
-                                "95 %, expanded percentile bootstrap over images, of 4 or more", err);
+                                "95 %, expanded percentile bootstrap over images, of 4 or more",
+                                err);
     if (!r)
         r = vj_analysis_compute(&a, &boot, err);
     for (size_t i = 0; !r && i < a.predictors; i++)
