@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "datasets/files.h"
 #include "eval/text.h"
@@ -53,7 +54,8 @@ static const struct argp_option options[] = {
      0},
     {"output", 'o', "DIR", 0,
      "write each picture to DIR/NAME.jpg (of a folder's, to DIR/SUBFOLDER/NAME.jpg), the JPEG at "
-     "its smallest invisible quality factor; none where even the highest is visible",
+     "its smallest invisible quality factor; none where even the highest is visible; says at the "
+     "end how much less that is than the files given",
      0},
     {0},
 };
@@ -275,24 +277,56 @@ static int print_line(bool csv, const char *path, const struct prediction *p, st
     return r;
 }
 
-/* p: has a smallest invisible quality factor */
+/* What has become of the pictures so far. */
+struct tally {
+    size_t failed;
+    size_t jpegs, larger; /* written; of these larger than the file of the picture */
+    int64_t bytes, given; /* of the JPEGs; of the files that their pictures are */
+};
+
+/* A file that is gone meanwhile has no size. */
+static void count_jpeg(struct tally *tally, const char *picture, int64_t bytes)
+{
+    struct stat st = {0};
+    if (stat(picture, &st))
+        return;
+    tally->jpegs++;
+    tally->larger += bytes > st.st_size;
+    tally->bytes += bytes;
+    tally->given += st.st_size;
+}
+
+static void show_jpegs(const struct tally *tally, const char *folder)
+{
+    if (tally->given == 0)
+        return;
+    fprintf(stderr, "vpjnd: %zu JPEG%s in %s, %" PRId64 " bytes, %.1f %% of the files given",
+            tally->jpegs, tally->jpegs == 1 ? "" : "s", folder, tally->bytes,
+            100 * (double)tally->bytes / (double)tally->given);
+    if (tally->larger)
+        fprintf(stderr, "; %zu of them larger than %s", tally->larger,
+                tally->jpegs == 1 ? "it" : "theirs");
+    fputc('\n', stderr);
+}
+
+/* p: has a smallest invisible quality factor; bytes: filled with the size of the file */
 static int encode(const struct vj_image *img, const struct prediction *p,
-                  enum vj_subsampling sampling, const char *path, struct vj_error *err)
+                  enum vj_subsampling sampling, const char *path, int64_t *bytes,
+                  struct vj_error *err)
 {
     struct vj_jpeg_plan *plan = NULL;
     struct vj_jpeg_scratch *scratch = NULL;
-    int64_t bytes;
     int r = vj_jpeg_plan_create(&plan, img, sampling, err);
     if (!r)
         r = vj_jpeg_scratch_create(&scratch, img->width, img->height, img->channels, sampling, err);
     if (!r)
-        r = vj_jpeg_plan_write(plan, p->lossless, VJ_JPEG_CODING_STANDARD, path, &bytes, scratch,
+        r = vj_jpeg_plan_write(plan, p->lossless, VJ_JPEG_CODING_STANDARD, path, bytes, scratch,
                                err);
-    if (!r && p->bytes > 0 && bytes != p->bytes)
+    if (!r && p->bytes > 0 && *bytes != p->bytes)
         r = vj_fail(err, -EIO,
                     "%s: has %" PRId64 " bytes instead of the %" PRId64 " predicted; "
                     "was the picture replaced meanwhile?",
-                    path, bytes, p->bytes);
+                    path, *bytes, p->bytes);
     vj_jpeg_scratch_free(scratch);
     vj_jpeg_plan_free(plan);
     return r;
@@ -301,22 +335,26 @@ static int encode(const struct vj_image *img, const struct prediction *p,
 /* The picture, read again, as its JPEG at the smallest invisible quality factor, if there is one.
  */
 static int write_jpeg(const struct arguments *a, const struct vj_outputs *outputs, size_t index,
-                      const struct prediction *p, enum vj_subsampling sampling,
+                      const struct prediction *p, enum vj_subsampling sampling, struct tally *tally,
                       struct vj_error *err)
 {
     const struct vj_image_options read = {.alpha = (enum vj_alpha_mode)a->config.alpha,
                                           .max_pixels = a->config.max_pixels};
+    const char *picture = a->pictures.picture[index].path;
     struct vj_image img = {0};
     char *path = NULL;
+    int64_t bytes;
     if (!a->folder || p->lossless < 0)
         return 0;
-    int r = vj_image_read(&img, a->pictures.picture[index].path, &read, err);
+    int r = vj_image_read(&img, picture, &read, err);
     if (!r)
         r = vj_outputs_make_folders(outputs, index, err);
     if (!r)
         r = vj_outputs_path(&path, outputs, index, ".jpg", err);
     if (!r)
-        r = encode(&img, p, sampling, path, err);
+        r = encode(&img, p, sampling, path, &bytes, err);
+    if (!r)
+        count_jpeg(tally, picture, bytes);
     free(path);
     vj_image_free(&img);
     return r;
@@ -338,10 +376,10 @@ static int open_outputs(struct vj_outputs *outputs, const struct arguments *a, s
     return r ? r : vj_make_folder(a->folder, err);
 }
 
-/* failed: counts the pictures for which the predictor has no answer */
+/* A picture for which the predictor has no answer has failed. */
 static int print_pending(struct vj_engine *engine, const struct arguments *a,
-                         const struct vj_outputs *outputs, struct pending *pending, size_t *failed,
-                         struct vj_error *err)
+                         const struct vj_outputs *outputs, struct pending *pending,
+                         struct tally *tally, struct vj_error *err)
 {
     struct vj_predictor *p = &engine->predictors->list[0];
     size_t levels = (size_t)engine->levels;
@@ -366,12 +404,13 @@ static int print_pending(struct vj_engine *engine, const struct arguments *a,
                    pending->bytes + i * levels, err);
         if (r == -ENODATA) {
             vj_picture_show_failure(path, err->text);
-            ++*failed;
+            tally->failed++;
             r = 0;
             continue;
         }
         if (!r)
-            r = write_jpeg(a, outputs, pending->image[i], &found, engine->plan.sampling, err);
+            r = write_jpeg(a, outputs, pending->image[i], &found, engine->plan.sampling, tally,
+                           err);
         if (!r)
             r = print_line(a->csv, path, &found, err);
     }
@@ -382,7 +421,7 @@ static int print_pending(struct vj_engine *engine, const struct arguments *a,
 
 static int predict_all(struct vj_engine *engine, const struct arguments *a,
                        const struct vj_outputs *outputs, const struct vj_stream_options *read,
-                       size_t *failed, struct vj_error *err)
+                       struct tally *tally, struct vj_error *err)
 {
     size_t levels = (size_t)engine->levels;
     struct vj_row row;
@@ -406,7 +445,7 @@ static int predict_all(struct vj_engine *engine, const struct arguments *a,
         vj_loaded_free(&loaded);
         if (row.status) {
             vj_picture_show_failure(a->pictures.picture[i].path, row.error);
-            ++*failed;
+            tally->failed++;
             continue;
         }
         pending.image[pending.count] = i;
@@ -414,10 +453,11 @@ static int predict_all(struct vj_engine *engine, const struct arguments *a,
         memcpy(pending.bytes + pending.count * levels, row.bytes, levels * sizeof(int64_t));
         pending.count++;
         if (!open || pending.count == VJ_POSITIVE_IMAGES)
-            r = print_pending(engine, a, outputs, &pending, failed, err);
+            r = print_pending(engine, a, outputs, &pending, tally, err);
     }
     if (!r)
-        r = print_pending(engine, a, outputs, &pending, failed, err);
+        r = print_pending(engine, a, outputs, &pending, tally, err);
+    show_jpegs(tally, a->folder);
     vj_row_free(&row, engine);
     free(pending.image);
     free(pending.score);
@@ -522,7 +562,8 @@ int vj_cmd_predict(int argc, char **argv)
     struct vj_engine engine = {0};
     struct vj_outputs outputs = {0};
     const char *widest, *tallest;
-    size_t width, height, failed = 0;
+    size_t width, height;
+    struct tally tally = {0};
     largest(&a, &width, &height, &widest, &tallest);
     int r = vj_config_check_search(&a.config, &err);
     if (!r)
@@ -548,7 +589,7 @@ int vj_cmd_predict(int argc, char **argv)
             .max_height = height,
             .min_side = (size_t)engine.plan.patch_size,
         };
-        r = predict_all(&engine, &a, &outputs, &read, &failed, &err);
+        r = predict_all(&engine, &a, &outputs, &read, &tally, &err);
         vj_engine_close(&engine);
     }
     vj_predictors_free(&predictors);
@@ -558,5 +599,5 @@ int vj_cmd_predict(int argc, char **argv)
         vj_error_show(&err);
         return VJ_EXIT_USAGE;
     }
-    return failed ? VJ_EXIT_SOME_FAILED : VJ_EXIT_OK;
+    return tally.failed ? VJ_EXIT_SOME_FAILED : VJ_EXIT_OK;
 }

@@ -2,6 +2,8 @@
 /* Commands on any pictures, as a user meets them: candidates and predict. */
 #include "tests/host/cli_rig.h"
 
+#include <math.h>
+
 #include "host/weights.h"
 
 static void candidates_print_what_libjpeg_would_write(void **state)
@@ -324,6 +326,23 @@ static void predict_writes_each_picture_as_its_smallest_invisible_jpeg(void **st
                            output, sizeof(output)),
                      0);
     assert_string_equal(output, "a.png\t8\t-\t-\t-\n");
+    /* The files given are counted where a JPEG came of them. */
+    assert_int_equal(
+        shell(
+            "cp full/a.jpg given.jpg; { $V predict --predictor psnr-threshold:0 --set qf_first=50 "
+            "a.png given.jpg -o sum; $V predict --predictor psnr-threshold:200 a.png -o sum; } "
+            "> lines 2> said; grep -v CPU said; cat sum/*.jpg | wc -c; cat a.png given.jpg | wc -c",
+            output, sizeof(output)),
+        0);
+    long written, sum, given;
+    double percent;
+    assert_int_equal(sscanf(output,
+                            "vpjnd: 2 JPEGs in sum, %ld bytes, %lf %% of the files given; 1 of "
+                            "them larger than theirs %ld %ld",
+                            &written, &percent, &sum, &given),
+                     4);
+    assert_int_equal(written, sum);
+    assert_true(fabs(percent - 100. * (double)sum / (double)given) <= 0.05);
     assert_int_equal(shell("$V predict --weights w.h5 --set qf_last=8 small -o mine/../small",
                            output, sizeof(output)),
                      2);
