@@ -327,10 +327,10 @@ static void summarise(const struct vj_synth_set *set, int *jnd, size_t count)
         none++;
     printf("%s: ", set->folder);
     if (set->procedural)
-        printf("%zu procedural pictures", set->procedural);
+        printf("%zu procedural picture%s", set->procedural, set->procedural == 1 ? "" : "s");
     if (set->photos)
-        printf("%s%zu windows of photographs", set->procedural ? " and " : "",
-               set->photos->windows);
+        printf("%s%zu window%s of photographs", set->procedural ? " and " : "",
+               set->photos->windows, set->photos->windows == 1 ? "" : "s");
     printf(", %zux%zu, seed %llu", set->width, set->height, (unsigned long long)set->seed);
     if (none < count)
         printf("; the synthetic observer's JND is at QF %d..%d, median %d", jnd[none],
