@@ -64,8 +64,10 @@ static int find_end(size_t *at, struct vj_span file, struct vj_error *err)
 
 static int read_end64(struct directory *dir, struct vj_span file, size_t end, struct vj_error *err)
 {
+    if (end < END64_LOCATOR_SIZE)
+        return 0;
     const uint8_t *locator = file.data + end - END64_LOCATOR_SIZE;
-    if (end < END64_LOCATOR_SIZE || u32(locator) != end64_locator_mark)
+    if (u32(locator) != end64_locator_mark)
         return 0;
     uint64_t at = little(locator + 8, 8);
     if (!within(file, at, END64_SIZE) || u32(file.data + at) != end64_mark)

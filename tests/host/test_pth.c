@@ -137,6 +137,7 @@ static void pickle_refused(const void *pickle, size_t size, const char *expected
 
 /* A state dictionary of one tensor. */
 struct tensor {
+    bool short_integers; /* of four bytes, not as long ones */
     const char *storage; /* global's two lines */
     const char *key;
     int64_t values, offset;
@@ -151,10 +152,13 @@ static void add_text(struct bytes *b, const char *text)
     add(b, text, strlen(text));
 }
 
-static void add_integer(struct bytes *b, int64_t n)
+static void add_integer(struct bytes *b, const struct tensor *t, int64_t n)
 {
-    add(b, "\x8a\x08", 2);
-    add_number(b, (uint64_t)n, 8);
+    if (t->short_integers)
+        add(b, "J", 1);
+    else
+        add(b, "\x8a\x08", 2);
+    add_number(b, (uint64_t)n, t->short_integers ? 4 : 8);
 }
 
 static void write_pickle(struct bytes *b, const struct tensor *t)
@@ -168,13 +172,13 @@ static void write_pickle(struct bytes *b, const struct tensor *t)
     add(b, t->storage, strlen(t->storage));
     add_text(b, t->key);
     add_text(b, "cpu");
-    add_integer(b, t->values);
+    add_integer(b, t, t->values);
     add(b, "tQ", 2);
-    add_integer(b, t->offset);
+    add_integer(b, t, t->offset);
     for (int k = 0; k < 2; k++) {
         add(b, "(", 1);
         for (int i = 0; i < t->rank; i++)
-            add_integer(b, k ? t->stride[i] : t->shape[i]);
+            add_integer(b, t, k ? t->stride[i] : t->shape[i]);
         add(b, "t", 1);
     }
     add(b,
@@ -198,20 +202,24 @@ static void a_tensor_is_found_where_the_pickle_says(void **state)
     struct vj_pth pth;
     struct vj_error err;
     struct layout at;
-    write_pickle(&pickle, &good);
-    wrap(&zip, pickle.data, pickle.size, &at);
-    if (open_bytes(&pth, zip.data, zip.size, &err))
-        fail_msg("%s", err.text);
-    assert_int_equal(pth.count, 1);
-    const struct vj_pth_tensor *t = &pth.tensor[0];
-    assert_string_equal(t->name, "w");
-    assert_int_equal(t->rank, 3);
-    assert_int_equal(t->shape[0], 2);
-    assert_int_equal(t->shape[1], 1);
-    assert_int_equal(t->shape[2], 3);
-    assert_int_equal(t->count, 6);
-    assert_memory_equal(t->data, numbers + 4, 6 * sizeof(float));
-    vj_pth_close(&pth);
+    for (int i = 0; i < 2; i++) {
+        struct tensor tensor = good;
+        tensor.short_integers = i;
+        write_pickle(&pickle, &tensor);
+        wrap(&zip, pickle.data, pickle.size, &at);
+        if (open_bytes(&pth, zip.data, zip.size, &err))
+            fail_msg("%s", err.text);
+        assert_int_equal(pth.count, 1);
+        const struct vj_pth_tensor *t = &pth.tensor[0];
+        assert_string_equal(t->name, "w");
+        assert_int_equal(t->rank, 3);
+        assert_int_equal(t->shape[0], 2);
+        assert_int_equal(t->shape[1], 1);
+        assert_int_equal(t->shape[2], 3);
+        assert_int_equal(t->count, 6);
+        assert_memory_equal(t->data, numbers + 4, 6 * sizeof(float));
+        vj_pth_close(&pth);
+    }
 }
 
 static void a_tensor_that_does_not_fit_its_storage_is_refused_by_name(void **state)
@@ -222,29 +230,39 @@ static void a_tensor_that_does_not_fit_its_storage_is_refused_by_name(void **sta
         struct tensor t;
         const char *expected;
     } cases[] = {
-        {{"torch\nFloatStorage\n", "0", 16, 0, {2, 3}, {1, 2}, 2},
+        {{false, "torch\nFloatStorage\n", "0", 16, 0, {2, 3}, {1, 2}, 2},
          "tensor w: dimension 1 has the "
          "stride 2, not 1"},
-        {{"torch\nFloatStorage\n", "0", 16, 0, {2, 3}, {0, 0}, 2}, "not contiguous"},
-        {{"torch\nFloatStorage\n", "0", 17, 0, {2}, {1}, 1}, "64 bytes, data.pkl says 17"},
-        {{"torch\nFloatStorage\n", "0", -1, 0, {2}, {1}, 1}, "does not describe a float32 storage"},
-        {{"torch\nFloatStorage\n", "0", 16, 15, {2}, {1}, 1}, "tensor w: 2 numbers from number 15"},
-        {{"torch\nFloatStorage\n", "0", 16, huge, {2}, {1}, 1}, "do not lie within the 16"},
-        {{"torch\nFloatStorage\n", "0", 16, -4, {2}, {1}, 1}, "tensor module.w has the offset -4"},
-        {{"torch\nFloatStorage\n", "0", 16, 0, {17}, {1}, 1}, "do not lie within the 16"},
-        {{"torch\nFloatStorage\n", "0", 16, 0, {-1}, {1}, 1}, "negative size"},
-        {{"torch\nFloatStorage\n", "0", 16, 0, {1}, {-1}, 1}, "negative size or stride"},
-        {{"torch\nFloatStorage\n", "0", 16, 0, {3, huge}, {huge, 1}, 2}, "beyond all memory"},
-        {{"torch\nFloatStorage\n", "1", 16, 0, {2}, {1}, 1}, "member data/1 is missing"},
-        {{"torch\nFloatStorage\n", "../0", 16, 0, {2}, {1}, 1}, "member data/../0 is missing"},
-        {{"torch\nHalfStorage\n", "0", 16, 0, {2}, {1}, 1}, "torch.HalfStorage is refused"},
-        {{"collections\nOrderedDict\n", "0", 16, 0, {2}, {1}, 1}, "float32 storage"},
+        {{false, "torch\nFloatStorage\n", "0", 16, 0, {2, 3}, {0, 0}, 2}, "not contiguous"},
+        {{false, "torch\nFloatStorage\n", "0", 17, 0, {2}, {1}, 1}, "64 bytes, data.pkl says 17"},
+        {{false, "torch\nFloatStorage\n", "0", -1, 0, {2}, {1}, 1},
+         "does not describe a float32 storage"},
+        {{false, "torch\nFloatStorage\n", "0", 16, 15, {2}, {1}, 1},
+         "tensor w: 2 numbers from number 15"},
+        {{false, "torch\nFloatStorage\n", "0", 16, huge, {2}, {1}, 1}, "do not lie within the 16"},
+        {{false, "torch\nFloatStorage\n", "0", 16, -4, {2}, {1}, 1},
+         "tensor module.w has the offset -4"},
+        {{false, "torch\nFloatStorage\n", "0", 16, 0, {17}, {1}, 1}, "do not lie within the 16"},
+        {{false, "torch\nFloatStorage\n", "0", 16, 0, {-1}, {1}, 1}, "negative size"},
+        {{false, "torch\nFloatStorage\n", "0", 16, 0, {1}, {-1}, 1}, "negative size or stride"},
+        {{false, "torch\nFloatStorage\n", "0", 16, 0, {3, huge}, {huge, 1}, 2},
+         "beyond all memory"},
+        {{false, "torch\nFloatStorage\n", "1", 16, 0, {2}, {1}, 1}, "member data/1 is missing"},
+        {{false, "torch\nFloatStorage\n", "../0", 16, 0, {2}, {1}, 1},
+         "member data/../0 is missing"},
+        {{false, "torch\nHalfStorage\n", "0", 16, 0, {2}, {1}, 1}, "torch.HalfStorage is refused"},
+        {{false, "collections\nOrderedDict\n", "0", 16, 0, {2}, {1}, 1}, "float32 storage"},
     };
     static struct bytes pickle;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         write_pickle(&pickle, &cases[i].t);
         pickle_refused(pickle.data, pickle.size, cases[i].expected);
     }
+    struct tensor negative = good;
+    negative.offset = -4;
+    negative.short_integers = true;
+    write_pickle(&pickle, &negative);
+    pickle_refused(pickle.data, pickle.size, "tensor module.w has the offset -4");
 }
 
 static void a_pickle_that_is_more_than_data_is_refused_by_opcode_and_offset(void **state)
@@ -292,6 +310,12 @@ static void a_pickle_that_is_more_than_data_is_refused_by_opcode_and_offset(void
         {P("\x80\x02}(K\x01u."), "needs a dictionary and pairs"},
         {P("\x80\x02(K\x01u."), "needs a dictionary and pairs"},
         {P("\x80\x02(e."), "needs a list"},
+        {P("\x80\x02K\x01K\x02"
+           "a."),
+         "needs a list"},
+        {P("\x80\x02]K\x01"
+           "a."),
+         "holds no dictionary"},
         {P("\x80\x02K\x01}b."), "needs a dictionary"},
         {P("\x80\x02K\x01Q."), "needs a tuple of five"},
         {P("\x80\x02"
@@ -331,6 +355,66 @@ static void spoiled(size_t at, uint64_t value, int bytes, const struct bytes *zi
     copy = *zip;
     set_number(&copy, at, value, bytes);
     refused(copy.data, copy.size, expected);
+}
+
+/*
+ * The archive with sizes and offsets of one directory entry in its extra field, behind `before`, a
+ * field of another kind. wide: the numbers that the field holds, of size, packed size and offset
+ */
+static void widen(struct bytes *to, const struct bytes *zip, const struct layout *at,
+                  const char *before, const uint64_t *wide, size_t count, size_t length)
+{
+    const size_t entry = at->entry[1], name = strlen("n/data/0");
+    *to = (struct bytes){0};
+    add(to, zip->data, entry + ENTRY + name);
+    set_number(to, entry + 20, UINT32_MAX, 4);
+    set_number(to, entry + 24, UINT32_MAX, 4);
+    set_number(to, entry + 42, count > 2 ? UINT32_MAX : at->local[1], 4);
+    set_number(to, entry + 30, 2 * (strlen(before) > 0) + strlen(before) + 4 + 8 * count, 2);
+    if (before[0]) {
+        add(to, before, 2);
+        add_number(to, strlen(before) - 2, 2);
+        add(to, before + 2, strlen(before) - 2);
+    }
+    add_number(to, 1, 2);
+    add_number(to, length, 2);
+    for (size_t i = 0; i < count; i++)
+        add_number(to, wide[i], 8);
+    const size_t grown = to->size - at->end;
+    add(to, zip->data + at->end, END);
+    set_number(to, to->size - END + 12, at->end - at->entry[0] + grown, 4);
+}
+
+static void sizes_and_offsets_may_stand_in_a_zip64_field(void **state)
+{
+    (void)state;
+    static struct bytes pickle, zip, wide;
+    struct layout at;
+    struct vj_pth pth;
+    struct vj_error err;
+    write_pickle(&pickle, &good);
+    wrap(&zip, pickle.data, pickle.size, &at);
+    const uint64_t right[] = {sizeof(numbers), sizeof(numbers), at.local[1]};
+    static const char *const before[] = {"", "UTtime"};
+    for (size_t count = 2; count <= 3; count++)
+        for (int b = 0; b < 2; b++) {
+            widen(&wide, &zip, &at, before[b], right, count, 8 * count);
+            if (open_bytes(&pth, wide.data, wide.size, &err))
+                fail_msg("%s", err.text);
+            assert_memory_equal(pth.tensor[0].data, numbers + 4, 6 * sizeof(float));
+            vj_pth_close(&pth);
+        }
+    const uint64_t unequal[] = {sizeof(numbers), 60}, huge[] = {UINT64_MAX, UINT64_MAX};
+    widen(&wide, &zip, &at, "", unequal, 2, 16);
+    refused(wide.data, wide.size, "member n/data/0: its sizes contradict each other");
+    widen(&wide, &zip, &at, "", huge, 2, 16);
+    refused(wide.data, wide.size, "the members are larger than the file");
+    widen(&wide, &zip, &at, "", right, 3, 16); /* no room for the offset */
+    refused(wide.data, wide.size, "its sizes contradict each other");
+    widen(&wide, &zip, &at, "", right, 2, 17); /* goes beyond the entry */
+    refused(wide.data, wide.size, "its sizes contradict each other");
+    widen(&wide, &zip, &at, "UTtime", right, 0, 0); /* has none of the numbers */
+    refused(wide.data, wide.size, "its sizes contradict each other");
 }
 
 static void an_archive_that_contradicts_itself_is_refused_by_member(void **state)
@@ -487,6 +571,7 @@ int main(void)
         cmocka_unit_test(a_tensor_is_found_where_the_pickle_says),
         cmocka_unit_test(a_tensor_that_does_not_fit_its_storage_is_refused_by_name),
         cmocka_unit_test(a_pickle_that_is_more_than_data_is_refused_by_opcode_and_offset),
+        cmocka_unit_test(sizes_and_offsets_may_stand_in_a_zip64_field),
         cmocka_unit_test(an_archive_that_contradicts_itself_is_refused_by_member),
         cmocka_unit_test(members_that_share_bytes_to_seem_large_are_refused),
         cmocka_unit_test(an_archive_of_something_else_is_refused),
