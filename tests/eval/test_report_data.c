@@ -140,6 +140,37 @@ static void csv_reads_back_field_by_field_and_number_by_number(void **state)
     vj_text_free(&t);
 }
 
+/* What is only said where there is something to say. */
+static void json_has_what_was_found_in_the_data_set_and_why_answers_lack(void **state)
+{
+    (void)state;
+    struct sample s;
+    struct vj_text t = {0};
+    int depth = 0;
+    fill_sample(&s);
+    assert_int_equal(vj_report_json(&t, &s.report, NULL), 0);
+    static const char *const keys[] = {"\"axis\"", "\"excluded\"", "\"duplicates\"",
+                                       "\"no_answer\"", "\"z\""};
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+        assert_null(strstr(t.data, keys[i]));
+    vj_text_free(&t);
+    s.report.axis = "file NNN is QF 101 - NNN";
+    s.report.excluded = "one number lacks a candidate";
+    s.report.duplicates = "\"a\" is \"b\"";
+    s.row[1].no_answer = "sides of 176 pixels";
+    s.comparison[0].result.wilcoxon.method = VJ_TEST_NORMAL;
+    s.comparison[0].result.wilcoxon.z = -2.5;
+    assert_int_equal(vj_report_json(&t, &s.report, NULL), 0);
+    vj_assert_contains(t.data, "\"axis\": \"file NNN is QF 101 - NNN\",");
+    vj_assert_contains(t.data, "\"excluded\": \"one number lacks a candidate\",");
+    vj_assert_contains(t.data, "\"duplicates\": \"\\\"a\\\" is \\\"b\\\"\",");
+    vj_assert_contains(t.data, "\"no_answer\": \"sides of 176 pixels\",");
+    vj_assert_contains(t.data, "\"z\": -2.5,");
+    const char *end = json_space(json_value(t.data, &depth));
+    assert_true(end && *end == '\0');
+    vj_text_free(&t);
+}
+
 /* At JND 2 and 3: a prediction that is the anchor leaves no smallest lossless quality factor. */
 static void nothing_above_the_anchor_is_called_the_smallest_lossless_one(void **state)
 {
@@ -247,6 +278,7 @@ static void curves_in_csv_have_a_line_for_each_point_and_quantity(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(json_has_what_was_found_in_the_data_set_and_why_answers_lack),
         cmocka_unit_test(json_is_valid_whatever_the_strings_and_numbers),
         cmocka_unit_test(csv_reads_back_field_by_field_and_number_by_number),
         cmocka_unit_test(nothing_above_the_anchor_is_called_the_smallest_lossless_one),

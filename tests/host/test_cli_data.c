@@ -119,6 +119,21 @@ static void windows_of_photographs_are_those_that_the_options_say(void **state)
         assert_in_range(atoi(output), changes[i].least, 6);
     }
     assert_said("$V synth --fade -o x", 2, "--photos");
+    /* What lies there is gone on with or left alone. */
+    assert_said(
+        "cp -r w0 more && rm more/SQF_data/* && $V synth --photos photo.png --crops 6 --size "
+        "176x176 --fade -o more > said && diff -r w0 more",
+        0, "");
+    assert_said("$V synth --photos photo.png --crops 6 --size 176x176 --fade --seed 2 -o w0", 2,
+                "w0: holds a synthetic data set of other settings (see w0/SYNTHETIC.txt); name");
+    assert_said("$V synth --count 1 --size 176x176 -o set", 2,
+                "set: is not empty and has no SYNTHETIC.txt; name an empty or a new folder");
+    /* Photographs that give no windows are listed; the others do. */
+    assert_said("cp photo.png same.png && $V synth --photos same.png --photos photo.png --photos "
+                "a.png --size 176x176 -o rest 2>&1 | tr '\\n' ' '",
+                0, "a.png: 150x140 is smaller than the window, 176x176 ");
+    assert_said("ls rest/SQF_data | wc -l", 0, "1\n");
+    assert_said("$V synth --photos a.png --size 176x176 -o none", 2, "176x176");
 }
 
 /* Files are what the exact model makes, and a run has the same numbers by both ways. */
