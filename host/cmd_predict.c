@@ -20,8 +20,8 @@
 #include "host/options.h"
 #include "host/outputs.h"
 #include "host/pictures.h"
+#include "host/pipeline.h"
 #include "host/progress.h"
-#include "host/stream.h"
 
 struct arguments {
     struct vj_config config;
@@ -63,10 +63,10 @@ static const struct argp_option options[] = {
 /* Options of a data set, its labels and its results have no effect here, and are not accepted. */
 static bool has_effect(const char *pair)
 {
-    static const char *const none[] = {
-        "dataset", "root",          "labels",         "candidates", "folds",         "jnd",
-        "sur",     "predictors",    "decode_threads", "ids",        "limit",         "codec",
-        "streams", "store_patches", "slots",          "bootstrap",  "image_metrics", "part"};
+    static const char *const none[] = {"dataset",       "root",      "labels",        "candidates",
+                                       "folds",         "jnd",       "sur",           "predictors",
+                                       "ids",           "limit",     "codec",         "streams",
+                                       "store_patches", "bootstrap", "image_metrics", "part"};
     size_t length = strcspn(pair, "+=");
     for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
         if (strlen(none[i]) == length && strncmp(none[i], pair, length) == 0)
@@ -419,49 +419,120 @@ static int print_pending(struct vj_engine *engine, const struct arguments *a,
     return r;
 }
 
-static int predict_all(struct vj_engine *engine, const struct arguments *a,
-                       const struct vj_outputs *outputs, const struct vj_stream_options *read,
-                       struct tally *tally, struct vj_error *err)
+/* The pictures on their way to their lines. */
+struct way {
+    struct vj_engine *engine;
+    const struct arguments *arguments;
+    const struct vj_outputs *outputs;
+    struct vj_row *rows, **of_slot; /* [slots] */
+    struct pending pending;
+    struct tally tally;
+};
+
+/* While it is open what a positive score means, which the pictures' scores tell. */
+static int ask_in_full(void *user, bool *full, struct vj_error *err)
 {
-    size_t levels = (size_t)engine->levels;
-    struct vj_row row;
-    struct pending pending = {
+    const struct way *way = user;
+    (void)err;
+    *full = is_open(&way->engine->predictors->list[0]);
+    return 0;
+}
+
+static int take_row(void *user, size_t index, int slot, struct vj_error *err)
+{
+    struct way *way = user;
+    struct pending *pending = &way->pending;
+    const struct vj_row *row = way->of_slot[slot];
+    const size_t levels = (size_t)way->engine->levels;
+    if (row->status) {
+        vj_picture_show_failure(way->arguments->pictures.picture[index].path, row->error);
+        way->tally.failed++;
+        return 0;
+    }
+    pending->image[pending->count] = index;
+    memcpy(pending->score + pending->count * levels, row->score[0], levels * sizeof(float));
+    memcpy(pending->bytes + pending->count * levels, row->bytes, levels * sizeof(int64_t));
+    pending->count++;
+    if (is_open(&way->engine->predictors->list[0]) && pending->count < VJ_POSITIVE_IMAGES)
+        return 0;
+    return print_pending(way->engine, way->arguments, way->outputs, pending, &way->tally, err);
+}
+
+static void load_picture(struct vj_loaded *loaded, const void *arguments,
+                         const struct vj_stream_options *read)
+{
+    const struct arguments *a = arguments;
+    const struct vj_picture *picture = &a->pictures.picture[loaded->index];
+    vj_load_picture(loaded, picture->path, picture->name, a->anchor_qf, read);
+}
+
+static int way_init(struct way *way, struct vj_error *err)
+{
+    const size_t slots = (size_t)way->engine->plan.slots, levels = (size_t)way->engine->levels;
+    way->rows = vj_calloc(slots, sizeof(*way->rows));
+    way->of_slot = vj_calloc(slots, sizeof(*way->of_slot));
+    way->pending = (struct pending){
         .image = vj_calloc(VJ_POSITIVE_IMAGES, sizeof(size_t)),
         .score = vj_calloc(VJ_POSITIVE_IMAGES, levels * sizeof(float)),
         .bytes = vj_calloc(VJ_POSITIVE_IMAGES, levels * sizeof(int64_t)),
     };
-    int r = vj_row_alloc(&row, engine, err);
-    if (!r && (!pending.image || !pending.score || !pending.bytes))
-        r = vj_fail(err, -ENOMEM, "out of memory");
+    int r =
+        way->rows && way->of_slot && way->pending.image && way->pending.score && way->pending.bytes
+            ? 0
+            : vj_fail(err, -ENOMEM, "out of memory");
+    for (size_t s = 0; !r && s < slots; s++) {
+        way->of_slot[s] = &way->rows[s];
+        r = vj_row_alloc(&way->rows[s], way->engine, err);
+    }
+    return r;
+}
+
+static void way_free(struct way *way)
+{
+    for (int s = 0; way->rows && s < way->engine->plan.slots; s++)
+        vj_row_free(&way->rows[s], way->engine);
+    free(way->rows);
+    free(way->of_slot);
+    free(way->pending.image);
+    free(way->pending.score);
+    free(way->pending.bytes);
+}
+
+/* failed: filled with the number of pictures without a prediction */
+static int predict_all(struct vj_engine *engine, const struct arguments *a,
+                       const struct vj_outputs *outputs, size_t *failed, struct vj_error *err)
+{
+    const struct vj_config *c = &a->config;
+    struct way way = {.engine = engine, .arguments = a, .outputs = outputs};
+    int r = way_init(&way, err);
+    const struct vj_pipeline pipeline = {
+        .engine = engine,
+        .load = load_picture,
+        .source = a,
+        .count = a->pictures.count,
+        .read =
+            {
+                .threads = c->decode_threads,
+                .slots = c->slots,
+                .image = {.alpha = (enum vj_alpha_mode)c->alpha, .max_pixels = c->max_pixels},
+                .max_width = engine->plan.max_width,
+                .max_height = engine->plan.max_height,
+                .min_side = engine->plan.weights_count ? (size_t)engine->plan.patch_size : 1,
+            },
+        .row = way.of_slot,
+        .full = ask_in_full,
+        .take = take_row,
+        .user = &way,
+    };
     if (!r && a->csv)
         printf(CSV_HEADER "\r\n");
-    for (size_t i = 0; !r && i < a->pictures.count; i++) {
-        bool open = is_open(&engine->predictors->list[0]);
-        struct vj_loaded loaded = {.index = i};
-        vj_load_picture(&loaded, a->pictures.picture[i].path, a->pictures.picture[i].name,
-                        a->anchor_qf, read);
-        vj_engine_submit(engine, &loaded, open, &row);
-        vj_engine_collect(engine, loaded.slot);
-        vj_loaded_free(&loaded);
-        if (row.status) {
-            vj_picture_show_failure(a->pictures.picture[i].path, row.error);
-            tally->failed++;
-            continue;
-        }
-        pending.image[pending.count] = i;
-        memcpy(pending.score + pending.count * levels, row.score[0], levels * sizeof(float));
-        memcpy(pending.bytes + pending.count * levels, row.bytes, levels * sizeof(int64_t));
-        pending.count++;
-        if (!open || pending.count == VJ_POSITIVE_IMAGES)
-            r = print_pending(engine, a, outputs, &pending, tally, err);
-    }
     if (!r)
-        r = print_pending(engine, a, outputs, &pending, tally, err);
-    show_jpegs(tally, a->folder);
-    vj_row_free(&row, engine);
-    free(pending.image);
-    free(pending.score);
-    free(pending.bytes);
+        r = vj_pipeline_run(&pipeline, err);
+    if (!r)
+        r = print_pending(engine, a, outputs, &way.pending, &way.tally, err);
+    show_jpegs(&way.tally, a->folder);
+    *failed = way.tally.failed;
+    way_free(&way);
     return r;
 }
 
@@ -562,8 +633,7 @@ int vj_cmd_predict(int argc, char **argv)
     struct vj_engine engine = {0};
     struct vj_outputs outputs = {0};
     const char *widest, *tallest;
-    size_t width, height;
-    struct tally tally = {0};
+    size_t width, height, failed = 0;
     largest(&a, &width, &height, &widest, &tallest);
     int r = vj_config_check_search(&a.config, &err);
     if (!r)
@@ -580,16 +650,7 @@ int vj_cmd_predict(int argc, char **argv)
     if (!r && engine.device_note[0])
         fprintf(stderr, "vpjnd: %s\n", engine.device_note);
     if (!r) {
-        const struct vj_stream_options read = {
-            .threads = 1,
-            .slots = 1,
-            .image = {.alpha = (enum vj_alpha_mode)a.config.alpha,
-                      .max_pixels = a.config.max_pixels},
-            .max_width = width,
-            .max_height = height,
-            .min_side = (size_t)engine.plan.patch_size,
-        };
-        r = predict_all(&engine, &a, &outputs, &read, &tally, &err);
+        r = predict_all(&engine, &a, &outputs, &failed, &err);
         vj_engine_close(&engine);
     }
     vj_predictors_free(&predictors);
@@ -599,5 +660,5 @@ int vj_cmd_predict(int argc, char **argv)
         vj_error_show(&err);
         return VJ_EXIT_USAGE;
     }
-    return tally.failed ? VJ_EXIT_SOME_FAILED : VJ_EXIT_OK;
+    return failed ? VJ_EXIT_SOME_FAILED : VJ_EXIT_OK;
 }

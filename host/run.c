@@ -18,6 +18,7 @@
 #include "host/engine.h"
 #include "host/finish.h"
 #include "host/h5.h"
+#include "host/pipeline.h"
 #include "host/progress.h"
 #include "host/results.h"
 #include "host/rows_from.h"
@@ -416,39 +417,44 @@ static int check_machine(const struct run *run, const struct vj_row *row, struct
                    gone ? root : "", row->error, run->part);
 }
 
-/* Pictures that the device works on, oldest first. */
-struct in_flight {
-    struct vj_loaded **loaded; /* [slots] */
-    size_t count;
+/* The pictures of a run on their way into its file. */
+struct rows {
+    struct run *run;
+    struct writer writer;
+    struct vj_progress progress;
+    size_t open, taken; /* networks whose positive class is open; pictures that are done */
 };
 
-/* Networks whose positive class is open are scored in full until enough images are there to decide.
+/*
+ * Networks whose positive class is open are scored in full until enough images are there to decide.
  */
-static int update_positive(struct run *run, struct writer *writer, size_t *open,
-                           struct vj_error *err)
+static int ask_in_full(void *user, bool *full, struct vj_error *err)
 {
-    if (*open == 0)
-        return 0;
-    int r = writer_drain(writer, err);
-    return r ? r : vj_decide_positive(&run->engine, run->results, false, open, err);
+    struct rows *rows = user;
+    struct run *run = rows->run;
+    int r = 0;
+    if (rows->open > 0)
+        r = writer_drain(&rows->writer, err);
+    if (!r && rows->open > 0)
+        r = vj_decide_positive(&run->engine, run->results, false, &rows->open, err);
+    *full = rows->open > 0;
+    return r;
 }
 
-/* Waits for the oldest picture and hands its row to the writer. */
-static int collect_oldest(struct run *run, struct in_flight *flight, struct vj_stream *stream,
-                          struct writer *writer, struct vj_progress *progress, struct vj_error *err)
+/* Hands the row of a picture that is done to the writer. */
+static int take_row(void *user, size_t item, int slot, struct vj_error *err)
 {
-    struct vj_loaded *loaded = flight->loaded[0];
-    int slot = loaded->slot;
-    const struct vj_row *row = writer->of_slot[slot];
-    memmove(flight->loaded, flight->loaded + 1, --flight->count * sizeof(*flight->loaded));
-    vj_engine_collect(&run->engine, slot);
-    vj_stream_release(stream, loaded);
+    (void)item;
+    struct rows *rows = user;
+    struct run *run = rows->run;
+    struct vj_row *row = rows->writer.of_slot[slot];
+    row->index = run->pending[rows->taken++];
     int r = check_machine(run, row, err);
     if (r)
         return r;
     if (row->status) {
         run->summary->failed++;
-        note_failure(progress, run, row);
+        note_failure(&rows->progress, run, row);
     }
     for (int s = 0; s < VJ_STAGE_COUNT; s++)
         run->busy[s] += row->seconds[s];
@@ -457,33 +463,14 @@ static int collect_oldest(struct run *run, struct in_flight *flight, struct vj_s
         run->weights[p].live += vj_row_live_weights(row, &run->engine, p, &all);
         run->weights[p].all += all;
     }
-    vj_progress_step(progress, row->status != 0);
-    return writer_put(writer, slot, err);
+    vj_progress_step(&rows->progress, row->status != 0);
+    return writer_put(&rows->writer, slot, err);
 }
 
-static int evaluate_all(struct run *run, struct vj_stream *stream, struct writer *writer,
-                        struct in_flight *flight, struct vj_progress *progress,
-                        struct vj_error *err)
+static void load_item(struct vj_loaded *loaded, const void *dataset,
+                      const struct vj_stream_options *options)
 {
-    /* One slot stays free for the decode threads, so that they are never idle. */
-    size_t most = run->config->slots > 1 ? (size_t)run->config->slots - 1 : 1;
-    size_t open = 1, submitted = 0;
-    struct vj_loaded *loaded;
-    int r = update_positive(run, writer, &open, err);
-    while (!r && (loaded = vj_stream_next(stream)) != NULL) {
-        vj_engine_submit(&run->engine, loaded, open > 0, writer->of_slot[loaded->slot]);
-        writer->of_slot[loaded->slot]->index = run->pending[submitted++];
-        flight->loaded[flight->count++] = loaded;
-        /* While the class is open, the next picture's full or lazy depends on this one's row. */
-        while (!r && flight->count > 0 && (flight->count >= most || open > 0)) {
-            r = collect_oldest(run, flight, stream, writer, progress, err);
-            if (!r)
-                r = update_positive(run, writer, &open, err);
-        }
-    }
-    while (!r && flight->count > 0)
-        r = collect_oldest(run, flight, stream, writer, progress, err);
-    return r ? r : writer_drain(writer, err);
+    vj_load_item(loaded, dataset, options);
 }
 
 static void note_dead_weights(struct run *run)
@@ -502,37 +489,40 @@ static void note_dead_weights(struct run *run)
 static int evaluate(struct run *run, struct vj_error *err)
 {
     const struct vj_config *c = run->config;
-    const struct vj_stream_options options = {
-        .threads = c->decode_threads,
-        .slots = c->slots,
-        .image = {.alpha = (enum vj_alpha_mode)c->alpha, .max_pixels = c->max_pixels},
-        .max_width = run->engine.plan.max_width,
-        .max_height = run->engine.plan.max_height,
-        .min_side = run->engine.plan.weights_count ? (size_t)run->engine.plan.patch_size : 1,
-    };
-    struct vj_progress progress;
-    struct vj_stream *stream = NULL;
-    struct writer writer = {0};
-    struct in_flight flight = {.loaded = vj_calloc((size_t)c->slots, sizeof(*flight.loaded))};
+    struct rows rows = {.run = run, .open = 1};
     run->weights = vj_calloc(run->predictors.count, sizeof(*run->weights));
-    int r = flight.loaded && run->weights ? 0 : vj_fail(err, -ENOMEM, "out of memory");
+    int r = run->weights ? writer_start(&rows.writer, run->results, &run->engine, err)
+                         : vj_fail(err, -ENOMEM, "out of memory");
+    vj_progress_start(&rows.progress, stderr, run->images.count, run->summary->resumed);
+    const struct vj_pipeline pipeline = {
+        .engine = &run->engine,
+        .load = load_item,
+        .source = run->dataset,
+        .index = run->pending_item,
+        .count = run->pending_count,
+        .read =
+            {
+                .threads = c->decode_threads,
+                .slots = c->slots,
+                .image = {.alpha = (enum vj_alpha_mode)c->alpha, .max_pixels = c->max_pixels},
+                .max_width = run->engine.plan.max_width,
+                .max_height = run->engine.plan.max_height,
+                .min_side =
+                    run->engine.plan.weights_count ? (size_t)run->engine.plan.patch_size : 1,
+            },
+        .row = rows.writer.of_slot,
+        .full = ask_in_full,
+        .take = take_row,
+        .user = &rows,
+    };
     if (!r)
-        r = writer_start(&writer, run->results, &run->engine, err);
+        r = vj_pipeline_run(&pipeline, err);
     if (!r)
-        r = vj_stream_open(&stream, run->dataset, run->pending_item, run->pending_count, &options,
-                           err);
-    vj_progress_start(&progress, stderr, run->images.count, run->summary->resumed);
-    if (!r)
-        r = evaluate_all(run, stream, &writer, &flight, &progress, err);
-    run->summary->seconds = vj_progress_finish(&progress);
+        r = writer_drain(&rows.writer, err);
+    run->summary->seconds = vj_progress_finish(&rows.progress);
     if (!r)
         note_dead_weights(run);
-    /* After a failed write pictures may still be with the device: wait before their memory goes. */
-    for (size_t i = 0; i < flight.count; i++)
-        vj_engine_collect(&run->engine, flight.loaded[i]->slot);
-    vj_stream_close(stream);
-    writer_stop(&writer);
-    free(flight.loaded);
+    writer_stop(&rows.writer);
     free(run->weights);
     run->weights = NULL;
     return r;

@@ -15,8 +15,9 @@
 enum slot_state { SLOT_FREE, SLOT_LOADING, SLOT_READY, SLOT_GIVEN };
 
 struct vj_stream {
-    const struct vj_dataset *ds;
-    const size_t *index;
+    vj_load_fn *load;
+    const void *source;
+    const size_t *index; /* NULL: all of them in order */
     size_t count;
     struct vj_stream_options options;
 
@@ -252,10 +253,10 @@ static void *work(void *arg)
         s->next_load++;
         struct vj_loaded *loaded = &s->slot[k % slots];
         s->state[k % slots] = SLOT_LOADING;
-        loaded->index = s->index[k];
+        loaded->index = s->index ? s->index[k] : k;
         loaded->slot = (int)(k % slots);
         pthread_mutex_unlock(&s->lock);
-        vj_load_item(loaded, s->ds, &s->options);
+        s->load(loaded, s->source, &s->options);
         pthread_mutex_lock(&s->lock);
         s->state[k % slots] = SLOT_READY;
         pthread_cond_broadcast(&s->changed);
@@ -264,14 +265,16 @@ static void *work(void *arg)
     return NULL;
 }
 
-int vj_stream_open(struct vj_stream **stream, const struct vj_dataset *ds, const size_t *index,
-                   size_t count, const struct vj_stream_options *options, struct vj_error *err)
+int vj_stream_open(struct vj_stream **stream, vj_load_fn *load, const void *source,
+                   const size_t *index, size_t count, const struct vj_stream_options *options,
+                   struct vj_error *err)
 {
     struct vj_stream *s = vj_calloc(1, sizeof(*s));
     *stream = NULL;
     if (!s)
         return vj_fail(err, -ENOMEM, "out of memory");
-    s->ds = ds;
+    s->load = load;
+    s->source = source;
     s->index = index;
     s->count = count;
     s->options = *options;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Worker threads read and decode the pictures of a data set ahead of the device and hand them over
- * in data-set order through a ring of slots.
+ * Worker threads read and decode pictures ahead of the device and hand them over in order through a
+ * ring of slots.
  */
 #ifndef VJ_HOST_STREAM_H
 #define VJ_HOST_STREAM_H
@@ -25,7 +25,7 @@ struct vj_file_bytes {
 /* One item in memory. In `files` mode all pictures are RGB; else grey sources stay grey. */
 struct vj_loaded {
     struct vj_image_options image; /* how it is read; its candidates are decoded later */
-    size_t index;                  /* in the data set */
+    size_t index;                  /* in the data set, or of the caller's list */
     int slot;
     struct vj_item item;
     struct vj_image source;
@@ -46,12 +46,18 @@ struct vj_stream_options {
 
 struct vj_stream;
 
+/* Reads and decodes number loaded->index of a source into `loaded`, as vj_load_item() and
+ * vj_load_picture() do; called in worker threads. */
+typedef void vj_load_fn(struct vj_loaded *loaded, const void *source,
+                        const struct vj_stream_options *options);
+
 /*
- * Starts the workers on items index[0..count-1].
- * ds, index: borrowed until vj_stream_close()
+ * Starts the workers on index[0..count-1] of a source, or, index being NULL, on 0..count-1.
+ * source, index: borrowed until vj_stream_close()
  */
-int vj_stream_open(struct vj_stream **stream, const struct vj_dataset *ds, const size_t *index,
-                   size_t count, const struct vj_stream_options *options, struct vj_error *err);
+int vj_stream_open(struct vj_stream **stream, vj_load_fn *load, const void *source,
+                   const size_t *index, size_t count, const struct vj_stream_options *options,
+                   struct vj_error *err);
 
 /*
  * The next item in order, or NULL after the last one. Owned by the stream; release it when done, in

@@ -401,6 +401,37 @@ static void predictions_of_a_threshold_are_those_of_an_evaluation(void **state)
     assert_null(strchr(output, '\t'));
 }
 
+/* Pictures are read ahead, and their lines come in order, a broken one's failure among them. */
+static void lines_do_not_depend_on_how_many_pictures_are_in_flight(void **state)
+{
+    (void)state;
+    static const char *const ways[] = {"--set slots=1 --set decode_threads=1 --threads 1",
+                                       "--set slots=2 --set decode_threads=3",
+                                       "--set slots=9 --set decode_threads=4"};
+    static const char *const by[] = {"--predictor pixel-chou95:0.1", "--weights w.h5",
+                                     "--weights w.h5 --set positive_class=lossy"};
+    char line[1024], output[8192], first[8192];
+    assert_int_equal(shell("mkdir many; for i in 1 2 3 4 5 6 7; do cp a.png many/a$i.png; cp b.png "
+                           "many/b$i.png; done; cp set/c.png many/a4.png",
+                           output, sizeof(output)),
+                     0);
+    for (size_t b = 0; b < sizeof(by) / sizeof(by[0]); b++)
+        for (size_t w = 0; w < sizeof(ways) / sizeof(ways[0]); w++) {
+            snprintf(line, sizeof(line),
+                     "$V predict %s %s many > lines 2> said; r=$?; cat lines; grep many said; "
+                     "exit $r",
+                     by[b], ways[w]);
+            assert_int_equal(shell(line, output, sizeof(output)), 1);
+            vj_assert_contains(output, "\nmany/b7.png\t");
+            vj_assert_contains(output, "\nvpjnd: many/a4.png: ");
+            if (w == 0)
+                strcpy(first, output);
+            assert_string_equal(output, first);
+        }
+    assert_int_equal(shell("cut -f 1 lines | sort -c && wc -l < lines", output, sizeof(output)), 0);
+    assert_string_equal(output, "13\n");
+}
+
 static void only_predictors_that_need_no_data_set_predict(void **state)
 {
     (void)state;
@@ -482,6 +513,7 @@ int main(void)
         cmocka_unit_test(predictions_as_csv_say_what_the_lines_say),
         cmocka_unit_test(predict_writes_each_picture_as_its_smallest_invisible_jpeg),
         cmocka_unit_test(predictions_of_a_threshold_are_those_of_an_evaluation),
+        cmocka_unit_test(lines_do_not_depend_on_how_many_pictures_are_in_flight),
         cmocka_unit_test(only_predictors_that_need_no_data_set_predict),
         cmocka_unit_test(pictures_without_a_finite_answer_fail_one_by_one),
     };
