@@ -51,7 +51,7 @@ enum vj_sum {
     VJ_SUM_SATISFIED, /* SUR of the subjects at pred */
     VJ_SUM_SATISFIED_AT_TRUTH_N,
     VJ_SUM_SATISFIED_AT_TRUTH,
-    VJ_SUMS = 36, /* rows of 36 doubles: nine AVX registers */
+    VJ_SUMS, /* a row of 36 doubles is nine AVX registers */
 };
 
 /* Rows of all images, released by vj_rows_free(). */
