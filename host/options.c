@@ -235,7 +235,7 @@ static int unknown_key(const struct vj_config *config, const char *key, struct v
         if (!vj_options[i].key || !(vj_options[i].use & config->use))
             continue;
         size_t d = edit_distance(key, vj_options[i].key);
-        if (d < best && d < strlen(key)) {
+        if (d < best && 2 * d <= strlen(key)) { /* what is nothing like it is no help */
             best = d;
             near = vj_options[i].key;
         }

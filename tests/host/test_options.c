@@ -122,6 +122,7 @@ static void bad_values_are_refused_with_what_is_allowed(void **state)
         const char *pair, *text;
     } cases[] = {
         {"qf_frist=1", "unknown option 'qf_frist'; did you mean 'qf_first'?"},
+        {"xyzzy=1", "unknown option 'xyzzy'; `vpjnd eval --help` lists them"},
         {"lr=1", "unknown option 'lr'; `vpjnd eval --help` lists"}, /* no word is near to it */
         {"colour_of_the_sky=1", "unknown option 'colour_of_the_sky'; `vpjnd eval --help` lists"},
         {"qf_first", "--set 'qf_first' is not of the form key=value"},
