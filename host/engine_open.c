@@ -43,7 +43,10 @@ static int add_map(struct vj_engine *engine, const struct vj_jnd_model *model, s
             return 0;
         }
     if (plan->jnd_count == VJ_DEVICE_JND_MAX)
-        return vj_fail(err, -E2BIG, "more than %d pixel-JND maps in one run", VJ_DEVICE_JND_MAX);
+        return vj_fail(err, -E2BIG,
+                       "option predictors: more than %d pixel-JND maps in one run, %s being one "
+                       "more; leave some out, or evaluate them in runs of their own",
+                       VJ_DEVICE_JND_MAX, model->name);
     plan->jnd[plan->jnd_count] = (struct vj_jnd_choice){model, variant};
     *index = (int)plan->jnd_count++;
     return 0;

@@ -69,6 +69,12 @@ static void command_lines_end_with_the_right_status_and_words(void **state)
          "option sur: 'bell' is not one of empirical,normal,gev"},
         {"$V eval --config run.cfg --set sur=gev -o r.h5", 2,
          "sur=gev fits a curve to the subjects' answers, and data set manifest at"},
+        {"$V eval --config run.cfg --set predictors=pixel-chou95:0.1,pixel-chou95-paper:0.1,"
+         "pixel-yang05:0.1,pixel-yang05-paper:0.1,pixel-fep13:0.1,pixel-epc17:0.1,"
+         "pixel-epc17-paper:0.1,pixel-klt22:0.1,pixel-liu10:0.1 -o r.h5",
+         2,
+         "option predictors: more than 8 pixel-JND maps in one run, liu10 being one more; leave "
+         "some out"},
         {"$V eval --config run.cfg extra -o r.h5", 2, "unexpected argument 'extra'"},
         {"$V eval --config run.cfg --set qf_last=20 -o one.h5", 0, "constant"},
         {"$V eval --help", 0, "vpjnd-folds:PATTERN"},
