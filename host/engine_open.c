@@ -66,7 +66,6 @@ static bool *wanted_of(struct vj_device_plan *plan, enum vj_jnd_rule rule, int m
 static int plan_maps(struct vj_engine *engine, struct vj_error *err)
 {
     struct vj_device_plan *plan = &engine->plan;
-    const struct vj_config *c = &engine->config;
     for (size_t i = 0; i < engine->predictors->count; i++) {
         struct vj_predictor *p = &engine->predictors->list[i];
         if (p->kind != VJ_PREDICTOR_PIXEL)
@@ -80,15 +79,10 @@ static int plan_maps(struct vj_engine *engine, struct vj_error *err)
     for (size_t i = 0; i < plan->weights_count; i++)
         sees_map = sees_map || vj_net_form(plan->weights[i]->shape.variant)->jnd;
     plan->net_jnd = -1;
-    if (!sees_map)
-        return 0;
     size_t variant;
-    const struct vj_jnd_model *model = vj_jnd_find(c->jnd_model, err);
-    if (!model)
-        return vj_fail_prefix(err, "option jnd_model");
-    int r = vj_jnd_variant_find(&variant, model, c->jnd_variant[0] ? c->jnd_variant : NULL, err);
-    return r ? vj_fail_prefix(err, "option jnd_variant")
-             : add_map(engine, model, variant, &plan->net_jnd, err);
+    const struct vj_jnd_model *model;
+    int r = vj_config_jnd(&model, &variant, &engine->config, err);
+    return r || !sees_map ? r : add_map(engine, model, variant, &plan->net_jnd, err);
 }
 
 /* Adds the metric of an entry of the option image_metrics, `n` bytes at p. */

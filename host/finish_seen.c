@@ -112,9 +112,8 @@ void vj_compare_maps(char here[VJ_MAPS_TEXT], char then[VJ_MAPS_TEXT],
     if (!vj_net_form(weights->shape.variant)->jnd || !vj_trained_config(&config, weights))
         return;
     size_t variant;
-    const struct vj_jnd_model *model = vj_jnd_find(config.jnd_model, NULL);
-    const char *name = config.jnd_variant[0] ? config.jnd_variant : NULL;
-    if (!model || vj_jnd_variant_find(&variant, model, name, NULL))
+    const struct vj_jnd_model *model;
+    if (vj_config_jnd(&model, &variant, &config, NULL))
         return;
     const struct vj_jnd_choice *map = &engine->plan.jnd[engine->plan.net_jnd];
     const char *digest = map->model->weights_sha256;

@@ -524,6 +524,18 @@ int vj_config_check_search(const struct vj_config *config, struct vj_error *err)
     return 0;
 }
 
+int vj_config_jnd(const struct vj_jnd_model **model, size_t *variant,
+                  const struct vj_config *config, struct vj_error *err)
+{
+    *model = vj_jnd_find(config->jnd_model, err);
+    if (!*model)
+        return vj_fail_prefix(err, "option jnd_model");
+    const char *name = config->jnd_variant[0] ? config->jnd_variant : NULL;
+    return vj_jnd_variant_find(variant, *model, name, err)
+               ? vj_fail_prefix(err, "option jnd_variant")
+               : 0;
+}
+
 /* The ends of an interval are at most percentiles 2.5 and 97.5: with fewer resamples they are
  * always the outermost ones. */
 enum { RESAMPLES_MIN = 40 };
@@ -547,7 +559,9 @@ int vj_config_check(const struct vj_config *config, struct vj_error *err)
             "option bootstrap = %d: an interval of 95 %% takes %d resamples or more; 0 = "
             "no intervals",
             config->bootstrap, RESAMPLES_MIN);
-    return 0;
+    const struct vj_jnd_model *model;
+    size_t variant;
+    return vj_config_jnd(&model, &variant, config, err);
 }
 
 static void print_value(FILE *out, const struct vj_config *config, const struct vj_option *o)

@@ -13,6 +13,7 @@
 
 #include "datasets/dataset.h"
 #include "host/error.h"
+#include "host/jnd_map.h"
 
 enum { VJ_OPTION_TEXT = 1024 };
 
@@ -150,6 +151,13 @@ int vj_config_parse(struct vj_config *config, const char *text, const char *name
 
 /* Checks fields against each other (qf_first <= qf_last, block sizes, ...). */
 int vj_config_check(const struct vj_config *config, struct vj_error *err);
+
+/*
+ * The pixel-JND model that feeds networks and its variant, by the options jnd_model and
+ * jnd_variant. Errors: -EINVAL with the names that there are
+ */
+int vj_config_jnd(const struct vj_jnd_model **model, size_t *variant,
+                  const struct vj_config *config, struct vj_error *err);
 
 /* Of these, what also holds without a data set: range of quality factors, search. */
 int vj_config_check_search(const struct vj_config *config, struct vj_error *err);

@@ -62,13 +62,9 @@ struct vj_train_pictures {
 
 static int find_model(struct vj_train_pictures *p, const struct vj_config *c, struct vj_error *err)
 {
-    p->model = vj_jnd_find(c->jnd_model, err);
-    if (!p->model)
-        return vj_fail_prefix(err, "option jnd_model");
-    const char *variant = c->jnd_variant[0] ? c->jnd_variant : NULL;
-    int r = vj_jnd_variant_find(&p->variant, p->model, variant, err);
+    int r = vj_config_jnd(&p->model, &p->variant, c, err);
     if (r)
-        return vj_fail_prefix(err, "option jnd_variant");
+        return r;
     if (p->model->needs_weights) {
         r = vj_jnd_load(&p->loaded, p->model, c->jnd_weights, err);
         if (r)
