@@ -257,4 +257,12 @@ int vj_report_json(struct vj_text *out, const struct vj_report *report, struct v
  */
 int vj_report_html(struct vj_text *out, const struct vj_report *report, struct vj_error *err);
 
+/*
+ * Appends LaTeX tables (package booktabs) of accuracy and, where predictors were compared, of
+ * differences, each with a caption that says what its figures rest on: data set, labels, folds,
+ * intervals, predictors whose figures are no test. Columns that no predictor has are left out.
+ * Errors: as vj_report_check(), -ENOMEM.
+ */
+int vj_report_latex(struct vj_text *out, const struct vj_report *report, struct vj_error *err);
+
 #endif

@@ -238,6 +238,40 @@ void vj_text_html(struct vj_text *text, const char *string)
     }
 }
 
+void vj_text_latex(struct vj_text *text, const char *string)
+{
+    static const struct {
+        char c;
+        const char *command;
+    } special[] = {{'\\', "\\textbackslash{}"},
+                   {'{', "\\{"},
+                   {'}', "\\}"},
+                   {'$', "\\$"},
+                   {'&', "\\&"},
+                   {'#', "\\#"},
+                   {'%', "\\%"},
+                   {'_', "\\_"},
+                   {'^', "\\textasciicircum{}"},
+                   {'~', "\\textasciitilde{}"},
+                   {'<', "\\textless{}"},
+                   {'>', "\\textgreater{}"},
+                   {'|', "\\textbar{}"}};
+    const unsigned char *s = (const unsigned char *)string;
+    while (*s) {
+        const char *shown;
+        size_t size;
+        const size_t length = plain_character(s, &shown, &size);
+        for (size_t i = 0; i < sizeof(special) / sizeof(special[0]); i++) {
+            if (*s == special[i].c) {
+                shown = special[i].command;
+                size = strlen(shown);
+            }
+        }
+        add_bytes(text, shown, size);
+        s += length;
+    }
+}
+
 void vj_text_number(struct vj_text *text, double value)
 {
     char digits[40];

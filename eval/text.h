@@ -58,6 +58,12 @@ void vj_text_json(struct vj_text *text, const char *string);
  */
 void vj_text_html(struct vj_text *text, const char *string);
 
+/*
+ * Appends text for the body of a LaTeX document: what is special there becomes a command, control
+ * characters and bytes that are not UTF-8 become "?".
+ */
+void vj_text_latex(struct vj_text *text, const char *string);
+
 /* Appends a number that reads back as the same double; nothing for one that is not finite. */
 void vj_text_number(struct vj_text *text, double value);
 

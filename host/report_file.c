@@ -24,6 +24,8 @@ static int write_form(struct vj_text *out, const struct vj_report *report,
         return vj_report_json(out, report, err);
     case VJ_REPORT_FORM_HTML:
         return vj_report_html(out, report, err);
+    case VJ_REPORT_FORM_LATEX:
+        return vj_report_latex(out, report, err);
     }
     return vj_fail(err, -EINVAL, "unknown form of report");
 }
@@ -64,7 +66,7 @@ static void drop_predictions(struct vj_analysis *a)
 static void tell_of_missing_rows(const struct vj_report *report, enum vj_report_form form)
 {
     const bool table = form == VJ_REPORT_FORM_CSV || form == VJ_REPORT_FORM_IMAGES_CSV ||
-                       form == VJ_REPORT_FORM_SWEEP_CSV;
+                       form == VJ_REPORT_FORM_SWEEP_CSV || form == VJ_REPORT_FORM_LATEX;
     if (!table || !vj_report_unfinished(report))
         return;
     struct vj_text line = {0};

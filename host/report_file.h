@@ -14,13 +14,14 @@ enum vj_report_form {
     VJ_REPORT_FORM_SWEEP_CSV,
     VJ_REPORT_FORM_JSON,
     VJ_REPORT_FORM_HTML,
+    VJ_REPORT_FORM_LATEX,
 };
 
 /* What is printed; all zero is the short text. */
 struct vj_report_options {
     enum vj_report_form form;
     unsigned sections;                 /* enum vj_report_sections, for the text form */
-    enum vj_published_scope published; /* others' figures: not in CSV */
+    enum vj_published_scope published; /* others' figures: not in CSV and LaTeX */
     const char *published_file;        /* as in vj_published_read() */
     const char *against;               /* see vj_report_against() */
     size_t columns;                    /* of the text form, 0 = VJ_REPORT_COLUMNS */

@@ -12,6 +12,7 @@ enum {
     KEY_SWEEP_CSV,
     KEY_JSON,
     KEY_HTML,
+    KEY_LATEX,
     KEY_METRICS,
     KEY_FOLDS,
     KEY_SWEEP,
@@ -28,6 +29,7 @@ static const struct argp_option options[] = {
     {"sweep-csv", KEY_SWEEP_CSV, NULL, 0,
      "one line per predictor, point of a rate-damage curve and quantity", 1},
     {"json", KEY_JSON, NULL, 0, "everything, as one JSON object", 1},
+    {"latex", KEY_LATEX, NULL, 0, "accuracy and differences, as tables for a paper", 1},
     {"html", KEY_HTML, NULL, 0, "everything, as a web page with charts", 1},
     {NULL, 0, NULL, 0, "More sections of the text:", 2},
     {"metrics", KEY_METRICS, NULL, 0, "every metric with its interval", 2},
@@ -41,7 +43,8 @@ static const struct argp_option options[] = {
      "other; default: of one file with its first, of several each with each other; a name of "
      "several files will do where all of them predict the same",
      4},
-    {NULL, 0, NULL, 0, "Figures of others, in tables of their own (not in a CSV):", 3},
+    {NULL, 0, NULL, 0,
+     "Figures of others, in tables of their own (not in a CSV, not in LaTeX):", 3},
     {"published", KEY_PUBLISHED, "all", OPTION_ARG_OPTIONAL,
      "published figures of the data set at hand; =all: of every data set", 3},
     {"published-file", KEY_PUBLISHED_FILE, "FILE", 0,
@@ -49,10 +52,10 @@ static const struct argp_option options[] = {
     {0},
 };
 
-static bool is_csv(enum vj_report_form form)
+static bool is_ours_alone(enum vj_report_form form)
 {
     return form == VJ_REPORT_FORM_CSV || form == VJ_REPORT_FORM_IMAGES_CSV ||
-           form == VJ_REPORT_FORM_SWEEP_CSV;
+           form == VJ_REPORT_FORM_SWEEP_CSV || form == VJ_REPORT_FORM_LATEX;
 }
 
 /* Printing one of two forms that were asked for would leave the other out without a word. */
@@ -60,7 +63,9 @@ static void set_form(struct argp_state *state, struct vj_report_options *o,
                      enum vj_report_form form)
 {
     if (o->form != VJ_REPORT_FORM_TEXT && o->form != form)
-        argp_error(state, "one form at a time: --csv, --images-csv, --sweep-csv, --json or --html");
+        argp_error(state,
+                   "one form at a time: --csv, --images-csv, --sweep-csv, --json, --latex or "
+                   "--html");
     o->form = form;
 }
 
@@ -100,6 +105,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case KEY_JSON:
         set_form(state, o, VJ_REPORT_FORM_JSON);
         return 0;
+    case KEY_LATEX:
+        set_form(state, o, VJ_REPORT_FORM_LATEX);
+        return 0;
     case KEY_HTML:
         set_form(state, o, VJ_REPORT_FORM_HTML);
         return 0;
@@ -129,9 +137,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case ARGP_KEY_END:
         if (o->published_file && !o->published)
             o->published = VJ_PUBLISHED_DATASET;
-        if (o->published && is_csv(o->form))
-            argp_error(state,
-                       "--published goes with the text, --json or --html: a CSV is ours alone");
+        if (o->published && is_ours_alone(o->form))
+            argp_error(state, "--published goes with the text, --json or --html: a CSV and a table "
+                              "for a paper are ours alone");
         if (o->sections && o->form != VJ_REPORT_FORM_TEXT)
             argp_error(state, "--metrics, --folds, --sweep and --images add sections to the text; "
                               "the other forms have none, leave them out");
