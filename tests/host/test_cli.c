@@ -122,7 +122,7 @@ static void command_lines_end_with_the_right_status_and_words(void **state)
         {"$V report --published=all --json one.h5", 0, "\"published_file\": \"published.csv\""},
         {"$V report --sweep-csv one.h5", 0, "predictor,axis,at,metric,value,n,units"},
         {"$V report --html --csv one.h5", 2, "one form at a time: --csv, --images-csv"},
-        {"$V report --latex one.h5", 0, "\\begin{tabular}{llrrrrrrrrrr}"},
+        {"$V report --latex one.h5", 0, "\\begin{tabular}{llrrrrrrrr}"},
         {"$V report --latex --published one.h5", 2, "a CSV and a table for a paper are ours alone"},
         {"$V report --csv --folds one.h5", 2, "--images add sections to the text; the other forms"},
         {"$V report --images --html one.h5", 2, "add sections to the text"},
