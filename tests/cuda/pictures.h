@@ -13,6 +13,7 @@ enum content {
     BLACK_AND_WHITE, /* every sample 0 or 255 */
     SMOOTH,          /* slopes with a little noise and a sharp edge */
     CONTENTS,
+    FLAT = CONTENTS, /* one value of each channel; not one of those that tests take in turn */
 };
 
 static inline uint8_t content_sample(enum content content, size_t y, size_t x, int c, uint32_t word)
@@ -21,6 +22,8 @@ static inline uint8_t content_sample(enum content content, size_t y, size_t x, i
         return (uint8_t)word;
     if (content == BLACK_AND_WHITE)
         return word & 1 ? 255 : 0;
+    if (content == FLAT)
+        return (uint8_t)(77 + 40 * c);
     size_t slope = 3 * x + 2 * y + 40 * (size_t)c;
     size_t value = slope % 240 < 120 ? slope % 120 : 120 - slope % 120;
     return (uint8_t)(value + word % 7 + (x * 2 > y * 3 + 10 ? 90 : 0));
