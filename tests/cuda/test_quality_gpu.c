@@ -259,6 +259,26 @@ static void candidates_that_are_worked_on_in_parts_have_their_ssimulacra2(void *
         check_ssimulacra2_alone(2561, 1703, 3, modes[m], SMOOTH, EMULATED ? 7 : CANDIDATES);
 }
 
+/* At the limits of launches and of 32-bit sums there is room, one row or pixel further there is
+ * not. */
+static void sizes_end_where_launches_do(void **state)
+{
+    (void)state;
+    const size_t quads = 2 * VJ_CUDA_QUAD_HEIGHT * (size_t)VJ_CUDA_MAX_GRID_Y;
+    const size_t tiles = VJ_CUDA_MOMENT_HEIGHT * (size_t)VJ_CUDA_MAX_GRID_Y;
+    const size_t wide = VJ_QUALITY_MAX_PIXELS / 1024, large = VJ_SSIMULACRA2_MAX_PIXELS / 1024;
+    assert_int_not_equal(vj_cuda_quality_bytes(1, quads, VJ_QUALITY_ALL, 1), 0);
+    assert_int_equal(vj_cuda_quality_bytes(1, quads + 1, VJ_QUALITY_ALL, 1), 0);
+    assert_int_not_equal(vj_cuda_quality_bytes(wide, 1024, VJ_QUALITY_ALL, 1), 0);
+    assert_int_equal(vj_cuda_quality_bytes(wide + 1, 1024, VJ_QUALITY_ALL, 1), 0);
+    for (size_t m = 0; m < COUNT(modes); m++) {
+        assert_int_not_equal(vj_cuda_ssimulacra2_bytes(8, tiles, modes[m], 1), 0);
+        assert_int_equal(vj_cuda_ssimulacra2_bytes(8, tiles + 1, modes[m], 1), 0);
+        assert_int_not_equal(vj_cuda_ssimulacra2_bytes(large, 1024, modes[m], 1), 0);
+        assert_int_equal(vj_cuda_ssimulacra2_bytes(large + 1, 1024, modes[m], 1), 0);
+    }
+}
+
 static void calls_out_of_order_or_range_are_refused_by_name(void **state)
 {
     (void)state;
@@ -271,6 +291,10 @@ static void calls_out_of_order_or_range_are_refused_by_name(void **state)
     assert_int_equal(vj_cuda_quality_compute(quality, NULL, d, 1, memory.data, &err), -EINVAL);
     vj_assert_contains(err.text, "no reference");
     assert_int_equal(vj_cuda_quality_load(quality, NULL, d, 33, 1, 3, &err), -ENOSPC);
+    assert_int_equal(vj_cuda_quality_load(quality, NULL, d, 1, 33, 3, &err), -ENOSPC);
+    assert_int_equal(vj_cuda_quality_load(quality, NULL, d, 0, 8, 3, &err), -EINVAL);
+    assert_int_equal(vj_cuda_quality_load(quality, NULL, d, 8, 0, 3, &err), -EINVAL);
+    assert_int_equal(vj_cuda_quality_load(quality, NULL, d, 8, 8, 2, &err), -EINVAL);
     ok(vj_cuda_quality_load(quality, NULL, d, 8, 8, 3, &err));
     assert_int_equal(vj_cuda_quality_compute(quality, NULL, d, 2, memory.data, &err), -EINVAL);
 
@@ -278,6 +302,10 @@ static void calls_out_of_order_or_range_are_refused_by_name(void **state)
     assert_int_equal(vj_cuda_ssimulacra2_compute(ssimulacra2, NULL, d, 1, totals, &err), -EINVAL);
     vj_assert_contains(err.text, "no original");
     assert_int_equal(vj_cuda_ssimulacra2_load(ssimulacra2, NULL, d, 33, 1, 3, &err), -ENOSPC);
+    assert_int_equal(vj_cuda_ssimulacra2_load(ssimulacra2, NULL, d, 1, 33, 3, &err), -ENOSPC);
+    assert_int_equal(vj_cuda_ssimulacra2_load(ssimulacra2, NULL, d, 0, 8, 3, &err), -EINVAL);
+    assert_int_equal(vj_cuda_ssimulacra2_load(ssimulacra2, NULL, d, 8, 0, 3, &err), -EINVAL);
+    assert_int_equal(vj_cuda_ssimulacra2_load(ssimulacra2, NULL, d, 8, 8, 2, &err), -EINVAL);
     ok(vj_cuda_ssimulacra2_load(ssimulacra2, NULL, d, 8, 8, 3, &err));
     assert_int_equal(vj_cuda_ssimulacra2_compute(ssimulacra2, NULL, d, 2, totals, &err), -EINVAL);
     assert_int_equal(vj_cuda_ssimulacra2_bytes(32, 32, VJ_SSIMULACRA2_OFF, 1), 0);
@@ -298,6 +326,7 @@ int main(void)
         cmocka_unit_test(ssimulacra2_of_small_pictures_has_the_bits_of_the_cpu),
         cmocka_unit_test(ssimulacra2_of_several_strips_and_tiles_has_the_bits_of_the_cpu),
         cmocka_unit_test(candidates_that_are_worked_on_in_parts_have_their_ssimulacra2),
+        cmocka_unit_test(sizes_end_where_launches_do),
         cmocka_unit_test(calls_out_of_order_or_range_are_refused_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
