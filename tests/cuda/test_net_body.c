@@ -243,11 +243,135 @@ static void a_reference_beyond_the_range_of_halves_spoils_its_place_alone(void *
     vj_weights_free(&w);
 }
 
+/* ---- ends of arrays ---- */
+
+enum { ROOM = 1 << 20, TAIL = 4096, UNTOUCHED = 0xC2 };
+
+/* What a kernel writes, made UNTOUCHED before it; and zeros to read. */
+struct ends {
+    uint8_t *out, *sums, *peaks;
+    void *zero;
+    int flags[16];
+};
+
+static void ends_clear(struct ends *e)
+{
+    memset(e->out, UNTOUCHED, ROOM);
+    memset(e->sums, UNTOUCHED, ROOM);
+    memset(e->peaks, UNTOUCHED, ROOM);
+}
+
+/* The last of `bytes` is written and nothing behind it. */
+static void ends_at(const uint8_t *out, size_t bytes)
+{
+    cuda(cudaDeviceSynchronize());
+    assert_int_not_equal(out[bytes - 1], UNTOUCHED);
+    for (size_t i = 0; i < TAIL; i++)
+        assert_int_equal(out[bytes + i], UNTOUCHED);
+}
+
+static void ends_of_maps(struct ends *e, const struct vj_cuda_net_plan *p, size_t rows)
+{
+    const size_t element = p->element, channels = 16, n = p->positions;
+    ends_clear(e);
+    cuda(vj_cuda_net_scale(p, 2, NULL, e->out, e->zero));
+    ends_at(e->out, rows * 2 * 2 * channels * element);
+    ends_clear(e);
+    cuda(vj_cuda_net_softmax(p, NULL, e->zero, e->out, e->flags));
+    ends_at(e->out, rows * n * n * element);
+    ends_clear(e);
+    cuda(vj_cuda_net_join(p, NULL, e->zero, e->zero, e->out, e->flags));
+    ends_at(e->out, rows * n / 4 * channels * element);
+}
+
+static void ends_of_features(struct ends *e, const struct vj_cuda_net_plan *p, size_t rows)
+{
+    const size_t row = p->features * p->element;
+    ends_clear(e);
+    cuda(vj_cuda_net_statistics(p, NULL, e->zero, e->out));
+    ends_at(e->out, rows * row);
+    ends_clear(e);
+    cuda(vj_cuda_net_times(p, NULL, e->zero, e->zero, 0, rows, e->out, e->flags));
+    ends_at(e->out, rows * row);
+    ends_clear(e);
+    cuda(vj_cuda_net_keep(p, NULL, e->zero, e->flags, rows - 1, e->out));
+    ends_at(e->out, (rows - 1) * row);
+    ends_clear(e);
+    cuda(vj_cuda_net_mean(NULL, e->zero, e->zero, rows, 2, (float *)(void *)e->out));
+    ends_at(e->out, rows * sizeof(float));
+    ends_clear(e);
+    cuda(vj_cuda_net_convert(p->precision, NULL, e->zero, e->out, 100, e->flags));
+    ends_at(e->out, 100 * p->element);
+    ends_clear(e);
+    cuda(vj_cuda_net_widen(p->precision, NULL, e->zero, (float *)(void *)e->out, 100));
+    ends_at(e->out, 100 * sizeof(float));
+}
+
+/* Without attention: maps are halved, and looked at, at the end of which lies what is no number. */
+static void ends_of_plain_blocks(struct ends *e, const struct vj_cuda_net_plan *p, size_t rows)
+{
+    const size_t map = rows * 4 * 4 * 16 * p->element;
+    ends_clear(e);
+    cuda(vj_cuda_net_halve(p, 3, NULL, e->zero, e->out, e->flags));
+    ends_at(e->out, map / 4);
+    memset(e->out, 0xff, ROOM);
+    memset(e->out, 0, map);
+    cuda(vj_cuda_net_check(p, 6, NULL, e->out, e->flags));
+    cuda(cudaDeviceSynchronize());
+}
+
+static void ends_of_tiles(struct ends *e)
+{
+    const struct vj_cuda_net_conv c = {"tiles",           4, 20, 20,    20,  20,
+                                       VJ_CUDA_NET_TILED, 1, 1,  false, true};
+    const size_t channels = 20 * sizeof(float);
+    float *out = (void *)e->out, *sums = (void *)e->sums, *peaks = (void *)e->peaks;
+    ends_clear(e);
+    cuda(vj_cuda_net_tiles_in(&c, NULL, e->zero, NULL, 1, out));
+    ends_at(e->out, 36 * channels);
+    ends_clear(e);
+    cuda(vj_cuda_net_tiles_out(&c, NULL, e->zero, e->zero, 1, out));
+    ends_at(e->out, 4 * 4 * channels);
+    ends_clear(e);
+    cuda(vj_cuda_net_tiles_pool(&c, NULL, e->zero, e->zero, 1, out, sums, peaks));
+    ends_at(e->out, 2 * 2 * channels);
+    ends_at(e->sums, channels);
+    ends_at(e->peaks, channels);
+}
+
+/* Where threads of the last block are left over, which no array of a work shows: the next one
+ * begins at a multiple of 256 bytes. */
+static void kernels_write_to_the_end_of_an_array_and_not_beyond(void **state)
+{
+    (void)state;
+    enum { ROWS = 3 };
+    struct ends e = {malloc(ROOM), malloc(ROOM), malloc(ROOM), calloc(1, ROOM), {0}};
+    const struct vj_net_shape shape =
+        small_shape(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE, 16, 16, 16, 16, 16);
+    const struct vj_net_shape plain = pw_shape(32, 16, 16, 16, 16, 16);
+    for (int precision = VJ_CUDA_FP32; precision <= VJ_CUDA_FP16; precision++) {
+        struct vj_cuda_net_plan plan;
+        ok(vj_cuda_net_plan_make(&plan, &shape, ROWS, (enum vj_cuda_precision)precision, &err));
+        ends_of_maps(&e, &plan, ROWS);
+        ends_of_features(&e, &plan, ROWS);
+        ok(vj_cuda_net_plan_make(&plan, &plain, ROWS, (enum vj_cuda_precision)precision, &err));
+        ends_of_plain_blocks(&e, &plan, ROWS);
+    }
+    ends_of_tiles(&e);
+    for (size_t i = 0; i < sizeof(e.flags) / sizeof(e.flags[0]); i++)
+        assert_int_equal(e.flags[i], 0);
+    free(e.out);
+    free(e.sums);
+    free(e.peaks);
+    free(e.zero);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(softmax_is_that_of_the_definition),
         cmocka_unit_test(a_number_beyond_the_range_of_halves_flags_its_row_wherever_it_is),
+        cmocka_unit_test(kernels_write_to_the_end_of_an_array_and_not_beyond),
         cmocka_unit_test(every_half_survives_the_way_to_single_and_back),
         cmocka_unit_test(singles_become_the_nearest_half_ties_to_even),
         cmocka_unit_test(bias_and_relu_apart_are_bias_and_relu),

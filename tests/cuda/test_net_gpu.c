@@ -426,6 +426,34 @@ static void layers_say_what_bytes_they_move(void **state)
     rig_free(&rig);
 }
 
+/* Where the next convolution does not scale what it reads, a kernel reads and writes it. */
+static void pooled_maps_that_are_scaled_alone_say_what_bytes_they_move(void **state)
+{
+    static const double want[] = {2 * 4096, 2 * 2048, 2 * 256}; /* numbers, read and written */
+    (void)state;
+    const struct vj_net_shape shape =
+        small_shape(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE, 32, 16, 32, 16, 24);
+    for (int precision = VJ_CUDA_TF32; precision <= VJ_CUDA_FP16; precision++) {
+        struct rig rig;
+        struct traffic t = {0};
+        int pooled = 0;
+        rig_make(&rig, &shape, 2, (enum vj_cuda_precision)precision, 2);
+        uint8_t *patches = calloc(2, rig.pixels * 3);
+        uint8_t *d_patches = on_device(patches, 2 * rig.pixels * 3);
+        vj_cuda_net_set_hook(rig.gpu_work, note_bytes, &t);
+        ok(vj_cuda_net_extract(rig.gpu_work, rig.stream, VJ_CUDA_NET_PICTURE, d_patches, 3, 2,
+                               &err));
+        cuda(cudaStreamSynchronize(rig.stream));
+        for (int i = 0; i < t.count; i++)
+            if (strncmp(t.name[i], "pool", 4) == 0 && pooled < 3)
+                assert_true(t.bytes[i] == want[pooled++] * (precision == VJ_CUDA_FP16 ? 2 : 4));
+        assert_int_equal(pooled, 3);
+        cuda(cudaFree(d_patches));
+        free(patches);
+        rig_free(&rig);
+    }
+}
+
 static void scores_can_be_captured_in_a_graph(void **state)
 {
     (void)state;
@@ -592,6 +620,7 @@ int main(void)
         cmocka_unit_test(other_patches_of_the_batch_do_not_matter),
         cmocka_unit_test(sizes_of_batches_change_no_more_than_the_order_of_sums),
         cmocka_unit_test(layers_say_what_bytes_they_move),
+        cmocka_unit_test(pooled_maps_that_are_scaled_alone_say_what_bytes_they_move),
         cmocka_unit_test(scores_can_be_captured_in_a_graph),
         cmocka_unit_test(a_reference_leaves_that_of_the_other_side_alone),
         cmocka_unit_test(replayed_calls_give_the_bits_of_calls_made_for_the_first_time),

@@ -116,7 +116,7 @@ static void what_does_not_fit_the_reference_is_refused(void **state)
     assert_int_equal(vj_cuda_net_scores(w, 0, 0, s.d, 0, 3, s.score, s.quality, s.weight, &err),
                      -EINVAL);
     assert_int_equal(vj_cuda_net_work_bytes(w), vj_cuda_net_work_bytes_needed(rig.gpu, 2, 3));
-    struct vj_cuda_net *none;
+    struct vj_cuda_net *none = rig.gpu;
     assert_int_equal(vj_cuda_net_create(&none, &rig.w, 4, 5, VJ_CUDA_FP32, &err), -EINVAL);
     vj_assert_contains(err.text, "5 rows of reference sides, more than the 4 of candidates");
     assert_int_equal(vj_cuda_net_create(&none, &rig.w, 4, 0, VJ_CUDA_FP32, &err), -EINVAL);
@@ -143,6 +143,7 @@ static void work_that_does_not_fit_the_gpu_is_refused_with_both_numbers(void **s
     struct rig rig;
     struct vj_cuda_net_work *work;
     rig_make(&rig, &shape, 4, VJ_CUDA_FP32, 3);
+    work = rig.gpu_work;
     setenv("VPJND_EMULATE_MEMORY", "1500", 1);
     assert_int_equal(vj_cuda_net_work_create(&work, rig.gpu, 64, 64, &err), -ENOMEM);
     unsetenv("VPJND_EMULATE_MEMORY");

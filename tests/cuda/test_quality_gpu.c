@@ -286,6 +286,15 @@ static void calls_out_of_order_or_range_are_refused_by_name(void **state)
     struct vj_cuda_ssimulacra2 *ssimulacra2;
     struct buffer memory = buffer_take(3 * 64 * 64 * 8);
     uint8_t *d = memory.data;
+    assert_int_equal(vj_cuda_quality_create(&quality, 32, 32, 0, 1, &err), -EINVAL);
+    assert_int_equal(vj_cuda_quality_create(&quality, 32, 32, VJ_QUALITY_ALL + 1, 1, &err),
+                     -EINVAL);
+    assert_int_equal(vj_cuda_quality_create(&quality, 32, 32, VJ_QUALITY_ALL, 0, &err), -EINVAL);
+    assert_int_equal(vj_cuda_ssimulacra2_create(&ssimulacra2, 32, 32, VJ_SSIMULACRA2_OFF, 1, &err),
+                     -EINVAL);
+    assert_int_equal(
+        vj_cuda_ssimulacra2_create(&ssimulacra2, 32, 32, VJ_SSIMULACRA2_EXACT, 0, &err), -EINVAL);
+    assert_true(!quality && !ssimulacra2);
     ok(vj_cuda_quality_create(&quality, 32, 32, VJ_QUALITY_ALL, 1, &err));
     ok(vj_cuda_ssimulacra2_create(&ssimulacra2, 32, 32, VJ_SSIMULACRA2_EXACT, 1, &err));
     assert_int_equal(vj_cuda_quality_compute(quality, NULL, d, 1, memory.data, &err), -EINVAL);
@@ -314,6 +323,36 @@ static void calls_out_of_order_or_range_are_refused_by_name(void **state)
     buffer_free(&memory);
 }
 
+/* Every call of CUDA in turn; the leak sanitizer sees what is left behind. */
+static void what_cannot_be_created_is_given_back(void **state)
+{
+    (void)state;
+    struct vj_cuda_quality *quality = NULL;
+    struct vj_cuda_ssimulacra2 *ssimulacra2 = NULL;
+    for (int call = 1; EMULATED && (!quality || !ssimulacra2); call++) {
+        char text[16];
+        snprintf(text, sizeof(text), "%d", call);
+        vj_cuda_quality_destroy(quality);
+        setenv("VPJND_EMULATE_FAIL", text, 1);
+        const int q = vj_cuda_quality_create(&quality, 32, 32, VJ_QUALITY_ALL, 1, &err);
+        assert_int_equal(q == 0, quality != NULL);
+        unsetenv("VPJND_EMULATE_FAIL");
+        vj_cuda_forget_error();
+        wait_for_all(); /* a call that does not count: the next ones are counted anew */
+        vj_cuda_ssimulacra2_destroy(ssimulacra2);
+        setenv("VPJND_EMULATE_FAIL", text, 1);
+        const int s =
+            vj_cuda_ssimulacra2_create(&ssimulacra2, 32, 32, VJ_SSIMULACRA2_EXACT, 1, &err);
+        assert_int_equal(s == 0, ssimulacra2 != NULL);
+        unsetenv("VPJND_EMULATE_FAIL");
+        vj_cuda_forget_error();
+        wait_for_all(); /* a call that does not count: the next ones are counted anew */
+        assert_true(call > 1 || (q && s));
+    }
+    vj_cuda_quality_destroy(quality);
+    vj_cuda_ssimulacra2_destroy(ssimulacra2);
+}
+
 int main(void)
 {
     if (!gpu_is_there())
@@ -328,6 +367,7 @@ int main(void)
         cmocka_unit_test(candidates_that_are_worked_on_in_parts_have_their_ssimulacra2),
         cmocka_unit_test(sizes_end_where_launches_do),
         cmocka_unit_test(calls_out_of_order_or_range_are_refused_by_name),
+        cmocka_unit_test(what_cannot_be_created_is_given_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
