@@ -88,6 +88,35 @@ static void positions_after_a_failure_are_those_asked_for(void **state)
     fixture_close(&f);
 }
 
+/* Neither maps, positions nor patches. */
+static void nothing_is_left_of_the_picture_before(struct vj_device *gpu, const struct vj_image *img,
+                                                  const struct vj_candidate_request *usual,
+                                                  const struct vj_candidate_values *out)
+{
+    const struct vj_device_ops *ops = gpu->ops;
+    struct vj_candidate_request request = *usual;
+    struct vj_error err = {0};
+    int32_t place_of[PATCHES * DRAWS][2];
+    const int32_t(*origin)[2] = (const int32_t(*)[2])place_of;
+    float score;
+    place(img, 17, place_of);
+    must(ops->positions(gpu->state, 0, origin, NULL, NULL, &err), &err);
+    request.patches = true;
+    must(ops->candidates(gpu->state, 0, &request, out, &err), &err);
+    must(ops->source(gpu->state, 0, img, NULL, 0, &err), &err);
+    assert_int_equal(ops->positions(gpu->state, 0, origin, NULL, NULL, &err), -EINVAL);
+    vj_assert_contains(err.text, "before the pixel-JND maps");
+    assert_int_equal(ops->candidates(gpu->state, 0, &request, out, &err), -EINVAL);
+    vj_assert_contains(err.text, "patches asked for before positions()");
+    request.patches = false;
+    request.metrics = true;
+    assert_int_equal(ops->candidates(gpu->state, 0, &request, out, &err), -EINVAL);
+    vj_assert_contains(err.text, "rules on pixel-JND maps asked for before jnd_maps()");
+    assert_int_equal(ops->scores(gpu->state, 0, 0, 0, 1, &score, NULL, NULL, &err), -EINVAL);
+    vj_assert_contains(err.text, "patches of 0 were kept");
+    assert_int_equal(ops->wait(gpu->state, 0, &err), 0);
+}
+
 static void requests_that_do_not_fit_are_refused(void **state)
 {
     (void)state;
@@ -135,9 +164,32 @@ static void requests_that_do_not_fit_are_refused(void **state)
     vj_assert_contains(err.text, "patches of 0 were kept");
     assert_int_equal(ops->wait(gpu.state, 0, &err), 0);
     vj_assert_in_range(bytes[0], 623, PIXELS(200) * PIXELS(200));
+    nothing_is_left_of_the_picture_before(&gpu, &f.img[0], &request, &out);
     vj_image_free(&large);
     vj_device_close(&gpu);
     fixture_close(&f);
+}
+
+static void a_run_that_does_not_fit_the_gpu_is_refused_with_both_numbers(void **state)
+{
+    (void)state;
+    if (!EMULATED) {
+        print_message("skipped: only the emulation can be made small\n");
+        skip();
+    }
+    struct setup s;
+    struct vj_device device;
+    struct vj_error err = {0};
+    char note[256];
+    setup_open(&s, 64, 64, VJ_SUBSAMPLING_420, 1);
+    s.plan.weights_count = 0;
+    setenv("VPJND_EMULATE_MEMORY", "1500", 1);
+    assert_int_equal(vj_device_open(&device, selector(), &s.plan, note, &err), -ENOMEM);
+    unsetenv("VPJND_EMULATE_MEMORY");
+    vj_assert_contains(err.text, "the run needs ");
+    vj_assert_contains(err.text, " MiB more on GPU 0 for pictures of 64x64, 0 MiB are free; lower "
+                                 "slots or patches");
+    setup_close(&s);
 }
 
 static void
@@ -289,6 +341,7 @@ int main(void)
         cmocka_unit_test(a_bad_file_fails_its_picture_alone),
         cmocka_unit_test(positions_after_a_failure_are_those_asked_for),
         cmocka_unit_test(requests_that_do_not_fit_are_refused),
+        cmocka_unit_test(a_run_that_does_not_fit_the_gpu_is_refused_with_both_numbers),
         cmocka_unit_test(
             a_pixel_jnd_model_without_kernels_is_an_error_and_auto_says_that_it_takes_the_cpu),
         cmocka_unit_test(values_of_calls_before_a_failed_one_arrive),
