@@ -347,10 +347,10 @@ static void cuda_info(const void *state, struct vj_device_info *info)
     int runtime = 0;
     cudaRuntimeGetVersion(&runtime);
     vj_cuda_networks_libraries(libraries, sizeof(libraries));
-    snprintf(info->name, sizeof(info->name), "CUDA:%d %.60s, %zu MiB, %zu MiB pinned", dev->ordinal,
-             dev->name, dev->on_gpu >> 20, dev->pinned >> 20);
+    snprintf(info->name, sizeof(info->name), "CUDA:%d %.70s, %u MiB, %u MiB pinned", dev->ordinal,
+             dev->name, (unsigned)(dev->on_gpu >> 20), (unsigned)(dev->pinned >> 20));
     snprintf(info->libraries, sizeof(info->libraries),
-             "CUDA %d.%d, %s; %.60s, %s, %zu patches per batch", runtime / 1000,
+             "CUDA %d.%d, %s; %.80s, %s, %zu patches per batch", runtime / 1000,
              runtime % 1000 / 10, libraries, dev->name, precisions[dev->sizes.plan.precision],
              dev->sizes.rows);
     info->memory = dev->on_gpu + dev->pinned;

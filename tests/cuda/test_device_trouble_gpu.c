@@ -248,6 +248,72 @@ static void values_of_calls_before_a_failed_one_arrive(void **state)
     fixture_close(&f);
 }
 
+/* A white picture, of which the second network alone makes more than halves hold. Asked for without
+ * the values of patches, that have no memory of their own then. */
+static void what_leaves_the_range_of_halves_is_an_error_that_names_the_network(void **state)
+{
+    (void)state;
+    if (strcmp(selector(), "cpu") == 0)
+        skip();
+    struct setup s;
+    struct vj_error err = {0};
+    int32_t origin[PATCHES * DRAWS][2];
+    float score[2] = {0};
+    int64_t bytes;
+    struct vj_image white = picture(PIXELS(48), PIXELS(48), 3, 1);
+    memset(white.data, 255, white.width * white.height * 3);
+    setup_open(&s, white.width, white.height, VJ_SUBSAMPLING_420, 1);
+    s.plan.precision = VJ_PRECISION_FP16;
+    const struct vj_tensor *t = vj_weights_find(&s.weights[1], "extract_feature/conv1/weights");
+    for (size_t i = 0; i < t->count; i++)
+        t->data[i] = 30000.0f;
+    struct vj_device gpu = device_open(selector(), &s.plan);
+    const struct vj_device_ops *ops = gpu.ops;
+    const struct vj_candidate_request request = {.qf = levels_qf, .count = 1, .patches = true};
+    const struct vj_candidate_values out = {.bytes = &bytes};
+    place(&white, 3, origin);
+    must(ops->source(gpu.state, 0, &white, NULL, 0, &err), &err);
+    must(ops->jnd_maps(gpu.state, 0, &err), &err);
+    must(ops->positions(gpu.state, 0, (const int32_t(*)[2])origin, NULL, NULL, &err), &err);
+    must(ops->candidates(gpu.state, 0, &request, &out, &err), &err);
+    must(ops->scores(gpu.state, 0, 0, 0, 1, &score[0], NULL, NULL, &err), &err);
+    must(ops->wait(gpu.state, 0, &err), &err);
+    assert_true(isfinite(score[0]));
+    must(ops->scores(gpu.state, 0, 1, 0, 1, &score[1], NULL, NULL, &err), &err);
+    assert_int_equal(ops->wait(gpu.state, 0, &err), -ERANGE);
+    vj_assert_contains(err.text, "network 2 leaves the range of half precision on this picture");
+    assert_int_equal(ops->wait(gpu.state, 0, &err), 0);
+    vj_device_close(&gpu);
+    vj_image_free(&white);
+    setup_close(&s);
+}
+
+static void a_device_says_what_it_is_made_of(void **state)
+{
+    (void)state;
+    if (!EMULATED) {
+        print_message("skipped: cards and their libraries differ\n");
+        skip();
+    }
+    struct setup s;
+    struct vj_device_info info;
+    int major = 0, minor = 0;
+    setup_open(&s, 64, 64, VJ_SUBSAMPLING_420, 1);
+    struct vj_device gpu = device_open(selector(), &s.plan);
+    gpu.ops->info(gpu.state, &info);
+    print_message("%s; %s\n", info.name, info.libraries);
+    vj_assert_contains(info.name, "CUDA:0 emulated");
+    vj_assert_contains(info.name, ", driver for CUDA ");
+    vj_assert_contains(info.name, " MiB pinned");
+    assert_int_equal(sscanf(info.libraries, "CUDA %d.%d, ", &major, &minor), 2);
+    assert_true(major >= 12 && minor >= 0 && minor < 10);
+    vj_assert_contains(info.libraries, ", cuDNN 9.19.0, cuBLASLt 13.1.0; emulated");
+    vj_assert_contains(info.libraries, ", driver for CUDA ");
+    vj_assert_contains(info.libraries, ", fp32, ");
+    vj_device_close(&gpu);
+    setup_close(&s);
+}
+
 /* ---- calls of CUDA that fail ---- */
 
 static void fail_at(unsigned call)
@@ -345,6 +411,8 @@ int main(void)
         cmocka_unit_test(
             a_pixel_jnd_model_without_kernels_is_an_error_and_auto_says_that_it_takes_the_cpu),
         cmocka_unit_test(values_of_calls_before_a_failed_one_arrive),
+        cmocka_unit_test(what_leaves_the_range_of_halves_is_an_error_that_names_the_network),
+        cmocka_unit_test(a_device_says_what_it_is_made_of),
         cmocka_unit_test(every_call_of_cuda_may_fail),
     };
     if (!device_is_there(selector()))
