@@ -85,6 +85,14 @@ static void quality_factors_and_patches_out_of_range_are_refused_by_name(void **
     }
     assert_int_equal(vj_cuda_check_origins(origin, 1, 9, 10, 8, &err), -EINVAL);
     assert_int_equal(vj_cuda_check_origins(origin, 1, 0, 10, 8, &err), -EINVAL);
+    /* The limits of grids: sides up to 4095, and numbers of patches of 31 bits. */
+    const size_t most = INT32_MAX, wide = 5000;
+    assert_int_equal(vj_cuda_check_patches(most, 4095, wide, wide, &err), 0);
+    assert_int_equal(vj_cuda_check_patches(most + 1, 4095, wide, wide, &err), -EINVAL);
+    assert_int_equal(vj_cuda_check_patches(1, 4096, wide, wide, &err), -EINVAL);
+    assert_int_equal(vj_cuda_check_patches(1, 9, 9, 9, &err), 0);
+    assert_int_equal(vj_cuda_check_patches(1, 9, 8, 9, &err), -EINVAL);
+    assert_int_equal(vj_cuda_check_patches(1, 9, 9, 8, &err), -EINVAL);
 }
 
 static void sums_of_memory_that_overflow_give_nothing(void **state)
