@@ -243,6 +243,62 @@ static void a_reference_beyond_the_range_of_halves_spoils_its_place_alone(void *
     vj_weights_free(&w);
 }
 
+/* ---- what is not a number in fp32, where no flag tells ---- */
+
+static bool any_nan(const float *v, size_t count, size_t step)
+{
+    bool any = false;
+    for (size_t i = 0; i < count; i += step)
+        any |= isnan(v[i]) != 0;
+    return any;
+}
+
+/* In each of the 36 products in turn of one tile and channel of the second of two patches. */
+static void what_is_not_a_number_stays_none_behind_products(void **state)
+{
+    (void)state;
+    enum { OUT = 20, SIDE = 4, MAP = SIDE * SIDE * OUT };
+    const struct vj_cuda_net_conv c = {"tiles",           SIDE, OUT, OUT,   OUT, OUT,
+                                       VJ_CUDA_NET_TILED, 1,    2,   false, true};
+    float products[36 * 2 * OUT] = {0}, bias[OUT] = {0};
+    float map[2 * MAP], pooled[2 * MAP / 4], sums[2 * OUT], peaks[2 * OUT];
+    for (size_t k = 0; k < 36; k++) {
+        float *one = &products[k * 2 * OUT + OUT + 3];
+        *one = NAN;
+        cuda(vj_cuda_net_tiles_out(&c, NULL, products, bias, 2, map));
+        cuda(vj_cuda_net_tiles_pool(&c, NULL, products, bias, 2, pooled, sums, peaks));
+        cuda(cudaDeviceSynchronize());
+        assert_true(any_nan(map + MAP + 3, MAP - 3, OUT));
+        assert_true(any_nan(pooled + MAP / 4 + 3, MAP / 4 - 3, OUT));
+        for (size_t i = 0; i < 2 * OUT; i++) {
+            assert_int_equal(isnan(sums[i]) != 0, i == OUT + 3);
+            assert_int_equal(isnan(peaks[i]) != 0, i == OUT + 3);
+        }
+        *one = 0.0f;
+    }
+}
+
+static void what_is_not_a_number_stays_none_where_maps_are_halved(void **state)
+{
+    (void)state;
+    enum { SIDE = 4, CHANNELS = 16, MAP = SIDE * SIDE * CHANNELS };
+    const struct vj_net_shape shape = pw_shape(32, 16, 16, 16, 16, 16);
+    struct vj_cuda_net_plan plan;
+    float map[MAP] = {0}, pooled[MAP / 4];
+    int flags[1] = {0};
+    ok(vj_cuda_net_plan_make(&plan, &shape, 1, VJ_CUDA_FP32, &err));
+    for (size_t i = 0; i < MAP; i++) {
+        const size_t y = i / CHANNELS / SIDE, x = i / CHANNELS % SIDE;
+        map[i] = NAN;
+        cuda(vj_cuda_net_halve(&plan, 3, NULL, map, pooled, flags));
+        cuda(cudaDeviceSynchronize());
+        for (size_t k = 0; k < MAP / 4; k++)
+            assert_int_equal(isnan(pooled[k]) != 0,
+                             k == (y / 2 * (SIDE / 2) + x / 2) * CHANNELS + i % CHANNELS);
+        map[i] = 0.0f;
+    }
+}
+
 /* ---- ends of arrays ---- */
 
 enum { ROOM = 1 << 20, TAIL = 4096, UNTOUCHED = 0xC2 };
@@ -371,6 +427,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(softmax_is_that_of_the_definition),
         cmocka_unit_test(a_number_beyond_the_range_of_halves_flags_its_row_wherever_it_is),
+        cmocka_unit_test(what_is_not_a_number_stays_none_behind_products),
+        cmocka_unit_test(what_is_not_a_number_stays_none_where_maps_are_halved),
         cmocka_unit_test(kernels_write_to_the_end_of_an_array_and_not_beyond),
         cmocka_unit_test(every_half_survives_the_way_to_single_and_back),
         cmocka_unit_test(singles_become_the_nearest_half_ties_to_even),

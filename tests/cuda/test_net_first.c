@@ -149,10 +149,44 @@ static void every_number_is_that_of_the_definition(void **state)
             compare(sides[i], sides[i] == 32 ? 1 : 3, (enum vj_cuda_precision)precision);
 }
 
+/* Halves hold 65,504: of three patches the white one makes more of it, and is flagged alone. */
+static void what_leaves_the_range_of_halves_flags_its_row(void **state)
+{
+    (void)state;
+    enum { SIDE = 16, ROWS = 3, WHITE = 1, KERNEL = VJ_CUDA_FIRST_TAPS * 3 };
+    const struct vj_cuda_net_plan plan = plan_of(SIDE, ROWS, VJ_CUDA_FP16);
+    const size_t parts = ROWS * (size_t)plan.pool[0].blocks * VJ_CUDA_FIRST_CHANNELS;
+    static float hwio[KERNEL * VJ_CUDA_FIRST_CHANNELS];
+    static uint8_t patches[ROWS * SIDE * SIDE * 3];
+    const float bias[VJ_CUDA_FIRST_CHANNELS] = {0};
+    uint32_t packed[VJ_CUDA_FIRST_WORDS];
+    uint8_t *pooled = malloc(ROWS * SIDE * SIDE / 4 * VJ_CUDA_FIRST_CHANNELS * plan.element);
+    float *sums = malloc(parts * sizeof(float)), *peaks = malloc(parts * sizeof(float));
+    memset(patches, 128, sizeof(patches));
+    memset(patches + WHITE * SIDE * SIDE * 3, 255, SIDE * SIDE * 3);
+    for (int channel = 0; channel < VJ_CUDA_FIRST_CHANNELS; channel++) {
+        int flags[ROWS] = {0};
+        memset(hwio, 0, sizeof(hwio));
+        for (size_t i = 0; i < KERNEL; i++)
+            hwio[i * VJ_CUDA_FIRST_CHANNELS + (size_t)channel] = 10000.0f;
+        vj_cuda_net_first_pack(hwio, VJ_CUDA_FP16, packed);
+        assert_int_equal(vj_cuda_net_first(&plan, NULL, patches, 3, ROWS, packed, bias, pooled,
+                                           sums, peaks, flags),
+                         cudaSuccess);
+        assert_int_equal(cudaDeviceSynchronize(), cudaSuccess);
+        for (int row = 0; row < ROWS; row++)
+            assert_int_equal(flags[row], row == WHITE);
+    }
+    free(pooled);
+    free(sums);
+    free(peaks);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_number_is_that_of_the_definition),
+        cmocka_unit_test(what_leaves_the_range_of_halves_flags_its_row),
     };
     vj_emulate_checks_arguments = false;
     return cmocka_run_group_tests(tests, NULL, NULL);
