@@ -16,6 +16,7 @@
 #include "host/jnd_klt22.h"
 #include "host/jnd_rules.h"
 
+#include "tests/cuda/fail_each.h"
 #include "tests/cuda/gpu_buffer.h" /* has a name that functions above have too */
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -514,6 +515,64 @@ static void calls_out_of_range_are_refused_by_name(void **state)
     buffer_free(&memory);
 }
 
+struct mapping {
+    struct vj_cuda_jnd *jnd;
+    const struct vj_jnd_model *model;
+    size_t variant;
+    struct buffer pixels, luma, map, u8, numbers;
+};
+
+enum { MAPPED = 72 }; /* pixels: klt22 takes no fewer */
+
+static int make_all(void *user)
+{
+    const struct mapping *m = user;
+    uint32_t *not_finite = m->numbers.data;
+    double *share = (double *)m->numbers.data + 1, *excess = share + 1, *energy = share + 2;
+    uint64_t *square = (uint64_t *)m->numbers.data + 4;
+    int r = vj_cuda_luma(NULL, m->pixels.data, MAPPED, MAPPED, 3, m->luma.data, &err);
+    if (!r)
+        r = vj_cuda_jnd_compute(m->jnd, NULL, m->model, m->variant, m->luma.data, MAPPED, MAPPED,
+                                m->map.data, &err);
+    if (!r)
+        r = vj_cuda_jnd_to_u8(m->jnd, NULL, m->map.data, MAPPED, MAPPED, VJ_JND_MINMAX, m->u8.data,
+                              not_finite, &err);
+    if (!r)
+        r = vj_cuda_jnd_measure(m->jnd, NULL, m->pixels.data, 1, MAPPED, MAPPED, 3, m->luma.data,
+                                m->map.data, share, excess, square, &err);
+    return r ? r
+             : vj_cuda_jnd_noise_energy(m->jnd, NULL, MAPPED, MAPPED, m->map.data, energy, &err);
+}
+
+static void a_launch_that_fails_is_reported_whichever_it_is(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        size_t variant;
+    } maps[] = {{"chou95", 0}, {"chou95", 1}, {"yang05", 0}, {"yang05", 1}, {"epc17", 0},
+                {"epc17", 1},  {"fep13", 0},  {"klt22", 0},  {"klt22", 1},  {"liu10", 2}};
+    struct vj_image img = content_picture(MAPPED, MAPPED, 3, SMOOTH, 1);
+    struct mapping m = {.pixels = buffer_of(img.data, MAPPED * MAPPED * 3),
+                        .luma = buffer_take(MAPPED * MAPPED),
+                        .map = buffer_take(MAPPED * MAPPED * sizeof(float)),
+                        .u8 = buffer_take(MAPPED * MAPPED),
+                        .numbers = buffer_take(5 * sizeof(double))};
+    ok(vj_cuda_jnd_create(&m.jnd, MAPPED, MAPPED, 1, &err));
+    for (size_t i = 0; EMULATED && i < COUNT(maps); i++) {
+        m.model = vj_jnd_find(maps[i].name, NULL);
+        m.variant = maps[i].variant;
+        print_message("%s: %u calls\n", maps[i].name, fail_each(make_all, &m, false));
+    }
+    vj_cuda_jnd_destroy(m.jnd);
+    buffer_free(&m.pixels);
+    buffer_free(&m.luma);
+    buffer_free(&m.map);
+    buffer_free(&m.u8);
+    buffer_free(&m.numbers);
+    vj_image_free(&img);
+}
+
 int main(void)
 {
     if (!gpu_is_there())
@@ -536,6 +595,7 @@ int main(void)
         cmocka_unit_test(a_value_that_is_not_finite_is_reported_wherever_it_is),
         cmocka_unit_test(numbers_by_the_rules_equal_those_of_the_cpu_bit_for_bit),
         cmocka_unit_test(calls_out_of_range_are_refused_by_name),
+        cmocka_unit_test(a_launch_that_fails_is_reported_whichever_it_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

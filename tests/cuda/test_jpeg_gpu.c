@@ -14,6 +14,7 @@
 #include "cuda/patch.h"
 #include "host/jpeg_plan.h"
 
+#include "tests/cuda/fail_each.h"
 #include "tests/cuda/gpu_buffer.h" /* has a name that functions above have too */
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -336,6 +337,45 @@ static void calls_out_of_order_or_range_are_refused_by_name(void **state)
     buffer_free(&memory);
 }
 
+struct steps {
+    struct vj_cuda_jpeg *jpeg;
+    struct buffer pixels, origin, out;
+};
+
+static int take_steps(void *user)
+{
+    const struct steps *s = user;
+    const int *qf = two.qf;
+    int r = vj_cuda_jpeg_load(s->jpeg, NULL, s->pixels.data, 24, 24, 3, VJ_SUBSAMPLING_420, &err);
+    if (!r)
+        r = vj_cuda_jpeg_sizes(s->jpeg, NULL, qf, 2, s->out.data, &err);
+    if (!r)
+        r = vj_cuda_jpeg_decode(s->jpeg, NULL, qf, 2, s->out.data, &err);
+    if (!r)
+        r = vj_cuda_jpeg_patches(s->jpeg, NULL, qf, 2, s->origin.data, 1, 16, s->out.data, &err);
+    return r ? r
+             : vj_cuda_gather(NULL, s->pixels.data, 24, 24, 3, 1, s->origin.data, 1, 16, 3,
+                              s->out.data, &err);
+}
+
+static void a_launch_that_fails_is_reported_whichever_it_is(void **state)
+{
+    (void)state;
+    const int32_t origin[1][2] = {{3, 5}};
+    struct vj_image img = content_picture(24, 24, 3, SMOOTH, 1);
+    struct steps s = {.pixels = buffer_of(img.data, 24 * 24 * 3),
+                      .origin = buffer_of(origin, sizeof(origin)),
+                      .out = buffer_take(2 * 24 * 24 * 3)};
+    ok(vj_cuda_jpeg_create(&s.jpeg, 24, 24, 3, VJ_SUBSAMPLING_420, 2, &err));
+    if (EMULATED)
+        assert_true(fail_each(take_steps, &s, false) >= 8);
+    vj_cuda_jpeg_destroy(s.jpeg);
+    buffer_free(&s.pixels);
+    buffer_free(&s.origin);
+    buffer_free(&s.out);
+    vj_image_free(&img);
+}
+
 int main(void)
 {
     if (!gpu_is_there())
@@ -351,6 +391,7 @@ int main(void)
         cmocka_unit_test(pictures_at_most_four_pixels_wide_give_their_patches_too),
         cmocka_unit_test(gathered_patches_are_those_parts_of_the_pictures),
         cmocka_unit_test(calls_out_of_order_or_range_are_refused_by_name),
+        cmocka_unit_test(a_launch_that_fails_is_reported_whichever_it_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 
+#include "tests/cuda/fail_each.h"
 #include "tests/cuda/net_gpu_rig.h"
 
 static void values_beyond_half_precision_are_not_a_number_but_finite_in_tf32(void **state)
@@ -238,6 +239,70 @@ static void an_algorithm_listed_as_unusable_is_none(void **state)
     vj_weights_free(&w);
 }
 
+struct scoring {
+    struct rig *rig;
+    struct device_side side;
+    float expected; /* NaN: not known yet */
+};
+
+static int score_one(void *user)
+{
+    struct scoring *g = user;
+    struct vj_cuda_net_work *w = g->rig->gpu_work;
+    const struct device_side *s = &g->side;
+    float score;
+    int r = vj_cuda_net_reference(w, g->rig->stream, 0, s->r, s->j, 1, &err);
+    if (!r)
+        r = vj_cuda_net_scores(w, g->rig->stream, 0, s->d, 1, 1, s->score, s->quality, s->weight,
+                               &err);
+    if (!r)
+        r = VJ_CUDA(cudaStreamSynchronize(g->rig->stream), &err);
+    if (!r)
+        r = VJ_CUDA(cudaMemcpy(&score, s->score, sizeof(score), cudaMemcpyDeviceToHost), &err);
+    if (!r && isnan(g->expected))
+        g->expected = score;
+    assert_true(r || score == g->expected);
+    return r;
+}
+
+static int create_one(void *user)
+{
+    const struct rig *rig = user;
+    struct vj_cuda_net *net;
+    struct vj_cuda_net_work *work = NULL;
+    int r = vj_cuda_net_create(&net, &rig->w, 1, 1, rig->precision, &err);
+    if (!r)
+        r = vj_cuda_net_work_create(&work, net, 1, 1, &err);
+    vj_cuda_net_work_destroy(work);
+    vj_cuda_net_destroy(net);
+    return r;
+}
+
+/* Scores twice: by calls that are made, and by those that a recording replays or begins. Where none
+ * can be made, or none be kept, calls are made again; and where an algorithm cannot be tried,
+ * another one is taken. */
+static void a_call_that_fails_is_reported_whichever_it_is(void **state)
+{
+    (void)state;
+    need_emulation();
+    for (int i = 0; i < USUAL; i++)
+        for (int precision = VJ_CUDA_FP32; precision <= VJ_CUDA_FP16; precision += 2) {
+            const struct vj_net_shape shape = usual_shape(i);
+            struct rig rig;
+            rig_make(&rig, &shape, 1, (enum vj_cuda_precision)precision, 1);
+            struct pictures p = pictures_make(&rig, 1, 1);
+            struct scoring g = {&rig, device_side_make(&rig, &p, 1, 1), NAN};
+            ok(score_one(&g));
+            const unsigned calls[] = {fail_each(score_one, &g, true),
+                                      fail_each(score_one, &g, true),
+                                      fail_each(create_one, &rig, true)};
+            print_message("variant %d: %u, %u and %u calls\n", i, calls[0], calls[1], calls[2]);
+            device_side_free(&g.side);
+            pictures_free(&p);
+            rig_free(&rig);
+        }
+}
+
 int main(void)
 {
     if (!gpu_is_there())
@@ -252,6 +317,7 @@ int main(void)
         cmocka_unit_test(a_fused_convolution_gets_room_for_copies_before_it_is_taken_apart),
         cmocka_unit_test(ways_of_convolutions_are_described),
         cmocka_unit_test(an_algorithm_listed_as_unusable_is_none),
+        cmocka_unit_test(a_call_that_fails_is_reported_whichever_it_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

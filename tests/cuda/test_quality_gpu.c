@@ -14,6 +14,7 @@
 #include "cuda/quality.h"
 #include "cuda/ssimulacra2.h"
 
+#include "tests/cuda/fail_each.h"
 #include "tests/cuda/gpu_buffer.h" /* has a name that functions above have too */
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -353,6 +354,48 @@ static void what_cannot_be_created_is_given_back(void **state)
     vj_cuda_ssimulacra2_destroy(ssimulacra2);
 }
 
+struct metrics {
+    struct rig rig;
+    struct vj_cuda_quality *quality;         /* one of the two */
+    struct vj_cuda_ssimulacra2 *ssimulacra2; /* is NULL */
+};
+
+static int measure(void *user)
+{
+    const struct metrics *m = user;
+    const struct vj_image *img = &m->rig.img;
+    const void *original = m->rig.original.data;
+    if (m->quality) {
+        const int r = vj_cuda_quality_load(m->quality, NULL, original, img->width, img->height,
+                                           img->channels, &err);
+        return r ? r
+                 : vj_cuda_quality_compute(m->quality, NULL, m->rig.in.data, 1, m->rig.out.data,
+                                           &err);
+    }
+    const int r = vj_cuda_ssimulacra2_load(m->ssimulacra2, NULL, original, img->width, img->height,
+                                           img->channels, &err);
+    return r ? r
+             : vj_cuda_ssimulacra2_compute(m->ssimulacra2, NULL, m->rig.in.data, 1, m->rig.out.data,
+                                           &err);
+}
+
+static void a_launch_that_fails_is_reported_whichever_it_is(void **state)
+{
+    (void)state;
+    for (int way = 0; EMULATED && way < 4; way++) {
+        const size_t side = way == 1 ? VJ_MS_SSIM_MIN_SIDE : 20, bytes = 4096;
+        struct metrics m = {.rig = rig_make(side, side, 3, SMOOTH, 1, bytes)};
+        if (way < 2)
+            ok(vj_cuda_quality_create(&m.quality, side, side, VJ_QUALITY_ALL, 1, &err));
+        else
+            ok(vj_cuda_ssimulacra2_create(&m.ssimulacra2, side, side, modes[way - 2], 1, &err));
+        print_message("%u calls\n", fail_each(measure, &m, false));
+        vj_cuda_quality_destroy(m.quality);
+        vj_cuda_ssimulacra2_destroy(m.ssimulacra2);
+        rig_free(&m.rig);
+    }
+}
+
 int main(void)
 {
     if (!gpu_is_there())
@@ -368,6 +411,7 @@ int main(void)
         cmocka_unit_test(sizes_end_where_launches_do),
         cmocka_unit_test(calls_out_of_order_or_range_are_refused_by_name),
         cmocka_unit_test(what_cannot_be_created_is_given_back),
+        cmocka_unit_test(a_launch_that_fails_is_reported_whichever_it_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
