@@ -265,16 +265,22 @@ static int score_one(void *user)
     return r;
 }
 
+/* Another network of the same weights, and its score. */
 static int create_one(void *user)
 {
-    const struct rig *rig = user;
-    struct vj_cuda_net *net;
-    struct vj_cuda_net_work *work = NULL;
-    int r = vj_cuda_net_create(&net, &rig->w, 1, 1, rig->precision, &err);
+    const struct scoring *g = user;
+    struct rig other = *g->rig;
+    struct scoring mine = {&other, g->side, g->expected};
+    int r = vj_cuda_net_create(&other.gpu, &other.w, 1, 1, other.precision, &err);
+    other.gpu_work = NULL;
     if (!r)
-        r = vj_cuda_net_work_create(&work, net, 1, 1, &err);
-    vj_cuda_net_work_destroy(work);
-    vj_cuda_net_destroy(net);
+        r = vj_cuda_net_work_create(&other.gpu_work, other.gpu, 1, 1, &err);
+    if (!r)
+        r = score_one(&mine);
+    if (r)
+        cuda(cudaDeviceSynchronize()); /* what was asked for before still works on it */
+    vj_cuda_net_work_destroy(other.gpu_work);
+    vj_cuda_net_destroy(other.gpu);
     return r;
 }
 
@@ -293,10 +299,10 @@ static void a_call_that_fails_is_reported_whichever_it_is(void **state)
             struct pictures p = pictures_make(&rig, 1, 1);
             struct scoring g = {&rig, device_side_make(&rig, &p, 1, 1), NAN};
             ok(score_one(&g));
-            const unsigned calls[] = {fail_each(score_one, &g, true),
-                                      fail_each(score_one, &g, true),
-                                      fail_each(create_one, &rig, true)};
-            print_message("variant %d: %u, %u and %u calls\n", i, calls[0], calls[1], calls[2]);
+            for (int again = 0; again < 2; again++)
+                print_message("variant %d: %u calls\n", i, fail_each(score_one, &g, true));
+            if (precision == VJ_CUDA_FP16) /* where cuDNN has all convolutions */
+                print_message("variant %d: %u calls\n", i, fail_each(create_one, &g, true));
             device_side_free(&g.side);
             pictures_free(&p);
             rig_free(&rig);
