@@ -47,6 +47,8 @@ const char *cublasLtGetStatusString(cublasStatus_t status)
 
 cublasStatus_t cublasLtCreate(cublasLtHandle_t *lt)
 {
+    if (vj_emulate_turn_to_fail())
+        return CUBLAS_STATUS_INTERNAL_ERROR;
     *lt = malloc(1);
     return CUBLAS_STATUS_SUCCESS;
 }
@@ -61,6 +63,8 @@ cublasStatus_t cublasLtDestroy(cublasLtHandle_t lt)
 cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *layout, cudaDataType type,
                                           uint64_t rows, uint64_t cols, int64_t ld)
 {
+    if (vj_emulate_turn_to_fail())
+        return CUBLAS_STATUS_INTERNAL_ERROR;
     struct layout *l = calloc(1, sizeof(*l));
     *l = (struct layout){type, rows, cols, (size_t)ld, 0, 1};
     *layout = (cublasLtMatrixLayout_t)l;
@@ -77,6 +81,8 @@ cublasStatus_t cublasLtMatrixLayoutSetAttribute(cublasLtMatrixLayout_t layout,
                                                 cublasLtMatrixLayoutAttribute_t which,
                                                 const void *value, size_t size)
 {
+    if (vj_emulate_turn_to_fail())
+        return CUBLAS_STATUS_INTERNAL_ERROR;
     struct layout *l = (struct layout *)layout;
     if (which == CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT && size == sizeof(int32_t))
         l->batch = (size_t) * (const int32_t *)value;
@@ -90,6 +96,8 @@ cublasStatus_t cublasLtMatrixLayoutSetAttribute(cublasLtMatrixLayout_t layout,
 cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *desc, cublasComputeType_t compute,
                                         cudaDataType_t scale)
 {
+    if (vj_emulate_turn_to_fail())
+        return CUBLAS_STATUS_INTERNAL_ERROR;
     struct product *p = calloc(1, sizeof(*p));
     *p = (struct product){compute,    CUBLAS_OP_N, CUBLAS_OP_N, CUBLASLT_EPILOGUE_DEFAULT,
                           CUDA_R_32F, NULL};
@@ -107,6 +115,8 @@ cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t desc,
                                               cublasLtMatmulDescAttributes_t which,
                                               const void *value, size_t size)
 {
+    if (vj_emulate_turn_to_fail())
+        return CUBLAS_STATUS_INTERNAL_ERROR;
     struct product *p = (struct product *)desc;
     if (which == CUBLASLT_MATMUL_DESC_TRANSA && size == sizeof(p->op_a))
         memcpy(&p->op_a, value, size);
@@ -125,6 +135,8 @@ cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t desc,
 
 cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t *preference)
 {
+    if (vj_emulate_turn_to_fail())
+        return CUBLAS_STATUS_INTERNAL_ERROR;
     struct preference *p = calloc(1, sizeof(*p));
     p->reduction = CUBLASLT_REDUCTION_SCHEME_MASK;
     *preference = (cublasLtMatmulPreference_t)p;
@@ -141,6 +153,8 @@ cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t p
                                                     cublasLtMatmulPreferenceAttributes_t which,
                                                     const void *value, size_t size)
 {
+    if (vj_emulate_turn_to_fail())
+        return CUBLAS_STATUS_INTERNAL_ERROR;
     struct preference *p = (struct preference *)preference;
     if (which == CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES && size == sizeof(p->workspace))
         memcpy(&p->workspace, value, size);
@@ -175,6 +189,8 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t lt, cublasLtMatmu
                                               cublasLtMatmulPreference_t preference, int wanted,
                                               cublasLtMatmulHeuristicResult_t results[], int *count)
 {
+    if (vj_emulate_turn_to_fail())
+        return CUBLAS_STATUS_INTERNAL_ERROR;
     const struct preference *p = (const struct preference *)preference;
     (void)lt;
     *count = 0;
@@ -284,6 +300,8 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t lt, cublasLtMatmulDesc_t desc, co
                               cublasLtMatrixLayout_t d_layout, const cublasLtMatmulAlgo_t *algo,
                               void *workspace, size_t workspace_bytes, cudaStream_t stream)
 {
+    if (vj_emulate_turn_to_fail())
+        return CUBLAS_STATUS_INTERNAL_ERROR;
     const float add = *(const float *)beta;
     const struct multiplication x = {*(const struct product *)desc,
                                      *(const struct layout *)a_layout,

@@ -61,6 +61,8 @@ void cudnnGetLastErrorString(char *message, size_t size)
 
 cudnnStatus_t cudnnCreate(cudnnHandle_t *handle)
 {
+    if (vj_emulate_turn_to_fail())
+        return CUDNN_STATUS_INTERNAL_ERROR;
     *handle = calloc(1, sizeof(**handle));
     return CUDNN_STATUS_SUCCESS;
 }
@@ -73,6 +75,8 @@ cudnnStatus_t cudnnDestroy(cudnnHandle_t handle)
 
 cudnnStatus_t cudnnSetStream(cudnnHandle_t handle, cudaStream_t stream)
 {
+    if (vj_emulate_turn_to_fail())
+        return CUDNN_STATUS_INTERNAL_ERROR;
     handle->stream = stream;
     return CUDNN_STATUS_SUCCESS;
 }
@@ -80,6 +84,8 @@ cudnnStatus_t cudnnSetStream(cudnnHandle_t handle, cudaStream_t stream)
 #define DESCRIPTOR(name, type)                                                                     \
     cudnnStatus_t cudnnCreate##name##Descriptor(type *d)                                           \
     {                                                                                              \
+        if (vj_emulate_turn_to_fail())                                                             \
+            return CUDNN_STATUS_INTERNAL_ERROR;                                                    \
         *d = calloc(1, sizeof(**d));                                                               \
         return CUDNN_STATUS_SUCCESS;                                                               \
     }                                                                                              \
@@ -97,6 +103,8 @@ DESCRIPTOR(Activation, cudnnActivationDescriptor_t)
 cudnnStatus_t cudnnSetTensor4dDescriptor(cudnnTensorDescriptor_t d, cudnnTensorFormat_t format,
                                          cudnnDataType_t type, int n, int c, int h, int w)
 {
+    if (vj_emulate_turn_to_fail())
+        return CUDNN_STATUS_INTERNAL_ERROR;
     *d = (struct cudnnTensorStruct){format, type, (size_t)n, (size_t)c, (size_t)h, (size_t)w};
     return CUDNN_STATUS_SUCCESS;
 }
@@ -104,6 +112,8 @@ cudnnStatus_t cudnnSetTensor4dDescriptor(cudnnTensorDescriptor_t d, cudnnTensorF
 cudnnStatus_t cudnnSetFilter4dDescriptor(cudnnFilterDescriptor_t d, cudnnDataType_t type,
                                          cudnnTensorFormat_t format, int k, int c, int h, int w)
 {
+    if (vj_emulate_turn_to_fail())
+        return CUDNN_STATUS_INTERNAL_ERROR;
     *d = (struct cudnnFilterStruct){format, type, (size_t)k, (size_t)c, (size_t)h, (size_t)w};
     return CUDNN_STATUS_SUCCESS;
 }
@@ -112,6 +122,8 @@ cudnnStatus_t cudnnSetConvolution2dDescriptor(cudnnConvolutionDescriptor_t d, in
                                               int u, int v, int dilation_h, int dilation_w,
                                               cudnnConvolutionMode_t mode, cudnnDataType_t compute)
 {
+    if (vj_emulate_turn_to_fail())
+        return CUDNN_STATUS_INTERNAL_ERROR;
     if (pad_h != pad_w || u != v || dilation_h != dilation_w || compute != CUDNN_DATA_FLOAT)
         return CUDNN_STATUS_NOT_SUPPORTED;
     *d = (struct cudnnConvolutionStruct){pad_h, u, dilation_h, mode, CUDNN_DEFAULT_MATH};
@@ -120,6 +132,8 @@ cudnnStatus_t cudnnSetConvolution2dDescriptor(cudnnConvolutionDescriptor_t d, in
 
 cudnnStatus_t cudnnSetConvolutionMathType(cudnnConvolutionDescriptor_t d, cudnnMathType_t math)
 {
+    if (vj_emulate_turn_to_fail())
+        return CUDNN_STATUS_INTERNAL_ERROR;
     d->math = math;
     return CUDNN_STATUS_SUCCESS;
 }
@@ -128,6 +142,8 @@ cudnnStatus_t cudnnSetActivationDescriptor(cudnnActivationDescriptor_t d,
                                            cudnnActivationMode_t mode, cudnnNanPropagation_t nan,
                                            double coefficient)
 {
+    if (vj_emulate_turn_to_fail())
+        return CUDNN_STATUS_INTERNAL_ERROR;
     (void)nan;
     (void)coefficient;
     d->mode = mode;
@@ -165,6 +181,8 @@ cudnnStatus_t cudnnGetConvolutionForwardWorkspaceSize(cudnnHandle_t handle,
                                                       const cudnnTensorDescriptor_t y,
                                                       cudnnConvolutionFwdAlgo_t algo, size_t *bytes)
 {
+    if (vj_emulate_turn_to_fail())
+        return CUDNN_STATUS_INTERNAL_ERROR;
     (void)handle;
     *bytes = algo == CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM ? 12345 : 0;
     return fit(x, w, conv, y) ? CUDNN_STATUS_SUCCESS : CUDNN_STATUS_NOT_SUPPORTED;
@@ -247,6 +265,8 @@ cudnnStatus_t cudnnConvolutionForward(cudnnHandle_t handle, const void *alpha,
                                       size_t workspace_bytes, const void *beta,
                                       const cudnnTensorDescriptor_t y, void *to)
 {
+    if (vj_emulate_turn_to_fail())
+        return CUDNN_STATUS_INTERNAL_ERROR;
     if (!fit(x, w, conv, y) || refused(algo, false) || *(const float *)alpha != 1.0f ||
         *(const float *)beta != 0.0f)
         return CUDNN_STATUS_NOT_SUPPORTED;
@@ -270,6 +290,8 @@ cudnnStatus_t cudnnConvolutionBiasActivationForward(
     const void *bias, const cudnnActivationDescriptor_t activation, const cudnnTensorDescriptor_t y,
     void *to)
 {
+    if (vj_emulate_turn_to_fail())
+        return CUDNN_STATUS_INTERNAL_ERROR;
     const size_t copies = (x->type == CUDNN_DATA_HALF ? 2 : 4) *
                           (x->n * x->h * x->w * (x->c + y->c) + 9 * w->k * w->c);
     if (getenv("VPJND_EMULATE_COPIES") && workspace_bytes < copies)
@@ -322,6 +344,8 @@ cudnnStatus_t cudnnGetConvolutionBackwardDataWorkspaceSize(
     const cudnnConvolutionDescriptor_t conv, const cudnnTensorDescriptor_t x,
     cudnnConvolutionBwdDataAlgo_t algo, size_t *bytes)
 {
+    if (vj_emulate_turn_to_fail())
+        return CUDNN_STATUS_INTERNAL_ERROR;
     (void)handle;
     *bytes = BACK_WORKSPACE;
     return back_fits(x, w, conv, y) && !back_refused((int)algo) ? CUDNN_STATUS_SUCCESS
@@ -333,6 +357,8 @@ cudnnStatus_t cudnnGetConvolutionBackwardFilterWorkspaceSize(
     const cudnnConvolutionDescriptor_t conv, const cudnnFilterDescriptor_t w,
     cudnnConvolutionBwdFilterAlgo_t algo, size_t *bytes)
 {
+    if (vj_emulate_turn_to_fail())
+        return CUDNN_STATUS_INTERNAL_ERROR;
     (void)handle;
     *bytes = BACK_WORKSPACE;
     return back_fits(x, w, conv, y) && !back_refused((int)algo) ? CUDNN_STATUS_SUCCESS
@@ -432,6 +458,8 @@ cudnnStatus_t cudnnConvolutionBackwardData(cudnnHandle_t handle, const void *alp
                                            size_t workspace_bytes, const void *beta,
                                            const cudnnTensorDescriptor_t x, void *to)
 {
+    if (vj_emulate_turn_to_fail())
+        return CUDNN_STATUS_INTERNAL_ERROR;
     if (!back_fits(x, w, conv, y) || back_refused((int)algo) || *(const float *)alpha != 1.0f ||
         *(const float *)beta != 0.0f || workspace_bytes < BACK_WORKSPACE)
         return CUDNN_STATUS_NOT_SUPPORTED;
@@ -484,6 +512,8 @@ cudnnStatus_t cudnnConvolutionBackwardFilter(cudnnHandle_t handle, const void *a
                                              size_t workspace_bytes, const void *beta,
                                              const cudnnFilterDescriptor_t w, void *to)
 {
+    if (vj_emulate_turn_to_fail())
+        return CUDNN_STATUS_INTERNAL_ERROR;
     if (!back_fits(x, w, conv, y) || back_refused((int)algo) || *(const float *)alpha != 1.0f ||
         *(const float *)beta != 0.0f || workspace_bytes < BACK_WORKSPACE)
         return CUDNN_STATUS_NOT_SUPPORTED;

@@ -13,7 +13,8 @@
  * VPJND_EMULATE_MEMORY=n: the GPU has n bytes free, says cudaMemGetInfo.
  * VPJND_EMULATE_REFUSED=n: cudaMalloc has no block of n bytes.
  * VPJND_EMULATE_LAUNCH: no kernel can be started.
- * VPJND_EMULATE_FAIL=n: call n fails, counted since the variable became n.
+ * VPJND_EMULATE_FAIL=n: call n fails, counted since the variable became n; cuDNN's and cuBLASLt's
+ * count, too.
  *
  * For one host thread: also the last error, which CUDA has for each, is the program's.
  */
@@ -36,8 +37,7 @@ static cudaError_t failed(cudaError_t status)
     return last_error = status;
 }
 
-/* Whether it is this call's turn to fail. */
-static bool turn_to_fail(void)
+bool vj_emulate_turn_to_fail(void)
 {
     static unsigned long calls, turn;
     const char *number = getenv("VPJND_EMULATE_FAIL");
@@ -48,8 +48,15 @@ static bool turn_to_fail(void)
     if (!turn || ++calls != turn)
         return false;
     unsetenv("VPJND_EMULATE_FAIL"); /* tells that it has */
-    last_error = cudaErrorUnknown;
     return true;
+}
+
+static bool turn_to_fail(void)
+{
+    const bool mine = vj_emulate_turn_to_fail();
+    if (mine)
+        last_error = cudaErrorUnknown;
+    return mine;
 }
 
 cudaError_t cudaGetLastError(void)
