@@ -12,12 +12,13 @@
 
 /*
  * run() must fail whenever one of its calls does, and only then. Between two runs is a call that
- * does not count, from which the next ones are counted anew. Returns the number of calls.
+ * does not count, from which the next ones are counted anew. Returns about the number of calls.
+ * step: of each so many calls one fails
  * another_way: run() may succeed without the call, and looks at what has come of it
  */
-static inline unsigned fail_each(int (*run)(void *), void *user, bool another_way)
+static inline unsigned fail_each(int (*run)(void *), void *user, unsigned step, bool another_way)
 {
-    for (unsigned call = 1;; call++) {
+    for (unsigned call = 1;; call += step) {
         char text[16];
         snprintf(text, sizeof(text), "%u", call);
         setenv("VPJND_EMULATE_FAIL", text, 1);

@@ -363,8 +363,7 @@ static bool survives(const struct fixture *f, const struct course course[2], uns
     }
     for (int i = 0; i < 2; i++)
         free(got[i]);
-    if (r && !strstr(err.text, "CUDA") && !strstr(err.text, "cuDNN") &&
-        !strstr(err.text, "cuBLAS"))
+    if (r && !strstr(err.text, "CUDA") && !strstr(err.text, "cuDNN") && !strstr(err.text, "cuBLAS"))
         fail_msg("call %u: \"%s\" names none of the libraries", call, err.text);
     return failed;
 }

@@ -389,7 +389,7 @@ static void a_launch_that_fails_is_reported_whichever_it_is(void **state)
             ok(vj_cuda_quality_create(&m.quality, side, side, VJ_QUALITY_ALL, 1, &err));
         else
             ok(vj_cuda_ssimulacra2_create(&m.ssimulacra2, side, side, modes[way - 2], 1, &err));
-        print_message("%u calls\n", fail_each(measure, &m, false));
+        print_message("%u calls\n", fail_each(measure, &m, 1, false));
         vj_cuda_quality_destroy(m.quality);
         vj_cuda_ssimulacra2_destroy(m.ssimulacra2);
         rig_free(&m.rig);

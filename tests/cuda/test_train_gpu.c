@@ -16,6 +16,7 @@
 #include <cuda_runtime_api.h>
 
 #include "cuda/train.h"
+#include "tests/cuda/fail_each.h"
 #include "tests/host/train_plain.h"
 
 static const struct vj_trainer_ops *const cuda = &vj_trainer_cuda, *const cpu = &vj_trainer_cpu;
@@ -837,6 +838,46 @@ static void a_batch_that_does_not_fit_is_refused_with_both_numbers(void **state)
     rig_free(&rig);
 }
 
+struct trained {
+    const struct rig *rig;
+    struct vj_weights expected, got;
+    bool known; /* what to expect */
+};
+
+/* Opening, a step, reading. */
+static int train_once(void *user)
+{
+    struct trained *m = user;
+    double loss;
+    void *t;
+    int r = cuda->open(&t, &m->rig->s.plan, 0, &err);
+    r = r ? r : cuda->step(t, &m->rig->data.batch, 1, 1e-3, &loss, NULL, &err);
+    r = r ? r : cuda->get(t, VJ_TRAIN_WEIGHTS, &m->got, &err);
+    cuda->close(t);
+    assert_true(r || !m->known || same_bits(&m->expected, &m->got));
+    return r;
+}
+
+static void a_call_that_fails_is_an_error(void **state)
+{
+    (void)state;
+    const struct vj_net_shape shape = usual_shape(VJ_VARIANT_FIGURE);
+    struct rig rig;
+    rig_make(&rig, &shape, 1, 1, 1);
+    struct trained m = {&rig, make_set(&rig), make_set(&rig), false};
+    if (!EMULATED) {
+        print_message("skipped: only the emulation fails on demand\n");
+        skip();
+    }
+    ok(train_once(&m));
+    copy_set(&m.expected, &m.got);
+    m.known = true;
+    print_message("%u calls\n", fail_each(train_once, &m, 7, true));
+    vj_weights_free(&m.expected);
+    vj_weights_free(&m.got);
+    rig_free(&rig);
+}
+
 int main(void)
 {
     if (!gpu_is_there())
@@ -860,6 +901,7 @@ int main(void)
         cmocka_unit_test(without_algorithm_1_another_that_repeats_its_bits_is_taken),
         cmocka_unit_test(want_of_memory_is_named_and_no_other_algorithm_taken),
         cmocka_unit_test(a_batch_that_does_not_fit_is_refused_with_both_numbers),
+        cmocka_unit_test(a_call_that_fails_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
