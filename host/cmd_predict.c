@@ -300,63 +300,73 @@ static void show_jpegs(const struct tally *tally, const char *folder)
 {
     if (tally->given == 0)
         return;
-    fprintf(stderr, "vpjnd: %zu JPEG%s in %s, %" PRId64 " bytes, %.1f %% of the files given",
-            tally->jpegs, tally->jpegs == 1 ? "" : "s", folder, tally->bytes,
-            100 * (double)tally->bytes / (double)tally->given);
-    if (tally->larger)
-        fprintf(stderr, "; %zu of them larger than %s", tally->larger,
-                tally->jpegs == 1 ? "it" : "theirs");
+    const bool one = tally->jpegs == 1;
+    fprintf(stderr, "vpjnd: %zu JPEG%s in %s, %" PRId64 " bytes, %.1f %% of the file%s given",
+            tally->jpegs, one ? "" : "s", folder, tally->bytes,
+            100 * (double)tally->bytes / (double)tally->given, one ? "" : "s");
+    if (tally->larger && !one) /* of one the share says it */
+        fprintf(stderr, "; %zu of them larger than theirs", tally->larger);
     fputc('\n', stderr);
 }
 
-/* p: has a smallest invisible quality factor; bytes: filled with the size of the file */
-static int encode(const struct vj_image *img, const struct prediction *p,
-                  enum vj_subsampling sampling, const char *path, int64_t *bytes,
-                  struct vj_error *err)
-{
-    struct vj_jpeg_plan *plan = NULL;
-    struct vj_jpeg_scratch *scratch = NULL;
-    int r = vj_jpeg_plan_create(&plan, img, sampling, err);
-    if (!r)
-        r = vj_jpeg_scratch_create(&scratch, img->width, img->height, img->channels, sampling, err);
-    if (!r)
-        r = vj_jpeg_plan_write(plan, p->lossless, VJ_JPEG_CODING_STANDARD, path, bytes, scratch,
-                               err);
-    if (!r && p->bytes > 0 && *bytes != p->bytes)
-        r = vj_fail(err, -EIO,
-                    "%s: has %" PRId64 " bytes instead of the %" PRId64 " predicted; "
-                    "was the picture replaced meanwhile?",
-                    path, *bytes, p->bytes);
-    vj_jpeg_scratch_free(scratch);
-    vj_jpeg_plan_free(plan);
-    return r;
-}
-
-/* The picture, read again, as its JPEG at the smallest invisible quality factor, if there is one.
+/*
+ * The picture, read again, ready to become a JPEG. p: has a smallest invisible quality factor
+ * Errors: the picture's, which may be gone or another one by now
  */
-static int write_jpeg(const struct arguments *a, const struct vj_outputs *outputs, size_t index,
-                      const struct prediction *p, enum vj_subsampling sampling, struct tally *tally,
-                      struct vj_error *err)
+static int plan_jpeg(struct vj_jpeg_plan **plan, struct vj_jpeg_scratch **scratch,
+                     const struct arguments *a, const char *picture, const struct prediction *p,
+                     enum vj_subsampling sampling, struct vj_error *err)
 {
     const struct vj_image_options read = {.alpha = (enum vj_alpha_mode)a->config.alpha,
                                           .max_pixels = a->config.max_pixels};
-    const char *picture = a->pictures.picture[index].path;
     struct vj_image img = {0};
+    int64_t bytes;
+    int r = vj_image_read(&img, picture, &read, err);
+    if (!r)
+        r = vj_jpeg_plan_create(plan, &img, sampling, err);
+    if (!r)
+        r = vj_jpeg_scratch_create(scratch, img.width, img.height, img.channels, sampling, err);
+    if (!r)
+        r = vj_jpeg_plan_size(*plan, p->lossless, VJ_JPEG_CODING_STANDARD, &bytes, *scratch, err);
+    if (!r && p->bytes > 0 && bytes != p->bytes)
+        r = vj_fail(err, -ESTALE,
+                    "its JPEG would have %" PRId64 " bytes instead of the %" PRId64 " predicted; "
+                    "was the picture replaced meanwhile?",
+                    bytes, p->bytes);
+    vj_image_free(&img);
+    return r;
+}
+
+/*
+ * The picture as its JPEG at the smallest invisible quality factor, if there is one.
+ * lost: filled: the error is the picture's
+ */
+static int write_jpeg(const struct arguments *a, const struct vj_outputs *outputs, size_t index,
+                      const struct prediction *p, enum vj_subsampling sampling, struct tally *tally,
+                      bool *lost, struct vj_error *err)
+{
+    const char *picture = a->pictures.picture[index].path;
+    struct vj_jpeg_plan *plan = NULL;
+    struct vj_jpeg_scratch *scratch = NULL;
     char *path = NULL;
     int64_t bytes;
+    *lost = false;
     if (!a->folder || p->lossless < 0)
         return 0;
-    int r = vj_image_read(&img, picture, &read, err);
+    int r = plan_jpeg(&plan, &scratch, a, picture, p, sampling, err);
+    *lost = r != 0;
     if (!r)
         r = vj_outputs_make_folders(outputs, index, err);
     if (!r)
         r = vj_outputs_path(&path, outputs, index, ".jpg", err);
     if (!r)
-        r = encode(&img, p, sampling, path, &bytes, err);
+        r = vj_jpeg_plan_write(plan, p->lossless, VJ_JPEG_CODING_STANDARD, path, &bytes, scratch,
+                               err);
     if (!r)
         count_jpeg(tally, picture, bytes);
     free(path);
-    vj_image_free(&img);
+    vj_jpeg_scratch_free(scratch);
+    vj_jpeg_plan_free(plan);
     return r;
 }
 
@@ -376,7 +386,7 @@ static int open_outputs(struct vj_outputs *outputs, const struct arguments *a, s
     return r ? r : vj_make_folder(a->folder, err);
 }
 
-/* A picture for which the predictor has no answer has failed. */
+/* A picture for which the predictor has no answer, or that is gone meanwhile, has failed. */
 static int print_pending(struct vj_engine *engine, const struct arguments *a,
                          const struct vj_outputs *outputs, struct pending *pending,
                          struct tally *tally, struct vj_error *err)
@@ -400,17 +410,19 @@ static int print_pending(struct vj_engine *engine, const struct arguments *a,
     for (size_t i = 0; !r && i < pending->count; i++) {
         const char *path = a->pictures.picture[pending->image[i]].path;
         struct prediction found;
+        bool lost;
         r = search(&found, engine, a->anchor_qf, pending->score + i * levels,
                    pending->bytes + i * levels, err);
-        if (r == -ENODATA) {
+        lost = r == -ENODATA;
+        if (!r)
+            r = write_jpeg(a, outputs, pending->image[i], &found, engine->plan.sampling, tally,
+                           &lost, err);
+        if (lost) {
             vj_picture_show_failure(path, err->text);
             tally->failed++;
             r = 0;
             continue;
         }
-        if (!r)
-            r = write_jpeg(a, outputs, pending->image[i], &found, engine->plan.sampling, tally,
-                           err);
         if (!r)
             r = print_line(a->csv, path, &found, err);
     }

@@ -353,6 +353,37 @@ static void predict_writes_each_picture_as_its_smallest_invisible_jpeg(void **st
     assert_null(strchr(output, '\t'));
 }
 
+/*
+ * The four pictures that decide the network's class are read before the first JPEG is written,
+ * which takes away the folder that two of them lie in.
+ */
+static void a_picture_that_is_gone_before_its_jpeg_is_written_fails_alone(void **state)
+{
+    (void)state;
+    char output[8192];
+    assert_int_equal(
+        shell("mkdir -p real way && cp a.png real/c.png && cp b.png real/d.png && "
+              "ln -s ../real way/a.jpg && "
+              "$V predict --weights w.h5 --anchor 40 a.png way/a.jpg/c.png way/a.jpg/d.png b.png "
+              "-o way > lines 2> said; r=$?; cut -f 1 lines; grep -e way said; ls way; exit $r",
+              output, sizeof(output)),
+        1);
+    static const char start[] = "a.png\nb.png\nvpjnd: way/a.jpg/c.png: ";
+    assert_int_equal(strncmp(output, start, strlen(start)), 0);
+    vj_assert_contains(output, "\nvpjnd: way/a.jpg/d.png: ");
+    vj_assert_contains(output, "\nvpjnd: 2 JPEGs in way, ");
+    vj_assert_contains(output, "\na.jpg\nb.jpg\n");
+    assert_null(strstr(output, "c.jpg"));
+    /* What cannot be written ends all of them. */
+    assert_int_equal(shell("mkdir -p shut/a.jpg && $V predict --predictor psnr-threshold:0 "
+                           "a.png b.png -o shut; ls shut",
+                           output, sizeof(output)),
+                     0);
+    vj_assert_contains(output, "vpjnd: shut/a.jpg: ");
+    assert_null(strchr(output, '\t'));
+    assert_null(strstr(output, "b.jpg"));
+}
+
 /* The same numbers as in an evaluation, by a metric and by rules on both sides of a tolerance. */
 static void predictions_of_a_threshold_are_those_of_an_evaluation(void **state)
 {
@@ -513,6 +544,7 @@ int main(void)
         cmocka_unit_test(predictions_stand_one_per_line),
         cmocka_unit_test(predictions_as_csv_say_what_the_lines_say),
         cmocka_unit_test(predict_writes_each_picture_as_its_smallest_invisible_jpeg),
+        cmocka_unit_test(a_picture_that_is_gone_before_its_jpeg_is_written_fails_alone),
         cmocka_unit_test(predictions_of_a_threshold_are_those_of_an_evaluation),
         cmocka_unit_test(lines_do_not_depend_on_how_many_pictures_are_in_flight),
         cmocka_unit_test(only_predictors_that_need_no_data_set_predict),
