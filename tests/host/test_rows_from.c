@@ -350,6 +350,27 @@ static void what_is_no_part_is_refused(void **state)
     }
 }
 
+static void names_that_are_no_strings_are_refused(void **state)
+{
+    (void)state;
+    static const char name[] = "/images/name";
+    const hsize_t count = 3;
+    char path[4096];
+    hid_t file = H5Fopen(in_folder(path, "second.h5"), H5F_ACC_RDWR, H5P_DEFAULT);
+    hid_t space = H5Screate_simple(1, &count, NULL);
+    const herr_t moved = H5Lmove(file, name, file, "/names", H5P_DEFAULT, H5P_DEFAULT);
+    H5Dclose(H5Dcreate2(file, name, H5T_STD_I32LE, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+    H5Sclose(space);
+    H5Fclose(file);
+    assert_true(moved >= 0);
+    expect_refusal(none, "second.h5", "its /images/name are no strings; the file is damaged", true);
+    file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
+    H5Ldelete(file, name, H5P_DEFAULT);
+    H5Lmove(file, "/names", file, name, H5P_DEFAULT, H5P_DEFAULT);
+    H5Fclose(file);
+    make("again.h5", NULL, (const char *const[]){"second.h5", NULL}, 3);
+}
+
 /* Each run would have asked the network where its own images' class says. */
 static void lazy_parts_need_a_positive_class(void **state)
 {
@@ -456,6 +477,7 @@ int main(void)
         cmocka_unit_test(unfinished_files_are_taken_and_gone_on_with),
         cmocka_unit_test(a_part_may_be_named_when_a_run_is_resumed),
         cmocka_unit_test(what_is_no_part_is_refused),
+        cmocka_unit_test(names_that_are_no_strings_are_refused),
         cmocka_unit_test(lazy_parts_need_a_positive_class),
         cmocka_unit_test(parts_need_not_have_all_folds),
         cmocka_unit_test(a_part_may_lack_labels),

@@ -141,6 +141,28 @@ static void a_folder_of_something_else_is_left_alone(void **state)
     free(folder);
 }
 
+/* What cannot be written, first or last, ends the command. */
+static void a_file_that_cannot_be_written_is_named(void **state)
+{
+    (void)state;
+    static const char *const file[] = {"source_images/[BMP]/ImageJND_SRC01.bmp",
+                                       "distorted_image/ImageJND_SRC01/ImageJND_SRC01_007.jpg",
+                                       "SQF_data/Image_1_l_h.txt"};
+    char path[4200], errors[2000], *folder = make_set("--count 1 --files");
+    for (size_t i = 0; i < sizeof(file) / sizeof(file[0]); i++) {
+        snprintf(path, sizeof(path), "%s/%s", folder, file[i]);
+        assert_int_equal(unlink(path), 0);
+        assert_int_equal(mkdir(path, 0777), 0);
+        assert_int_equal(synth_into(folder, "--count 1 --files", errors, sizeof(errors)),
+                         VJ_EXIT_USAGE);
+        vj_assert_contains(errors, file[i]);
+        assert_int_equal(rmdir(path), 0);
+        assert_int_equal(synth_into(folder, "--count 1 --files", errors, sizeof(errors)),
+                         VJ_EXIT_OK);
+    }
+    vj_test_rmdir(folder);
+}
+
 static void wrong_usage_is_explained(void **state)
 {
     (void)state;
@@ -182,6 +204,7 @@ int main(void)
         cmocka_unit_test(threads_and_repeats_change_no_byte),
         cmocka_unit_test(a_folder_of_other_settings_is_left_alone),
         cmocka_unit_test(a_folder_of_something_else_is_left_alone),
+        cmocka_unit_test(a_file_that_cannot_be_written_is_named),
         cmocka_unit_test(wrong_usage_is_explained),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

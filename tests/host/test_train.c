@@ -201,8 +201,8 @@ static void the_best_validated_weights_are_kept_with_their_record(void **state)
     vj_train_log_free(&log);
 }
 
-/* Judges STEM.h5 on the first `limit` pictures; the results file is open for reading. */
-static struct vj_results *judge(const char *stem, const char *limit, const char *jnd_model,
+/* Judges STEM.h5 on the pictures `ids`; the results file is open for reading. */
+static struct vj_results *judge(const char *stem, const char *ids, const char *jnd_model,
                                 const char *jnd_weights)
 {
     char path[4096], pair[4200];
@@ -214,7 +214,7 @@ static struct vj_results *judge(const char *stem, const char *limit, const char 
     snprintf(pair, sizeof(pair), "vpjnd:%s/%s", folder, path);
     const char *const set[][2] = {{"predictors", pair},        {"dataset", "manifest"},
                                   {"image_metrics", "none"},   {"bootstrap", "0"},
-                                  {"jnd_model", jnd_model},    {"limit", limit},
+                                  {"jnd_model", jnd_model},    {"ids", ids},
                                   {"jnd_weights", jnd_weights}};
     vj_config_defaults(&config, VJ_USE_EVAL);
     for (size_t i = 0; i < sizeof(set) / sizeof(set[0]); i++)
@@ -246,7 +246,7 @@ static void a_run_that_judges_weights_on_their_own_pictures_says_so(void **state
     (void)state;
     struct vj_train_summary s;
     must_train("judged.h5", false, (const char *const[]){"steps=4", "ids=1-2", NULL}, &s);
-    struct vj_results *results = judge("judged", "0", "chou95", "");
+    struct vj_results *results = judge("judged", "", "chou95", "");
     char *note = told(results, "vpjnd-judged", "note");
     vj_assert_contains(note, "NOT A TEST: 3 of 6 images trained or validated these weights");
     assert_null(strstr(note, "OTHER MAPS"));
@@ -652,8 +652,12 @@ static void broken_pictures_are_left_out_and_counted(void **state)
 static void folds_decide_what_trains_and_what_validates(void **state)
 {
     (void)state;
+    char path[4096];
     struct vj_train_summary s;
     struct vj_weights w;
+    struct vj_train_log log = {0};
+    struct vj_error err = {0};
+    double mad;
     must_train("fold.h5", false,
                (const char *const[]){"fold=3", "valid_ids=", "folds=manifest", "steps=8", NULL},
                &s);
@@ -663,6 +667,15 @@ static void folds_decide_what_trains_and_what_validates(void **state)
     assert_int_equal(w.trained->fold, 3);
     assert_string_equal(w.trained->ids, "1-2,4-5"); /* fold 3 holds 3 and 6 */
     vj_weights_free(&w);
+    /* The mean over both pictures of fold 1 is that of an evaluation. */
+    assert_int_equal(vj_train_log_read(&log, in_folder(path, "fold.h5.log"), &err), 0);
+    assert_int_equal(log.validations, 1);
+    struct vj_results *results = judge("fold", "1,4", "chou95", "");
+    if (vj_results_get_scalar(results, "/metrics/vpjnd-fold/mad", &mad, &err))
+        fail_msg("%s", err.text);
+    assert_true(mad > 0 && fabs(log.mad[0] - mad) < 1e-12);
+    vj_results_close(results);
+    vj_train_log_free(&log);
 }
 
 int main(void)
