@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Pictures through the device: worker threads read them ahead, the device works on as many as there
- * are slots, and the caller takes their rows in order meanwhile.
+ * are slots but one, which stays to be read into, and the caller takes their rows in order
+ * meanwhile.
  */
 #ifndef VJ_HOST_PIPELINE_H
 #define VJ_HOST_PIPELINE_H
