@@ -191,6 +191,27 @@ static void lost_learning_curves_end_no_run(void **state)
     vj_train_log_free(&log);
 }
 
+/* As for a checkpoint that is older than the curves beside it. */
+static void curves_are_cut_behind_a_step(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t step;
+        size_t rows, validations;
+    } cuts[] = {{30, 3, 3}, {29, 2, 3}, {24, 2, 3}, {20, 2, 2}, {16, 1, 2}, {8, 0, 1}, {0, 0, 0}};
+    struct vj_train_log log = {0};
+    for (int i = 1; i <= 3; i++) {
+        assert_int_equal(vj_train_log_add(&log, 10 * i, 1, 0.5, 0.1, 2, NULL), 0);
+        assert_int_equal(vj_train_log_validation(&log, 8 * i, 3, -1, NULL), 0);
+    }
+    for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {
+        vj_train_log_cut(&log, cuts[i].step);
+        assert_int_equal(log.rows, cuts[i].rows);
+        assert_int_equal(log.validations, cuts[i].validations);
+    }
+    vj_train_log_free(&log);
+}
+
 static void damaged_learning_curves_need_not_end_one(void **state)
 {
     (void)state;
@@ -376,6 +397,7 @@ int main(void)
         cmocka_unit_test(weights_say_how_many_patches_they_were_chosen_with),
         cmocka_unit_test(best_weights_that_are_gone_are_missed),
         cmocka_unit_test(lost_learning_curves_end_no_run),
+        cmocka_unit_test(curves_are_cut_behind_a_step),
         cmocka_unit_test(damaged_learning_curves_need_not_end_one),
         cmocka_unit_test(learning_curves_hold_what_they_claim),
         cmocka_unit_test(the_device_counts_by_what_it_is),
