@@ -518,11 +518,15 @@ static void dead_patch_weights_are_noticed(void **state)
     static const struct {
         float bias;
         size_t dead;
+        bool alone; /* the network is the only predictor */
         const char *pairs[3];
-    } cases[] = {{1, 0, {NULL}},
-                 {-100, 1, {NULL}},
-                 {-100, 0, {"max_pixels=10", NULL}},
-                 {-100, 1, {"lazy=true", "store_patches=true", NULL}}};
+    } cases[] = {{1, 0, false, {NULL}},
+                 {-100, 1, false, {NULL}},
+                 {-100, 0, false, {"max_pixels=10", NULL}},
+                 {-100, 1, false, {"lazy=true", "store_patches=true", NULL}},
+                 {-100, 1, true, {NULL}}};
+    char alone[4200];
+    snprintf(alone, sizeof(alone), "predictors=vpjnd:%s", weights);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct vj_run_summary summary;
         struct vj_error err = {0};
@@ -532,7 +536,9 @@ static void dead_patch_weights_are_noticed(void **state)
         const float before = vj_weights_find(&w, "weightings/block2/biases")->data[0];
         vj_weights_find(&w, "weightings/block2/biases")->data[0] = cases[i].bias;
         assert_int_equal(vj_weights_write(&w, weights, &err), 0);
-        if (run("weighed.h5", out, cases[i].pairs, &summary, &err))
+        if (run("weighed.h5", out,
+                cases[i].alone ? (const char *const[]){alone, NULL} : cases[i].pairs, &summary,
+                &err))
             print_message("%s\n", err.text);
         assert_int_equal(summary.dead, cases[i].dead);
         vj_weights_find(&w, "weightings/block2/biases")->data[0] = before;
