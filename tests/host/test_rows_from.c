@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <hdf5.h>
+#include <math.h>
 #include <unistd.h>
 
 #include "host/schema.h"
@@ -120,6 +121,33 @@ static void assert_same_files(const char *name_a, const char *name_b)
     if (visited)
         fail_msg("%s of %s and %s differ", files.differs, name_a, name_b);
     assert_true(files.compared > 20);
+}
+
+/* Shares of the wall time are those of the pictures' seconds, the failed one's among them. */
+static void stages_were_busy_for_the_pictures_seconds(void **state)
+{
+    (void)state;
+    char path[4096], name[64];
+    double wall, share, seconds[IMAGES];
+    struct vj_error err = {0};
+    struct vj_results *r;
+    const char *const pairs[] = {"decode_threads=2", NULL};
+    struct vj_run_summary summary;
+    if (run_from("timed.h5", path, pairs, none, false, &summary, &err) ||
+        vj_results_open(&r, path, false, &err) ||
+        vj_results_get_double(r, "/timing", "wall_seconds", &wall, &err))
+        fail_msg("%s", err.text);
+    for (int s = 0; s < VJ_STAGE_COUNT; s++) {
+        double sum = 0;
+        snprintf(name, sizeof(name), "busy_share_%s", vj_stage_names[s]);
+        assert_int_equal(vj_results_get_double(r, "/timing", name, &share, &err), 0);
+        snprintf(name, sizeof(name), "/timing/%s", vj_stage_names[s]);
+        read_rows(r, name, VJ_COLUMN_F64, 0, IMAGES, seconds);
+        for (int i = 0; i < IMAGES; i++)
+            sum += seconds[i];
+        assert_true(fabs(share * wall * (s == VJ_STAGE_READ ? 2 : 1) - sum) < 1e-9);
+    }
+    vj_results_close(r);
 }
 
 static void parts_make_the_whole(void **state)
@@ -472,6 +500,7 @@ static void a_part_may_lack_labels(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(stages_were_busy_for_the_pictures_seconds),
         cmocka_unit_test(parts_make_the_whole),
         cmocka_unit_test(numbered_parts_are_neighbours_and_make_the_whole),
         cmocka_unit_test(unfinished_files_are_taken_and_gone_on_with),
