@@ -128,15 +128,17 @@ static void stages_were_busy_for_the_pictures_seconds(void **state)
 {
     (void)state;
     char path[4096], name[64];
-    double wall, share, seconds[IMAGES];
+    double wall, rate, share, seconds[IMAGES];
     struct vj_error err = {0};
     struct vj_results *r;
     const char *const pairs[] = {"decode_threads=2", NULL};
     struct vj_run_summary summary;
     if (run_from("timed.h5", path, pairs, none, false, &summary, &err) ||
         vj_results_open(&r, path, false, &err) ||
-        vj_results_get_double(r, "/timing", "wall_seconds", &wall, &err))
+        vj_results_get_double(r, "/timing", "wall_seconds", &wall, &err) ||
+        vj_results_get_double(r, "/timing", "images_per_second", &rate, &err))
         fail_msg("%s", err.text);
+    assert_true(fabs(rate * wall - IMAGES) < 1e-9);
     for (int s = 0; s < VJ_STAGE_COUNT; s++) {
         double sum = 0;
         snprintf(name, sizeof(name), "busy_share_%s", vj_stage_names[s]);
