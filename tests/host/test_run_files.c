@@ -140,6 +140,45 @@ static void files_and_synthesised_candidates_agree(void **state)
 }
 
 /* Grey pictures become RGB beside files; the bytes of the source stay those of its own samples. */
+/* Beside files a grey source is compared in colour. */
+static void a_grey_source_has_candidates_in_colour(void **state)
+{
+    (void)state;
+    char path[4096], pair[4200];
+    struct vj_image img;
+    struct vj_error err = {0};
+    double psnr[2][10], psnr_rgb[2][10];
+    int32_t status[2];
+    assert_int_equal(vj_image_read(&img, in_folder(path, "p4.png"), NULL, &err), 0);
+    assert_int_equal(img.channels, 3);
+    for (size_t i = 0; i < img.width * img.height; i++)
+        img.data[i] = img.data[3 * i];
+    img.channels = 1;
+    assert_int_equal(vj_image_write_png(&img, in_folder(path, "one.png"), &err), 0);
+    assert_int_equal(vj_image_to_rgb(&img, &err), 0);
+    assert_int_equal(vj_image_write_png(&img, in_folder(path, "three.png"), &err), 0);
+    for (int qf = 1; qf <= 10; qf++) {
+        char name[32];
+        snprintf(name, sizeof(name), "t_%d.jpg", qf);
+        img.data[0] ^= 1; /* not quite grey */
+        write_jpeg(name, &img, qf);
+    }
+    vj_image_free(&img);
+    write_text(in_folder(path, "grey-files.csv"),
+               "image,candidates\none.png,t_{qf}.jpg\nthree.png,t_{qf}.jpg\n");
+    snprintf(pair, sizeof(pair), "root=%s", path);
+    const char *pairs[] = {pair, "candidates=files", "qf_last=10", NULL};
+    struct vj_results *r = run_and_open("grey-files.h5", pairs);
+    read_rows(r, "/images/status", VJ_COLUMN_I32, 0, 2, status);
+    read_rows(r, "/candidates/psnr_y", VJ_COLUMN_F64, 0, 2, psnr);
+    read_rows(r, "/candidates/psnr_rgb", VJ_COLUMN_F64, 0, 2, psnr_rgb);
+    vj_results_close(r);
+    assert_true(status[0] == VJ_STATUS_OK && status[1] == VJ_STATUS_OK);
+    assert_true(psnr[0][9] > 10);
+    assert_memory_equal(psnr[0], psnr[1], sizeof(psnr[0]));
+    assert_memory_equal(psnr_rgb[0], psnr_rgb[1], sizeof(psnr_rgb[0]));
+}
+
 static void the_compression_ratio_of_a_grey_picture_is_that_of_its_samples(void **state)
 {
     (void)state;
@@ -197,6 +236,7 @@ int main(void)
         cmocka_unit_test(ladder_files_are_checked_by_their_tables),
         cmocka_unit_test(a_ladder_file_of_another_size_is_refused_undecoded),
         cmocka_unit_test(files_and_synthesised_candidates_agree),
+        cmocka_unit_test(a_grey_source_has_candidates_in_colour),
         cmocka_unit_test(the_compression_ratio_of_a_grey_picture_is_that_of_its_samples),
         cmocka_unit_test(an_anchor_of_another_quality_is_refused),
     };
