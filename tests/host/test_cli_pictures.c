@@ -464,6 +464,20 @@ static void lines_do_not_depend_on_how_many_pictures_are_in_flight(void **state)
     assert_string_equal(output, "9\n");
 }
 
+static void a_side_is_as_long_as_jpeg_has_it(void **state)
+{
+    (void)state;
+    char output[4096];
+    assert_int_equal(
+        shell("{ printf 'P5 65500 1 255\\n'; head -c 65500 /dev/zero; } > most.pgm; "
+              "{ printf 'P5 65501 1 255\\n'; head -c 65501 /dev/zero; } > more.pgm; "
+              "$V predict --predictor psnr-threshold --set qf_last=3 most.pgm more.pgm",
+              output, sizeof(output)),
+        1);
+    vj_assert_contains(output, "most.pgm\t");
+    vj_assert_contains(output, "more.pgm is 65501x1; JPEG takes up to 65500 pixels a side: crop");
+}
+
 static void only_predictors_that_need_no_data_set_predict(void **state)
 {
     (void)state;
@@ -547,6 +561,7 @@ int main(void)
         cmocka_unit_test(a_picture_that_is_gone_before_its_jpeg_is_written_fails_alone),
         cmocka_unit_test(predictions_of_a_threshold_are_those_of_an_evaluation),
         cmocka_unit_test(lines_do_not_depend_on_how_many_pictures_are_in_flight),
+        cmocka_unit_test(a_side_is_as_long_as_jpeg_has_it),
         cmocka_unit_test(only_predictors_that_need_no_data_set_predict),
         cmocka_unit_test(pictures_without_a_finite_answer_fail_one_by_one),
     };
