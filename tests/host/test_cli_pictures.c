@@ -456,6 +456,7 @@ static void lines_do_not_depend_on_how_many_pictures_are_in_flight(void **state)
             assert_int_equal(shell(line, output, sizeof(output)), 1);
             vj_assert_contains(output, "\nmany/b5.png\t");
             vj_assert_contains(output, "\nvpjnd: many/a4.png: ");
+            assert_null(strstr(output, "not used"));
             if (w == 0)
                 strcpy(first, output);
             assert_string_equal(output, first);
