@@ -753,8 +753,6 @@ static void a_difference_of_pairs_rests_on_the_images_that_have_some(void **stat
     assert_near("high", c.pair_accuracy.ci_high, 0.2, 1e-12);
     for (truth.count = 1; truth.count <= 4; truth.count++) { /* three are too few, four are not */
         assert_int_equal(vj_metrics_compute(&t, &truth, &b, &boot, NULL), 0);
-        for (int m = 0; m < VJ_METRIC_COUNT; m++)
-            assert_true(!t.pooled.value[m].has_interval || truth.count == 4);
         assert_int_equal(t.pooled.value[VJ_METRIC_MAD].has_interval, truth.count == 4);
         vj_metrics_free(&t);
         assert_int_equal(vj_metrics_compare(&c, &truth, &a, &b, &boot, NULL), 0);
