@@ -399,15 +399,17 @@ static void predictions_of_a_threshold_are_those_of_an_evaluation(void **state)
         0);
     for (size_t i = 0; i < sizeof(predictors) / sizeof(predictors[0]); i++)
         snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s%s", i ? "," : "", predictors[i]);
-    snprintf(line, sizeof(line),
-             "$V eval -q --set root=rules --set predictors=%s -o rules.h5 2> said && "
-             "$V report --images-csv rules.h5 | tr -d '\r' | cut -d , -f 2,5,6,9,10 | tail -n +2",
-             all);
+    snprintf(
+        line, sizeof(line),
+        "$V eval -q --set root=rules --set qf_last=60 --set predictors=%s -o rules.h5 2> said && "
+        "$V report --images-csv rules.h5 | tr -d '\r' | cut -d , -f 2,5,6,9,10 | tail -n +2",
+        all);
     assert_int_equal(shell(line, evaluated, sizeof(evaluated)), 0);
     const char *rest = evaluated;
     for (size_t i = 0; i < sizeof(predictors) / sizeof(predictors[0]); i++) {
         snprintf(line, sizeof(line),
-                 "$V predict --predictor %s --csv rules 2> said | tr -d '\r' | tail -n +2 | "
+                 "$V predict --predictor %s --set qf_last=60 --csv rules 2> said | tr -d '\r' | "
+                 "tail -n +2 | "
                  "sed 's,^rules/,,'",
                  predictors[i]);
         assert_int_equal(shell(line, output, sizeof(output)), 0);
@@ -437,7 +439,6 @@ static void lines_do_not_depend_on_how_many_pictures_are_in_flight(void **state)
 {
     (void)state;
     static const char *const ways[] = {"--set slots=1 --set decode_threads=1 --threads 1",
-                                       "--set slots=2 --set decode_threads=3",
                                        "--set slots=9 --set decode_threads=4"};
     static const char *const by[] = {"--predictor pixel-chou95:0.1", "--weights w.h5",
                                      "--weights w.h5 --set positive_class=lossy"};
