@@ -216,20 +216,24 @@ void vj_text_json(struct vj_text *text, const char *string)
     add_bytes(text, "\"", 1);
 }
 
-void vj_text_html(struct vj_text *text, const char *string)
+/* A character that a language of markup gives a meaning, and what shows it there. */
+struct special {
+    char c;
+    const char *shown;
+};
+
+/* As vj_text_plain(), with what is special replaced. */
+static void add_escaped(struct vj_text *text, const char *string, const struct special *special,
+                        size_t count)
 {
-    static const struct {
-        char c;
-        const char *entity;
-    } special[] = {{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}, {'\'', "&#39;"}};
     const unsigned char *s = (const unsigned char *)string;
     while (*s) {
         const char *shown;
         size_t size;
         const size_t length = plain_character(s, &shown, &size);
-        for (size_t i = 0; i < sizeof(special) / sizeof(special[0]); i++) {
-            if (*s == special[i].c) {
-                shown = special[i].entity;
+        for (size_t i = 0; i < count; i++) {
+            if (*s == (unsigned char)special[i].c) {
+                shown = special[i].shown;
                 size = strlen(shown);
             }
         }
@@ -238,38 +242,29 @@ void vj_text_html(struct vj_text *text, const char *string)
     }
 }
 
+void vj_text_html(struct vj_text *text, const char *string)
+{
+    static const struct special special[] = {
+        {'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}, {'\'', "&#39;"}};
+    add_escaped(text, string, special, sizeof(special) / sizeof(special[0]));
+}
+
 void vj_text_latex(struct vj_text *text, const char *string)
 {
-    static const struct {
-        char c;
-        const char *command;
-    } special[] = {{'\\', "\\textbackslash{}"},
-                   {'{', "\\{"},
-                   {'}', "\\}"},
-                   {'$', "\\$"},
-                   {'&', "\\&"},
-                   {'#', "\\#"},
-                   {'%', "\\%"},
-                   {'_', "\\_"},
-                   {'^', "\\textasciicircum{}"},
-                   {'~', "\\textasciitilde{}"},
-                   {'<', "\\textless{}"},
-                   {'>', "\\textgreater{}"},
-                   {'|', "\\textbar{}"}};
-    const unsigned char *s = (const unsigned char *)string;
-    while (*s) {
-        const char *shown;
-        size_t size;
-        const size_t length = plain_character(s, &shown, &size);
-        for (size_t i = 0; i < sizeof(special) / sizeof(special[0]); i++) {
-            if (*s == special[i].c) {
-                shown = special[i].command;
-                size = strlen(shown);
-            }
-        }
-        add_bytes(text, shown, size);
-        s += length;
-    }
+    static const struct special special[] = {{'\\', "\\textbackslash{}"},
+                                             {'{', "\\{"},
+                                             {'}', "\\}"},
+                                             {'$', "\\$"},
+                                             {'&', "\\&"},
+                                             {'#', "\\#"},
+                                             {'%', "\\%"},
+                                             {'_', "\\_"},
+                                             {'^', "\\textasciicircum{}"},
+                                             {'~', "\\textasciitilde{}"},
+                                             {'<', "\\textless{}"},
+                                             {'>', "\\textgreater{}"},
+                                             {'|', "\\textbar{}"}};
+    add_escaped(text, string, special, sizeof(special) / sizeof(special[0]));
 }
 
 void vj_text_number(struct vj_text *text, double value)
