@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The tables of accuracy and differences for a paper. */
-#include <math.h>
 #include <stddef.h>
 
 #include "eval/report.h"
@@ -82,7 +81,7 @@ static void add_not_tests(struct vj_text *out, const struct vj_report *r)
         struct vj_text line = {0};
         vj_report_not_a_test(&line, &r->row[i]);
         vj_text_add(out, "\n  \\textsuperscript{*}");
-        add_name(out, &(struct vj_report_row){.name = r->row[i].name});
+        vj_text_latex(out, vj_report_or_dash(r->row[i].name));
         vj_text_add(out, ": ");
         vj_text_latex(out, line.data ? line.data : "");
         out->failed |= line.failed;
@@ -92,8 +91,9 @@ static void add_not_tests(struct vj_text *out, const struct vj_report *r)
 
 static void add_caption(struct vj_text *out, const struct vj_report *r)
 {
-    struct vj_text labels = {0};
+    struct vj_text labels = {0}, pairs = {0};
     vj_report_labels(&labels, r);
+    vj_report_pairs(&pairs, r);
     vj_text_add(out, "  \\caption{Data set: ");
     vj_text_latex(out, vj_report_or_dash(r->dataset));
     vj_text_add(out, ". Labels: ");
@@ -115,10 +115,12 @@ static void add_caption(struct vj_text *out, const struct vj_report *r)
                 "\n  MAD, RMSE, bias (predicted $-$ true) and dQF (mean of $\\max(0, "
                 "\\mbox{true} - \\mbox{predicted})$) in %s, the others in \\%%.",
                 vj_report_axis_word(r));
+    vj_text_latex(out, pairs.data ? pairs.data : "");
     add_not_tests(out, r);
     vj_text_add(out, "}\n");
-    out->failed |= labels.failed;
+    out->failed |= labels.failed || pairs.failed;
     vj_text_free(&labels);
+    vj_text_free(&pairs);
 }
 
 /* As wide as a page of two columns. */

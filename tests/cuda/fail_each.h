@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Calls of CUDA that fail, each in turn, in functions that work on little: emulation only. */
+/* Calls of CUDA, cuDNN and cuBLASLt that fail, one after the other, in functions that work on
+ * little: emulation only. */
 #ifndef VJ_TESTS_CUDA_FAIL_EACH_H
 #define VJ_TESTS_CUDA_FAIL_EACH_H
 

@@ -82,8 +82,12 @@ static void whose_labels_they_are_and_what_is_no_test_stands_in_the_caption(void
     s.report.human_labels = false;
     s.row[1].seen = 2;
     s.row[1].seen_of = 3;
+    s.threshold.pairs = VJ_PAIRS_FROM_ANSWERS;
     char *t = latex_of(&s.report);
     vj_assert_contains(t, " They come from a made-up observer, not from people.");
+    vj_assert_contains(t,
+                       "in \\%. Pairs of constant are counted from the step at the predicted QF, "
+                       "those of the others from their answers.\n");
     vj_assert_contains(t, "\\textsuperscript{*}psnr-threshold: NOT A TEST: 2 of 3 pictures");
     vj_assert_contains(t, "\n    psnr-threshold\\textsuperscript{*} & ");
     vj_assert_contains(t, "\n    psnr-threshold\\textsuperscript{*} $-$ constant & ");
