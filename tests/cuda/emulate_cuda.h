@@ -3,6 +3,8 @@
  * CUDA's language for a C++ compiler: included before a .cu file (-include), it runs the file's
  * kernels on the CPU, every thread of a block as a coroutine of its own (emulate_threads.c), with
  * barriers, shared memory, shuffles and products of warps. What is inside __CUDA_ARCH__ is not run.
+ *
+ * With VJ_EMULATE_PTX defined, what nvcc made of each kernel runs in its place (ptx/operations.h).
  */
 #ifndef VJ_TESTS_CUDA_EMULATE_CUDA_H
 #define VJ_TESTS_CUDA_EMULATE_CUDA_H
@@ -11,6 +13,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include <tuple>
 #include <type_traits>
 
 #include "cuda/kernel.h"
@@ -21,6 +24,10 @@ extern "C" {
 #include "tests/cuda/emulate_runtime.h"
 #include "tests/cuda/emulate_threads.h"
 }
+
+#ifdef VJ_EMULATE_PTX
+#include "tests/cuda/ptx/kernels.h"
+#endif
 
 #undef __launch_bounds__
 #undef __grid_constant__
@@ -51,7 +58,23 @@ template <typename... Parameter, typename... Argument>
 void vj_cuda_launch(void (*kernel)(Parameter...), dim3 grid, unsigned threads, cudaStream_t stream,
                     const Argument &...arguments)
 {
+#ifdef VJ_EMULATE_PTX
+    const size_t sizes[] = {sizeof(Parameter)...};
+    const vj_ptx_kernel *compiled =
+        vj_ptx_find(vj_ptx_source(kernel), sizes, sizeof...(Parameter), threads);
+    auto one = [=]() {
+        const std::tuple<Parameter...> all(arguments...);
+        vj_ptx_shared_bytes = compiled->shared;
+        std::apply(
+            [=](const auto &...argument) {
+                const void *const places[] = {&argument...};
+                compiled->run(places);
+            },
+            all);
+    };
+#else
     auto one = [=]() { kernel(arguments...); };
+#endif
     static_assert(std::is_trivially_copyable<decltype(one)>::value,
                   "arguments are copied as bytes");
     static_assert((sizeof(Parameter) + ...) <= 4096, "all that a launch takes");
@@ -85,12 +108,14 @@ static inline float vj_emulate_operand(uint32_t word, int i, bool half)
 }
 
 /* As PTX lays out mma.m16n8k16 for halves and m16n8k8 for floats; sums in the order of k. */
-template <bool half> void vj_cuda_multiply(float d[4], const uint32_t a[4], const uint32_t b[2])
+template <bool half>
+void vj_emulate_multiply(float d[4], const uint32_t a[4], const uint32_t b[2], const char *file,
+                         int line)
 {
     const int pair = half ? 2 : 1, group = threadIdx.x % 32 / 4, member = threadIdx.x % 4;
     const uint32_t mine[6] = {a[0], a[1], a[2], a[3], b[0], b[1]};
     const uint32_t(*all)[VJ_EMULATE_WARP_WORDS] =
-        (const uint32_t(*)[VJ_EMULATE_WARP_WORDS])vj_emulate_warp(mine, 6, __FILE__, __LINE__);
+        (const uint32_t(*)[VJ_EMULATE_WARP_WORDS])vj_emulate_warp(mine, 6, file, line);
     for (int i = 0; i < 4; i++) {
         const int row = group + 8 * (i / 2), column = 2 * member + i % 2;
         for (int k = 0; k < 8 * pair; k++) {
@@ -101,6 +126,11 @@ template <bool half> void vj_cuda_multiply(float d[4], const uint32_t a[4], cons
                     vj_emulate_operand(from_b, k % pair, half);
         }
     }
+}
+
+template <bool half> void vj_cuda_multiply(float d[4], const uint32_t a[4], const uint32_t b[2])
+{
+    vj_emulate_multiply<half>(d, a, b, __FILE__, __LINE__);
 }
 
 #endif

@@ -318,6 +318,11 @@ float vj_emulate_half(uint16_t bits)
     return vj_cuda_net_half_value(bits);
 }
 
+uint16_t vj_emulate_to_half(float value)
+{
+    return vj_cuda_net_half_bits(value);
+}
+
 /* ---- shared memory ---- */
 
 #if defined(__SANITIZE_ADDRESS__) || defined(VJ_EMULATE_RACES)
