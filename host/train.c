@@ -169,7 +169,7 @@ static int open_weights(struct run *run, struct vj_error *err)
         memcpy(run->start_sha256, run->initial.sha256, sizeof(run->start_sha256));
         if (!r)
             r = check_start(c, &run->initial.shape, err);
-        if (run->own.positions == VJ_POSITIONS_AUTO)
+        if (!r && run->own.positions == VJ_POSITIONS_AUTO)
             run->own.positions = vj_trained_positions(&run->initial);
         return r ? vj_fail_prefix(err, "option start = %s", c->start) : set_weight_bias(run, err);
     }

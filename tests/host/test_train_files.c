@@ -252,6 +252,21 @@ static void learning_curves_hold_what_they_claim(void **state)
             "vast.h5.log: dataset step is not a column of at most");
 }
 
+/* What was read of the record until then says nothing of how the patches lay. */
+static void a_start_with_a_damaged_record_is_refused(void **state)
+{
+    (void)state;
+    char path[4096], start[4200];
+    struct vj_train_summary s;
+    must_train("record.h5", false, (const char *const[]){"steps=1", NULL}, &s);
+    hid_t file = H5Fopen(in_folder(path, "record.h5"), H5F_ACC_RDWR, H5P_DEFAULT);
+    assert_true(H5Adelete(file, "trained_labels") >= 0);
+    H5Fclose(file);
+    snprintf(start, sizeof(start), "start=%s", path);
+    refuses("onward.h5", false, (const char *const[]){start, "steps=1", NULL}, -ENOENT,
+            "record.h5: attribute trained_labels is missing");
+}
+
 /* What was asked for does not count, but what it was made on; earlier programs recorded the former.
  */
 static void the_device_counts_by_what_it_is(void **state)
@@ -400,6 +415,7 @@ int main(void)
         cmocka_unit_test(curves_are_cut_behind_a_step),
         cmocka_unit_test(damaged_learning_curves_need_not_end_one),
         cmocka_unit_test(learning_curves_hold_what_they_claim),
+        cmocka_unit_test(a_start_with_a_damaged_record_is_refused),
         cmocka_unit_test(the_device_counts_by_what_it_is),
         cmocka_unit_test(steps_before_a_bad_picture_are_kept),
         cmocka_unit_test(a_validation_that_failed_is_made_up_for),
