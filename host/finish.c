@@ -204,6 +204,10 @@ static int gather_labels(struct vj_finish_work *w, struct labels *l, struct vj_e
     if (vj_results_has(w->results, "/left_out/qf_true"))
         r = vj_results_shape(w->results, "/left_out/qf_true", &others, &rank, dim, &string_size,
                              err);
+    if (!r && others > 0)
+        r = vj_results_check(w->results, "/left_out/qf_true", others, 0, err);
+    if (!r && others > 0)
+        r = vj_results_check(w->results, "/left_out/fold", others, 0, err);
     if (r)
         return r;
     l->count = images + others;

@@ -44,12 +44,25 @@ int vj_h5_fail(struct vj_error *err, const char *format, ...)
 
 /*
  * HDF5 prints nothing, and tidies nothing up when the program ends: every file is closed by then,
- * and its own tidying crashes (1.10) over a file whose closing failed, as on a full disk.
+ * and its own tidying crashes (1.10) over a file whose closing failed, as on a full disk. Links
+ * into other files lead nowhere: HDF5 would open whatever they name, a FIFO or a device, too.
  */
 void vj_h5_start(void)
 {
     H5dont_atexit();
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    if (H5Lis_registered(H5L_TYPE_EXTERNAL) > 0)
+        H5Lunregister(H5L_TYPE_EXTERNAL);
+}
+
+bool vj_h5_is_self_contained(hid_t set)
+{
+    hid_t list = H5Dget_create_plist(set);
+    if (list < 0)
+        return false;
+    bool is = H5Pget_layout(list) != H5D_VIRTUAL && H5Pget_external_count(list) == 0;
+    H5Pclose(list);
+    return is;
 }
 
 int vj_h5_check_regular(const char *path, struct vj_error *err)
@@ -582,7 +595,10 @@ int vj_h5_dataset_open(hid_t *set, hid_t at, const char *path, struct vj_h5_info
     *set = H5Dopen2(at, path, H5P_DEFAULT);
     if (*set < 0)
         return vj_h5_fail(err, "%s cannot be opened as a dataset", path);
-    int r = describe(*set, path, info, err);
+    int r = vj_h5_is_self_contained(*set)
+                ? describe(*set, path, info, err)
+                : vj_fail(err, -EINVAL,
+                          "the values of dataset %s lie in another file, which is not read", path);
     if (r) {
         H5Dclose(*set);
         *set = H5I_INVALID_HID;

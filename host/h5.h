@@ -29,10 +29,16 @@
 enum { VJ_H5_TEXT_MAX = 1 << 20 };
 
 /*
- * Silences HDF5, and keeps it from tidying up when the program ends; before anything else is asked
- * of it. The functions below call it themselves.
+ * Silences HDF5, and keeps it from tidying up when the program ends and from following links into
+ * other files; before anything else is asked of it. The functions below call it themselves.
  */
 void vj_h5_start(void);
+
+/*
+ * Whether a dataset's values lie in its own file. Those of others are never read: HDF5 would open
+ * whatever they name, and wait for ever where that is a FIFO.
+ */
+bool vj_h5_is_self_contained(hid_t set);
 
 /*
  * Checks, before there is anything to write, that `path` can become a file of this kind: its name

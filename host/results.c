@@ -239,8 +239,92 @@ static int open_column(struct vj_results *results, const char *path, hid_t *data
     *dataset = vj_h5_exists(results->file, path) ? H5Dopen2(results->file, path, H5P_DEFAULT) : -1;
     if (*dataset < 0)
         return vj_fail(err, -ENOENT, "%s has no dataset %s", results->path, path);
+    if (!vj_h5_is_self_contained(*dataset)) {
+        H5Dclose(*dataset);
+        return vj_fail(err, -EINVAL,
+                       "%s: the values of dataset %s lie in another file, which is not read; "
+                       "`h5repack` puts them into one",
+                       results->path, path);
+    }
     *space = H5Dget_space(*dataset);
     return 0;
+}
+
+/* "8 x 100": the rows and what a row has. */
+static void describe_shape(char text[128], int axes, const hsize_t *size)
+{
+    int used = snprintf(text, 128, axes ? "%llu" : "a scalar", (unsigned long long)size[0]);
+    for (int i = 1; i < axes && used < 128; i++)
+        used += snprintf(text + used, 128 - (size_t)used, " x %llu", (unsigned long long)size[i]);
+}
+
+/*
+ * Whether the file has the bytes that the column takes: those of all its chunks, which deflate
+ * makes at most 1032 times smaller.
+ */
+static bool is_stored(hid_t file, hid_t dataset, int axes, const hsize_t *size)
+{
+    enum { DEFLATE_MOST = 1032 };
+    hsize_t file_size = 0;
+    hid_t type = H5Dget_type(dataset);
+    size_t bytes = type < 0 ? 0 : H5Tget_size(type);
+    bool fits = bytes > 0 && H5Fget_filesize(file, &file_size) >= 0;
+    for (int i = 0; i < axes; i++)
+        fits = fits && !__builtin_mul_overflow(bytes, (size_t)size[i], &bytes);
+    const hsize_t stored = H5Dget_storage_size(dataset);
+    if (type >= 0)
+        H5Tclose(type);
+    return fits && stored <= file_size && bytes / DEFLATE_MOST <= stored;
+}
+
+int vj_results_check(struct vj_results *results, const char *path, size_t rows, size_t values,
+                     struct vj_error *err)
+{
+    static const char advice[] = "the file was changed, take another copy or make it again";
+    hid_t dataset, space;
+    int r = open_column(results, path, &dataset, &space, err);
+    if (r)
+        return r;
+    hsize_t size[H5S_MAX_RANK] = {0};
+    const hsize_t wanted[] = {rows, values};
+    const int axes = H5Sget_simple_extent_dims(space, size, NULL), expected = values ? 2 : 1;
+    if (axes != expected || size[0] != rows || (values && size[1] != values)) {
+        char is[128], should[128];
+        describe_shape(is, axes, size);
+        describe_shape(should, expected, wanted);
+        r = vj_fail(err, -EINVAL, "%s: dataset %s is %s, the rest of the file says %s; %s",
+                    results->path, path, is, should, advice);
+    } else if (!is_stored(results->file, dataset, axes, size)) {
+        r = vj_fail(err, -EINVAL,
+                    "%s: dataset %s has %zu rows, of which the file has not the bytes; %s",
+                    results->path, path, rows, advice);
+    }
+    H5Sclose(space);
+    H5Dclose(dataset);
+    return r;
+}
+
+/* Whether values of a stored type are read as what the column is meant to have. */
+static int check_kind(const struct vj_results *results, const char *path, hid_t stored,
+                      enum vj_column_type type, struct vj_error *err)
+{
+    static const struct {
+        H5T_class_t class;
+        const char *what;
+    } kinds[] = {
+        [VJ_COLUMN_F32] = {H5T_FLOAT, "real numbers"},
+        [VJ_COLUMN_F64] = {H5T_FLOAT, "real numbers"},
+        [VJ_COLUMN_I32] = {H5T_INTEGER, "whole numbers"},
+        [VJ_COLUMN_I64] = {H5T_INTEGER, "whole numbers"},
+        [VJ_COLUMN_U8] = {H5T_INTEGER, "whole numbers"},
+        [VJ_COLUMN_STRING] = {H5T_STRING, "texts of a fixed size"},
+    };
+    if (H5Tget_class(stored) == kinds[type].class && H5Tis_variable_str(stored) == 0)
+        return 0;
+    return vj_fail(err, -EINVAL,
+                   "%s: dataset %s does not hold %s; the file was changed, take another copy or "
+                   "make it again",
+                   results->path, path, kinds[type].what);
 }
 
 int vj_results_shape(struct vj_results *results, const char *path, size_t *rows, int *rank,
@@ -295,6 +379,11 @@ static int transfer(struct vj_results *results, const char *path, enum vj_column
         goto close;
     size[0] = count;
     hid_t stored = H5Dget_type(dataset);
+    r = check_kind(results, path, stored, type, err);
+    if (r) {
+        H5Tclose(stored);
+        goto close;
+    }
     hid_t mem = memory_type(type, H5Tget_size(stored));
     hid_t block = H5Screate_simple(axes, size, NULL);
     H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, size, NULL);
@@ -453,6 +542,18 @@ static int open_holder(struct vj_results *results, const char *object, const cha
     return vj_fail(err, -ENOENT, "%s: %s has no attribute %s", results->path, object, name);
 }
 
+/* Ends reading an attribute of `o`; r: what came of it. */
+static int close_read(const struct vj_results *results, hid_t o, const char *object, int r,
+                      struct vj_error *err)
+{
+    H5Oclose(o);
+    if (r && strcmp(object, "/") == 0)
+        vj_fail_prefix(err, "%s", results->path);
+    else if (r)
+        vj_fail_prefix(err, "%s: %s", results->path, object);
+    return r;
+}
+
 int vj_results_get_text(struct vj_results *results, const char *object, const char *name,
                         char **text, struct vj_error *err)
 {
@@ -464,13 +565,11 @@ int vj_results_get_text(struct vj_results *results, const char *object, const ch
     char *value = vj_calloc(VJ_H5_TEXT_MAX, 1);
     r = value ? vj_h5_read_text(o, name, value, VJ_H5_TEXT_MAX, err)
               : vj_fail(err, -ENOMEM, "out of memory");
-    H5Oclose(o);
-    if (r) {
+    if (r)
         free(value);
-        return r;
-    }
-    *text = value;
-    return 0;
+    else
+        *text = value;
+    return close_read(results, o, object, r, err);
 }
 
 int vj_results_get_int(struct vj_results *results, const char *object, const char *name,
@@ -486,9 +585,7 @@ int vj_results_get_ints(struct vj_results *results, const char *object, const ch
     int r = open_holder(results, object, name, &o, err);
     if (r)
         return r;
-    r = vj_h5_read_ints(o, name, values, count, err);
-    H5Oclose(o);
-    return r;
+    return close_read(results, o, object, vj_h5_read_ints(o, name, values, count, err), err);
 }
 
 int vj_results_get_uint64(struct vj_results *results, const char *object, const char *name,
@@ -498,9 +595,7 @@ int vj_results_get_uint64(struct vj_results *results, const char *object, const 
     int r = open_holder(results, object, name, &o, err);
     if (r)
         return r;
-    r = vj_h5_read_uint64(o, name, value, err);
-    H5Oclose(o);
-    return r;
+    return close_read(results, o, object, vj_h5_read_uint64(o, name, value, err), err);
 }
 
 int vj_results_get_double(struct vj_results *results, const char *object, const char *name,
@@ -510,9 +605,32 @@ int vj_results_get_double(struct vj_results *results, const char *object, const 
     int r = open_holder(results, object, name, &o, err);
     if (r)
         return r;
-    r = vj_h5_read_doubles(o, name, value, 1, err);
-    H5Oclose(o);
-    return r;
+    return close_read(results, o, object, vj_h5_read_doubles(o, name, value, 1, err), err);
+}
+
+int vj_results_find_text(struct vj_results *results, const char *object, const char *name,
+                         char **text, struct vj_error *err)
+{
+    *text = NULL;
+    return vj_results_has_attribute(results, object, name)
+               ? vj_results_get_text(results, object, name, text, err)
+               : 0;
+}
+
+int vj_results_find_int(struct vj_results *results, const char *object, const char *name,
+                        int64_t *value, struct vj_error *err)
+{
+    return vj_results_has_attribute(results, object, name)
+               ? vj_results_get_int(results, object, name, value, err)
+               : 0;
+}
+
+int vj_results_find_double(struct vj_results *results, const char *object, const char *name,
+                           double *value, struct vj_error *err)
+{
+    return vj_results_has_attribute(results, object, name)
+               ? vj_results_get_double(results, object, name, value, err)
+               : 0;
 }
 
 int vj_results_get_scalar(struct vj_results *results, const char *path, double *value,

@@ -64,12 +64,23 @@ bool vj_results_has_attribute(struct vj_results *results, const char *object, co
 
 /*
  * Rows first..first+count-1 of a column; type is the one in memory (float, double, int32_t,
- * int64_t, uint8_t, or char[string_size]). Errors name the file and the column.
+ * int64_t, uint8_t, or char[string_size]); -EINVAL where the file has numbers of another kind, or
+ * their values lie outside of it. `data` has room for rows as the file has them: see
+ * vj_results_check(). Errors name the file and the column.
  */
 int vj_results_write(struct vj_results *results, const char *path, enum vj_column_type type,
                      size_t first, size_t count, const void *data, struct vj_error *err);
 int vj_results_read(struct vj_results *results, const char *path, enum vj_column_type type,
                     size_t first, size_t count, void *data, struct vj_error *err);
+
+/*
+ * Checks, before there is room for it, that a column has `rows` rows of one value each (values 0)
+ * or of `values`, and that the file is large enough to hold them: a few bytes can claim any number
+ * of rows that were never written.
+ * Errors: -ENOENT, -EINVAL with the file, the column, what it is and what to do.
+ */
+int vj_results_check(struct vj_results *results, const char *path, size_t rows, size_t values,
+                     struct vj_error *err);
 
 /* Axes of a column: rank beyond axis 0 and their sizes, number of rows; string size or 0. */
 int vj_results_shape(struct vj_results *results, const char *path, size_t *rows, int *rank,
@@ -109,6 +120,13 @@ int vj_results_get_uint64(struct vj_results *results, const char *object, const 
                           uint64_t *value, struct vj_error *err);
 int vj_results_get_double(struct vj_results *results, const char *object, const char *name,
                           double *value, struct vj_error *err);
+/* The same of attributes that a file may lack: then 0, with *text NULL and *value as it was. */
+int vj_results_find_text(struct vj_results *results, const char *object, const char *name,
+                         char **text, struct vj_error *err);
+int vj_results_find_int(struct vj_results *results, const char *object, const char *name,
+                        int64_t *value, struct vj_error *err);
+int vj_results_find_double(struct vj_results *results, const char *object, const char *name,
+                           double *value, struct vj_error *err);
 int vj_results_get_scalar(struct vj_results *results, const char *path, double *value,
                           struct vj_error *err);
 

@@ -33,6 +33,9 @@ static void part_close(struct part *part)
 static int read_ints(int32_t **values, struct vj_results *results, const char *path, size_t count,
                      struct vj_error *err)
 {
+    int r = vj_results_check(results, path, count, 0, err);
+    if (r)
+        return r;
     *values = vj_calloc(count, sizeof(**values));
     if (!*values)
         return vj_fail(err, -ENOMEM, "out of memory for the %zu rows of %s", count, path);
@@ -260,6 +263,8 @@ static int check_span(const struct part *part, const struct vj_image_list *image
     int r = vj_results_shape(part->results, "/images/name", &rows, &rank, dim, &size, err);
     if (!r && size == 0)
         r = vj_fail(err, -EINVAL, "its /images/name are no strings; the file is damaged");
+    if (!r)
+        r = vj_results_check(part->results, "/images/name", part->count, 0, err);
     if (r)
         return r;
     const size_t most = rows_at_once(size, span->count);

@@ -401,6 +401,42 @@ static void names_that_are_no_strings_are_refused(void **state)
     make("again.h5", NULL, (const char *const[]){"second.h5", NULL}, 3);
 }
 
+/* A value for each row is wanted; of a file that has more of them there is no room for the rest. */
+static void columns_of_more_axes_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *path;
+        bool begun;
+    } columns[] = {{"/images/id", false},
+                   {"/images/status", false},
+                   {"/images/fold", false},
+                   {"/images/name", true}};
+    const hsize_t dims[] = {3, 4096};
+    char path[4096], text[128];
+    in_folder(path, "second.h5");
+    for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++) {
+        hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
+        hid_t was = H5Dopen2(file, columns[i].path, H5P_DEFAULT);
+        hid_t type = H5Dget_type(was), space = H5Screate_simple(2, dims, NULL);
+        const herr_t moved = H5Lmove(file, columns[i].path, file, "/was", H5P_DEFAULT, H5P_DEFAULT);
+        H5Dclose(
+            H5Dcreate2(file, columns[i].path, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+        H5Sclose(space);
+        H5Tclose(type);
+        H5Dclose(was);
+        H5Fclose(file);
+        assert_true(moved >= 0);
+        snprintf(text, sizeof(text), "dataset %s is 3 x 4096, the rest of the file says 3",
+                 columns[i].path);
+        expect_refusal(none, "second.h5", text, columns[i].begun);
+        file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
+        H5Ldelete(file, columns[i].path, H5P_DEFAULT);
+        H5Lmove(file, "/was", file, columns[i].path, H5P_DEFAULT, H5P_DEFAULT);
+        H5Fclose(file);
+    }
+}
+
 /* Each run would have asked the network where its own images' class says. */
 static void lazy_parts_need_a_positive_class(void **state)
 {
@@ -509,6 +545,7 @@ int main(void)
         cmocka_unit_test(a_part_may_be_named_when_a_run_is_resumed),
         cmocka_unit_test(what_is_no_part_is_refused),
         cmocka_unit_test(names_that_are_no_strings_are_refused),
+        cmocka_unit_test(columns_of_more_axes_are_refused),
         cmocka_unit_test(lazy_parts_need_a_positive_class),
         cmocka_unit_test(parts_need_not_have_all_folds),
         cmocka_unit_test(a_part_may_lack_labels),
