@@ -29,32 +29,24 @@ static void *read_column(struct vj_results *results, const char *path, enum vj_c
     return data;
 }
 
-/* "8 x 100": rows and the `rank` axes in `dim`. */
-static void describe_shape(char text[128], size_t rows, int rank, const size_t *dim)
+/* A column of whole numbers, `values` in a row (0: one), each of which must be low to high. */
+static int read_ints(int32_t **out, struct vj_results *results, const char *path, size_t rows,
+                     size_t values, int32_t low, int32_t high, struct vj_error *err)
 {
-    int used = snprintf(text, 128, "%zu", rows);
-    for (int i = 0; i < rank && i < VJ_COLUMN_RANK_MAX; i++)
-        used += snprintf(text + used, 128 - (size_t)used, " x %zu", dim[i]);
-}
-
-/* Checks that a column has the axes that the schema gives it: rank 0, or 1 of that many values. */
-static int check_shape(struct vj_results *results, const char *path, size_t rows, int rank,
-                       size_t values, struct vj_error *err)
-{
-    size_t n, dim[VJ_COLUMN_RANK_MAX], string_size;
-    int found;
-    int r = vj_results_shape(results, path, &n, &found, dim, &string_size, err);
+    const size_t of_row = values ? values : 1;
+    int r = vj_results_check(results, path, rows, values, err);
     if (r)
         return r;
-    if (n == rows && found == rank && (rank == 0 || dim[0] == values))
-        return 0;
-    char is[128], expected[128];
-    describe_shape(is, n, found, dim);
-    describe_shape(expected, rows, rank, &values);
-    return vj_fail(err, -EINVAL,
-                   "dataset %s is %s, the rest of the file says %s; the file was changed, take "
-                   "another copy or make it again",
-                   path, is, expected);
+    *out = read_column(results, path, VJ_COLUMN_I32, sizeof(**out), rows, of_row, err);
+    if (!*out)
+        return vj_error_code(err);
+    for (size_t i = 0; i < rows * of_row; i++)
+        if ((*out)[i] < low || (*out)[i] > high)
+            return vj_fail(err, -EINVAL,
+                           "dataset %s has %d in row %zu, it must be %d to %d; the file was "
+                           "changed, take another copy or make it again",
+                           path, (int)(*out)[i], i / of_row, (int)low, (int)high);
+    return 0;
 }
 
 static int read_strings(struct vj_results *results, const char *path, size_t count, char ***out,
@@ -65,8 +57,12 @@ static int read_strings(struct vj_results *results, const char *path, size_t cou
     int r = vj_results_shape(results, path, &rows, &rank, dim, &size, err);
     if (r)
         return r;
-    if (rows != count || rank != 0 || size == 0)
-        return vj_fail(err, -EINVAL, "dataset %s is not a column of %zu strings", path, count);
+    if (size == 0)
+        return vj_fail(err, -EINVAL, "dataset %s is not a column of %zu texts of a fixed size",
+                       path, count);
+    r = vj_results_check(results, path, count, 0, err);
+    if (r)
+        return r;
     char *block = read_column(results, path, VJ_COLUMN_STRING, 1, count, size, err);
     if (!block)
         return vj_error_code(err);
@@ -90,26 +86,29 @@ static int load_images(struct vj_analysis *a, struct vj_results *results, struct
         r = vj_results_get_int(results, "/", "qf_last", &qf_last, err);
     if (r)
         return r;
-    if (rank != 0 || qf_first < 1 || qf_last < qf_first || qf_last > VJ_QF_MAX)
-        return vj_fail(err, -EINVAL, "quality factors %lld to %lld are not within 1 to %d",
+    if (qf_first < 1 || qf_last < qf_first || qf_last > VJ_QF_MAX)
+        return vj_fail(err, -EINVAL,
+                       "attributes qf_first and qf_last say quality factors %lld to %lld, which "
+                       "are not within 1 to %d",
                        (long long)qf_first, (long long)qf_last, VJ_QF_MAX);
     a->qf_first = (int)qf_first;
     a->levels = (int)(qf_last - qf_first + 1);
-    static const char *const columns[] = {"/images/status", "/images/id",    "/images/qf_true",
-                                          "/images/fold",   "/images/width", "/images/height"};
-    int32_t **to[] = {&a->status, &a->id, &a->qf_true, &a->fold, &a->width, &a->height};
-    for (size_t i = 0; !r && i < sizeof(to) / sizeof(to[0]); i++) {
-        r = check_shape(results, columns[i], a->count, 0, 0, err);
-        if (!r && !(*to[i] = read_column(results, columns[i], VJ_COLUMN_I32, sizeof(int32_t),
-                                         a->count, 1, err)))
-            r = vj_error_code(err);
-    }
-    if (!r && vj_results_has(results, "/images/anchor_qf")) {
-        r = check_shape(results, "/images/anchor_qf", a->count, 0, 0, err);
-        if (!r && !(a->anchor = read_column(results, "/images/anchor_qf", VJ_COLUMN_I32,
-                                            sizeof(int32_t), a->count, 1, err)))
-            r = vj_error_code(err);
-    }
+    const struct {
+        const char *path;
+        int32_t **to, low, high;
+    } columns[] = {
+        {"/images/status", &a->status, VJ_STATUS_PENDING, VJ_STATUS_FAILED},
+        {"/images/id", &a->id, INT32_MIN, INT32_MAX},
+        {"/images/qf_true", &a->qf_true, VJ_EVAL_UNKNOWN, VJ_EVAL_QF_MAX},
+        {"/images/fold", &a->fold, VJ_FOLD_NONE, INT32_MAX},
+        {"/images/width", &a->width, -1, INT32_MAX},
+        {"/images/height", &a->height, -1, INT32_MAX},
+        {"/images/anchor_qf", &a->anchor, VJ_EVAL_UNKNOWN, VJ_EVAL_QF_MAX},
+    };
+    for (size_t i = 0; !r && i < sizeof(columns) / sizeof(columns[0]); i++)
+        if (columns[i].to != &a->anchor || vj_results_has(results, columns[i].path))
+            r = read_ints(columns[i].to, results, columns[i].path, a->count, 0, columns[i].low,
+                          columns[i].high, err);
     if (!r)
         r = read_strings(results, "/images/name", a->count, &a->name, err);
     if (!r)
@@ -130,12 +129,32 @@ static int load_floats(struct vj_analysis *a, struct vj_results *results, const 
 {
     if (!vj_results_has(results, path))
         return 0;
-    int r = check_shape(results, path, a->count, 1, (size_t)a->levels, err);
+    int r = vj_results_check(results, path, a->count, (size_t)a->levels, err);
     if (r)
         return r;
     *out =
         read_column(results, path, VJ_COLUMN_F32, sizeof(float), a->count, (size_t)a->levels, err);
     return *out ? 0 : vj_error_code(err);
+}
+
+/* NaN: unknown */
+static int check_shares(const char *path, const float *share, size_t rows, size_t values,
+                        struct vj_error *err)
+{
+    for (size_t i = 0; i < rows * values; i++)
+        if (share[i] < 0.0f || share[i] > 1.0f)
+            return vj_fail(err, -EINVAL,
+                           "dataset %s has %g in row %zu, it must be a share, 0 to 1; the file was "
+                           "changed, take another copy or make it again",
+                           path, (double)share[i], i / values);
+    return 0;
+}
+
+static int load_shares(struct vj_analysis *a, struct vj_results *results, const char *path,
+                       float **out, struct vj_error *err)
+{
+    int r = load_floats(a, results, path, out, err);
+    return r || !*out ? r : check_shares(path, *out, a->count, (size_t)a->levels, err);
 }
 
 /* The columns have all of 1..100; metrics want the run's levels. */
@@ -144,12 +163,17 @@ static int load_sur(struct vj_analysis *a, struct vj_results *results, struct vj
     const char *path = vj_results_has(results, VJ_SUR_FIT_PATH) ? VJ_SUR_FIT_PATH : "/images/sur";
     if (!vj_results_has(results, path))
         return 0;
-    int r = check_shape(results, path, a->count, 1, VJ_QF_MAX, err);
+    int r = vj_results_check(results, path, a->count, VJ_QF_MAX, err);
     if (r)
         return r;
     float *all = read_column(results, path, VJ_COLUMN_F32, sizeof(float), a->count, VJ_QF_MAX, err);
     if (!all)
         return vj_error_code(err);
+    r = check_shares(path, all, a->count, VJ_QF_MAX, err);
+    if (r) {
+        free(all);
+        return r;
+    }
     size_t levels = (size_t)a->levels;
     a->sur = vj_calloc(a->count, levels * sizeof(float));
     for (size_t i = 0; a->sur && i < a->count; i++)
@@ -162,7 +186,7 @@ static int load_sur(struct vj_analysis *a, struct vj_results *results, struct vj
 static int load_candidates(struct vj_analysis *a, struct vj_results *results, struct vj_error *err)
 {
     size_t values = a->count * (size_t)a->levels;
-    int r = check_shape(results, "/candidates/bytes", a->count, 1, (size_t)a->levels, err);
+    int r = vj_results_check(results, "/candidates/bytes", a->count, (size_t)a->levels, err);
     if (r)
         return r;
     int64_t *bytes = read_column(results, "/candidates/bytes", VJ_COLUMN_I64, sizeof(int64_t),
@@ -189,57 +213,91 @@ static int load_tolerances(struct vj_analysis *a, struct vj_results *results,
     double tolerance[VJ_TOLERANCE_STEPS];
     if (!vj_results_has(results, vj_schema_path(path, p->name, "tolerance_sweep")))
         return 0;
-    int r = check_shape(results, path, VJ_TOLERANCE_STEPS, 0, 0, err);
+    int r = vj_results_check(results, path, VJ_TOLERANCE_STEPS, 0, err);
     if (!r)
         r = vj_results_read(results, path, VJ_COLUMN_F64, 0, VJ_TOLERANCE_STEPS, tolerance, err);
+    for (int k = 0; !r && k < VJ_TOLERANCE_STEPS; k++) {
+        p->tolerance[k].tolerance = tolerance[k];
+        if (!isfinite(tolerance[k]))
+            r = vj_fail(err, -EINVAL, "dataset %s has %g in row %d, it must be a number", path,
+                        tolerance[k], k);
+    }
     vj_schema_path(path, p->name, "qf_pred_tolerance");
+    return r ? r
+             : read_ints(&p->qf_tolerance, results, path, a->count, VJ_TOLERANCE_STEPS,
+                         VJ_EVAL_UNKNOWN, VJ_EVAL_QF_MAX, err);
+}
+
+/* Numbers of the file's images, as the attributes count them. */
+static int read_seen(int64_t *seen, const struct vj_analysis *a, struct vj_results *results,
+                     const char *group, const char *name, struct vj_error *err)
+{
+    int r = vj_results_find_int(results, group, name, seen, err);
+    if (!r && (*seen < 0 || (uint64_t)*seen > a->count))
+        r = vj_fail(err, -EINVAL, "%s: attribute %s is %lld, it must be 0 to %zu, all images",
+                    group, name, (long long)*seen, a->count);
+    return r;
+}
+
+static int load_facts(struct vj_analysis *a, struct vj_results *results,
+                      struct vj_analysed_predictor *p, const char *group, struct vj_error *err)
+{
+    char *origin = NULL;
+    p->seen_of = a->count;
+    int r = vj_results_get_text(results, group, "kind", &p->kind, err);
     if (!r)
-        r = check_shape(results, path, a->count, 1, VJ_TOLERANCE_STEPS, err);
+        r = vj_results_find_text(results, group, "weights_origin", &origin, err);
+    p->random_weights = origin && strcmp(origin, "random") == 0;
+    free(origin);
+    if (!r)
+        r = vj_results_find_text(results, group, "note", &p->note, err);
+    if (!r)
+        r = vj_results_find_text(results, group, "no_answer", &p->no_answer, err);
+    if (!r)
+        r = read_seen(&p->seen, a, results, group, "seen_images", err);
+    return r ? r
+             : read_seen(&p->seen_if_released, a, results, group, "seen_images_if_released", err);
+}
+
+static int load_lossy(struct vj_analysis *a, struct vj_results *results,
+                      struct vj_analysed_predictor *p, const char *group, struct vj_error *err)
+{
+    char path[VJ_SCHEMA_PATH];
+    const size_t levels = (size_t)a->levels;
+    vj_schema_path(path, p->name, "lossy");
+    int r = vj_results_check(results, path, a->count, levels, err);
     if (r)
         return r;
-    for (int k = 0; k < VJ_TOLERANCE_STEPS; k++)
-        p->tolerance[k].tolerance = tolerance[k];
-    p->qf_tolerance = read_column(results, path, VJ_COLUMN_I32, sizeof(int32_t), a->count,
-                                  VJ_TOLERANCE_STEPS, err);
-    return p->qf_tolerance ? 0 : vj_error_code(err);
+    p->lossy = read_column(results, path, VJ_COLUMN_U8, 1, a->count, levels, err);
+    if (!p->lossy)
+        return vj_error_code(err);
+    for (size_t i = 0; i < a->count * levels; i++)
+        if (p->lossy[i] > 1 && p->lossy[i] != VJ_LOSSY_UNANSWERED)
+            return vj_fail(err, -EINVAL,
+                           "dataset %s has %d in row %zu, it must be 0, 1 or %d; the file was "
+                           "changed, take another copy or make it again",
+                           path, p->lossy[i], i / levels, VJ_LOSSY_UNANSWERED);
+    /* What names a quality factor alone has no answers of its own: the column repeats its step. */
+    if (!vj_results_has_attribute(results, group, "search"))
+        memset(p->lossy, VJ_LOSSY_UNANSWERED, a->count * levels);
+    return 0;
 }
 
 static int load_predictor(struct vj_analysis *a, struct vj_results *results,
                           struct vj_analysed_predictor *p, bool answers, struct vj_error *err)
 {
     char path[VJ_SCHEMA_PATH], group[VJ_SCHEMA_PATH];
-    char *origin = NULL;
     snprintf(group, sizeof(group), "/predictors/%.150s", p->name);
-    int r = vj_results_get_text(results, group, "kind", &p->kind, err);
-    if (r)
+    int r = load_facts(a, results, p, group, err);
+    if (r || !answers)
         return r;
-    if (vj_results_get_text(results, group, "weights_origin", &origin, NULL) == 0)
-        p->random_weights = strcmp(origin, "random") == 0;
-    free(origin);
-    vj_results_get_text(results, group, "note", &p->note, NULL); /* optional, as what follows */
-    vj_results_get_text(results, group, "no_answer", &p->no_answer, NULL);
-    p->seen_of = a->count;
-    vj_results_get_int(results, group, "seen_images", &p->seen, NULL);
-    vj_results_get_int(results, group, "seen_images_if_released", &p->seen_if_released, NULL);
-    if (!answers)
-        return 0;
-    vj_schema_path(path, p->name, "qf_pred");
-    r = check_shape(results, path, a->count, 0, 0, err);
-    if (!r && !(p->qf_pred =
-                    read_column(results, path, VJ_COLUMN_I32, sizeof(int32_t), a->count, 1, err)))
-        r = vj_error_code(err);
-    vj_schema_path(path, p->name, "lossy");
+    r = read_ints(&p->qf_pred, results, vj_schema_path(path, p->name, "qf_pred"), a->count, 0,
+                  VJ_EVAL_UNKNOWN, VJ_EVAL_QF_MAX, err);
     if (!r)
-        r = check_shape(results, path, a->count, 1, (size_t)a->levels, err);
-    if (!r &&
-        !(p->lossy = read_column(results, path, VJ_COLUMN_U8, 1, a->count, (size_t)a->levels, err)))
-        r = vj_error_code(err);
-    /* What names a quality factor alone has no answers of its own: the column repeats its step. */
-    if (!r && !vj_results_has_attribute(results, group, "search"))
-        memset(p->lossy, VJ_LOSSY_UNANSWERED, a->count * (size_t)a->levels);
+        r = load_lossy(a, results, p, group, err);
     if (!r)
         r = load_tolerances(a, results, p, err);
-    return r ? r : load_floats(a, results, vj_schema_path(path, p->name, "sur"), &p->sur, err);
+    return r ? r : load_shares(a, results, vj_schema_path(path, p->name, "sur"), &p->sur, err);
 }
 
 /* Members of /predictors in the order of the run's list, which the file keeps as an attribute. */

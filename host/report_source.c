@@ -2,6 +2,8 @@
 #include "host/report_source.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,15 +46,60 @@ _Static_assert(sizeof(provenance) / sizeof(provenance[0]) <= VJ_REPORT_FACTS_MAX
 
 /* ---- the file ---- */
 
-static void read_provenance(struct vj_report_source *s)
+static int read_provenance(struct vj_report_source *s, struct vj_error *err)
 {
     for (size_t i = 0; i < sizeof(provenance) / sizeof(provenance[0]); i++) {
         char *value;
-        if (vj_results_get_text(s->results, "/", provenance[i].name, &value, NULL))
-            continue;
-        s->provenance[s->provenances++] = (struct vj_report_fact){
-            .name = provenance[i].name, .label = provenance[i].label, .value = value};
+        int r = vj_results_find_text(s->results, "/", provenance[i].name, &value, err);
+        if (r)
+            return r;
+        if (value)
+            s->provenance[s->provenances++] = (struct vj_report_fact){
+                .name = provenance[i].name, .label = provenance[i].label, .value = value};
     }
+    return 0;
+}
+
+/* Attributes that are 0 or 1. */
+static int read_flag(struct vj_report_source *s, const char *name, int64_t *flag,
+                     struct vj_error *err)
+{
+    int r = vj_results_get_int(s->results, "/", name, flag, err);
+    if (!r && *flag != 0 && *flag != 1)
+        r = vj_fail(err, -EINVAL, "attribute %s is %lld, it must be 0 or 1", name,
+                    (long long)*flag);
+    return r;
+}
+
+/* A run that was cut short has none. */
+static int read_speed(struct vj_report_source *s, struct vj_error *err)
+{
+    s->images_per_second = 0;
+    int r = vj_results_find_double(s->results, "/timing", "images_per_second",
+                                   &s->images_per_second, err);
+    if (!r && !(s->images_per_second >= 0 && isfinite(s->images_per_second)))
+        r = vj_fail(err, -EINVAL,
+                    "/timing: attribute images_per_second is %g, it must be a number from 0 on",
+                    s->images_per_second);
+    return r;
+}
+
+/* What not every file has. */
+static int read_more_facts(struct vj_report_source *s, struct vj_error *err)
+{
+    const struct {
+        const char *name;
+        char **to;
+    } texts[] = {
+        {"dataset_axis", &s->axis},
+        {"dataset_excluded", &s->excluded},
+        {"duplicates", &s->duplicates},
+        {"rows_from", &s->rows_from},
+    };
+    int r = 0;
+    for (size_t i = 0; !r && i < sizeof(texts) / sizeof(texts[0]); i++)
+        r = vj_results_find_text(s->results, "/", texts[i].name, texts[i].to, err);
+    return r ? r : read_provenance(s, err);
 }
 
 static int read_facts(struct vj_report_source *s, struct vj_error *err)
@@ -63,39 +110,52 @@ static int read_facts(struct vj_report_source *s, struct vj_error *err)
     if (!r)
         r = vj_results_get_uint64(s->results, "/", "seed", &s->seed, err);
     if (!r)
-        r = vj_results_get_int(s->results, "/", "complete", &s->complete, err);
+        r = read_flag(s, "complete", &s->complete, err);
     if (!r)
-        r = vj_results_get_int(s->results, "/", "human_labels", &s->human_labels, err);
-    if (!r && vj_results_get_double(s->results, "/timing", "images_per_second",
-                                    &s->images_per_second, NULL))
-        s->images_per_second = 0; /* a run that was cut short has none */
-    vj_results_get_text(s->results, "/", "dataset_axis", &s->axis, NULL);
-    vj_results_get_text(s->results, "/", "dataset_excluded", &s->excluded, NULL);
-    vj_results_get_text(s->results, "/", "duplicates", &s->duplicates, NULL);
-    vj_results_get_text(s->results, "/", "rows_from", &s->rows_from, NULL);
-    read_provenance(s);
+        r = read_flag(s, "human_labels", &s->human_labels, err);
+    if (!r)
+        r = read_speed(s, err);
+    if (!r)
+        r = read_more_facts(s, err);
     vj_config_defaults(&s->config, VJ_USE_EVAL);
     if (!r)
         r = vj_config_parse(&s->config, s->fact[VJ_FACT_CONFIG], "its configuration", err);
     return r;
 }
 
-/* All networks of a run see the same patches: the first one that has them says how many. */
-static void read_patches(struct vj_report_source *s)
+/* One of the numbers that a network's group says, 1 or more. */
+static int read_number(struct vj_report_source *s, const char *group, const char *name, int *number,
+                       struct vj_error *err)
 {
-    int64_t count, size;
-    char group[VJ_SCHEMA_PATH];
-    for (size_t i = 0; !s->patches.count && i < s->analysis.predictors; i++) {
+    int64_t value;
+    int r = vj_results_get_int(s->results, group, name, &value, err);
+    if (!r && (value < 1 || value > INT_MAX))
+        r = vj_fail(err, -EINVAL, "%s: attribute %s is %lld, it must be 1 or more", group, name,
+                    (long long)value);
+    if (!r)
+        *number = (int)value;
+    return r;
+}
+
+/* All networks of a run see the same patches: the first one that has them says how many. */
+static int read_patches(struct vj_report_source *s, struct vj_error *err)
+{
+    int r = 0;
+    for (size_t i = 0; !r && !s->patches.count && i < s->analysis.predictors; i++) {
+        struct vj_report_patches patches = {.draws = s->config.draws,
+                                            .even = s->config.positions == VJ_POSITIONS_EVEN,
+                                            .own_map = s->config.jnd_patches != 0};
+        char group[VJ_SCHEMA_PATH];
         snprintf(group, sizeof(group), "/predictors/%.150s", s->analysis.predictor[i].name);
-        if (vj_results_get_int(s->results, group, "patches", &count, NULL) ||
-            vj_results_get_int(s->results, group, "patch_size", &size, NULL))
+        if (!vj_results_has_attribute(s->results, group, "patches"))
             continue;
-        s->patches = (struct vj_report_patches){.count = (int)count,
-                                                .size = (int)size,
-                                                .draws = s->config.draws,
-                                                .even = s->config.positions == VJ_POSITIONS_EVEN,
-                                                .own_map = s->config.jnd_patches != 0};
+        r = read_number(s, group, "patches", &patches.count, err);
+        if (!r)
+            r = read_number(s, group, "patch_size", &patches.size, err);
+        if (!r)
+            s->patches = patches;
     }
+    return r;
 }
 
 /* Datasets that are filled picture by picture, in words. */
@@ -156,7 +216,7 @@ int vj_report_source_open(struct vj_report_source *source, const char *path, str
     if (!r)
         r = vj_analysis_load(&source->analysis, source->results, true, err);
     if (!r)
-        read_patches(source);
+        r = read_patches(source, err);
     if (!r && !source->complete)
         r = read_unfinished(source, err);
     if (r && err && !strstr(err->text, path))
