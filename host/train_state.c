@@ -2,6 +2,7 @@
 #include "host/train_state.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -312,27 +313,33 @@ static int write_progress(hid_t file, const struct vj_train_progress *p, struct 
     return r;
 }
 
+/* Counts go on from here, and no validation is better than a best one that is no number. */
 static int read_progress(hid_t file, struct vj_train_progress *p, struct vj_error *err)
 {
+    static const int64_t most = INT32_MAX;
     const struct {
         const char *name;
         int64_t *value;
+        const int64_t *most;
     } ints[] = {
-        {"step", &p->step},
-        {"best_step", &p->best_step},
-        {"since_best", &p->since_best},
-        {"partial_right", &p->partial_right},
-        {"partial_pairs", &p->partial_pairs},
+        {"step", &p->step, &most},
+        {"best_step", &p->best_step, &p->step},
+        {"since_best", &p->since_best, &most},
+        {"partial_pairs", &p->partial_pairs, &most},
+        {"partial_right", &p->partial_right, &p->partial_pairs},
     };
     int r = vj_h5_read_doubles(file, "best_mad", &p->best_mad, 1, err);
     if (!r)
         r = vj_h5_read_doubles(file, "partial_loss", &p->partial_loss, 1, err);
     for (size_t i = 0; i < sizeof(ints) / sizeof(ints[0]) && !r; i++) {
         r = vj_h5_read_int(file, ints[i].name, ints[i].value, err);
-        if (!r && *ints[i].value < 0)
-            r = vj_fail(err, -EINVAL, "attribute %s is %lld, below 0", ints[i].name,
-                        (long long)*ints[i].value);
+        if (!r && (*ints[i].value < 0 || *ints[i].value > *ints[i].most))
+            r = vj_fail(err, -EINVAL, "attribute %s is %lld, it must be 0 to %lld", ints[i].name,
+                        (long long)*ints[i].value, (long long)*ints[i].most);
     }
+    if (!r && !(p->best_mad >= 0 && isfinite(p->best_mad)))
+        r = vj_fail(err, -EINVAL, "attribute best_mad is %g, it must be a number from 0 on",
+                    p->best_mad);
     return r;
 }
 

@@ -252,6 +252,53 @@ static void learning_curves_hold_what_they_claim(void **state)
             "vast.h5.log: dataset step is not a column of at most");
 }
 
+/* A count that cannot go on, and a best validation that none is better than. */
+static void progress_that_cannot_be_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        int64_t value;
+        const char *text;
+    } counts[] = {
+        {"since_best", INT64_MAX, "attribute since_best is 9223372036854775807, it must be 0 to "},
+        {"best_step", 5, "attribute best_step is 5, it must be 0 to 4"},
+        {"partial_right", 100000, "attribute partial_right is 100000, it must be 0 to "},
+        {"step", -1, "attribute step is -1, it must be 0 to "},
+    };
+    const char *const pairs[] = {"steps=4", NULL}, *const more[] = {"steps=8", NULL};
+    const double mads[] = {NAN, -1};
+    char path[4096];
+    struct vj_train_summary s;
+    struct vj_error err = {0};
+    must_train("counts.h5", false, pairs, &s);
+    in_folder(path, "counts.h5.state");
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]) + 2; i++) {
+        const bool mad = i < 2;
+        const char *name = mad ? "best_mad" : counts[i - 2].name;
+        double was_mad = 0;
+        int64_t was = 0;
+        hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
+        assert_true(file >= 0);
+        assert_int_equal(mad ? vj_h5_read_doubles(file, name, &was_mad, 1, &err)
+                             : vj_h5_read_int(file, name, &was, &err),
+                         0);
+        assert_int_equal(mad ? vj_h5_write_doubles(file, name, &mads[i], 1, &err)
+                             : vj_h5_write_int(file, name, counts[i - 2].value, &err),
+                         0);
+        H5Fclose(file);
+        refuses("counts.h5", true, more, -EINVAL,
+                mad ? "counts.h5.state: attribute best_mad is" : counts[i - 2].text);
+        file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
+        assert_int_equal(mad ? vj_h5_write_doubles(file, name, &was_mad, 1, &err)
+                             : vj_h5_write_int(file, name, was, &err),
+                         0);
+        H5Fclose(file);
+    }
+    must_train("counts.h5", true, more, &s);
+    assert_int_equal(s.resumed, 4);
+}
+
 /* What was read of the record until then says nothing of how the patches lay. */
 static void a_start_with_a_damaged_record_is_refused(void **state)
 {
@@ -415,6 +462,7 @@ int main(void)
         cmocka_unit_test(curves_are_cut_behind_a_step),
         cmocka_unit_test(damaged_learning_curves_need_not_end_one),
         cmocka_unit_test(learning_curves_hold_what_they_claim),
+        cmocka_unit_test(progress_that_cannot_be_is_refused),
         cmocka_unit_test(a_start_with_a_damaged_record_is_refused),
         cmocka_unit_test(the_device_counts_by_what_it_is),
         cmocka_unit_test(steps_before_a_bad_picture_are_kept),
