@@ -691,8 +691,9 @@ void vj_results_members_free(char **names, size_t count)
 /* ---- publishing ---- */
 
 struct copy {
-    hid_t to;
-    int error; /* of the last data set */
+    hid_t from, to;
+    int error;     /* of the last data set */
+    char name[64]; /* of the last object, what is longer is cut off */
 };
 
 static herr_t copy_attribute(hid_t from, const char *name, const H5A_info_t *info, void *user)
@@ -769,7 +770,7 @@ static int copy_rows(hid_t from, hid_t to, hid_t type, int axes, const hsize_t *
     return r;
 }
 
-static int copy_dataset(hid_t from, hid_t to_file, const char *path)
+static int copy_dataset(hid_t from_file, hid_t from, hid_t to_file, const char *path)
 {
     hid_t type = H5Dget_type(from);
     hid_t space = H5Dget_space(from);
@@ -777,12 +778,15 @@ static int copy_dataset(hid_t from, hid_t to_file, const char *path)
     hsize_t size[1 + VJ_COLUMN_RANK_MAX] = {0}, most[1 + VJ_COLUMN_RANK_MAX];
     hsize_t chunk[1 + VJ_COLUMN_RANK_MAX] = {1};
     int axes = H5Sget_simple_extent_ndims(space);
-    int r = axes > 1 + VJ_COLUMN_RANK_MAX ? -EINVAL : 0;
+    int r = axes > 1 + VJ_COLUMN_RANK_MAX || !vj_h5_is_self_contained(from) ? -EINVAL : 0;
     hid_t new_space = H5Scopy(space);
     hid_t properties = H5Pcreate(H5P_DATASET_CREATE);
     H5Pset_obj_track_times(properties, false);
     if (!r && axes > 0) {
         H5Sget_simple_extent_dims(space, size, NULL);
+        r = is_stored(from_file, from, axes, size) ? 0 : -EINVAL;
+    }
+    if (!r && axes > 0) {
         memcpy(most, size, sizeof(most));
         most[0] = H5S_UNLIMITED;
         H5Sset_extent_simple(new_space, axes, size, most);
@@ -827,12 +831,13 @@ static herr_t copy_object(hid_t root, const char *name, const H5O_info_t *info, 
 {
     struct copy *copy = user;
     bool is_root = strcmp(name, ".") == 0;
+    snprintf(copy->name, sizeof(copy->name), "/%s", is_root ? "" : name);
     hid_t from = H5Oopen(root, name, H5P_DEFAULT);
     if (from < 0)
         return -1;
     int r = 0;
     if (info->type == H5O_TYPE_DATASET) {
-        r = copy_dataset(from, copy->to, name);
+        r = copy_dataset(copy->from, from, copy->to, name);
         copy->error = r;
     } else if (info->type == H5O_TYPE_GROUP) {
         hid_t link = link_creation();
@@ -857,10 +862,12 @@ static int copy_file(struct vj_results *results, const char *path, struct vj_err
         return r;
     out.file = part.file;
     snprintf(out.path, sizeof(out.path), "%s", path);
-    struct copy copy = {.to = out.file};
+    struct copy copy = {.from = results->file, .to = out.file};
     if (H5Ovisit(results->file, H5_INDEX_NAME, H5_ITER_INC, copy_object, &copy) < 0)
-        r = vj_fail(err, copy.error ? copy.error : -EIO, "cannot copy the results into %s%s", path,
-                    copy.error == -ENOMEM ? ": out of memory" : "; is the disk full?");
+        r = vj_fail(err, copy.error ? copy.error : -EIO, "cannot copy %s of %s into %s%s",
+                    copy.name, results->path, path,
+                    copy.error == -ENOMEM ? ": out of memory"
+                                          : "; is the disk full or the file damaged?");
     if (!r)
         r = vj_results_set_int(&out, "/", "complete", 1, err);
     return vj_h5_part_end(&part, r, err);

@@ -20,6 +20,7 @@
 #include "host/h5.h"
 #include "host/pipeline.h"
 #include "host/progress.h"
+#include "host/report_source.h"
 #include "host/results.h"
 #include "host/rows_from.h"
 #include "host/schema.h"
@@ -243,6 +244,18 @@ static int create_part(struct run *run, const struct vj_run_facts *facts, bool a
     return vj_results_open(&run->results, run->part, true, err);
 }
 
+/*
+ * What no report could be made of is told before the rest is evaluated, and while the .part is
+ * there: published, it would be an output that nothing reads.
+ */
+static int check_reportable(const char *path, struct vj_error *err)
+{
+    struct vj_report_source source = {0};
+    int r = vj_report_source_open(&source, path, err);
+    vj_report_source_close(&source);
+    return r;
+}
+
 /* Opens the .part that is there. *rows_from: what it says of files that images came from */
 static int reopen_part(struct run *run, const struct vj_run_facts *facts, struct vj_text *rows_from,
                        struct vj_error *err)
@@ -251,6 +264,8 @@ static int reopen_part(struct run *run, const struct vj_run_facts *facts, struct
     int r = vj_results_open(&run->results, run->part, true, err);
     if (!r)
         r = vj_schema_match(run->results, &run->engine, &run->images, facts, false, err);
+    if (!r)
+        r = check_reportable(run->part, err);
     if (!r && vj_results_has_attribute(run->results, "/", "rows_from"))
         r = vj_results_get_text(run->results, "/", "rows_from", &text, err);
     if (!r && text)

@@ -290,6 +290,36 @@ static void labels_left_out_have_one_value_each(void **state)
         fail_msg("%s", err.text);
 }
 
+/* Published, it would be an output that nothing reads, and the .part would be gone. */
+static void a_run_is_not_finished_into_what_nobody_reads(void **state)
+{
+    (void)state;
+    char path[4096];
+    struct vj_run_summary summary;
+    struct vj_error err = {0};
+    struct vj_results *r;
+    for (int turn = 0; turn < 2; turn++) {
+        copy_file(part, whole);
+        if (turn)
+            damage(part, VAST, "/candidates/qf", 0);
+        else if (vj_results_open(&r, part, true, &err) ||
+                 vj_results_set_int(r, "/", "host", 5, &err))
+            fail_msg("%s", err.text);
+        else
+            vj_results_close(r);
+        unlink(in_folder(path, "resumed.h5"));
+        assert_int_equal(run_as("resumed.h5", path, predictors, options, true, &summary, &err),
+                         -EINVAL);
+        vj_assert_contains(err.text, part);
+        vj_assert_contains(err.text, turn ? "cannot copy /candidates/qf of " : "cannot resume ");
+        vj_assert_contains(err.text, turn ? "is the disk full or the file damaged?"
+                                          : "attribute host must be 1 text");
+        assert_int_equal(access(part, F_OK), 0);
+        assert_int_not_equal(access(path, F_OK), 0);
+    }
+    unlink(part);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -298,6 +328,7 @@ int main(void)
         cmocka_unit_test(values_that_cannot_be_are_refused),
         cmocka_unit_test(attributes_that_cannot_be_are_refused),
         cmocka_unit_test(labels_left_out_have_one_value_each),
+        cmocka_unit_test(a_run_is_not_finished_into_what_nobody_reads),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
