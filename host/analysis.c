@@ -225,7 +225,7 @@ static int load_tolerances(struct vj_analysis *a, struct vj_results *results,
     vj_schema_path(path, p->name, "qf_pred_tolerance");
     return r ? r
              : read_ints(&p->qf_tolerance, results, path, a->count, VJ_TOLERANCE_STEPS,
-                         VJ_EVAL_UNKNOWN, VJ_EVAL_QF_MAX, err);
+                         VJ_EVAL_UNKNOWN, a->qf_first + a->levels - 1, err);
 }
 
 /* Numbers of the file's images, as the attributes count them. */
@@ -292,7 +292,7 @@ static int load_predictor(struct vj_analysis *a, struct vj_results *results,
     if (r || !answers)
         return r;
     r = read_ints(&p->qf_pred, results, vj_schema_path(path, p->name, "qf_pred"), a->count, 0,
-                  VJ_EVAL_UNKNOWN, VJ_EVAL_QF_MAX, err);
+                  VJ_EVAL_UNKNOWN, a->qf_first + a->levels - 1, err);
     if (!r)
         r = load_lossy(a, results, p, group, err);
     if (!r)
