@@ -433,6 +433,16 @@ static int check_same_run(hid_t file, const struct vj_trainer *trainer, const ch
     return r;
 }
 
+/* Means of squares, whose roots are taken. */
+static int check_squares(const struct vj_tensor *t, struct vj_error *err)
+{
+    for (size_t k = 0; k < t->count; k++)
+        if (t->data[k] < 0)
+            return vj_fail(err, -EINVAL, "dataset %s has %g, it must not be below 0", t->name,
+                           (double)t->data[k]);
+    return 0;
+}
+
 static int read_set(hid_t file, const struct vj_trainer *trainer, int set, size_t file_size,
                     struct vj_weights *scratch, struct vj_error *err)
 {
@@ -441,6 +451,8 @@ static int read_set(hid_t file, const struct vj_trainer *trainer, int set, size_
         return vj_h5_fail(err, "there is no group %s", set_groups[set]);
     int r = vj_weights_read_tensors(group, scratch, file_size, err);
     H5Gclose(group);
+    for (size_t i = 0; !r && set == VJ_TRAIN_MOMENT_2 && i < scratch->count; i++)
+        r = check_squares(&scratch->tensors[i], err);
     if (r)
         return vj_fail_prefix(err, "%s", set_groups[set]);
     return trainer->ops->set(trainer->state, (enum vj_train_set)set, scratch, err);

@@ -252,6 +252,15 @@ static void learning_curves_hold_what_they_claim(void **state)
             "vast.h5.log: dataset step is not a column of at most");
 }
 
+static void set_second_moment(const char *state, float value)
+{
+    hid_t file = H5Fopen(state, H5F_ACC_RDWR, H5P_DEFAULT);
+    hid_t set = H5Dopen2(file, "/moment_2/regressions/block2/biases", H5P_DEFAULT);
+    assert_true(H5Dwrite(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, &value) >= 0);
+    H5Dclose(set);
+    H5Fclose(file);
+}
+
 /* A count that cannot go on, and a best validation that none is better than. */
 static void progress_that_cannot_be_is_refused(void **state)
 {
@@ -295,6 +304,10 @@ static void progress_that_cannot_be_is_refused(void **state)
                          0);
         H5Fclose(file);
     }
+    set_second_moment(path, -1);
+    refuses("counts.h5", true, more, -EINVAL,
+            "counts.h5.state: moment_2: dataset regressions/block2/biases has -1, it must not be");
+    set_second_moment(path, 0.5f);
     must_train("counts.h5", true, more, &s);
     assert_int_equal(s.resumed, 4);
 }
