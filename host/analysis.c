@@ -217,10 +217,12 @@ static int load_tolerances(struct vj_analysis *a, struct vj_results *results,
     if (!r)
         r = vj_results_read(results, path, VJ_COLUMN_F64, 0, VJ_TOLERANCE_STEPS, tolerance, err);
     for (int k = 0; !r && k < VJ_TOLERANCE_STEPS; k++) {
-        p->tolerance[k].tolerance = tolerance[k];
-        if (!isfinite(tolerance[k]))
-            r = vj_fail(err, -EINVAL, "dataset %s has %g in row %d, it must be a number", path,
-                        tolerance[k], k);
+        p->tolerance[k].tolerance = tolerance[k]; /* may be infinite, as PSNR is of equals */
+        if (isnan(tolerance[k]))
+            r = vj_fail(err, -EINVAL,
+                        "dataset %s has no number in row %d; the file was changed, take another "
+                        "copy or make it again",
+                        path, k);
     }
     vj_schema_path(path, p->name, "qf_pred_tolerance");
     return r ? r

@@ -222,6 +222,12 @@ static int gather_labels(struct vj_finish_work *w, struct labels *l, struct vj_e
         return 0;
     r = vj_results_read(w->results, "/left_out/qf_true", VJ_COLUMN_I32, 0, others,
                         l->qf_true + images, err);
+    for (size_t i = images; !r && i < l->count; i++)
+        if (l->qf_true[i] < VJ_EVAL_UNKNOWN || l->qf_true[i] > VJ_EVAL_QF_MAX)
+            r = vj_fail(err, -EINVAL,
+                        "%s: dataset /left_out/qf_true has %d in row %zu, it must be -1 to %d",
+                        vj_results_path(w->results), (int)l->qf_true[i], i - images,
+                        VJ_EVAL_QF_MAX);
     return r ? r
              : vj_results_read(w->results, "/left_out/fold", VJ_COLUMN_I32, 0, others,
                                l->fold + images, err);

@@ -537,8 +537,9 @@ bool vj_h5_exists(hid_t at, const char *path)
             continue;
         memcpy(part, path, i);
         part[i] = '\0';
-        if (H5Lexists(at, part, H5P_DEFAULT) <= 0)
-            return false;
+        const htri_t there = H5Lexists(at, part, H5P_DEFAULT);
+        if (there <= 0)
+            return there < 0;
     }
     return true;
 }

@@ -146,7 +146,8 @@ static inline int vj_h5_read_int(hid_t at, const char *name, int64_t *value, str
 
 /*
  * Whether every link on the way to `path` exists, so that a missing dataset is told from a damaged
- * one; HDF5's own question wants all but the last to be there.
+ * one; HDF5's own question wants all but the last to be there. A link that cannot be looked up
+ * counts as one that exists: opening it says why.
  */
 bool vj_h5_exists(hid_t at, const char *path);
 

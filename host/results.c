@@ -197,6 +197,11 @@ int vj_results_open(struct vj_results **out, const char *path, bool writable, st
     return 0;
 }
 
+const char *vj_results_path(const struct vj_results *results)
+{
+    return results->path;
+}
+
 void vj_results_close(struct vj_results *results)
 {
     if (!results)
@@ -236,9 +241,11 @@ static int open_column(struct vj_results *results, const char *path, hid_t *data
 {
     vj_h5_start();
     *space = H5I_INVALID_HID;
-    *dataset = vj_h5_exists(results->file, path) ? H5Dopen2(results->file, path, H5P_DEFAULT) : -1;
-    if (*dataset < 0)
+    if (!vj_h5_exists(results->file, path))
         return vj_fail(err, -ENOENT, "%s has no dataset %s", results->path, path);
+    *dataset = H5Dopen2(results->file, path, H5P_DEFAULT);
+    if (*dataset < 0)
+        return vj_h5_fail(err, "%s: %s cannot be opened as a dataset", results->path, path);
     if (!vj_h5_is_self_contained(*dataset)) {
         H5Dclose(*dataset);
         return vj_fail(err, -EINVAL,
@@ -478,7 +485,7 @@ static hid_t open_object(struct vj_results *results, const char *object)
 bool vj_results_has_attribute(struct vj_results *results, const char *object, const char *name)
 {
     hid_t o = open_object(results, object);
-    bool has = o >= 0 && vj_h5_has(o, name, NULL) > 0;
+    bool has = o >= 0 ? vj_h5_has(o, name, NULL) != 0 : vj_h5_exists(results->file, object);
     if (o >= 0)
         H5Oclose(o);
     return has;
@@ -530,18 +537,6 @@ int vj_results_set_double(struct vj_results *results, const char *object, const 
                  : close_written(results, o, vj_h5_write_doubles(o, name, &value, 1, err), err);
 }
 
-/* Opens the object that must carry an attribute; the caller closes it. */
-static int open_holder(struct vj_results *results, const char *object, const char *name, hid_t *o,
-                       struct vj_error *err)
-{
-    *o = open_object(results, object);
-    if (*o >= 0 && vj_h5_has(*o, name, NULL) > 0)
-        return 0;
-    if (*o >= 0)
-        H5Oclose(*o);
-    return vj_fail(err, -ENOENT, "%s: %s has no attribute %s", results->path, object, name);
-}
-
 /* Ends reading an attribute of `o`; r: what came of it. */
 static int close_read(const struct vj_results *results, hid_t o, const char *object, int r,
                       struct vj_error *err)
@@ -552,6 +547,21 @@ static int close_read(const struct vj_results *results, hid_t o, const char *obj
     else if (r)
         vj_fail_prefix(err, "%s: %s", results->path, object);
     return r;
+}
+
+/* Opens the object that must carry an attribute; the caller closes it. */
+static int open_holder(struct vj_results *results, const char *object, const char *name, hid_t *o,
+                       struct vj_error *err)
+{
+    *o = open_object(results, object);
+    const int has = *o >= 0 ? vj_h5_has(*o, name, err) : 0;
+    if (has > 0)
+        return 0;
+    if (has < 0)
+        return close_read(results, *o, object, has, err);
+    if (*o >= 0)
+        H5Oclose(*o);
+    return vj_fail(err, -ENOENT, "%s: %s has no attribute %s", results->path, object, name);
 }
 
 int vj_results_get_text(struct vj_results *results, const char *object, const char *name,

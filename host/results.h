@@ -50,6 +50,9 @@ int vj_results_create(struct vj_results **results, const char *path, size_t imag
 int vj_results_open(struct vj_results **results, const char *path, bool writable,
                     struct vj_error *err);
 
+/* Its file, for error texts. */
+const char *vj_results_path(const struct vj_results *results);
+
 /* Closes; what was written stays. NULL is harmless. */
 void vj_results_close(struct vj_results *results);
 
@@ -60,6 +63,7 @@ int vj_results_flush(struct vj_results *results, struct vj_error *err);
 int vj_results_sync(struct vj_results *results, struct vj_error *err);
 
 bool vj_results_has(const struct vj_results *results, const char *path);
+/* What is damaged counts as there: reading it says why it cannot be read. */
 bool vj_results_has_attribute(struct vj_results *results, const char *object, const char *name);
 
 /*

@@ -174,9 +174,9 @@ static void links_into_other_files_are_not_followed(void **state)
     int32_t value;
     int64_t number;
     assert_int_equal(vj_results_open(&r, links, false, &err), 0);
-    assert_int_equal(vj_results_read(r, "/set", VJ_COLUMN_I32, 0, 1, &value, &err), -ENOENT);
-    vj_assert_contains(err.text, "links.h5 has no dataset /set");
-    assert_int_equal(vj_results_read(r, "/group/set", VJ_COLUMN_I32, 0, 1, &value, &err), -ENOENT);
+    assert_int_equal(vj_results_read(r, "/set", VJ_COLUMN_I32, 0, 1, &value, &err), -EIO);
+    vj_assert_contains(err.text, "links.h5: /set cannot be opened as a dataset: ");
+    assert_int_equal(vj_results_read(r, "/group/set", VJ_COLUMN_I32, 0, 1, &value, &err), -EIO);
     assert_int_equal(vj_results_get_int(r, "/group", "position", &number, &err), -ENOENT);
     vj_results_close(r);
 }
@@ -218,7 +218,7 @@ static void values_that_cannot_be_are_refused(void **state)
                          &tolerance, &err))
         fail_msg("%s", err.text);
     vj_results_close(r);
-    expect_no_report("/predictors/pixel-chou95/tolerance_sweep has nan in row 3");
+    expect_no_report("/predictors/pixel-chou95/tolerance_sweep has no number in row 3");
 }
 
 static void attributes_that_cannot_be_are_refused(void **state)
@@ -285,6 +285,17 @@ static void labels_left_out_have_one_value_each(void **state)
         vj_assert_contains(err.text, damages[i].text);
         assert_int_equal(access(part, F_OK), 0);
     }
+    const int32_t label = 5000;
+    struct vj_results *r;
+    copy_file(part, whole);
+    if (vj_results_open(&r, part, true, &err) ||
+        vj_results_write(r, "/left_out/qf_true", VJ_COLUMN_I32, 1, 1, &label, &err))
+        fail_msg("%s", err.text);
+    vj_results_close(r);
+    assert_int_equal(run_as("resumed.h5", path, predictors, options, true, &summary, &err),
+                     -EINVAL);
+    vj_assert_contains(err.text, part);
+    vj_assert_contains(err.text, "/left_out/qf_true has 5000 in row 1, it must be -1 to 1023");
     copy_file(part, whole);
     if (run_as("resumed.h5", path, predictors, options, true, &summary, &err))
         fail_msg("%s", err.text);
