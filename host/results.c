@@ -240,7 +240,7 @@ static int open_column(struct vj_results *results, const char *path, hid_t *data
                        struct vj_error *err)
 {
     vj_h5_start();
-    *space = H5I_INVALID_HID;
+    *dataset = *space = H5I_INVALID_HID;
     if (!vj_h5_exists(results->file, path))
         return vj_fail(err, -ENOENT, "%s has no dataset %s", results->path, path);
     *dataset = H5Dopen2(results->file, path, H5P_DEFAULT);
