@@ -12,6 +12,13 @@ enum { EMULATED = 1 };
 enum { EMULATED = 0 };
 #endif
 
+/* For the thread sanitizer, which is slow and sees no more in larger pictures. */
+#ifdef VJ_TEST_RACES
+enum { RACES = 1 };
+#else
+enum { RACES = 0 };
+#endif
+
 enum { VJ_TEST_SKIPPED = 77 }; /* exit status that CTest takes for it */
 
 /* Nothing of full size: too slow for the emulation, and for a checker of memory on a GPU. */

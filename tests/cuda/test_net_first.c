@@ -11,6 +11,7 @@
 #include "cuda/net_kernels.h"
 #include "host/rng.h"
 #include "tests/cuda/emulate_memory.h"
+#include "tests/cuda/emulated.h"
 
 static float noise(uint32_t i)
 {
@@ -145,7 +146,7 @@ static void every_number_is_that_of_the_definition(void **state)
     (void)state;
     static const int sides[] = {16, 32, 48, 128};
     for (int precision = VJ_CUDA_FP32; precision <= VJ_CUDA_FP16; precision++)
-        for (size_t i = 0; i < sizeof(sides) / sizeof(*sides); i++)
+        for (size_t i = 0; i < sizeof(sides) / sizeof(*sides) - (RACES ? 1 : 0); i++)
             compare(sides[i], sides[i] == 32 ? 1 : 3, (enum vj_cuda_precision)precision);
 }
 
@@ -164,7 +165,7 @@ static void what_leaves_the_range_of_halves_flags_its_row(void **state)
     float *sums = malloc(parts * sizeof(float)), *peaks = malloc(parts * sizeof(float));
     memset(patches, 128, sizeof(patches));
     memset(patches + WHITE * SIDE * SIDE * 3, 255, SIDE * SIDE * 3);
-    for (int channel = 0; channel < VJ_CUDA_FIRST_CHANNELS; channel++) {
+    for (int channel = 0; channel < (RACES ? 1 : VJ_CUDA_FIRST_CHANNELS); channel++) {
         int flags[ROWS] = {0};
         memset(hwio, 0, sizeof(hwio));
         for (size_t i = 0; i < KERNEL; i++)

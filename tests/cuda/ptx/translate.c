@@ -143,32 +143,33 @@ static void print_operand(FILE *to, const char *w)
     }
 }
 
+static void operand(FILE *to);
+
+/* What stands between `separator`s up to `end`, with `between` in their place. */
+static void operands(FILE *to, char separator, const char *between, const char *end)
+{
+    operand(to);
+    while (accept(separator)) {
+        fputs(between, to);
+        operand(to);
+    }
+    expect(end);
+}
+
 /* One operand, or those in braces, one after the other; an address is a sum. */
 static void operand(FILE *to)
 {
     if (accept('{')) {
-        operand(to);
-        while (accept(',')) {
-            fputs(", ", to);
-            operand(to);
-        }
-        expect("}");
-        return;
+        operands(to, ',', ", ", "}");
+    } else if (accept('[')) {
+        operands(to, '+', " + ", "]");
+    } else {
+        if (accept('-'))
+            fputc('-', to);
+        if (accept('!'))
+            fputc('!', to);
+        print_operand(to, word());
     }
-    if (accept('[')) {
-        operand(to);
-        while (accept('+')) {
-            fputs(" + ", to);
-            operand(to);
-        }
-        expect("]");
-        return;
-    }
-    if (accept('-'))
-        fputc('-', to);
-    if (accept('!'))
-        fputc('!', to);
-    print_operand(to, word());
 }
 
 static void operation(FILE *to, const char *first)
