@@ -255,7 +255,7 @@ static void multiply(const void *arguments)
                                 (a->batch - 1) * a->stride + (a->cols - 1) * a->ld + a->rows, half);
     float *in_b = emulate_widen(x->from_b,
                                 (b->batch - 1) * b->stride + (b->cols - 1) * b->ld + b->rows, half);
-#pragma omp parallel for
+#pragma omp parallel for if (d->batch * d->cols * d->rows * k > EMULATE_WORTH_THREADS)
     for (size_t at = 0; at < d->batch * d->cols; at++) {
         const size_t batch = at / d->cols, j = at % d->cols;
         float *sum = calloc(d->rows, sizeof(float)), *column = calloc(k, sizeof(float));

@@ -227,7 +227,7 @@ static void convolve(const void *arguments)
     for (size_t o = 0; o < w->k; o++)
         for (size_t i = 0; i < 9 * w->c; i++)
             by_out[i * w->k + o] = krsc[o * 9 * w->c + i];
-#pragma omp parallel for
+#pragma omp parallel for if (x->n * x->h * x->w * x->c * w->k > EMULATE_WORTH_THREADS)
     for (size_t p = 0; p < x->n * x->h * x->w; p++) {
         float sum[MOST_CHANNELS];
         memset(sum, 0, w->k * sizeof(float));
@@ -445,7 +445,7 @@ static void back_data(const void *arguments)
 {
     const struct back *a = arguments;
     memset(a->workspace, 0xff, a->workspace_bytes);
-#pragma omp parallel for
+#pragma omp parallel for if (a->x.n * a->x.h * a->x.w * a->x.c * a->w.k > EMULATE_WORTH_THREADS)
     for (size_t p = 0; p < a->x.n * a->x.h * a->x.w; p++)
         data_pixel(&a->x, a->w.k, a->from, a->gradient, p, a->to);
 }
@@ -499,7 +499,7 @@ static void back_filter(const void *arguments)
 {
     const struct back *a = arguments;
     memset(a->workspace, 0xff, a->workspace_bytes);
-#pragma omp parallel for
+#pragma omp parallel for if (a->x.n * a->x.h * a->x.w * a->x.c * a->w.k > EMULATE_WORTH_THREADS)
     for (size_t o = 0; o < a->w.k; o++)
         filter_channel(&a->x, a->w.k, a->from, a->gradient, o, a->to + o * 9 * a->w.c);
 }

@@ -24,8 +24,74 @@ __attribute__((noreturn)) static void stop(const char *what, const void *p, cons
     exit(1);
 }
 
-void vj_emulate_own(const void *block, size_t bytes, enum vj_emulate_side side)
+enum { ALIGNMENT = 256 }; /* that CUDA promises at least */
+
+#ifdef __SANITIZE_ADDRESS__
+
+static void *take(size_t bytes)
 {
+    void *p;
+    return posix_memalign(&p, ALIGNMENT, bytes) ? NULL : memset(p, 0xff, bytes);
+}
+
+static void give_back(const struct block *b)
+{
+    free((void *)b->first);
+}
+
+#else
+
+enum { CHUNK = 2 << 20 };
+
+static size_t up(size_t bytes, size_t unit)
+{
+    return (bytes + unit - 1) / unit * unit;
+}
+
+/* A file of CHUNK bytes of 0xff. */
+static int poison(void)
+{
+    static int file = -1;
+    char page[4096];
+    if (file >= 0)
+        return file;
+    file = memfd_create("poison", MFD_CLOEXEC);
+    memset(page, 0xff, sizeof(page));
+    for (size_t at = 0; at < CHUNK; at += sizeof(page))
+        if (file < 0 || write(file, page, sizeof(page)) != sizeof(page))
+            abort();
+    return file;
+}
+
+/* The file again and again, to be copied where something is written, between pages that nothing may
+ * touch: filling gigabytes that are never used would take a third of a device's tests. */
+static void *take(size_t bytes)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE), whole = up(bytes, page);
+    char *map = mmap(NULL, whole + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (map == MAP_FAILED)
+        return NULL;
+    for (size_t at = 0; at < whole; at += CHUNK)
+        if (mmap(map + page + at, whole - at < CHUNK ? whole - at : CHUNK, PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_FIXED, poison(), 0) == MAP_FAILED)
+            abort();
+    return map + page + whole - up(bytes, ALIGNMENT);
+}
+
+static void give_back(const struct block *b)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE), bytes = b->end - b->first;
+    const uintptr_t end = b->first + up(bytes, ALIGNMENT);
+    munmap((void *)(end - up(bytes, page) - page), up(bytes, page) + 2 * page);
+}
+
+#endif
+
+void *vj_emulate_allocate(size_t bytes, enum vj_emulate_side side)
+{
+    void *block = take(bytes);
+    if (!block)
+        return NULL;
     if (count == room) {
         room = 2 * room + 64;
         blocks = realloc(blocks, room * sizeof(*blocks));
@@ -33,15 +99,17 @@ void vj_emulate_own(const void *block, size_t bytes, enum vj_emulate_side side)
             abort();
     }
     blocks[count++] = (struct block){(uintptr_t)block, (uintptr_t)block + bytes, side};
+    return block;
 }
 
-void vj_emulate_forget(const void *block, enum vj_emulate_side side)
+void vj_emulate_free(void *block, enum vj_emulate_side side)
 {
     size_t i = 0;
     while (i < count && (blocks[i].first != (uintptr_t)block || blocks[i].side != side))
         i++;
     if (i == count)
         stop(side == VJ_EMULATE_GPU ? "cudaFree" : "cudaFreeHost", block, "is no block of it");
+    give_back(&blocks[i]);
     blocks[i] = blocks[--count];
 }
 

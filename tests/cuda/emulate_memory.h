@@ -12,10 +12,13 @@
 
 enum vj_emulate_side { VJ_EMULATE_HOST, VJ_EMULATE_GPU };
 
-/* Enters a block; it is forgotten by vj_emulate_forget(), which ends the program when there is none
- * of that side. */
-void vj_emulate_own(const void *block, size_t bytes, enum vj_emulate_side side);
-void vj_emulate_forget(const void *block, enum vj_emulate_side side);
+/* A block of bytes of 0xff, which are NaN as a float: fresh memory of a GPU is not zero either.
+ * NULL when there is no memory. What touches a page behind it is a segmentation fault, with the
+ * address sanitizer any byte. */
+void *vj_emulate_allocate(size_t bytes, enum vj_emulate_side side);
+
+/* Ends the program when no block of that side begins there. */
+void vj_emulate_free(void *block, enum vj_emulate_side side);
 
 /* Ends the program unless bytes from p on lie in one block of the GPU. what: the caller's name */
 void vj_emulate_need_gpu(const void *p, size_t bytes, const char *what);

@@ -540,9 +540,6 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph)
 
 /* ---- memory and the device ---- */
 
-enum { ALIGNMENT = 256 }; /* that CUDA promises at least */
-
-/* NaN: fresh memory of a GPU is not zero either. */
 static cudaError_t allocate(void **p, size_t bytes, enum vj_emulate_side side)
 {
     const char *refused = getenv("VPJND_EMULATE_REFUSED");
@@ -550,12 +547,8 @@ static cudaError_t allocate(void **p, size_t bytes, enum vj_emulate_side side)
         return failed(cudaErrorStreamCaptureUnsupported);
     if (turn_to_fail())
         return last_error;
-    *p = NULL;
-    if ((refused && strtoul(refused, NULL, 10) == bytes) || posix_memalign(p, ALIGNMENT, bytes))
-        return failed(cudaErrorMemoryAllocation);
-    memset(*p, 0xff, bytes);
-    vj_emulate_own(*p, bytes, side);
-    return cudaSuccess;
+    *p = refused && strtoul(refused, NULL, 10) == bytes ? NULL : vj_emulate_allocate(bytes, side);
+    return *p ? cudaSuccess : failed(cudaErrorMemoryAllocation);
 }
 
 cudaError_t cudaMalloc(void **p, size_t bytes)
@@ -576,8 +569,7 @@ static cudaError_t release(void *p, enum vj_emulate_side side)
         return failed(cudaErrorStreamCaptureUnsupported);
     run_until(&default_stream, default_stream.queue.count);
     if (p)
-        vj_emulate_forget(p, side);
-    free(p);
+        vj_emulate_free(p, side);
     return cudaSuccess;
 }
 

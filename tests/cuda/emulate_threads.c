@@ -332,6 +332,7 @@ static void spoil(int first)
 }
 #else
 extern char __start_vj_shared[], __stop_vj_shared[];
+static char poison[256]; /* spoil() fills it */
 
 /* All of it before a launch, then what its first block wrote to. */
 static void spoil(int first)
@@ -340,7 +341,13 @@ static void spoil(int first)
     if (first) {
         from = __start_vj_shared;
         to = __stop_vj_shared;
+        memset(poison, POISON, sizeof(poison));
     } else {
+        while ((size_t)(to - from) > sizeof(poison) && !memcmp(from, poison, sizeof(poison)))
+            from += sizeof(poison);
+        while ((size_t)(to - from) > sizeof(poison) &&
+               !memcmp(to - sizeof(poison), poison, sizeof(poison)))
+            to -= sizeof(poison);
         while (from < to && *from == (char)POISON)
             from++;
         while (from < to && to[-1] == (char)POISON)
