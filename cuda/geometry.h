@@ -110,7 +110,7 @@ enum {
 
     /* Decoding: pixels that one thread block makes. */
     VJ_CUDA_TILE_WIDTH = 64,
-    VJ_CUDA_TILE_HEIGHT = 32,
+    VJ_CUDA_TILE_HEIGHT = 64,
     /* Most blocks that a tile anywhere depends on: 65 and 33 samples in the worst alignment. */
     VJ_CUDA_TILE_ACROSS = VJ_CUDA_TILE_WIDTH / 8 + 1,
     VJ_CUDA_TILE_DOWN = VJ_CUDA_TILE_HEIGHT / 8 + 1,
@@ -245,8 +245,10 @@ enum {
     VJ_CUDA_QUALITY_BATCH = 32, /* candidates in work at a time: planes are held for so many; a
                                    ring's 21 of 1080p are one batch */
 
-    VJ_CUDA_QUAD_WIDTH = 32, /* differences: 2x2 pixels per thread */
+    VJ_CUDA_QUAD_WIDTH = 32, /* differences: 2x2 pixels per thread, and so many times */
     VJ_CUDA_QUAD_HEIGHT = 8,
+    VJ_CUDA_QUAD_STEPS = 4,
+    VJ_CUDA_QUAD_ROWS = 2 * VJ_CUDA_QUAD_HEIGHT * VJ_CUDA_QUAD_STEPS, /* of pixels */
 
     VJ_CUDA_VARIANCE_WIDTH = 32, /* variances of the reference: two windows per thread */
     VJ_CUDA_VARIANCE_HEIGHT = 16,
@@ -295,8 +297,7 @@ static inline struct vj_cuda_quality_shape vj_cuda_quality_shape(size_t width, s
 /* Thread blocks of the difference kernel, and of those of variances and windows at a scale. */
 static inline struct vj_cuda_grid vj_cuda_quad_grid(size_t width, size_t height, size_t depth)
 {
-    return vj_cuda_tile_grid((width + 1) / 2, (height + 1) / 2, VJ_CUDA_QUAD_WIDTH,
-                             VJ_CUDA_QUAD_HEIGHT, depth);
+    return vj_cuda_tile_grid(width, height, 2 * VJ_CUDA_QUAD_WIDTH, VJ_CUDA_QUAD_ROWS, depth);
 }
 
 static inline struct vj_cuda_grid vj_cuda_variance_grid(size_t width, size_t height, int scale)

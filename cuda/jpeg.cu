@@ -20,7 +20,7 @@ struct vj_cuda_jpeg {
     uint8_t *memory; /* owned; the arrays below lie in it */
     int16_t *coefficients;
     int16_t *scan;
-    struct vj_jpeg_quantiser *quantisers;
+    struct vj_cuda_steps *steps;
     struct vj_cuda_codes *codes;
     uint16_t *block_bits;
     uint32_t *segment_bits;
@@ -48,18 +48,31 @@ static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
     vj_cuda_reorder(&job, vj_cuda_here(), threadIdx.x);
 }
 
-static __global__ void __launch_bounds__(VJ_CUDA_JPEG_THREADS)
+/* Five blocks on a multiprocessor: with 60 registers, which it would take, there is room for four.
+ */
+static __global__ void __launch_bounds__(VJ_CUDA_JPEG_THREADS, 5)
     decode_kernel(const __grid_constant__ struct vj_cuda_decode_job job)
 {
     __shared__ struct vj_cuda_decode_shared s;
-    vj_cuda_decode_tables(&job, &s, vj_cuda_here(), threadIdx.x);
+    vj_cuda_decode_tile(&job, &s, vj_cuda_here(), threadIdx.x);
     __syncthreads();
-    for (int first = 0; first < s.tile.blocks; first += VJ_CUDA_JPEG_BATCH) {
-        vj_cuda_decode_requantise(&job, &s, first, threadIdx.x);
-        __syncthreads();
-        vj_cuda_decode_columns(&s, first, threadIdx.x);
-        __syncthreads();
-        vj_cuda_decode_rows(&s, first, threadIdx.x);
+    vj_cuda_decode_places(&job, &s, threadIdx.x);
+    __syncthreads();
+    for (int table = 0, first = 0; table < 2; first = s.tile.end[table], table++) {
+        struct vj_cuda_decode_thread own;
+        vj_cuda_decode_steps(&job, &own, vj_cuda_here(), table, threadIdx.x);
+        for (; first < s.tile.end[table]; first += VJ_CUDA_JPEG_BATCH) {
+            const int index = first + (int)(threadIdx.x / 8);
+            const bool works = index < s.tile.end[table];
+            if (works)
+                vj_cuda_decode_requantise(&job, &s, &own, index, threadIdx.x);
+            __syncwarp();
+            if (works)
+                vj_cuda_decode_columns(&s, threadIdx.x);
+            __syncwarp();
+            if (works)
+                vj_cuda_decode_rows(&s, index, threadIdx.x);
+        }
     }
     __syncthreads();
     vj_cuda_decode_store(&job, &s, threadIdx.x);
@@ -160,8 +173,7 @@ static size_t lay_out(struct vj_cuda_jpeg *j, uint8_t *base)
     struct vj_cuda_arena arena = {base, 0};
     j->coefficients = (int16_t *)vj_cuda_take(&arena, blocks, 64 * sizeof(int16_t));
     j->scan = (int16_t *)vj_cuda_take(&arena, scan, 64 * sizeof(int16_t));
-    j->quantisers =
-        (struct vj_jpeg_quantiser *)vj_cuda_take(&arena, 2 * QUALITIES, sizeof(*j->quantisers));
+    j->steps = (struct vj_cuda_steps *)vj_cuda_take(&arena, 2 * QUALITIES, sizeof(*j->steps));
     j->codes = (struct vj_cuda_codes *)vj_cuda_take(&arena, 2, sizeof(*j->codes));
     j->block_bits = (uint16_t *)vj_cuda_take(&arena, levels, scan * sizeof(uint16_t));
     j->segment_bits = (uint32_t *)vj_cuda_take(&arena, levels, segments * sizeof(uint32_t));
@@ -193,24 +205,22 @@ size_t vj_cuda_jpeg_bytes(size_t max_width, size_t max_height, int channels,
     return lay_out(&j, NULL);
 }
 
-/* Quantisers of every quality factor and the Huffman codes; there before any stream reads them. */
+/* Steps of every quality factor and the Huffman codes; there before any stream reads them. */
 static int upload_tables(struct vj_cuda_jpeg *j, struct vj_error *err)
 {
     struct vj_cuda_codes codes[2];
-    struct vj_jpeg_quantiser *quantisers =
-        (struct vj_jpeg_quantiser *)vj_calloc(2 * QUALITIES, sizeof(*quantisers));
-    if (!quantisers)
+    struct vj_cuda_steps *steps = (struct vj_cuda_steps *)vj_calloc(2 * QUALITIES, sizeof(*steps));
+    if (!steps)
         return vj_fail(err, -ENOMEM, "out of memory");
     for (int i = 2; i < 2 * QUALITIES; i++)
-        vj_jpeg_quantiser_init(&quantisers[i], i % 2, i / 2);
+        vj_cuda_steps_init(&steps[i], i % 2, i / 2);
     for (int table = 0; table < 2; table++)
         vj_cuda_codes_init(&codes[table], table);
-    int rc = VJ_CUDA(cudaMemcpy(j->quantisers, quantisers, 2 * QUALITIES * sizeof(*quantisers),
-                                cudaMemcpyHostToDevice),
-                     err);
+    int rc = VJ_CUDA(
+        cudaMemcpy(j->steps, steps, 2 * QUALITIES * sizeof(*steps), cudaMemcpyHostToDevice), err);
     if (!rc)
         rc = VJ_CUDA(cudaMemcpy(j->codes, codes, sizeof(codes), cudaMemcpyHostToDevice), err);
-    free(quantisers);
+    free(steps);
     return rc ? rc : VJ_CUDA(cudaDeviceSynchronize(), err);
 }
 
@@ -319,7 +329,7 @@ static int decode_job(const struct vj_cuda_jpeg *j, const int *qf, int count, ui
     memset(job, 0, sizeof(*job));
     job->g = j->g;
     job->coefficients = j->coefficients;
-    job->quantisers = j->quantisers;
+    job->steps = j->steps;
     job->out = d_out;
     int rc = check_loaded(j, err);
     return rc ? rc : vj_cuda_levels_set(&job->levels, qf, count, j->levels, err);
@@ -359,7 +369,7 @@ static void size_job(const struct vj_cuda_jpeg *j, int64_t *d_bytes, struct vj_c
 {
     memset(job, 0, sizeof(*job));
     job->scan = j->scan;
-    job->quantisers = j->quantisers;
+    job->steps = j->steps;
     job->codes = j->codes;
     job->scan_blocks = vj_cuda_scan_blocks(&j->g);
     job->segments = vj_cuda_blocks(job->scan_blocks, VJ_CUDA_SEGMENT);

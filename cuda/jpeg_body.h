@@ -179,6 +179,53 @@ static inline VJ_HD void vj_cuda_forward_store(const struct vj_cuda_forward_job 
     vj_cuda_copy16(job->coefficients + block * 64 + thread % 8 * 8, out);
 }
 
+/* ---- Quantisation -------------------------------------------------------------------------- */
+
+/*
+ * A quantisation step, ready to divide by (struct vj_jpeg_quantiser): the level of a coefficient t
+ * is (|t| + half) * mul >> shift, 0 while |t| < half. The product is below 2^29.
+ */
+struct vj_cuda_step {
+    uint32_t divide; /* half << 16 | mul */
+    uint32_t scale;  /* shift << 16 | q */
+};
+
+/* Steps of a table, natural order. */
+struct vj_cuda_steps {
+    struct vj_cuda_step step[64];
+};
+
+/* table: 0 luma, 1 chroma; quality factor 1..100. Host only. */
+static inline void vj_cuda_steps_init(struct vj_cuda_steps *steps, int table, int qf)
+{
+    struct vj_jpeg_quantiser z;
+    vj_jpeg_quantiser_init(&z, table, qf);
+    for (int k = 0; k < 64; k++) {
+        uint32_t shift = 31; /* post is 2^(31 - shift) */
+        while (z.post[k] >> (31 - shift) > 1)
+            shift--;
+        steps->step[k].divide = (uint32_t)z.half[k] << 16 | z.mul[k];
+        steps->step[k].scale = shift << 16 | z.q[k];
+    }
+}
+
+static inline VJ_HD int vj_cuda_magnitude(int t)
+{
+    return t < 0 ? -t : t;
+}
+
+static inline VJ_HD bool vj_cuda_is_zero(int t, const struct vj_cuda_step *step)
+{
+    return vj_cuda_magnitude(t) < (int)(step->divide >> 16);
+}
+
+/* Level without its sign. */
+static inline VJ_HD int vj_cuda_level(int t, const struct vj_cuda_step *step)
+{
+    const unsigned n = (unsigned)vj_cuda_magnitude(t) + (step->divide >> 16);
+    return (int)(n * (step->divide & 0xffff) >> (step->scale >> 16));
+}
+
 /* ---- Decoding ------------------------------------------------------------------------------ */
 
 /*
@@ -189,15 +236,20 @@ static inline VJ_HD void vj_cuda_forward_store(const struct vj_cuda_forward_job 
  */
 struct vj_cuda_decode_job {
     struct vj_jpeg_geometry g;
-    const int16_t *coefficients;                /* [blocks][64] */
-    const struct vj_jpeg_quantiser *quantisers; /* [101][2]: quality factor, table */
-    const int32_t (*origin)[2];                 /* of patches; NULL: whole pictures */
-    size_t patches, side;                       /* number and size of patches */
+    const int16_t *coefficients;       /* [blocks][64] */
+    const struct vj_cuda_steps *steps; /* [101][2]: quality factor, table */
+    const int32_t (*origin)[2];        /* of patches; NULL: whole pictures */
+    size_t patches, side;              /* number and size of patches */
     uint8_t *out; /* [level][height][width][channels] or [level][patch][side][side][3] */
     struct vj_cuda_levels levels;
 };
 
-enum { VJ_CUDA_PLANE_STRIDE = VJ_CUDA_TILE_ACROSS * 8 };
+enum {
+    VJ_CUDA_PLANE_STRIDE = VJ_CUDA_TILE_ACROSS * 8,
+    VJ_CUDA_PLANE = VJ_CUDA_TILE_DOWN * 8 * VJ_CUDA_PLANE_STRIDE,
+    VJ_CUDA_TILE_BLOCKS = 3 * VJ_CUDA_TILE_DOWN * VJ_CUDA_TILE_ACROSS,
+    VJ_CUDA_TILE_GROUPS = VJ_CUDA_TILE_WIDTH / 4, /* a row's pixels in fours */
+};
 
 /* A rectangle of pixels or of blocks. */
 struct vj_cuda_rect {
@@ -208,18 +260,23 @@ struct vj_cuda_rect {
 struct vj_cuda_tile {
     struct vj_cuda_rect pixels;   /* in the picture */
     struct vj_cuda_rect block[3]; /* blocks of each component that it depends on */
-    int blocks;                   /* of all components */
+    int end[2];                   /* blocks of the first component, and of all */
     uint8_t *out;                 /* of its first pixel */
     size_t stride;                /* bytes from row to row of the output */
     int channels;                 /* of the output */
 };
 
+/* A block of a tile: its number in the picture, and where its first sample goes. */
+struct vj_cuda_block_place {
+    uint32_t block, sample;
+};
+
 struct vj_cuda_decode_shared {
     int work[VJ_CUDA_JPEG_BATCH * VJ_CUDA_WORK_BLOCK];
-    struct vj_jpeg_quantiser quantiser[2];
     struct vj_cuda_tile tile;
-    /* Decoded samples; rows of blocks are stored eight bytes at a time. */
-    __attribute__((aligned(16))) uint8_t plane[3][VJ_CUDA_TILE_DOWN * 8 * VJ_CUDA_PLANE_STRIDE];
+    struct vj_cuda_block_place place[VJ_CUDA_TILE_BLOCKS];
+    /* Decoded samples of each component; rows of blocks are stored eight bytes at a time. */
+    __attribute__((aligned(16))) uint8_t plane[3 * VJ_CUDA_PLANE];
 };
 
 static inline struct vj_cuda_grid vj_cuda_decode_grid(const struct vj_jpeg_geometry *g, int count)
@@ -297,83 +354,90 @@ static inline VJ_HD void vj_cuda_patch_tile(const struct vj_cuda_decode_job *job
     tile->out = job->out + ((at.z * job->patches + at.x) * job->side + y) * tile->stride + x * 3;
 }
 
-static inline VJ_HD void vj_cuda_tile_init(const struct vj_cuda_decode_job *job,
-                                           struct vj_cuda_place at, struct vj_cuda_tile *tile)
+/* Step 1: what the thread block makes. */
+static inline VJ_HD void vj_cuda_decode_tile(const struct vj_cuda_decode_job *job,
+                                             struct vj_cuda_decode_shared *s,
+                                             struct vj_cuda_place at, unsigned thread)
 {
+    struct vj_cuda_tile *tile = &s->tile;
+    if (thread)
+        return;
     if (job->origin)
         vj_cuda_patch_tile(job, at, tile);
     else
         vj_cuda_picture_tile(job, at, tile);
-    tile->blocks = 0;
+    int blocks = 0;
     for (int c = 0; c < job->g.channels; c++) {
         tile->block[c] = vj_cuda_tile_blocks(&job->g, c, &tile->pixels);
-        tile->blocks += tile->block[c].height * tile->block[c].width;
+        blocks += tile->block[c].height * tile->block[c].width;
+        tile->end[c > 0] = blocks;
     }
+    if (job->g.channels == 1)
+        tile->end[1] = blocks;
 }
 
-/* Step 1: what the thread block makes, and the quantisers of its quality factor word by word. */
-static inline VJ_HD void vj_cuda_decode_tables(const struct vj_cuda_decode_job *job,
-                                               struct vj_cuda_decode_shared *s,
-                                               struct vj_cuda_place at, unsigned thread)
-{
-    const size_t words = sizeof(s->quantiser) / 4;
-    const uint8_t *from = (const uint8_t *)(job->quantisers + 2 * (size_t)job->levels.qf[at.z]);
-    uint8_t *to = (uint8_t *)s->quantiser;
-    for (size_t i = thread; i < words; i += VJ_CUDA_JPEG_THREADS)
-        vj_cuda_copy4(to + 4 * i, from + 4 * i);
-    if (thread == 0)
-        vj_cuda_tile_init(job, at, &s->tile);
-}
-
-/* Where block number `index` of a tile lies: its component, and row and column among its blocks. */
-struct vj_cuda_block_place {
-    int component, row, column;
-};
-
-static inline VJ_HD struct vj_cuda_block_place vj_cuda_tile_block(const struct vj_cuda_tile *tile,
-                                                                  int index)
-{
-    struct vj_cuda_block_place p;
-    p.component = 0;
-    while (index >= tile->block[p.component].height * tile->block[p.component].width) {
-        index -= tile->block[p.component].height * tile->block[p.component].width;
-        p.component++;
-    }
-    p.row = index / tile->block[p.component].width;
-    p.column = index % tile->block[p.component].width;
-    return p;
-}
-
-/* Steps 2, 3 and 4 are repeated for each batch; first: number of the batch's first block. */
-static inline VJ_HD void vj_cuda_decode_requantise(const struct vj_cuda_decode_job *job,
-                                                   struct vj_cuda_decode_shared *s, int first,
-                                                   unsigned thread)
+/* Step 2: where the tile's blocks are. */
+static inline VJ_HD void vj_cuda_decode_places(const struct vj_cuda_decode_job *job,
+                                               struct vj_cuda_decode_shared *s, unsigned thread)
 {
     const struct vj_cuda_tile *tile = &s->tile;
-    int index = first + (int)(thread / 8);
-    if (index >= tile->blocks)
-        return;
-    struct vj_cuda_block_place p = vj_cuda_tile_block(tile, index);
-    const struct vj_jpeg_component *component = &job->g.component[p.component];
-    size_t row = (size_t)(tile->block[p.component].y + p.row);
-    size_t column = (size_t)(tile->block[p.component].x + p.column);
-    size_t block = component->first + row * component->across + column;
-    const struct vj_jpeg_quantiser *z = &s->quantiser[component->table];
-    int line = (int)(thread % 8);
-    __attribute__((aligned(16))) int16_t t[8];
-    vj_cuda_copy16(t, job->coefficients + block * 64 + line * 8);
-    int *to = s->work + thread / 8 * VJ_CUDA_WORK_BLOCK + line * VJ_CUDA_WORK_ROW;
-    for (int k = 0; k < 8; k++)
-        to[k] = vj_jpeg_quantise(t[k], z, 8 * line + k) * (int)z->q[8 * line + k];
+    for (int i = (int)thread; i < tile->end[1]; i += VJ_CUDA_JPEG_THREADS) {
+        int c = 0, index = i;
+        while (index >= tile->block[c].height * tile->block[c].width) {
+            index -= tile->block[c].height * tile->block[c].width;
+            c++;
+        }
+        const struct vj_cuda_rect *block = &tile->block[c];
+        const struct vj_jpeg_component *component = &job->g.component[c];
+        const int row = index / block->width, column = index % block->width;
+        s->place[i].block =
+            (uint32_t)(component->first + (size_t)(block->y + row) * component->across +
+                       (size_t)(block->x + column));
+        s->place[i].sample =
+            (uint32_t)(c * VJ_CUDA_PLANE + row * 8 * VJ_CUDA_PLANE_STRIDE + column * 8);
+    }
 }
 
-/* Step 3: a column of the inverse transform. */
-static inline VJ_HD void vj_cuda_decode_columns(struct vj_cuda_decode_shared *s, int first,
-                                                unsigned thread)
+/* Steps of a row of a table, which a thread keeps for all of its blocks. */
+struct vj_cuda_decode_thread {
+    struct vj_cuda_step step[8];
+};
+
+/* Step 3, for each table. */
+static inline VJ_HD void vj_cuda_decode_steps(const struct vj_cuda_decode_job *job,
+                                              struct vj_cuda_decode_thread *own,
+                                              struct vj_cuda_place at, int table, unsigned thread)
+{
+    const struct vj_cuda_steps *steps = job->steps + 2 * (size_t)job->levels.qf[at.z] + table;
+    VJ_UNROLL
+    for (int k = 0; k < 8; k++)
+        vj_cuda_copy8(&own->step[k], &steps->step[thread % 8 * 8 + (unsigned)k]);
+}
+
+/*
+ * Steps 4, 5 and 6 are repeated until the table's blocks are done, block number `index` of the tile
+ * by eight threads of one warp.
+ */
+static inline VJ_HD void vj_cuda_decode_requantise(const struct vj_cuda_decode_job *job,
+                                                   struct vj_cuda_decode_shared *s,
+                                                   const struct vj_cuda_decode_thread *own,
+                                                   int index, unsigned thread)
+{
+    int line = (int)(thread % 8);
+    __attribute__((aligned(16))) int16_t t[8];
+    vj_cuda_copy16(t, job->coefficients + (size_t)s->place[index].block * 64 + line * 8);
+    int *to = s->work + thread / 8 * VJ_CUDA_WORK_BLOCK + line * VJ_CUDA_WORK_ROW;
+    VJ_UNROLL
+    for (int k = 0; k < 8; k++) {
+        const int value = vj_cuda_level(t[k], &own->step[k]) * (int)(own->step[k].scale & 0xffff);
+        to[k] = t[k] < 0 ? -value : value;
+    }
+}
+
+/* Step 5: a column of the inverse transform. */
+static inline VJ_HD void vj_cuda_decode_columns(struct vj_cuda_decode_shared *s, unsigned thread)
 {
     const struct vj_jpeg_cosines cosines = vj_jpeg_cosines();
-    if (first + (int)(thread / 8) >= s->tile.blocks)
-        return;
     int *column = s->work + thread / 8 * VJ_CUDA_WORK_BLOCK + thread % 8;
     int v[8];
     for (int k = 0; k < 8; k++)
@@ -383,126 +447,196 @@ static inline VJ_HD void vj_cuda_decode_columns(struct vj_cuda_decode_shared *s,
         column[k * VJ_CUDA_WORK_ROW] = v[k];
 }
 
+/* Four samples 0..255, the first one lowest. */
+static inline VJ_HD uint32_t vj_cuda_pack(int a, int b, int c, int d)
+{
+    return (uint32_t)a | (uint32_t)b << 8 | (uint32_t)c << 16 | (uint32_t)d << 24;
+}
+
 /*
- * Step 4: a row of the inverse transform, to samples. The next batch's step 2 writes to the row
- * that the same thread reads here, so that no barrier is needed between the two.
+ * Step 6: a row of the inverse transform, to samples. The next step 4 writes to the row that the
+ * same thread reads here, so that nothing has to be waited for between the two.
  */
-static inline VJ_HD void vj_cuda_decode_rows(struct vj_cuda_decode_shared *s, int first,
+static inline VJ_HD void vj_cuda_decode_rows(struct vj_cuda_decode_shared *s, int index,
                                              unsigned thread)
 {
-    const struct vj_cuda_tile *tile = &s->tile;
     const struct vj_jpeg_cosines cosines = vj_jpeg_cosines();
-    int index = first + (int)(thread / 8);
-    if (index >= tile->blocks)
-        return;
     const int *row = s->work + thread / 8 * VJ_CUDA_WORK_BLOCK + thread % 8 * VJ_CUDA_WORK_ROW;
     int v[8];
     for (int k = 0; k < 8; k++)
         v[k] = row[k];
     vj_jpeg_idct8(&cosines, v, 2);
-    struct vj_cuda_block_place p = vj_cuda_tile_block(tile, index);
-    uint8_t *out = s->plane[p.component] + (p.row * 8 + (int)(thread % 8)) * VJ_CUDA_PLANE_STRIDE +
-                   p.column * 8;
-    __attribute__((aligned(8))) uint8_t samples[8];
     for (int k = 0; k < 8; k++)
-        samples[k] = vj_jpeg_sample((int16_t)v[k]);
-    vj_cuda_copy8(out, samples);
-}
-
-/* Decoded sample (y, x) of component c; it must be one that the tile depends on. */
-static inline VJ_HD int vj_cuda_tile_sample(const struct vj_cuda_decode_shared *s, int c, int y,
-                                            int x)
-{
-    const struct vj_cuda_rect *block = &s->tile.block[c];
-    return s->plane[c][(y - 8 * block->y) * VJ_CUDA_PLANE_STRIDE + x - 8 * block->x];
-}
-
-/* Chroma of pixel (y, x) in 4:2:0. */
-static inline VJ_HD int vj_cuda_tile_chroma(const struct vj_jpeg_geometry *g,
-                                            const struct vj_cuda_decode_shared *s, int c, int y,
-                                            int x)
-{
-    int row = y / 2, column = x / 2;
-    if (vj_jpeg_repeats_chroma(g->width))
-        return vj_cuda_tile_sample(s, c, row, column);
-    int last_row = (int)g->component[c].height - 1, last_column = (int)g->component[c].width - 1;
-    int other_row = vj_cuda_clamp(y % 2 ? row + 1 : row - 1, 0, last_row);
-    int other_column = vj_cuda_clamp(x % 2 ? column + 1 : column - 1, 0, last_column);
-    int nearer = vj_jpeg_upsample_down(vj_cuda_tile_sample(s, c, row, column),
-                                       vj_cuda_tile_sample(s, c, other_row, column));
-    int farther = vj_jpeg_upsample_down(vj_cuda_tile_sample(s, c, row, other_column),
-                                        vj_cuda_tile_sample(s, c, other_row, other_column));
-    return x % 2 ? vj_jpeg_upsample_odd(nearer, farther) : vj_jpeg_upsample_even(nearer, farther);
-}
-
-/* Pixel (y, x) of the picture. */
-static inline VJ_HD void vj_cuda_tile_pixel(const struct vj_jpeg_geometry *g,
-                                            const struct vj_cuda_decode_shared *s, int y, int x,
-                                            uint8_t rgb[3])
-{
-    int luma = vj_cuda_tile_sample(s, 0, y, x);
-    if (g->channels == 1) {
-        rgb[0] = rgb[1] = rgb[2] = (uint8_t)luma;
-        return;
-    }
-    int cb, cr;
-    if (g->factor == 2) {
-        cb = vj_cuda_tile_chroma(g, s, 1, y, x);
-        cr = vj_cuda_tile_chroma(g, s, 2, y, x);
-    } else {
-        cb = vj_cuda_tile_sample(s, 1, y, x);
-        cr = vj_cuda_tile_sample(s, 2, y, x);
-    }
-    int16_t blue = (int16_t)(cb - 128), red = (int16_t)(cr - 128);
-    rgb[0] = vj_jpeg_r((int16_t)luma, red);
-    rgb[1] = vj_jpeg_g((int16_t)luma, blue, red);
-    rgb[2] = vj_jpeg_b((int16_t)luma, blue);
+        v[k] = vj_cuda_clamp(v[k] + 128, 0, 255);
+    __attribute__((aligned(8))) const uint32_t samples[2] = {vj_cuda_pack(v[0], v[1], v[2], v[3]),
+                                                             vj_cuda_pack(v[4], v[5], v[6], v[7])};
+    vj_cuda_copy8(s->plane + s->place[index].sample + thread % 8 * VJ_CUDA_PLANE_STRIDE, samples);
 }
 
 /*
- * `count` of 12 bytes, in words where they lie on word boundaries. All indices are constants once
- * the loops are unrolled, so that a thread's bytes stay in registers.
+ * Four pixels of a row, x .. x + 3 of the picture, those beyond the tile's end being its last
+ * one's: their columns in the plane of luma, and those of the chroma samples that they depend on.
+ * In 4:2:0 these are (x - 1) / 2 and three more, within the plane.
  */
-static inline VJ_HD void vj_cuda_store_bytes(uint8_t *out, const uint8_t bytes[12], int count)
+struct vj_cuda_four {
+    int luma[4], chroma[4];
+    bool filtered, odd; /* whether chroma is up-sampled by the filter; whether x is odd */
+};
+
+static inline VJ_HD struct vj_cuda_four vj_cuda_four_pixels(const struct vj_jpeg_geometry *g,
+                                                            const struct vj_cuda_tile *tile, int x)
+{
+    struct vj_cuda_four f;
+    const int left = 8 * tile->block[1].x;
+    f.filtered = g->channels == 3 && g->factor == 2 && !vj_jpeg_repeats_chroma(g->width);
+    f.odd = (tile->pixels.x + x) % 2;
+    VJ_UNROLL
+    for (int k = 0; k < 4; k++) {
+        const int pixel = tile->pixels.x + vj_cuda_min(x + k, tile->pixels.width - 1);
+        f.luma[k] = pixel - 8 * tile->block[0].x;
+        f.chroma[k] = 0;
+        if (f.filtered)
+            f.chroma[k] = vj_cuda_clamp((tile->pixels.x + x + 1) / 2 - 1 + k, 0,
+                                        vj_cuda_chroma_last(tile->pixels.x, tile->pixels.width,
+                                                            g->component[1].width)) -
+                          left;
+        else if (g->channels == 3)
+            f.chroma[k] = pixel / g->factor - left;
+    }
+    return f;
+}
+
+/* Chroma less 128 of four pixels from four samples of a row, or results of the step down columns.
+ */
+static inline VJ_HD void vj_cuda_four_chroma(const struct vj_cuda_four *f, const int v[4],
+                                             int out[4])
+{
+    VJ_UNROLL
+    for (int k = 0; k < 4; k++)
+        out[k] = v[k] - 128;
+    if (!f->filtered)
+        return;
+    const int all[5] = {
+        vj_jpeg_upsample_odd(v[0], v[1]), vj_jpeg_upsample_even(v[1], v[0]),
+        vj_jpeg_upsample_odd(v[1], v[2]), vj_jpeg_upsample_even(v[2], v[1]),
+        vj_jpeg_upsample_odd(v[2], v[3]),
+    };
+    VJ_UNROLL
+    for (int k = 0; k < 4; k++)
+        out[k] = (f->odd ? all[k] : all[k + 1]) - 128;
+}
+
+/* As vj_jpeg_r(), vj_jpeg_g() and vj_jpeg_b(), in 32 bits, which a device has its units for. */
+static inline VJ_HD void vj_cuda_rgb(int y, int cb, int cr, int rgb[3])
+{
+    rgb[0] = vj_cuda_clamp(y + ((91881 * cr + 32768) >> 16), 0, 255);
+    rgb[1] = vj_cuda_clamp(y + ((-22554 * cb - 46802 * cr + 32768) >> 16), 0, 255);
+    rgb[2] = vj_cuda_clamp(y + ((116130 * cb + 32768) >> 16), 0, 255);
+}
+
+/* The first `count` bytes of three words, a word at a time where both lie on word boundaries. */
+static inline VJ_HD void vj_cuda_store_bytes(uint8_t *out, const uint32_t words[3], int count)
 {
     if (((uintptr_t)out | (unsigned)count) % 4 == 0) {
-        for (int i = 0; i < 12; i += 4) {
-            if (i < count)
-                vj_cuda_copy4(out + i, bytes + i);
+        VJ_UNROLL
+        for (int i = 0; i < 3; i++) {
+            if (4 * i < count)
+                vj_cuda_copy4(out + 4 * i, &words[i]);
         }
         return;
     }
+    VJ_UNROLL
     for (int i = 0; i < 12; i++) {
         if (i < count)
-            out[i] = bytes[i];
+            out[i] = (uint8_t)(words[i / 4] >> (i % 4 * 8));
     }
 }
 
-/* Step 5: pixels, four in a row per thread; beyond the tile's end the last one is made again. */
+/* Four pixels of row y of the picture. cb, cr: less 128; unused for grey */
+static inline VJ_HD void vj_cuda_store_four(const struct vj_jpeg_geometry *g,
+                                            const struct vj_cuda_decode_shared *s,
+                                            const struct vj_cuda_four *f, int y, int x,
+                                            const int cb[4], const int cr[4])
+{
+    const struct vj_cuda_tile *tile = &s->tile;
+    const uint8_t *luma = s->plane + (y - 8 * tile->block[0].y) * VJ_CUDA_PLANE_STRIDE;
+    int rgb[4][3];
+    VJ_UNROLL
+    for (int k = 0; k < 4; k++) {
+        rgb[k][0] = rgb[k][1] = rgb[k][2] = luma[f->luma[k]];
+        if (g->channels == 3)
+            vj_cuda_rgb(luma[f->luma[k]], cb[k], cr[k], rgb[k]);
+    }
+    uint32_t words[3] = {vj_cuda_pack(rgb[0][0], rgb[1][0], rgb[2][0], rgb[3][0]), 0, 0};
+    if (tile->channels == 3) {
+        words[0] = vj_cuda_pack(rgb[0][0], rgb[0][1], rgb[0][2], rgb[1][0]);
+        words[1] = vj_cuda_pack(rgb[1][1], rgb[1][2], rgb[2][0], rgb[2][1]);
+        words[2] = vj_cuda_pack(rgb[2][2], rgb[3][0], rgb[3][1], rgb[3][2]);
+    }
+    vj_cuda_store_bytes(tile->out + (size_t)(y - tile->pixels.y) * tile->stride +
+                            x * tile->channels,
+                        words, vj_cuda_min(4, tile->pixels.width - x) * tile->channels);
+}
+
+/* The samples of chroma that rows 2p + 1 and 2p + 2 of a tile depend on. */
+static inline VJ_HD void vj_cuda_pair_samples(const struct vj_jpeg_geometry *g,
+                                              const struct vj_cuda_decode_shared *s,
+                                              const struct vj_cuda_four *four, int p,
+                                              int sample[2][2][4])
+{
+    const struct vj_cuda_rect *pixels = &s->tile.pixels;
+    VJ_UNROLL
+    for (int row = 0; row < 2; row++) {
+        const int y = g->factor == 2 ? vj_cuda_clamp(p + row, 0, (int)g->component[1].height - 1)
+                                     : vj_cuda_clamp(2 * p + 1 + row, pixels->y,
+                                                     pixels->y + pixels->height - 1);
+        const uint8_t *from =
+            s->plane + VJ_CUDA_PLANE + (y - 8 * s->tile.block[1].y) * VJ_CUDA_PLANE_STRIDE;
+        VJ_UNROLL
+        for (int k = 0; k < 4; k++) {
+            sample[0][row][k] = from[four->chroma[k]];
+            sample[1][row][k] = from[VJ_CUDA_PLANE + four->chroma[k]];
+        }
+    }
+}
+
+/*
+ * Step 7: pixels, per thread four in each of the rows 2p + 1 and 2p + 2 of the picture, which in
+ * 4:2:0 depend on the rows p and p + 1 of chroma.
+ */
 static inline VJ_HD void vj_cuda_decode_store(const struct vj_cuda_decode_job *job,
                                               const struct vj_cuda_decode_shared *s,
                                               unsigned thread)
 {
+    const struct vj_jpeg_geometry *g = &job->g;
     const struct vj_cuda_tile *tile = &s->tile;
-    int groups = (tile->pixels.width + 3) / 4;
-    for (int i = (int)thread; i < groups * tile->pixels.height; i += VJ_CUDA_JPEG_THREADS) {
-        int y = i / groups, x = i % groups * 4;
-        int pixels = vj_cuda_min(4, tile->pixels.width - x);
-        __attribute__((aligned(4))) uint8_t bytes[12];
-        for (int k = 0; k < 4; k++) {
-            uint8_t rgb[3];
-            vj_cuda_tile_pixel(&job->g, s, tile->pixels.y + y,
-                               tile->pixels.x + x + vj_cuda_min(k, pixels - 1), rgb);
-            if (tile->channels == 1) {
-                bytes[k] = rgb[0];
-            } else {
-                bytes[3 * k] = rgb[0];
-                bytes[3 * k + 1] = rgb[1];
-                bytes[3 * k + 2] = rgb[2];
+    const int x = (int)(thread % VJ_CUDA_TILE_GROUPS) * 4, first = tile->pixels.y;
+    if (x >= tile->pixels.width)
+        return;
+    const struct vj_cuda_four four = vj_cuda_four_pixels(g, tile, x);
+    for (int p = (first + 1) / 2 - 1 + (int)(thread / VJ_CUDA_TILE_GROUPS);
+         2 * p + 1 < first + tile->pixels.height; p += VJ_CUDA_JPEG_THREADS / VJ_CUDA_TILE_GROUPS) {
+        int sample[2][2][4] = {{{0}}}; /* of a component in row 0 or 1 */
+        if (g->channels == 3)
+            vj_cuda_pair_samples(g, s, &four, p, sample);
+        VJ_UNROLL
+        for (int row = 0; row < 2; row++) {
+            const int y = 2 * p + 1 + row;
+            int chroma[2][4];
+            if (y < first || y >= first + tile->pixels.height)
+                continue;
+            VJ_UNROLL
+            for (int c = 0; c < 2; c++) {
+                int v[4];
+                VJ_UNROLL
+                for (int k = 0; k < 4; k++)
+                    v[k] = four.filtered
+                               ? vj_jpeg_upsample_down(sample[c][row][k], sample[c][!row][k])
+                               : sample[c][row][k];
+                vj_cuda_four_chroma(&four, v, chroma[c]);
             }
+            vj_cuda_store_four(g, s, &four, y, x, chroma[0], chroma[1]);
         }
-        vj_cuda_store_bytes(tile->out + (size_t)y * tile->stride + x * tile->channels, bytes,
-                            pixels * tile->channels);
     }
 }
 

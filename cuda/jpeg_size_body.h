@@ -106,9 +106,9 @@ static inline VJ_HD void vj_cuda_reorder(const struct vj_cuda_reorder_job *job,
 
 /* What segment kernels need of a call. Arrays are [level][scan blocks] or [level][segments]. */
 struct vj_cuda_size_job {
-    const int16_t *scan;                        /* [64][scan blocks] */
-    const struct vj_jpeg_quantiser *quantisers; /* [101][2], natural order */
-    const struct vj_cuda_codes *codes;          /* [2] */
+    const int16_t *scan;               /* [64][scan blocks] */
+    const struct vj_cuda_steps *steps; /* [101][2], natural order */
+    const struct vj_cuda_codes *codes; /* [2] */
     size_t scan_blocks, segments;
     int unit, luma;       /* blocks of an MCU, and how many of them are luma */
     int overhead;         /* bytes beside the scan */
@@ -123,7 +123,7 @@ struct vj_cuda_size_job {
 };
 
 struct vj_cuda_size_shared {
-    struct vj_jpeg_quantiser quantiser[2]; /* zigzag order */
+    struct vj_cuda_steps steps[2]; /* zigzag order */
     struct vj_cuda_codes codes[2];
     uint32_t sum[2][VJ_CUDA_SEGMENT];
 };
@@ -181,28 +181,37 @@ static inline VJ_HD int64_t vj_cuda_scan_before(int unit, int luma, size_t posit
     return (int64_t)position - back;
 }
 
-/* Codes block `position` of the scan. */
+static inline VJ_HD int vj_cuda_signed_level(int t, const struct vj_cuda_step *step)
+{
+    const int level = vj_cuda_level(t, step);
+    return t < 0 ? -level : level;
+}
+
+/* Codes block `position` of the scan. Coefficients are fewer than 2^32. */
 static inline VJ_HD void vj_cuda_code_block(const struct vj_cuda_size_job *job,
                                             const struct vj_cuda_size_shared *s, size_t position,
                                             struct vj_cuda_bits *out)
 {
     int table = (int)(position % (size_t)job->unit) >= job->luma;
-    const struct vj_jpeg_quantiser *z = &s->quantiser[table];
+    const struct vj_cuda_step *step = s->steps[table].step;
     const uint32_t *dc = s->codes[table].entry, *ac = dc + VJ_CUDA_CODES_DC;
-    const int16_t *t = job->scan + position;
+    const uint32_t apart = (uint32_t)job->scan_blocks;
+    uint32_t at = (uint32_t)position;
     int64_t before = vj_cuda_scan_before(job->unit, job->luma, position);
-    int predicted = before < 0 ? 0 : vj_jpeg_quantise(job->scan[before], z, 0);
-    vj_cuda_put_value(out, dc, 0, vj_jpeg_quantise(t[0], z, 0) - predicted);
-    int run = 0;
+    int predicted = before < 0 ? 0 : vj_cuda_signed_level(job->scan[before], &step[0]);
+    vj_cuda_put_value(out, dc, 0, vj_cuda_signed_level(job->scan[at], &step[0]) - predicted);
+    int run = 0, next = job->scan[at += apart]; /* on its way while the one before is coded */
     for (int k = 1; k < 64; k++) {
-        int level = vj_jpeg_quantise(t[(size_t)k * job->scan_blocks], z, k);
-        if (!level) {
+        const int t = next;
+        if (k < 63)
+            next = job->scan[at += apart];
+        if (vj_cuda_is_zero(t, &step[k])) {
             run++;
             continue;
         }
         for (; run >= 16; run -= 16)
             vj_cuda_put(out, ac[0xF0], 0);
-        vj_cuda_put_value(out, ac, run, level);
+        vj_cuda_put_value(out, ac, run, vj_cuda_signed_level(t, &step[k]));
         run = 0;
     }
     if (run)
@@ -214,16 +223,9 @@ static inline VJ_HD void vj_cuda_size_tables(const struct vj_cuda_size_job *job,
                                              struct vj_cuda_size_shared *s, struct vj_cuda_place at,
                                              unsigned thread)
 {
-    const struct vj_jpeg_quantiser *from = job->quantisers + 2 * (size_t)job->levels.qf[at.z];
-    for (unsigned i = thread; i < 2 * 64; i += VJ_CUDA_SEGMENT) {
-        const struct vj_jpeg_quantiser *a = &from[i / 64];
-        struct vj_jpeg_quantiser *b = &s->quantiser[i / 64];
-        unsigned k = i % 64, n = job->natural[k];
-        b->q[k] = a->q[n];
-        b->half[k] = a->half[n];
-        b->mul[k] = a->mul[n];
-        b->post[k] = a->post[n];
-    }
+    const struct vj_cuda_steps *from = job->steps + 2 * (size_t)job->levels.qf[at.z];
+    for (unsigned i = thread; i < 2 * 64; i += VJ_CUDA_SEGMENT)
+        s->steps[i / 64].step[i % 64] = from[i / 64].step[job->natural[i % 64]];
     for (unsigned i = thread; i < 2 * VJ_CUDA_CODES; i += VJ_CUDA_SEGMENT)
         s->codes[i / VJ_CUDA_CODES].entry[i % VJ_CUDA_CODES] =
             job->codes[i / VJ_CUDA_CODES].entry[i % VJ_CUDA_CODES];

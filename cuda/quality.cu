@@ -53,11 +53,13 @@ static __device__ void add_sums(struct vj_cuda_sum_shared *s, unsigned threads)
     __syncthreads();
 }
 
+/* channels: of the pixels */
+template <unsigned channels>
 static __global__ void __launch_bounds__(VJ_CUDA_THREADS)
     difference_kernel(const __grid_constant__ struct vj_cuda_difference_job job)
 {
     __shared__ struct vj_cuda_sum_shared s;
-    vj_cuda_difference_quad(&job, &s, vj_cuda_here(), threadIdx.x);
+    vj_cuda_difference_column(&job, channels, &s, vj_cuda_here(), threadIdx.x);
     add_sums(&s, VJ_CUDA_THREADS);
     vj_cuda_sum_store(job.part, &s, vj_cuda_here(), gridDim.x, gridDim.y, threadIdx.x);
 }
@@ -111,12 +113,12 @@ static int check_size(size_t width, size_t height, struct vj_error *err)
     size_t pixels;
     if (width < 1 || height < 1 || !vj_size_mul(width, height, &pixels) ||
         pixels > VJ_QUALITY_MAX_PIXELS ||
-        vj_cuda_blocks(height, 2 * VJ_CUDA_QUAD_HEIGHT) > VJ_CUDA_MAX_GRID_Y)
+        vj_cuda_blocks(height, VJ_CUDA_VARIANCE_HEIGHT) > VJ_CUDA_MAX_GRID_Y)
         return vj_fail(err, -EINVAL,
                        "quality metrics on a device: %zux%zu pixels, supported are 1 to %zu and at "
                        "most %d rows",
                        width, height, VJ_QUALITY_MAX_PIXELS,
-                       VJ_CUDA_MAX_GRID_Y * 2 * VJ_CUDA_QUAD_HEIGHT);
+                       VJ_CUDA_MAX_GRID_Y * VJ_CUDA_VARIANCE_HEIGHT);
     return 0;
 }
 
@@ -292,7 +294,8 @@ static int differences(const struct vj_cuda_quality *q, cudaStream_t stream,
                        struct vj_cuda_quality_sums *d_sums, struct vj_error *err)
 {
     const struct vj_cuda_grid grid = vj_cuda_quad_grid(job->width, job->height, (size_t)count);
-    vj_cuda_launch(difference_kernel, vj_cuda_dim(grid), VJ_CUDA_THREADS, stream, *job);
+    vj_cuda_launch(job->channels == 1 ? difference_kernel<1> : difference_kernel<3>,
+                   vj_cuda_dim(grid), VJ_CUDA_THREADS, stream, *job);
     int rc = VJ_CUDA_LAUNCHED("squared differences", err);
     return rc ? rc : total(q, stream, grid, -1, d_sums, err);
 }

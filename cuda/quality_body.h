@@ -139,8 +139,9 @@ static inline VJ_HD void vj_cuda_variance_windows(const struct vj_cuda_variance_
 /* ---- Differences ---------------------------------------------------------------------------- */
 
 /*
- * Squared differences, and the difference of lumas at half size. 2x2 pixels per thread, so that no
- * plane of full size is ever stored.
+ * Squared differences, and the difference of lumas at half size. A thread takes 2x2 pixels at a
+ * time, so that no plane of full size is ever stored. Offsets have 32 bits: pixels are at most
+ * 2^28.
  */
 struct vj_cuda_difference_job {
     const uint8_t *reference;  /* [height][width][channels] */
@@ -155,46 +156,65 @@ struct vj_cuda_sum_shared {
     uint64_t sum[2][VJ_CUDA_THREADS];
 };
 
-/* Difference of lumas of pixel (y, x) in thousandths; adds the squares to sum. */
-static inline VJ_HD int32_t vj_cuda_difference(const struct vj_cuda_difference_job *job,
-                                               struct vj_cuda_place at, size_t y, size_t x,
-                                               uint64_t sum[2])
+/* Sums of a thread: of samples' squares, and of luma's in thousandths. */
+struct vj_cuda_difference_sums {
+    uint32_t samples;
+    uint64_t luma;
+};
+
+/* Difference of lumas of a pixel in thousandths; adds the squares to sums. */
+static inline VJ_HD int32_t vj_cuda_difference(const uint8_t *r, const uint8_t *d,
+                                               unsigned channels,
+                                               struct vj_cuda_difference_sums *sums)
 {
-    size_t offset = (y * job->width + x) * (size_t)job->channels;
-    const uint8_t *r = job->reference + offset;
-    const uint8_t *d =
-        job->candidates + at.z * job->height * job->width * (size_t)job->channels + offset;
     int t = d[0] - r[0];
     int32_t milli = 1000 * t;
     int32_t squares = t * t;
-    if (job->channels == 3) {
+    if (channels == 3) {
         int green = d[1] - r[1], blue = d[2] - r[2];
         milli = vj_luma_milli(t, green, blue);
         squares += green * green + blue * blue;
     }
-    sum[0] += (uint64_t)squares;
-    sum[1] += (uint64_t)((int64_t)milli * milli);
+    sums->samples += (uint32_t)squares;
+    sums->luma += (uint64_t)((int64_t)milli * milli);
     return milli;
 }
 
-/* Step 1. */
+/* 2x2 pixels from (y, x) on; those beyond the picture do not count. */
 static inline VJ_HD void vj_cuda_difference_quad(const struct vj_cuda_difference_job *job,
-                                                 struct vj_cuda_sum_shared *s,
-                                                 struct vj_cuda_place at, unsigned thread)
+                                                 unsigned channels, struct vj_cuda_place at,
+                                                 unsigned y, unsigned x,
+                                                 struct vj_cuda_difference_sums *sums)
 {
-    size_t y = 2 * ((size_t)at.y * VJ_CUDA_QUAD_HEIGHT + thread / VJ_CUDA_QUAD_WIDTH);
-    size_t x = 2 * ((size_t)at.x * VJ_CUDA_QUAD_WIDTH + thread % VJ_CUDA_QUAD_WIDTH);
-    uint64_t sum[2] = {0, 0};
+    const unsigned width = (unsigned)job->width, height = (unsigned)job->height;
+    const uint8_t *candidate = job->candidates + at.z * (job->height * job->width * channels);
     float t[4] = {0, 0, 0, 0};
-    for (size_t k = 0; k < 4; k++) {
-        if (y + k / 2 < job->height && x + k % 2 < job->width)
-            t[k] = vj_milli_to_float(vj_cuda_difference(job, at, y + k / 2, x + k % 2, sum));
+    VJ_UNROLL
+    for (unsigned k = 0; k < 4; k++) {
+        const unsigned offset = ((y + k / 2) * width + x + k % 2) * channels;
+        if (y + k / 2 < height && x + k % 2 < width)
+            t[k] = vj_milli_to_float(
+                vj_cuda_difference(job->reference + offset, candidate + offset, channels, sums));
     }
-    if (job->half && y + 1 < job->height && x + 1 < job->width)
-        job->half[(at.z * (job->height / 2) + y / 2) * (job->width / 2) + x / 2] =
+    if (job->half && y + 1 < height && x + 1 < width)
+        job->half[at.z * ((job->height / 2) * (job->width / 2)) + y / 2 * (width / 2) + x / 2] =
             vj_quality_pool(t[0], t[1], t[2], t[3]);
-    s->sum[0][thread] = sum[0];
-    s->sum[1][thread] = sum[1];
+}
+
+/* Step 1. channels: as vj_cuda_window_sample() takes them */
+static inline VJ_HD void vj_cuda_difference_column(const struct vj_cuda_difference_job *job,
+                                                   unsigned channels, struct vj_cuda_sum_shared *s,
+                                                   struct vj_cuda_place at, unsigned thread)
+{
+    const unsigned x = 2 * (at.x * VJ_CUDA_QUAD_WIDTH + thread % VJ_CUDA_QUAD_WIDTH);
+    struct vj_cuda_difference_sums sums = {0, 0};
+    for (unsigned i = 0; i < VJ_CUDA_QUAD_STEPS; i++) {
+        const unsigned row = (at.y * VJ_CUDA_QUAD_STEPS + i) * VJ_CUDA_QUAD_HEIGHT;
+        vj_cuda_difference_quad(job, channels, at, 2 * (row + thread / VJ_CUDA_QUAD_WIDTH), x,
+                                &sums);
+    }
+    s->sum[0][thread] = sums.samples;
+    s->sum[1][thread] = sums.luma;
 }
 
 /* Step 2, for half = half the threads, ..., 1. */

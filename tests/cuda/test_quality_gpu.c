@@ -265,11 +265,11 @@ static void candidates_that_are_worked_on_in_parts_have_their_ssimulacra2(void *
 static void sizes_end_where_launches_do(void **state)
 {
     (void)state;
-    const size_t quads = 2 * VJ_CUDA_QUAD_HEIGHT * (size_t)VJ_CUDA_MAX_GRID_Y;
+    const size_t rows = VJ_CUDA_VARIANCE_HEIGHT * (size_t)VJ_CUDA_MAX_GRID_Y;
     const size_t tiles = VJ_CUDA_MOMENT_HEIGHT * (size_t)VJ_CUDA_MAX_GRID_Y;
     const size_t wide = VJ_QUALITY_MAX_PIXELS / 1024, large = VJ_SSIMULACRA2_MAX_PIXELS / 1024;
-    assert_int_not_equal(vj_cuda_quality_bytes(1, quads, VJ_QUALITY_ALL, 1), 0);
-    assert_int_equal(vj_cuda_quality_bytes(1, quads + 1, VJ_QUALITY_ALL, 1), 0);
+    assert_int_not_equal(vj_cuda_quality_bytes(1, rows, VJ_QUALITY_ALL, 1), 0);
+    assert_int_equal(vj_cuda_quality_bytes(1, rows + 1, VJ_QUALITY_ALL, 1), 0);
     assert_int_not_equal(vj_cuda_quality_bytes(wide, 1024, VJ_QUALITY_ALL, 1), 0);
     assert_int_equal(vj_cuda_quality_bytes(wide + 1, 1024, VJ_QUALITY_ALL, 1), 0);
     for (size_t m = 0; m < COUNT(modes); m++) {
