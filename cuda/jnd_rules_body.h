@@ -82,9 +82,11 @@ static inline VJ_HD void vj_cuda_rules_lane(const struct vj_cuda_rules_job *job,
             continue;
         }
         int difference = vj_cuda_luma_difference(candidate, job->channels, job->reference, i);
-        sums.real += vj_jnd_excess_term(difference, job->map[i]);
-        sums.above += (float)difference > job->map[i];
         sums.square += (uint32_t)(difference * difference);
+        if ((float)difference > job->map[i]) { /* else the term is 0, and doubles are slow */
+            sums.real += vj_jnd_excess_term(difference, job->map[i]);
+            sums.above++;
+        }
     }
     s->lane[thread] = sums;
 }
