@@ -3,8 +3,11 @@
  * Kernels with the faults that the emulation is to find; one of them, by name, is run. CTest looks
  * for what is said then. Compiled for the CPU alone.
  */
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cuda/kernel.h"
 
@@ -52,6 +55,11 @@ __global__ void unwritten_memory(int *out)
     out[threadIdx.x] = s[threadIdx.x];
 }
 
+__global__ void behind_the_end(int *out)
+{
+    out[THREADS + threadIdx.x] = 1;
+}
+
 struct job {
     int count;
     int *out;
@@ -82,6 +90,12 @@ void mix_up(const char *how, int *gpu)
         cudaFreeHost(gpu);
 }
 
+void say_where(int)
+{
+    static const char text[] = "memory that is nobody's\n";
+    _Exit(write(STDOUT_FILENO, text, sizeof(text) - 1) < 0);
+}
+
 } // namespace
 
 int main(int argc, char **argv)
@@ -89,12 +103,11 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         void (*kernel)(int *);
-    } kernels[] = {{"none", nothing_wrong},
-                   {"race", missing_barrier},
-                   {"divergence", barrier_of_some},
-                   {"warp", barrier_of_a_warp},
-                   {"unwritten", unwritten_memory}};
+    } kernels[] = {{"none", nothing_wrong},         {"race", missing_barrier},
+                   {"divergence", barrier_of_some}, {"warp", barrier_of_a_warp},
+                   {"unwritten", unwritten_memory}, {"end", behind_the_end}};
     int memory[THREADS], *out;
+    signal(SIGSEGV, say_where);
     if (cudaMalloc(reinterpret_cast<void **>(&out), sizeof(memory)) != cudaSuccess)
         return 1;
     for (size_t i = 0; i < sizeof(kernels) / sizeof(kernels[0]); i++)
