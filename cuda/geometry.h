@@ -325,9 +325,11 @@ enum {
     VJ_CUDA_MOMENT_WIDTH = 32, /* moments of the original: a pixel per thread */
     VJ_CUDA_MOMENT_HEIGHT = 8,
 
-    /* Exact maps: a column per thread, from top to bottom; those at the sides are read only. */
-    VJ_CUDA_STRIP_THREADS = 128,
-    VJ_CUDA_STRIP_WIDTH = VJ_CUDA_STRIP_THREADS - 2 * VJ_SSIMULACRA2_REACH,
+    /* Exact maps: strips of columns, from top to bottom; those at the sides are read only. */
+    VJ_CUDA_STRIP_COLUMNS = 128,
+    VJ_CUDA_STRIP_THREADS = VJ_SSIMULACRA2_CHANNELS * VJ_CUDA_STRIP_COLUMNS,
+    VJ_CUDA_STRIP_WIDTH = VJ_CUDA_STRIP_COLUMNS - 2 * VJ_SSIMULACRA2_REACH,
+    VJ_CUDA_STRIP_STEP = VJ_SSIMULACRA2_CHANNELS, /* rows at a time */
 
     VJ_CUDA_PARITY_PRODUCTS = 3, /* planes per channel that parity mode filters */
 
@@ -411,11 +413,11 @@ static inline VJ_HD unsigned vj_cuda_strips(const struct vj_cuda_ssimulacra2_sha
     return (unsigned)vj_cuda_blocks(shape->width[scale], VJ_CUDA_STRIP_WIDTH);
 }
 
-/* All strips of all scales, of each channel, of `count` candidates. */
+/* All strips of all scales, of `count` candidates. */
 static inline struct vj_cuda_grid vj_cuda_strip_grid(const struct vj_cuda_ssimulacra2_shape *shape,
                                                      size_t count)
 {
-    struct vj_cuda_grid grid = {0, VJ_SSIMULACRA2_CHANNELS, (unsigned)count};
+    struct vj_cuda_grid grid = {0, 1, (unsigned)count};
     for (int s = 0; s < shape->scales; s++)
         grid.x += vj_cuda_strips(shape, s);
     return grid;

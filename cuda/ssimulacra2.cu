@@ -60,13 +60,14 @@ static __global__ void __launch_bounds__(VJ_CUDA_STRIP_THREADS)
     struct vj_cuda_maps_thread own;
     vj_cuda_maps_start(&job, &s, &own, vj_cuda_here(), threadIdx.x);
     __syncthreads();
-    const size_t rows = vj_cuda_maps_rows(&job, &own);
-    for (size_t row = 0; row < rows; row++) {
-        vj_cuda_maps_take(&job, &s, &own, vj_cuda_here(), threadIdx.x, row);
+    for (unsigned row = 0; vj_cuda_maps_reach(&own, row); row += VJ_CUDA_STRIP_STEP) {
+        vj_cuda_maps_colours(&job, &s, &own, vj_cuda_here(), row);
         __syncthreads();
-        vj_cuda_maps_measure(&job, &s, &own, vj_cuda_here(), threadIdx.x, row);
+        vj_cuda_maps_columns(&job, &s, &own, row);
+        __syncthreads();
+        vj_cuda_maps_measure(&job, &s, &own, row);
     }
-    vj_cuda_maps_store(&job, &own, vj_cuda_here(), threadIdx.x);
+    vj_cuda_maps_store(&job, &own, vj_cuda_here());
 }
 
 static __global__ void __launch_bounds__(VJ_CUDA_ALONG_THREADS)

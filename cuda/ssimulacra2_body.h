@@ -26,21 +26,6 @@ struct vj_cuda_ssimulacra2_pictures {
     float *light;       /* [count][3 colours][vj_cuda_ssimulacra2_lights()], scales 1, 2, ... */
 };
 
-/* Linear light of colour 0..2 of pixel (y, x) at a scale; table: that of `p` or a copy. */
-static inline VJ_HD float vj_cuda_ssimulacra2_light(const struct vj_cuda_ssimulacra2_pictures *p,
-                                                    const float *table, size_t picture, int scale,
-                                                    size_t colour, size_t y, size_t x)
-{
-    const struct vj_cuda_ssimulacra2_shape *shape = &p->shape;
-    size_t at = y * shape->width[scale] + x;
-    if (scale == 0) {
-        size_t pixel = picture * shape->width[0] * shape->height[0] + at;
-        return table[p->channels == 3 ? p->bytes[3 * pixel + colour] : p->bytes[pixel]];
-    }
-    return p->light[(3 * picture + colour) * vj_cuda_ssimulacra2_lights(shape) +
-                    shape->pixel[scale] - shape->pixel[1] + at];
-}
-
 /* Makes a scale, not the first, from the one before. */
 struct vj_cuda_ssimulacra2_pool_job {
     struct vj_cuda_ssimulacra2_pictures pictures;
@@ -54,7 +39,7 @@ vj_cuda_ssimulacra2_pixel_grid(const struct vj_cuda_ssimulacra2_shape *shape, in
     return vj_cuda_line_grid(shape->width[scale] * shape->height[scale], VJ_CUDA_THREADS, count);
 }
 
-/* The last row and column of an odd number count twice. */
+/* The last row and column of an odd number count twice. Pixels are fewer than 2^32. */
 static inline VJ_HD void
 vj_cuda_ssimulacra2_pool_pixel(const struct vj_cuda_ssimulacra2_pool_job *job,
                                struct vj_cuda_place at, unsigned thread)
@@ -62,20 +47,40 @@ vj_cuda_ssimulacra2_pool_pixel(const struct vj_cuda_ssimulacra2_pool_job *job,
     const struct vj_cuda_ssimulacra2_pictures *p = &job->pictures;
     const struct vj_cuda_ssimulacra2_shape *shape = &p->shape;
     const int finer = job->scale - 1;
-    size_t i = (size_t)at.x * VJ_CUDA_THREADS + thread;
-    if (i >= shape->width[job->scale] * shape->height[job->scale])
+    const unsigned width = (unsigned)shape->width[finer], height = (unsigned)shape->height[finer];
+    const unsigned half = (unsigned)shape->width[job->scale];
+    const unsigned i = at.x * VJ_CUDA_THREADS + thread;
+    if (i >= half * (unsigned)shape->height[job->scale])
         return;
-    size_t top = i / shape->width[job->scale] * 2, left = i % shape->width[job->scale] * 2;
-    size_t below = top + 1 < shape->height[finer] ? top + 1 : top;
-    size_t right = left + 1 < shape->width[finer] ? left + 1 : left;
-    for (size_t c = 0; c < 3; c++)
-        p->light[(3 * at.z + c) * vj_cuda_ssimulacra2_lights(shape) + shape->pixel[job->scale] -
-                 shape->pixel[1] + i] =
-            vj_ssimulacra2_pool(
-                vj_cuda_ssimulacra2_light(p, p->table, at.z, finer, c, top, left),
-                vj_cuda_ssimulacra2_light(p, p->table, at.z, finer, c, top, right),
-                vj_cuda_ssimulacra2_light(p, p->table, at.z, finer, c, below, left),
-                vj_cuda_ssimulacra2_light(p, p->table, at.z, finer, c, below, right));
+    const size_t apart = vj_cuda_ssimulacra2_lights(shape);
+    float *light = p->light + 3 * at.z * apart;
+    const float *from = light + (shape->pixel[finer] - shape->pixel[1]); /* unless it is bytes */
+    float *to = light + (shape->pixel[job->scale] - shape->pixel[1]) + i;
+    const unsigned channels = (unsigned)p->channels;
+    const uint8_t *bytes = p->bytes + at.z * (shape->width[0] * shape->height[0]) * channels;
+    const unsigned top = i / half * 2, left = i % half * 2;
+    const unsigned first = top * width + left, right = left + 1 < width;
+    const unsigned below = top + 1 < height ? width : 0;
+    const unsigned pixel[4] = {first, first + right, first + below, first + below + right};
+    float v[3][4];
+    VJ_UNROLL
+    for (int k = 0; k < 4; k++) {
+        if (finer > 0) {
+            v[0][k] = from[pixel[k]];
+            v[1][k] = from[apart + pixel[k]];
+            v[2][k] = from[2 * apart + pixel[k]];
+        } else if (channels == 3) {
+            const uint8_t *colour = bytes + 3 * pixel[k];
+            v[0][k] = p->table[colour[0]];
+            v[1][k] = p->table[colour[1]];
+            v[2][k] = p->table[colour[2]];
+        } else {
+            v[0][k] = v[1][k] = v[2][k] = p->table[bytes[pixel[k]]];
+        }
+    }
+    VJ_UNROLL
+    for (int c = 0; c < 3; c++)
+        to[(size_t)c * apart] = vj_ssimulacra2_pool(v[c][0], v[c][1], v[c][2], v[c][3]);
 }
 
 /* ---- Original ------------------------------------------------------------------------------- */
@@ -111,7 +116,7 @@ struct vj_cuda_ssimulacra2_xyb_job {
     struct vj_cuda_ssimulacra2_xyb to;
 };
 
-/* Of vj_cuda_ssimulacra2_light()'s colours, behind one branch so that all are read at once. */
+/* Of pixel (y, x), behind one branch so that its colours are read at once; table: p's, or a copy */
 static inline VJ_HD struct vj_xyb
 vj_cuda_ssimulacra2_xyb_at(const struct vj_cuda_ssimulacra2_pictures *p, const float *table,
                            size_t picture, int scale, bool parity, size_t y, size_t x)
@@ -242,25 +247,34 @@ struct vj_cuda_maps_job {
 /* Of the rows that are filtered. */
 enum { VJ_CUDA_MAPS_T, VJ_CUDA_MAPS_T_T, VJ_CUDA_MAPS_A_T, VJ_CUDA_MAPS_KINDS };
 
+/*
+ * A thread block goes down a strip of columns, VJ_CUDA_STRIP_STEP rows at a time. There is a thread
+ * for each channel of each column, and as many rows in a step as there are channels, so that each
+ * thread makes X, Y, B of a pixel for all three.
+ */
 struct vj_cuda_maps_shared {
     float table[256];
-    /*
-     * A row filtered down the columns, one number per thread. Rows take turns, so that the next one
-     * may be written while a slower thread still reads: one barrier per row does.
-     */
-    float filtered[2][VJ_CUDA_MAPS_KINDS][VJ_CUDA_STRIP_THREADS];
+    float xyb[VJ_CUDA_STRIP_STEP][VJ_SSIMULACRA2_CHANNELS][VJ_CUDA_STRIP_COLUMNS];
+    float filtered[VJ_CUDA_STRIP_STEP][VJ_SSIMULACRA2_CHANNELS][VJ_CUDA_MAPS_KINDS]
+                  [VJ_CUDA_STRIP_COLUMNS]; /* down the columns */
 };
 
-/* What a thread keeps from row to row. */
+/* Rows that a step's filters reach: the last one's, and those above of the first one's. */
+enum { VJ_CUDA_MAPS_ROWS = VJ_SSIMULACRA2_TAPS - 1 + VJ_CUDA_STRIP_STEP };
+
+/* What a thread keeps from step to step. */
 struct vj_cuda_maps_thread {
     int scale;
-    size_t x; /* its column; may be outside the plane */
-    /* Of the last nine rows, the newest last; zero outside the plane. */
-    float t[VJ_SSIMULACRA2_TAPS], a[VJ_SSIMULACRA2_TAPS];
+    unsigned channel, column; /* of the strip, margins included */
+    unsigned x;               /* of the plane; may be outside */
+    unsigned width, height;   /* of the plane */
+    unsigned first;           /* number of pixel (0, x) in the original's planes */
+    /* Of its column, the newest row last; zero outside the plane. */
+    float t[VJ_CUDA_MAPS_ROWS], a[VJ_CUDA_MAPS_ROWS];
     double sum[VJ_SSIMULACRA2_TERMS];
 };
 
-/* Step 1. */
+/* Step 1. Pixels of all planes are fewer than 2^32. */
 static inline VJ_HD void vj_cuda_maps_start(const struct vj_cuda_maps_job *job,
                                             struct vj_cuda_maps_shared *s,
                                             struct vj_cuda_maps_thread *own,
@@ -273,113 +287,148 @@ static inline VJ_HD void vj_cuda_maps_start(const struct vj_cuda_maps_job *job,
     own->scale = 0;
     while (strip >= vj_cuda_strips(shape, own->scale))
         strip -= vj_cuda_strips(shape, own->scale++);
+    own->channel = thread / VJ_CUDA_STRIP_COLUMNS;
+    own->column = thread % VJ_CUDA_STRIP_COLUMNS;
     /* Left of the plane this becomes a huge number, which is outside too. */
-    own->x = (size_t)strip * VJ_CUDA_STRIP_WIDTH + thread - VJ_SSIMULACRA2_REACH;
+    own->x = strip * VJ_CUDA_STRIP_WIDTH + own->column - VJ_SSIMULACRA2_REACH;
+    own->width = (unsigned)shape->width[own->scale];
+    own->height = (unsigned)shape->height[own->scale];
+    own->first =
+        own->channel * (unsigned)shape->pixels + (unsigned)shape->pixel[own->scale] + own->x;
     VJ_UNROLL
-    for (int k = 0; k < VJ_SSIMULACRA2_TAPS; k++)
+    for (int k = 0; k < VJ_CUDA_MAPS_ROWS; k++)
         own->t[k] = own->a[k] = 0;
     VJ_UNROLL
     for (int k = 0; k < VJ_SSIMULACRA2_TERMS; k++)
         own->sum[k] = 0;
 }
 
-/* How often steps 2 and 3 are taken: rows of the scale, and those below that its filter reaches. */
-static inline VJ_HD size_t vj_cuda_maps_rows(const struct vj_cuda_maps_job *job,
-                                             const struct vj_cuda_maps_thread *own)
+/*
+ * Steps 2, 3 and 4 are taken for row = 0, VJ_CUDA_STRIP_STEP, ... as long as filters of rows in the
+ * plane reach there.
+ */
+static inline VJ_HD bool vj_cuda_maps_reach(const struct vj_cuda_maps_thread *own, unsigned row)
 {
-    return job->candidates.shape.height[own->scale] + VJ_SSIMULACRA2_REACH;
+    return row < own->height + VJ_SSIMULACRA2_REACH;
 }
 
-/* Difference of a pixel of the thread's column to the original, and the original's value. */
-static inline VJ_HD void vj_cuda_maps_pixel(const struct vj_cuda_maps_job *job,
-                                            const struct vj_cuda_maps_shared *s,
-                                            const struct vj_cuda_maps_thread *own,
-                                            struct vj_cuda_place at, size_t row, float *t, float *a)
+/* Step 2: X, Y, B of a pixel of the thread's column, in the row of its channel's number. */
+static inline VJ_HD void vj_cuda_maps_colours(const struct vj_cuda_maps_job *job,
+                                              struct vj_cuda_maps_shared *s,
+                                              const struct vj_cuda_maps_thread *own,
+                                              struct vj_cuda_place at, unsigned row)
 {
-    const struct vj_cuda_ssimulacra2_shape *shape = &job->candidates.shape;
-    *t = *a = 0;
-    if (own->x >= shape->width[own->scale] || row >= shape->height[own->scale])
-        return;
-    struct vj_xyb v = vj_cuda_ssimulacra2_xyb_at(&job->candidates, s->table, at.z, own->scale,
-                                                 false, row, own->x);
-    *a = job->original.plane[at.y * shape->pixels + shape->pixel[own->scale] +
-                             row * shape->width[own->scale] + own->x];
-    *t = (at.y == 0 ? v.x : at.y == 1 ? v.y : v.b) - *a;
+    const unsigned y = row + own->channel;
+    struct vj_xyb v = {0, 0, 0};
+    if (own->x < own->width && y < own->height)
+        v = vj_cuda_ssimulacra2_xyb_at(&job->candidates, s->table, at.z, own->scale, false, y,
+                                       own->x);
+    s->xyb[own->channel][0][own->column] = v.x;
+    s->xyb[own->channel][1][own->column] = v.y;
+    s->xyb[own->channel][2][own->column] = v.b;
 }
 
-/* Step 2: takes a row in and filters the one four above down the columns. */
-static inline VJ_HD void vj_cuda_maps_take(const struct vj_cuda_maps_job *job,
-                                           struct vj_cuda_maps_shared *s,
-                                           struct vj_cuda_maps_thread *own, struct vj_cuda_place at,
-                                           unsigned thread, size_t row)
+/* Step 3: takes the rows in and filters those four above down the columns. */
+static inline VJ_HD void vj_cuda_maps_columns(const struct vj_cuda_maps_job *job,
+                                              struct vj_cuda_maps_shared *s,
+                                              struct vj_cuda_maps_thread *own, unsigned row)
 {
-    float t_t[VJ_SSIMULACRA2_TAPS], a_t[VJ_SSIMULACRA2_TAPS];
+    float product[VJ_CUDA_MAPS_ROWS];
     VJ_UNROLL
-    for (int k = 0; k + 1 < VJ_SSIMULACRA2_TAPS; k++) {
-        own->t[k] = own->t[k + 1];
-        own->a[k] = own->a[k + 1];
+    for (int k = 0; k + VJ_CUDA_STRIP_STEP < VJ_CUDA_MAPS_ROWS; k++) {
+        own->t[k] = own->t[k + VJ_CUDA_STRIP_STEP];
+        own->a[k] = own->a[k + VJ_CUDA_STRIP_STEP];
     }
-    vj_cuda_maps_pixel(job, s, own, at, row, &own->t[VJ_SSIMULACRA2_TAPS - 1],
-                       &own->a[VJ_SSIMULACRA2_TAPS - 1]);
-    if (row < VJ_SSIMULACRA2_REACH)
-        return;
     VJ_UNROLL
-    for (int k = 0; k < VJ_SSIMULACRA2_TAPS; k++) {
-        t_t[k] = own->t[k] * own->t[k];
-        a_t[k] = own->a[k] * own->t[k];
+    for (unsigned i = 0; i < VJ_CUDA_STRIP_STEP; i++) {
+        const int k = VJ_SSIMULACRA2_TAPS - 1 + (int)i;
+        const bool inside = own->x < own->width && row + i < own->height;
+        own->a[k] = inside ? job->original.plane[own->first + (row + i) * own->width] : 0.0f;
+        own->t[k] = s->xyb[i][own->channel][own->column] - own->a[k];
     }
-    s->filtered[row % 2][VJ_CUDA_MAPS_T][thread] = vj_ssimulacra2_window(own->t, 1);
-    s->filtered[row % 2][VJ_CUDA_MAPS_T_T][thread] = vj_ssimulacra2_window(t_t, 1);
-    s->filtered[row % 2][VJ_CUDA_MAPS_A_T][thread] = vj_ssimulacra2_window(a_t, 1);
+    VJ_UNROLL
+    for (int i = 0; i < VJ_CUDA_STRIP_STEP; i++)
+        s->filtered[i][own->channel][VJ_CUDA_MAPS_T][own->column] =
+            vj_ssimulacra2_window(own->t + i, 1);
+    VJ_UNROLL
+    for (int k = 0; k < VJ_CUDA_MAPS_ROWS; k++)
+        product[k] = own->t[k] * own->t[k];
+    VJ_UNROLL
+    for (int i = 0; i < VJ_CUDA_STRIP_STEP; i++)
+        s->filtered[i][own->channel][VJ_CUDA_MAPS_T_T][own->column] =
+            vj_ssimulacra2_window(product + i, 1);
+    VJ_UNROLL
+    for (int k = 0; k < VJ_CUDA_MAPS_ROWS; k++)
+        product[k] = own->a[k] * own->t[k];
+    VJ_UNROLL
+    for (int i = 0; i < VJ_CUDA_STRIP_STEP; i++)
+        s->filtered[i][own->channel][VJ_CUDA_MAPS_A_T][own->column] =
+            vj_ssimulacra2_window(product + i, 1);
 }
 
 /* Whether the thread's column is one that its block measures. */
-static inline VJ_HD bool vj_cuda_maps_measures(const struct vj_cuda_maps_job *job,
-                                               const struct vj_cuda_maps_thread *own,
-                                               unsigned thread)
+static inline VJ_HD bool vj_cuda_maps_measures(const struct vj_cuda_maps_thread *own)
 {
-    return thread >= VJ_SSIMULACRA2_REACH &&
-           thread < VJ_CUDA_STRIP_THREADS - VJ_SSIMULACRA2_REACH &&
-           own->x < job->candidates.shape.width[own->scale];
+    return own->column >= VJ_SSIMULACRA2_REACH &&
+           own->column < VJ_CUDA_STRIP_COLUMNS - VJ_SSIMULACRA2_REACH && own->x < own->width;
 }
 
-/* Step 3: filters that row along itself, and adds its maps. */
+/*
+ * Adds what vj_ssimulacra2_terms() gives. Of ringing and blurring one is zero, so that their sum is
+ * the other, and one conversion to double, which are slow, does for both.
+ */
+static inline VJ_HD void vj_cuda_maps_add(struct vj_cuda_maps_thread *own, float error, float edge)
+{
+    float term[VJ_SSIMULACRA2_TERMS];
+    vj_ssimulacra2_terms(error, edge, term);
+    const double change = term[1] + term[2], power = term[4] + term[5];
+    own->sum[0] += term[0];
+    own->sum[1] += edge > 0.0f ? change : 0.0;
+    own->sum[2] += edge > 0.0f ? 0.0 : change;
+    own->sum[3] += term[3];
+    own->sum[4] += edge > 0.0f ? power : 0.0;
+    own->sum[5] += edge > 0.0f ? 0.0 : power;
+}
+
+/* Step 4: filters those rows along themselves, and adds their maps. */
 static inline VJ_HD void vj_cuda_maps_measure(const struct vj_cuda_maps_job *job,
                                               const struct vj_cuda_maps_shared *s,
-                                              struct vj_cuda_maps_thread *own,
-                                              struct vj_cuda_place at, unsigned thread, size_t row)
+                                              struct vj_cuda_maps_thread *own, unsigned row)
 {
-    const struct vj_cuda_ssimulacra2_shape *shape = &job->candidates.shape;
-    if (row < VJ_SSIMULACRA2_REACH || !vj_cuda_maps_measures(job, own, thread))
+    if (!vj_cuda_maps_measures(own))
         return;
-    size_t i = at.y * shape->pixels + shape->pixel[own->scale] +
-               (row - VJ_SSIMULACRA2_REACH) * shape->width[own->scale] + own->x;
-    const unsigned first = thread - VJ_SSIMULACRA2_REACH;
-    float mean_t = vj_ssimulacra2_window(s->filtered[row % 2][VJ_CUDA_MAPS_T] + first, 1);
-    float mean_tt = vj_ssimulacra2_window(s->filtered[row % 2][VJ_CUDA_MAPS_T_T] + first, 1);
-    float mean_at = vj_ssimulacra2_window(s->filtered[row % 2][VJ_CUDA_MAPS_A_T] + first, 1);
-    float mean_a = job->original.mean[i];
-    float term[VJ_SSIMULACRA2_TERMS];
-    vj_ssimulacra2_terms(
-        vj_ssimulacra2_error(mean_t, mean_tt, mean_at, mean_a, job->original.second[i]),
-        vj_ssimulacra2_edge(own->a[VJ_SSIMULACRA2_REACH], mean_a, own->t[VJ_SSIMULACRA2_REACH],
-                            mean_t),
-        term);
+    const unsigned left = own->column - VJ_SSIMULACRA2_REACH;
     VJ_UNROLL
-    for (int k = 0; k < VJ_SSIMULACRA2_TERMS; k++)
-        own->sum[k] += term[k];
+    for (unsigned i = 0; i < VJ_CUDA_STRIP_STEP; i++) {
+        /* Above the plane this becomes a huge number, which is outside too. */
+        const unsigned y = row + i - VJ_SSIMULACRA2_REACH;
+        const int k = VJ_SSIMULACRA2_REACH + (int)i;
+        if (y >= own->height)
+            continue;
+        const unsigned pixel = own->first + y * own->width;
+        const float(*filtered)[VJ_CUDA_STRIP_COLUMNS] = s->filtered[i][own->channel];
+        float mean_t = vj_ssimulacra2_window(filtered[VJ_CUDA_MAPS_T] + left, 1);
+        float mean_tt = vj_ssimulacra2_window(filtered[VJ_CUDA_MAPS_T_T] + left, 1);
+        float mean_at = vj_ssimulacra2_window(filtered[VJ_CUDA_MAPS_A_T] + left, 1);
+        float mean_a = job->original.mean[pixel];
+        vj_cuda_maps_add(
+            own,
+            vj_ssimulacra2_error(mean_t, mean_tt, mean_at, mean_a, job->original.second[pixel]),
+            vj_ssimulacra2_edge(own->a[k], mean_a, own->t[k], mean_t));
+    }
 }
 
-/* Step 4. */
+/* Step 5. */
 static inline VJ_HD void vj_cuda_maps_store(const struct vj_cuda_maps_job *job,
                                             const struct vj_cuda_maps_thread *own,
-                                            struct vj_cuda_place at, unsigned thread)
+                                            struct vj_cuda_place at)
 {
     const struct vj_cuda_ssimulacra2_shape *shape = &job->candidates.shape;
-    if (!vj_cuda_maps_measures(job, own, thread))
+    if (!vj_cuda_maps_measures(own))
         return;
     size_t column = at.z * shape->columns + shape->column[own->scale] + own->x;
-    double *to = job->part + (column * VJ_SSIMULACRA2_CHANNELS + at.y) * VJ_SSIMULACRA2_TERMS;
+    double *to =
+        job->part + (column * VJ_SSIMULACRA2_CHANNELS + own->channel) * VJ_SSIMULACRA2_TERMS;
     VJ_UNROLL
     for (int k = 0; k < VJ_SSIMULACRA2_TERMS; k++)
         to[k] = own->sum[k];
