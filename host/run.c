@@ -303,7 +303,8 @@ static int take_rows(struct run *run, const struct vj_run_facts *facts, struct v
         r = vj_rows_from_take(run->results, &run->engine, &run->images, facts, o->rows_from[i],
                               &taken, err);
         char line[4200];
-        snprintf(line, sizeof(line), "vpjnd: %zu images taken from %s", taken, o->rows_from[i]);
+        snprintf(line, sizeof(line), "vpjnd: %zu %s taken from %s", taken,
+                 taken == 1 ? "image" : "images", o->rows_from[i]);
         if (!r)
             vj_line_keep(stderr, line);
     }

@@ -172,8 +172,8 @@ static void parts_are_put_together(void **state)
     vj_assert_contains(whole, "psnr-threshold,,saving_mean,");
     assert_string_equal(whole, parts);
     assert_int_equal(shell("cat said", whole, sizeof(whole)), 0);
-    vj_assert_contains(whole, "vpjnd: 1 images taken from p1.h5\n");
-    vj_assert_contains(whole, "vpjnd: 1 images taken from p2.h5\n");
+    vj_assert_contains(whole, "vpjnd: 1 image taken from p1.h5\n");
+    vj_assert_contains(whole, "vpjnd: 1 image taken from p2.h5\n");
     assert_said("$V eval --set root=set --set predictors=psnr-threshold --max-memory 1M -o big.h5",
                 2, "max_memory");
 }
