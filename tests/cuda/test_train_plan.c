@@ -62,6 +62,7 @@ static const struct {
     {VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE, 128, {32, 64, 128, 256}},
     {VJ_VARIANT_RELEASED, VJ_NON_LOCAL_TRANSPOSE, 48, {16, 48, 32, 21}},
     {VJ_VARIANT_FIGURE, VJ_NON_LOCAL_TRANSPOSE, 16, {16, 16, 16, 1}},
+    {VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE, 16, {16, 32, 16, 1024}},
     {VJ_VARIANT_PW_JND, VJ_NON_LOCAL_RESHAPE, 32, {32, 64, 128, 256, 512}},
     {VJ_VARIANT_PW_JND, VJ_NON_LOCAL_RESHAPE, 96, {48, 16, 32, 112, 80}},
 };
@@ -328,6 +329,47 @@ static void gradients_of_every_convolution_fit(void **state)
             assert_true(rig.plan.bytes[VJ_CUDA_TRAIN_COLUMNS] >=
                         VJ_CUDA_TRAIN_COLUMN_PARTS * (size_t)c->out * sizeof(float));
         }
+        assert_true(rig.plan.bytes[VJ_CUDA_TRAIN_COLUMNS] >=
+                    VJ_CUDA_TRAIN_COLUMN_PARTS * VJ_NET_HIDDEN * sizeof(float));
+        vj_weights_free(&rig.w);
+    }
+}
+
+/*
+ * Buffers that a step divides itself have the size that it divides: the gaps in front of the next
+ * ones would hide what is missing. Of attention: in and its gradient, [rows][2][c] each, the
+ * logits' one, [rows][c], hidden units and their gradients, [rows][2][c / 16] each.
+ */
+static void what_a_step_divides_itself_fits(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < CASES; i++) {
+        struct rig rig;
+        rig_make_case(&rig, i);
+        const size_t *bytes = rig.plan.bytes, patch = 3 * sizeof(float);
+        for (int k = 0; k < 3 && !is_pw(i); k++) {
+            const struct vj_cuda_net_pool_shape *s = &rig.plan.net.pool[k];
+            const size_t c = (size_t)s->channels, parts = (size_t)s->blocks;
+            assert_int_equal(c, cases[i].channels[k]);
+            assert_true(bytes[VJ_CUDA_TRAIN_ATTENTION] >= patch * (5 * c + 4 * (c / 16)));
+            assert_true(bytes[VJ_CUDA_TRAIN_SCALE_PARTS] >= patch * parts * c);
+            assert_true(bytes[VJ_CUDA_TRAIN_PEAK_PARTS] >= patch * parts * c);
+            assert_true(bytes[VJ_CUDA_TRAIN_PEAK] >= patch * c);
+        }
+        const size_t slices = rig.plan.net.slices,
+                     pixels = 3 * (size_t)cases[i].size * (size_t)cases[i].size;
+        assert_int_equal(bytes[VJ_CUDA_TRAIN_R], 2 * pixels * 3);
+        assert_int_equal(bytes[VJ_CUDA_TRAIN_J], is_pw(i) ? 0 : 2 * pixels);
+        assert_int_equal(bytes[VJ_CUDA_TRAIN_D], 5 * pixels * 3);
+        assert_int_equal(bytes[VJ_CUDA_TRAIN_CONSTANT], 2 * patch * 1024);
+        assert_int_equal(bytes[VJ_CUDA_TRAIN_PAIR], slices * patch * 1024);
+        assert_int_equal(bytes[VJ_CUDA_TRAIN_OF_TIMES], is_pw(i) ? 0 : slices * patch * 512);
+        assert_int_equal(bytes[VJ_CUDA_TRAIN_HIDDEN], 5 * patch * 1024);
+        assert_int_equal(bytes[VJ_CUDA_TRAIN_HIDDEN_OF_R], 2 * patch * 1024);
+        assert_int_equal(bytes[VJ_CUDA_TRAIN_OUT], 2 * 5 * patch);
+        assert_int_equal(bytes[VJ_CUDA_TRAIN_OUT_GRADIENT], 2 * 5 * patch);
+        assert_int_equal(bytes[VJ_CUDA_TRAIN_LOSS], 5 * sizeof(double));
+        assert_int_equal(bytes[VJ_CUDA_TRAIN_FLAGS], (3 + 1) * sizeof(int)); /* one of the batch */
         vj_weights_free(&rig.w);
     }
 }
@@ -400,6 +442,7 @@ static void columns_are_shared_out_among_blocks(void **state)
             struct vj_cuda_train_column_shape s;
             vj_cuda_train_columns_make(&s, rows[i], columns[k], columns[k] + 3);
             assert_true(s.groups >= 1 && s.groups * s.width <= VJ_CUDA_NET_THREADS);
+            assert_true(s.span >= VJ_CUDA_TRAIN_COLUMN_SHORTEST * s.groups);
             assert_true(s.parts >= 1 && s.parts <= VJ_CUDA_TRAIN_COLUMN_PARTS);
             assert_true(s.parts * s.span >= rows[i] && (s.parts - 1) * s.span < rows[i]);
             assert_true(s.blocks * s.width >= columns[k] && (s.blocks - 1) * s.width < columns[k]);
@@ -468,6 +511,8 @@ static void plans_out_of_range_are_refused_by_name(void **state)
     t = good;
     t.max_references = 0;
     refuse(&t, "0 references of 16 patches");
+    t.max_references = 4096;
+    refuse(&t, "4096 references of 16 patches, must be 1 to 4095");
     t = good;
     t.keep = 0;
     refuse(&t, "keep is 0");
@@ -478,6 +523,8 @@ static void plans_out_of_range_are_refused_by_name(void **state)
     t = good;
     t.average = -0.5;
     refuse(&t, "average is -0.5");
+    t.average = 1.5;
+    refuse(&t, "average is 1.5");
     t = good;
     t.adam.beta_1 = 1;
     refuse(&t, "Adam's beta_1 = 1 and beta_2 = 0.999 must be from 0 to below 1");
@@ -485,9 +532,38 @@ static void plans_out_of_range_are_refused_by_name(void **state)
     refuse(&t, "Adam's beta_1 = 0.9 and beta_2 = 1 must");
     t.adam = (struct vj_adam){0.9, 0.999, 1e-50};
     refuse(&t, "epsilon = 1e-50 above 0");
+    t.adam.epsilon = 1e50; /* infinite in single precision */
+    refuse(&t, "epsilon = 1e+50 above 0");
+    t.adam = (struct vj_adam){-0.5, 0.999, 1e-8};
+    refuse(&t, "Adam's beta_1 = -0.5 and");
+    t.adam = (struct vj_adam){0.9, -0.5, 1e-8};
+    refuse(&t, "beta_2 = -0.5 must");
     t = good;
     strcpy(vj_weights_find(&rig.w, "weightings/block2/biases")->name, "weightings/block2/bias");
     refuse(&t, "the weights have no tensor weightings/block2/biases");
+    strcpy(vj_weights_find(&rig.w, "extract_feature/conv2/biases")->name, "another"); /* first */
+    refuse(&t, "the weights have no tensor extract_feature/conv2/biases");
+    vj_weights_free(&rig.w);
+}
+
+static void plans_at_the_ends_of_the_ranges_are_taken(void **state)
+{
+    (void)state;
+    const struct vj_net_shape shape =
+        make_shape(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE, 16, 16, 16, 16, 16);
+    struct rig rig;
+    struct vj_cuda_train_plan plan;
+    rig_make(&rig, &shape, 16, 2, 3);
+    struct vj_trainer_plan t = rig.trainer;
+    t.max_references = 4095;
+    t.keep = 1;
+    t.average = 0;
+    t.adam = (struct vj_adam){0, 0, 1e-8};
+    ok(vj_cuda_train_plan_make(&plan, &t, &err));
+    t = rig.trainer;
+    t.patches = 4096;
+    t.average = 1;
+    ok(vj_cuda_train_plan_make(&plan, &t, &err));
     vj_weights_free(&rig.w);
 }
 
@@ -500,11 +576,13 @@ int main(void)
         cmocka_unit_test(memory_of_pw_jnd_is_what_the_documentation_says),
         cmocka_unit_test(what_pw_jnd_does_not_have_takes_no_memory),
         cmocka_unit_test(gradients_of_every_convolution_fit),
+        cmocka_unit_test(what_a_step_divides_itself_fits),
         cmocka_unit_test(products_stay_inside_their_buffers),
         cmocka_unit_test(columns_are_shared_out_among_blocks),
         cmocka_unit_test(the_work_of_a_step_is_thrice_that_of_its_layers),
         cmocka_unit_test(the_work_of_a_step_of_pw_jnd_is_thrice_that_of_its_layers),
         cmocka_unit_test(plans_out_of_range_are_refused_by_name),
+        cmocka_unit_test(plans_at_the_ends_of_the_ranges_are_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
