@@ -225,7 +225,7 @@ static void attention_and_pooling_pass_the_slopes_of_their_forms(void **state)
     static const struct {
         int side, channels;
         size_t rows;
-    } list[] = {{16, 16, 2}, {64, 48, 2}, {32, 32, 3}};
+    } list[] = {{16, 16, 2}, {64, 48, 2}, {32, 32, 3}, {16, 320, 2}}; /* more than threads */
     static const char *const names[4] = {"mlp_0 kernel", "mlp_0 bias", "mlp_1 kernel",
                                          "mlp_1 bias"};
     for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
@@ -444,6 +444,22 @@ static void the_last_pooling_passes_its_slopes_and_leaves_padding_alone(void **s
     free(gradient);
 }
 
+/* Of equal sums the first in row-major order; the two parts of which each is made may differ. */
+static void of_equal_sums_the_first_has_the_gradient(void **state)
+{
+    (void)state;
+    enum { C = 4 };
+    const float tokens[4 * C] = {1, 0, 2, 1, 1, 3, 1, 1, 1, 2, 3, 1, 1, 1, 0, 1};
+    const float attended[4 * C] = {1, -2, 1, 0, 1, 0, 2, 1, 1, 1, -3, 0, 1, 2, 3, 1};
+    const float gradient[C] = {10, 20, 30, 40};
+    static const float want[4 * C] = {10, 0, 30, 0, 0, 20, 0, 40, 0, 0, 0, 0, 0, 0, 0, 0};
+    float joined[4 * C];
+    const struct vj_cuda_train_unjoin_job job = {tokens, attended, gradient, joined, 2, C, C, C};
+    launched(vj_cuda_train_unjoin_launch(NULL, &job));
+    for (size_t i = 0; i < 4 * C; i++)
+        assert_true(joined[i] == want[i]);
+}
+
 struct statistics {
     size_t positions, c;
     const float *gradient;
@@ -600,6 +616,7 @@ int main(void)
         cmocka_unit_test(pooling_without_attention_passes_its_slopes),
         cmocka_unit_test(pooling_without_attention_takes_the_first_maximum_and_loses_nothing),
         cmocka_unit_test(the_last_pooling_passes_its_slopes_and_leaves_padding_alone),
+        cmocka_unit_test(of_equal_sums_the_first_has_the_gradient),
         cmocka_unit_test(mean_and_deviation_pass_their_slopes),
         cmocka_unit_test(softmax_passes_its_slopes),
         cmocka_unit_test(columns_are_added_up_in_one_order),
