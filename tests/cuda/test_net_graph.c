@@ -216,6 +216,19 @@ static void what_is_refused_is_enqueued_and_not_tried_again(void **state)
     }
 }
 
+/* The oldest may be one that could not be recorded: that says nothing of the call after it. */
+static void the_place_of_a_call_that_is_refused_records_the_next_one(void **state)
+{
+    (void)state;
+    now.begin = cudaErrorNotSupported;
+    run_times(0, 3);
+    now.begin = cudaSuccess;
+    for (size_t n = 1; n <= VJ_CUDA_NET_RECORDINGS; n++)
+        run_times(n, 2);
+    assert_int_equal(now.execs, VJ_CUDA_NET_RECORDINGS);
+    expect(3 + VJ_CUDA_NET_RECORDINGS, VJ_CUDA_NET_RECORDINGS, VJ_CUDA_NET_RECORDINGS);
+}
+
 static void a_call_that_fails_while_recorded_is_enqueued(void **state)
 {
     cudaError_t const ends[] = {cudaSuccess, cudaErrorStreamCaptureInvalidated};
@@ -263,6 +276,7 @@ int main(void)
         cmocka_unit_test_setup(every_argument_makes_another_call, start),
         cmocka_unit_test_setup(the_oldest_call_gives_way, start),
         cmocka_unit_test_setup(what_is_refused_is_enqueued_and_not_tried_again, start),
+        cmocka_unit_test_setup(the_place_of_a_call_that_is_refused_records_the_next_one, start),
         cmocka_unit_test_setup(a_call_that_fails_while_recorded_is_enqueued, start),
         cmocka_unit_test_setup(stream_0_and_streams_that_the_caller_records_are_left_alone, start),
         cmocka_unit_test_setup(a_failing_launch_is_an_error, start),
