@@ -87,11 +87,23 @@ static void give_back(const struct block *b)
 
 #endif
 
+/* When the program ends, or the module is unloaded. */
+static void look_for_leaks(void)
+{
+    if (!count)
+        return;
+    fprintf(stderr, "%zu blocks of the GPU's or pinned memory were not freed, one of %zu bytes\n",
+            count, (size_t)(blocks[0].end - blocks[0].first));
+    _exit(1);
+}
+
 void *vj_emulate_allocate(size_t bytes, enum vj_emulate_side side)
 {
     void *block = take(bytes);
     if (!block)
         return NULL;
+    if (room == 0 && atexit(look_for_leaks))
+        abort();
     if (count == room) {
         room = 2 * room + 64;
         blocks = realloc(blocks, room * sizeof(*blocks));
