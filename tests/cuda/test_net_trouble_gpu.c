@@ -95,6 +95,48 @@ static void weights_beyond_half_precision_are_refused_by_name(void **state)
     vj_weights_free(&w);
 }
 
+static void a_tensor_that_is_missing_is_named(void **state)
+{
+    (void)state;
+    for (int i = 0; i < USUAL; i++) {
+        const struct vj_net_shape shape = usual_shape(i);
+        struct vj_weights w = {0};
+        ok(formula_weights(&w, &shape, &err));
+        for (size_t k = 0; k < w.count; k++) {
+            struct vj_cuda_net *net;
+            char name[sizeof(w.tensors[k].name)];
+            memcpy(name, w.tensors[k].name, sizeof(name));
+            snprintf(w.tensors[k].name, sizeof(name), "another");
+            assert_int_equal(vj_cuda_net_create(&net, &w, 1, 1, VJ_CUDA_FP32, &err), -EINVAL);
+            assert_null(net);
+            vj_assert_contains(err.text, name);
+            memcpy(w.tensors[k].name, name, sizeof(name));
+        }
+        vj_weights_free(&w);
+    }
+}
+
+/* All of them, with padding and Winograd's larger kernels, and no matrix that a variant has not. */
+static void weights_take_the_memory_of_their_parameters(void **state)
+{
+    (void)state;
+    for (int i = 0; i < USUAL; i++) {
+        const struct vj_net_shape shape = usual_shape(i);
+        struct vj_weights w = {0};
+        struct vj_cuda_net *net;
+        size_t parameters = 0;
+        ok(formula_weights(&w, &shape, &err));
+        for (size_t k = 0; k < w.count; k++)
+            parameters += w.tensors[k].count;
+        ok(vj_cuda_net_create(&net, &w, 1, 1, VJ_CUDA_FP32, &err));
+        const size_t bytes = vj_cuda_net_bytes(net);
+        print_message("variant %d: %zu bytes for %zu parameters\n", i, bytes, parameters);
+        assert_true(bytes >= 4 * parameters && bytes <= 6 * parameters);
+        vj_cuda_net_destroy(net);
+        vj_weights_free(&w);
+    }
+}
+
 static void what_does_not_fit_the_reference_is_refused(void **state)
 {
     (void)state;
@@ -223,19 +265,23 @@ static void ways_of_convolutions_are_described(void **state)
     }
 }
 
-static void an_algorithm_listed_as_unusable_is_none(void **state)
+/* Nothing listed, which is no failure of the call, and an algorithm listed as unusable. */
+static void a_product_without_an_algorithm_is_refused(void **state)
 {
     (void)state;
+    static const char *const states[] = {"none", "1"};
     const struct vj_net_shape shape = usual_shape(0);
     struct vj_weights w = {0};
     struct vj_cuda_net *net;
     need_emulation();
     ok(formula_weights(&w, &shape, &err));
-    setenv("VPJND_EMULATE_STATE", "1", 1);
-    assert_int_equal(vj_cuda_net_create(&net, &w, 2, 2, VJ_CUDA_FP32, &err), -ENOTSUP);
-    unsetenv("VPJND_EMULATE_STATE");
-    assert_null(net);
-    vj_assert_contains(err.text, "cuBLASLt has no algorithm for");
+    for (int i = 0; i < 2; i++) {
+        setenv("VPJND_EMULATE_STATE", states[i], 1);
+        assert_int_equal(vj_cuda_net_create(&net, &w, 2, 2, VJ_CUDA_FP32, &err), -ENOTSUP);
+        unsetenv("VPJND_EMULATE_STATE");
+        assert_null(net);
+        vj_assert_contains(err.text, "cuBLASLt has no algorithm for");
+    }
     vj_weights_free(&w);
 }
 
@@ -317,12 +363,14 @@ int main(void)
         cmocka_unit_test(values_beyond_half_precision_are_not_a_number_but_finite_in_tf32),
         cmocka_unit_test(values_beyond_half_precision_inside_a_block_are_not_lost),
         cmocka_unit_test(weights_beyond_half_precision_are_refused_by_name),
+        cmocka_unit_test(a_tensor_that_is_missing_is_named),
+        cmocka_unit_test(weights_take_the_memory_of_their_parameters),
         cmocka_unit_test(what_does_not_fit_the_reference_is_refused),
         cmocka_unit_test(work_that_does_not_fit_the_gpu_is_refused_with_both_numbers),
         cmocka_unit_test(a_convolution_without_its_relu_says_why),
         cmocka_unit_test(a_fused_convolution_gets_room_for_copies_before_it_is_taken_apart),
         cmocka_unit_test(ways_of_convolutions_are_described),
-        cmocka_unit_test(an_algorithm_listed_as_unusable_is_none),
+        cmocka_unit_test(a_product_without_an_algorithm_is_refused),
         cmocka_unit_test(a_call_that_fails_is_reported_whichever_it_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
