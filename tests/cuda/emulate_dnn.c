@@ -7,7 +7,7 @@
  * VPJND_EMULATE_NAN: relu makes NaN 0, as most of cuDNN's engines may whatever they are asked for.
  * VPJND_EMULATE_COPIES: with bias and relu it wants room for copies, and does not say so.
  * VPJND_EMULATE_BACK=n: on the way back it refuses the first n algorithms that repeat their bits;
- * "varying": the first one does not repeat them, it says.
+ * "varying": the first one does not repeat them, it says. What does not repeat them runs.
  */
 #include "tests/cuda/emulate_numbers.h"
 
@@ -322,11 +322,15 @@ static bool back_refused(int algo)
 {
     const char *refuse = getenv("VPJND_EMULATE_BACK");
     const int n = refuse ? atoi(refuse) : 0;
+    if (algo == CUDNN_CONVOLUTION_BWD_DATA_ALGO_0)
+        return false;
     if (algo == CUDNN_CONVOLUTION_BWD_DATA_ALGO_1)
         return n >= 1;
     return algo != CUDNN_CONVOLUTION_BWD_DATA_ALGO_WINOGRAD_NONFUSED || n >= 2;
 }
-_Static_assert((int)CUDNN_CONVOLUTION_BWD_DATA_ALGO_1 == (int)CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1 &&
+_Static_assert((int)CUDNN_CONVOLUTION_BWD_DATA_ALGO_0 == (int)CUDNN_CONVOLUTION_BWD_FILTER_ALGO_0 &&
+                   (int)CUDNN_CONVOLUTION_BWD_DATA_ALGO_1 ==
+                       (int)CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1 &&
                    (int)CUDNN_CONVOLUTION_BWD_DATA_ALGO_WINOGRAD_NONFUSED ==
                        (int)CUDNN_CONVOLUTION_BWD_FILTER_ALGO_WINOGRAD_NONFUSED,
                "both lists have the same numbers");
@@ -337,7 +341,12 @@ static bool back_fits(const struct cudnnTensorStruct *x, const struct cudnnFilte
     return fit(x, w, conv, y) && x->type == CUDNN_DATA_FLOAT && conv->math == CUDNN_FMA_MATH;
 }
 
-enum { BACK_WORKSPACE = 23456 };
+/* The most for the gradient at the input, or for the kernel's: either may be what a trainer's
+ * workspace must have room for. */
+static size_t back_workspace(int algo, bool of_kernel)
+{
+    return (algo == CUDNN_CONVOLUTION_BWD_DATA_ALGO_1) == of_kernel ? 23456 : 65432;
+}
 
 cudnnStatus_t cudnnGetConvolutionBackwardDataWorkspaceSize(
     cudnnHandle_t handle, const cudnnFilterDescriptor_t w, const cudnnTensorDescriptor_t y,
@@ -347,7 +356,7 @@ cudnnStatus_t cudnnGetConvolutionBackwardDataWorkspaceSize(
     if (vj_emulate_turn_to_fail())
         return CUDNN_STATUS_INTERNAL_ERROR;
     (void)handle;
-    *bytes = BACK_WORKSPACE;
+    *bytes = back_workspace((int)algo, false);
     return back_fits(x, w, conv, y) && !back_refused((int)algo) ? CUDNN_STATUS_SUCCESS
                                                                 : CUDNN_STATUS_NOT_SUPPORTED;
 }
@@ -360,7 +369,7 @@ cudnnStatus_t cudnnGetConvolutionBackwardFilterWorkspaceSize(
     if (vj_emulate_turn_to_fail())
         return CUDNN_STATUS_INTERNAL_ERROR;
     (void)handle;
-    *bytes = BACK_WORKSPACE;
+    *bytes = back_workspace((int)algo, true);
     return back_fits(x, w, conv, y) && !back_refused((int)algo) ? CUDNN_STATUS_SUCCESS
                                                                 : CUDNN_STATUS_NOT_SUPPORTED;
 }
@@ -371,16 +380,19 @@ static cudnnDeterminism_t order_of_algorithm_1(void)
     return back && strcmp(back, "varying") == 0 ? CUDNN_NON_DETERMINISTIC : CUDNN_DETERMINISTIC;
 }
 
-/* The fastest first, which adds in any order; then ALGO_1; one that is refused; one that runs. */
+/* The fastest first, which adds in any order; then ALGO_1; one that is refused; one that runs; one
+ * that cannot run, it says. */
 cudnnStatus_t cudnnGetConvolutionBackwardDataAlgorithm_v7(
     cudnnHandle_t handle, const cudnnFilterDescriptor_t w, const cudnnTensorDescriptor_t y,
     const cudnnConvolutionDescriptor_t conv, const cudnnTensorDescriptor_t x, int wanted,
     int *returned, cudnnConvolutionBwdDataAlgoPerf_t *results)
 {
+    if (vj_emulate_turn_to_fail())
+        return CUDNN_STATUS_INTERNAL_ERROR;
     (void)handle;
-    if (!back_fits(x, w, conv, y) || wanted < 4)
+    if (!back_fits(x, w, conv, y) || wanted < 5)
         return CUDNN_STATUS_BAD_PARAM;
-    memset(results, 0, 4 * sizeof(*results));
+    memset(results, 0, 5 * sizeof(*results));
     results[0].algo = CUDNN_CONVOLUTION_BWD_DATA_ALGO_0;
     results[0].determinism = CUDNN_NON_DETERMINISTIC;
     results[1].algo = CUDNN_CONVOLUTION_BWD_DATA_ALGO_1;
@@ -389,7 +401,10 @@ cudnnStatus_t cudnnGetConvolutionBackwardDataAlgorithm_v7(
     results[2].determinism = CUDNN_DETERMINISTIC;
     results[3].algo = CUDNN_CONVOLUTION_BWD_DATA_ALGO_WINOGRAD_NONFUSED;
     results[3].determinism = CUDNN_DETERMINISTIC;
-    *returned = 4;
+    results[4].algo = CUDNN_CONVOLUTION_BWD_DATA_ALGO_WINOGRAD;
+    results[4].determinism = CUDNN_DETERMINISTIC;
+    results[4].status = CUDNN_STATUS_NOT_SUPPORTED;
+    *returned = 5;
     return CUDNN_STATUS_SUCCESS;
 }
 
@@ -398,10 +413,12 @@ cudnnStatus_t cudnnGetConvolutionBackwardFilterAlgorithm_v7(
     const cudnnConvolutionDescriptor_t conv, const cudnnFilterDescriptor_t w, int wanted,
     int *returned, cudnnConvolutionBwdFilterAlgoPerf_t *results)
 {
+    if (vj_emulate_turn_to_fail())
+        return CUDNN_STATUS_INTERNAL_ERROR;
     (void)handle;
-    if (!back_fits(x, w, conv, y) || wanted < 4)
+    if (!back_fits(x, w, conv, y) || wanted < 5)
         return CUDNN_STATUS_BAD_PARAM;
-    memset(results, 0, 4 * sizeof(*results));
+    memset(results, 0, 5 * sizeof(*results));
     results[0].algo = CUDNN_CONVOLUTION_BWD_FILTER_ALGO_0;
     results[0].determinism = CUDNN_NON_DETERMINISTIC;
     results[1].algo = CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1;
@@ -410,7 +427,10 @@ cudnnStatus_t cudnnGetConvolutionBackwardFilterAlgorithm_v7(
     results[2].determinism = CUDNN_DETERMINISTIC;
     results[3].algo = CUDNN_CONVOLUTION_BWD_FILTER_ALGO_WINOGRAD_NONFUSED;
     results[3].determinism = CUDNN_DETERMINISTIC;
-    *returned = 4;
+    results[4].algo = CUDNN_CONVOLUTION_BWD_FILTER_ALGO_WINOGRAD;
+    results[4].determinism = CUDNN_DETERMINISTIC;
+    results[4].status = CUDNN_STATUS_NOT_SUPPORTED;
+    *returned = 5;
     return CUDNN_STATUS_SUCCESS;
 }
 
@@ -461,7 +481,7 @@ cudnnStatus_t cudnnConvolutionBackwardData(cudnnHandle_t handle, const void *alp
     if (vj_emulate_turn_to_fail())
         return CUDNN_STATUS_INTERNAL_ERROR;
     if (!back_fits(x, w, conv, y) || back_refused((int)algo) || *(const float *)alpha != 1.0f ||
-        *(const float *)beta != 0.0f || workspace_bytes < BACK_WORKSPACE)
+        *(const float *)beta != 0.0f || workspace_bytes < back_workspace((int)algo, false))
         return CUDNN_STATUS_NOT_SUPPORTED;
     const struct back a = {*x, *w, kernel, gradient, to, workspace, workspace_bytes};
     const size_t pixels = x->n * x->h * x->w;
@@ -515,7 +535,7 @@ cudnnStatus_t cudnnConvolutionBackwardFilter(cudnnHandle_t handle, const void *a
     if (vj_emulate_turn_to_fail())
         return CUDNN_STATUS_INTERNAL_ERROR;
     if (!back_fits(x, w, conv, y) || back_refused((int)algo) || *(const float *)alpha != 1.0f ||
-        *(const float *)beta != 0.0f || workspace_bytes < BACK_WORKSPACE)
+        *(const float *)beta != 0.0f || workspace_bytes < back_workspace((int)algo, true))
         return CUDNN_STATUS_NOT_SUPPORTED;
     const struct back a = {*x, *w, from, gradient, to, workspace, workspace_bytes};
     const size_t pixels = x->n * x->h * x->w;
