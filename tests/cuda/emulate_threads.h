@@ -53,7 +53,8 @@ const void *vj_emulate_warp(const void *words, unsigned count, const char *file,
 /* Ends the program with a sentence. */
 __attribute__((noreturn)) void vj_emulate_stop(const char *what, const char *file, int line);
 
-/* The number that a half of IEEE 754 with these bits is, and the bits of the half nearest to one. */
+/* The number that a half of IEEE 754 with these bits is, and the bits of the half nearest to one.
+ */
 float vj_emulate_half(uint16_t bits);
 uint16_t vj_emulate_to_half(float value);
 

@@ -119,6 +119,7 @@ int main(int argc, char **argv)
     int sum = 0;
     for (int i = 0; i < THREADS; i++)
         sum += memory[i];
+    cudaFree(out);
     printf("sum %d\n", sum);
     return 0;
 }
