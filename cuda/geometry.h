@@ -111,7 +111,7 @@ enum {
     /* Decoding: pixels that one thread block makes. */
     VJ_CUDA_TILE_WIDTH = 64,
     VJ_CUDA_TILE_HEIGHT = 64,
-    /* Most blocks that a tile anywhere depends on: 65 and 33 samples in the worst alignment. */
+    /* Most blocks that a tile anywhere depends on: one that begins within a block has one more. */
     VJ_CUDA_TILE_ACROSS = VJ_CUDA_TILE_WIDTH / 8 + 1,
     VJ_CUDA_TILE_DOWN = VJ_CUDA_TILE_HEIGHT / 8 + 1,
 

@@ -219,11 +219,12 @@ static inline VJ_HD bool vj_cuda_is_zero(int t, const struct vj_cuda_step *step)
     return vj_cuda_magnitude(t) < (int)(step->divide >> 16);
 }
 
-/* Level without its sign. */
+/* As vj_jpeg_quantise(). */
 static inline VJ_HD int vj_cuda_level(int t, const struct vj_cuda_step *step)
 {
     const unsigned n = (unsigned)vj_cuda_magnitude(t) + (step->divide >> 16);
-    return (int)(n * (step->divide & 0xffff) >> (step->scale >> 16));
+    const int level = (int)(n * (step->divide & 0xffff) >> (step->scale >> 16));
+    return t < 0 ? -level : level;
 }
 
 /* ---- Decoding ------------------------------------------------------------------------------ */
@@ -428,10 +429,8 @@ static inline VJ_HD void vj_cuda_decode_requantise(const struct vj_cuda_decode_j
     vj_cuda_copy16(t, job->coefficients + (size_t)s->place[index].block * 64 + line * 8);
     int *to = s->work + thread / 8 * VJ_CUDA_WORK_BLOCK + line * VJ_CUDA_WORK_ROW;
     VJ_UNROLL
-    for (int k = 0; k < 8; k++) {
-        const int value = vj_cuda_level(t[k], &own->step[k]) * (int)(own->step[k].scale & 0xffff);
-        to[k] = t[k] < 0 ? -value : value;
-    }
+    for (int k = 0; k < 8; k++)
+        to[k] = vj_cuda_level(t[k], &own->step[k]) * (int)(own->step[k].scale & 0xffff);
 }
 
 /* Step 5: a column of the inverse transform. */

@@ -181,12 +181,6 @@ static inline VJ_HD int64_t vj_cuda_scan_before(int unit, int luma, size_t posit
     return (int64_t)position - back;
 }
 
-static inline VJ_HD int vj_cuda_signed_level(int t, const struct vj_cuda_step *step)
-{
-    const int level = vj_cuda_level(t, step);
-    return t < 0 ? -level : level;
-}
-
 /* Codes block `position` of the scan. Coefficients are fewer than 2^32. */
 static inline VJ_HD void vj_cuda_code_block(const struct vj_cuda_size_job *job,
                                             const struct vj_cuda_size_shared *s, size_t position,
@@ -198,8 +192,8 @@ static inline VJ_HD void vj_cuda_code_block(const struct vj_cuda_size_job *job,
     const uint32_t apart = (uint32_t)job->scan_blocks;
     uint32_t at = (uint32_t)position;
     int64_t before = vj_cuda_scan_before(job->unit, job->luma, position);
-    int predicted = before < 0 ? 0 : vj_cuda_signed_level(job->scan[before], &step[0]);
-    vj_cuda_put_value(out, dc, 0, vj_cuda_signed_level(job->scan[at], &step[0]) - predicted);
+    int predicted = before < 0 ? 0 : vj_cuda_level(job->scan[before], &step[0]);
+    vj_cuda_put_value(out, dc, 0, vj_cuda_level(job->scan[at], &step[0]) - predicted);
     int run = 0, next = job->scan[at += apart]; /* on its way while the one before is coded */
     for (int k = 1; k < 64; k++) {
         const int t = next;
@@ -211,7 +205,7 @@ static inline VJ_HD void vj_cuda_code_block(const struct vj_cuda_size_job *job,
         }
         for (; run >= 16; run -= 16)
             vj_cuda_put(out, ac[0xF0], 0);
-        vj_cuda_put_value(out, ac, run, vj_cuda_signed_level(t, &step[k]));
+        vj_cuda_put_value(out, ac, run, vj_cuda_level(t, &step[k]));
         run = 0;
     }
     if (run)

@@ -328,6 +328,16 @@ static inline VJ_HD void vj_cuda_maps_colours(const struct vj_cuda_maps_job *job
     s->xyb[own->channel][2][own->column] = v.b;
 }
 
+/* Filters a step's rows of one kind down the thread's column. */
+static inline VJ_HD void vj_cuda_maps_filter(struct vj_cuda_maps_shared *s,
+                                             const struct vj_cuda_maps_thread *own, int kind,
+                                             const float rows[VJ_CUDA_MAPS_ROWS])
+{
+    VJ_UNROLL
+    for (int i = 0; i < VJ_CUDA_STRIP_STEP; i++)
+        s->filtered[i][own->channel][kind][own->column] = vj_ssimulacra2_window(rows + i, 1);
+}
+
 /* Step 3: takes the rows in and filters those four above down the columns. */
 static inline VJ_HD void vj_cuda_maps_columns(const struct vj_cuda_maps_job *job,
                                               struct vj_cuda_maps_shared *s,
@@ -346,24 +356,15 @@ static inline VJ_HD void vj_cuda_maps_columns(const struct vj_cuda_maps_job *job
         own->a[k] = inside ? job->original.plane[own->first + (row + i) * own->width] : 0.0f;
         own->t[k] = s->xyb[i][own->channel][own->column] - own->a[k];
     }
-    VJ_UNROLL
-    for (int i = 0; i < VJ_CUDA_STRIP_STEP; i++)
-        s->filtered[i][own->channel][VJ_CUDA_MAPS_T][own->column] =
-            vj_ssimulacra2_window(own->t + i, 1);
+    vj_cuda_maps_filter(s, own, VJ_CUDA_MAPS_T, own->t);
     VJ_UNROLL
     for (int k = 0; k < VJ_CUDA_MAPS_ROWS; k++)
         product[k] = own->t[k] * own->t[k];
-    VJ_UNROLL
-    for (int i = 0; i < VJ_CUDA_STRIP_STEP; i++)
-        s->filtered[i][own->channel][VJ_CUDA_MAPS_T_T][own->column] =
-            vj_ssimulacra2_window(product + i, 1);
+    vj_cuda_maps_filter(s, own, VJ_CUDA_MAPS_T_T, product);
     VJ_UNROLL
     for (int k = 0; k < VJ_CUDA_MAPS_ROWS; k++)
         product[k] = own->a[k] * own->t[k];
-    VJ_UNROLL
-    for (int i = 0; i < VJ_CUDA_STRIP_STEP; i++)
-        s->filtered[i][own->channel][VJ_CUDA_MAPS_A_T][own->column] =
-            vj_ssimulacra2_window(product + i, 1);
+    vj_cuda_maps_filter(s, own, VJ_CUDA_MAPS_A_T, product);
 }
 
 /* Whether the thread's column is one that its block measures. */
