@@ -145,12 +145,20 @@ static int take_positions(struct vj_engine *engine, struct vj_error *err)
     const struct vj_predictors *p = engine->predictors;
     if (engine->config.positions != VJ_POSITIONS_AUTO)
         return 0;
-    engine->config.positions = vj_trained_positions(&p->weights[0]);
-    for (size_t i = 1; i < p->networks; i++)
-        if (vj_trained_positions(&p->weights[i]) != engine->config.positions)
-            return vj_fail(err, -EINVAL,
-                           "option positions: some of these networks were trained with positions "
-                           "= uniform, others with even; say which to take");
+    for (size_t k = 0; k < p->count; k++) {
+        const struct vj_predictor *mine = &p->list[k];
+        for (size_t i = 0; i < vj_predictor_networks(mine); i++) {
+            int positions;
+            if (vj_trained_positions(&positions, &p->weights[mine->network + i], err))
+                return vj_fail_prefix(err, "weights %s", mine->path);
+            if (engine->config.positions == VJ_POSITIONS_AUTO)
+                engine->config.positions = positions;
+            if (positions != engine->config.positions)
+                return vj_fail(err, -EINVAL,
+                               "option positions: some of these networks were trained with "
+                               "positions = uniform, others with even; say which to take");
+        }
+    }
     return 0;
 }
 

@@ -315,12 +315,6 @@ static void make_unique(struct vj_predictors *p, size_t index, const char *argum
         snprintf(mine->name, sizeof(mine->name), "%.110s-%d", base, number);
 }
 
-/* 0 for the weight files of folds until these are known. */
-static size_t networks_of(const struct vj_predictor *mine)
-{
-    return mine->kind == VJ_PREDICTOR_NETWORK ? 1 : mine->folds;
-}
-
 static void choose_positive(struct vj_predictor *mine, const struct vj_weights *w,
                             enum vj_positive_class positive_class)
 {
@@ -333,7 +327,7 @@ static int check_patch_sizes(const struct vj_predictors *p, struct vj_error *err
 {
     for (size_t i = 0; i < p->count; i++) {
         const struct vj_predictor *mine = &p->list[i];
-        if (networks_of(mine) == 0)
+        if (vj_predictor_networks(mine) == 0)
             continue;
         int size = p->weights[mine->network].shape.patch_size;
         if (size != p->weights[0].shape.patch_size)
@@ -608,7 +602,7 @@ static int number_networks(struct vj_predictors *p, struct vj_error *err)
 {
     size_t networks = 0;
     for (size_t i = 0; i < p->count; i++)
-        networks += networks_of(&p->list[i]);
+        networks += vj_predictor_networks(&p->list[i]);
     struct vj_weights *weights = vj_calloc(networks, sizeof(*weights));
     if (!weights)
         return vj_fail(err, -ENOMEM, "out of memory");
@@ -618,7 +612,7 @@ static int number_networks(struct vj_predictors *p, struct vj_error *err)
         if (mine->kind == VJ_PREDICTOR_NETWORK)
             weights[networks] = p->weights[mine->network];
         mine->network = networks;
-        networks += networks_of(mine);
+        networks += vj_predictor_networks(mine);
     }
     free(p->weights);
     p->weights = weights;

@@ -100,6 +100,12 @@ static inline bool vj_predictor_is_network(const struct vj_predictor *p)
     return p->kind == VJ_PREDICTOR_NETWORK || p->kind == VJ_PREDICTOR_FOLDS;
 }
 
+/* How many networks of the run are its own; of folds none until these are known. */
+static inline size_t vj_predictor_networks(const struct vj_predictor *p)
+{
+    return p->kind == VJ_PREDICTOR_NETWORK ? 1 : p->folds;
+}
+
 /* Has each candidate a number that answers go by? A constant and a given QF name one QF alone. */
 static inline bool vj_predictor_has_scores(const struct vj_predictor *p)
 {

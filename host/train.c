@@ -170,7 +170,7 @@ static int open_weights(struct run *run, struct vj_error *err)
         if (!r)
             r = check_start(c, &run->initial.shape, err);
         if (!r && run->own.positions == VJ_POSITIONS_AUTO)
-            run->own.positions = vj_trained_positions(&run->initial);
+            r = vj_trained_positions(&run->own.positions, &run->initial, err);
         return r ? vj_fail_prefix(err, "option start = %s", c->start) : set_weight_bias(run, err);
     }
     if (run->own.positions == VJ_POSITIONS_AUTO)

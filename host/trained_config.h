@@ -15,7 +15,12 @@
  */
 bool vj_trained_config(struct vj_config *config, const struct vj_weights *weights);
 
-/* How the patches lay in training, VJ_POSITIONS_UNIFORM where the file does not say. */
-int vj_trained_positions(const struct vj_weights *weights);
+/*
+ * positions: how the patches lay in training, VJ_POSITIONS_UNIFORM for weights that this program
+ * did not train
+ * Errors: -EINVAL where a record of training is there and cannot be read, with what is wrong in it:
+ * positions taken for others would change every score
+ */
+int vj_trained_positions(int *positions, const struct vj_weights *weights, struct vj_error *err);
 
 #endif

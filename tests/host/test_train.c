@@ -212,10 +212,10 @@ static struct vj_results *judge(const char *stem, const char *ids, const char *j
     struct vj_results *results = NULL;
     snprintf(path, sizeof(path), "%s.h5", stem);
     snprintf(pair, sizeof(pair), "vpjnd:%s/%s", folder, path);
-    const char *const set[][2] = {{"predictors", pair},        {"dataset", "manifest"},
-                                  {"image_metrics", "none"},   {"bootstrap", "0"},
-                                  {"jnd_model", jnd_model},    {"ids", ids},
-                                  {"jnd_weights", jnd_weights}};
+    const char *const set[][2] = {{"predictors", pair},         {"dataset", "manifest"},
+                                  {"image_metrics", "none"},    {"bootstrap", "0"},
+                                  {"jnd_model", jnd_model},     {"ids", ids},
+                                  {"jnd_weights", jnd_weights}, {"positions", "uniform"}};
     vj_config_defaults(&config, VJ_USE_EVAL);
     for (size_t i = 0; i < sizeof(set) / sizeof(set[0]); i++)
         if (vj_config_set(&config, set[i][0], set[i][1], &err))
@@ -266,7 +266,7 @@ static void a_run_with_other_maps_than_in_training_says_so(void **state)
     free(note);
     vj_results_close(results);
 
-    /* A record that cannot be read costs no run. */
+    /* A record that cannot be read costs no run where positions are said. */
     static const char *const records[] = {"no configuration", "jnd_model = \"other\";\n",
                                           "jnd_model = \"other\";\ncodec = \"bpg\";\n"};
     for (size_t i = 0; i < 3; i++) {
@@ -510,12 +510,15 @@ static void patches_lie_as_in_training_unless_said_otherwise(void **state)
     char path[4096], start[4200];
     struct vj_train_summary s;
     struct vj_weights w;
+    int positions;
     read_file("start.h5", &w);
-    assert_int_equal(vj_trained_positions(&w), VJ_POSITIONS_UNIFORM);
+    assert_int_equal(vj_trained_positions(&positions, &w, NULL), 0);
+    assert_int_equal(positions, VJ_POSITIONS_UNIFORM);
     vj_weights_free(&w);
     must_train("even.h5", false, (const char *const[]){"positions=even", "steps=1", NULL}, &s);
     read_file("even.h5", &w);
-    assert_int_equal(vj_trained_positions(&w), VJ_POSITIONS_EVEN);
+    assert_int_equal(vj_trained_positions(&positions, &w, NULL), 0);
+    assert_int_equal(positions, VJ_POSITIONS_EVEN);
     vj_weights_free(&w);
     snprintf(start, sizeof(start), "start=%s", in_folder(path, "even.h5"));
     must_train("even-2.h5", false, (const char *const[]){start, "steps=1", NULL}, &s);
@@ -539,6 +542,11 @@ static void patches_lie_as_in_training_unless_said_otherwise(void **state)
         fail_msg("%s", err.text);
     assert_int_equal(engine.config.positions, VJ_POSITIONS_EVEN);
     vj_engine_close(&engine);
+    p.weights[0].trained->config[0] = '?'; /* a record that nobody can read */
+    assert_int_equal(vj_engine_open(&engine, &config, &p, WIDTH, HEIGHT, &err), -EINVAL);
+    vj_assert_contains(err.text, path);
+    vj_assert_contains(err.text, "positions = uniform or even must be given");
+    vj_assert_contains(err.text, "attribute trained_config");
     config.positions = VJ_POSITIONS_UNIFORM;
     if (vj_engine_open(&engine, &config, &p, WIDTH, HEIGHT, &err))
         fail_msg("%s", err.text);
