@@ -19,43 +19,6 @@ extern "C" {
 #include "cuda/geometry.h"
 
 /*
- * 4, 8 or 16 bytes between places on boundaries of as many, in one access each. A device makes
- * whole-word accesses only of types that promise the alignment.
- */
-static inline VJ_HD void vj_cuda_copy4(void *to, const void *from)
-{
-#ifdef __CUDA_ARCH__
-    *(uint32_t *)to = *(const uint32_t *)from;
-#else
-    vj_cuda_expect_aligned(to, 4);
-    vj_cuda_expect_aligned(from, 4);
-    memcpy(to, from, 4);
-#endif
-}
-
-static inline VJ_HD void vj_cuda_copy8(void *to, const void *from)
-{
-#ifdef __CUDA_ARCH__
-    *(uint2 *)to = *(const uint2 *)from;
-#else
-    vj_cuda_expect_aligned(to, 8);
-    vj_cuda_expect_aligned(from, 8);
-    memcpy(to, from, 8);
-#endif
-}
-
-static inline VJ_HD void vj_cuda_copy16(void *to, const void *from)
-{
-#ifdef __CUDA_ARCH__
-    *(uint4 *)to = *(const uint4 *)from;
-#else
-    vj_cuda_expect_aligned(to, 16);
-    vj_cuda_expect_aligned(from, 16);
-    memcpy(to, from, 16);
-#endif
-}
-
-/*
  * 8x8 words of a block in shared memory. A row is 9 words apart and a block 72, so that the eight
  * threads of each of four blocks, reading either along a row or down a column each, touch 32
  * different banks.

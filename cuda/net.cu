@@ -19,13 +19,12 @@ extern "C" {
 
 #include "cuda/check.h"
 
-enum projection { THETA = 0, PHI, VALUE, PROJECTIONS };
-
 /* The layers for one number of rows. */
 struct batch {
     struct vj_cuda_net_plan plan;
     struct vj_cuda_net_layer conv[VJ_NET_LAYERS];
-    struct vj_cuda_net_matmul_op projection[VJ_CUDA_NET_STREAMS][PROJECTIONS]; /* with biases */
+    struct vj_cuda_net_matmul_op projection[VJ_CUDA_NET_STREAMS]
+                                           [VJ_CUDA_NET_PROJECTIONS]; /* with biases */
     struct vj_cuda_net_matmul_op affinity, attend, head_pair, head_product;
 };
 
@@ -53,19 +52,28 @@ struct vj_cuda_net_work {
 
 /* ---- network ---- */
 
-static const char *const projection_names[PROJECTIONS] = {"theta", "phi", "value"};
+/* Products that make theta, phi and value. */
+static int projections_of(const struct vj_cuda_net_plan *plan)
+{
+    return plan->non_local ? 1 : VJ_CUDA_NET_PROJECTIONS;
+}
+
+static const char *projection_name(const struct vj_cuda_net_plan *plan, int i)
+{
+    static const char *const names[VJ_CUDA_NET_PROJECTIONS] = {"theta", "phi", "value"};
+    return plan->non_local ? "projections" : names[i];
+}
 
 static int prepare_projections(const struct vj_cuda_net *net, struct batch *b, int s,
                                struct vj_error *err)
 {
     const struct vj_cuda_net_extractor *e = &net->weights.extractor[s];
-    const void *const bias[PROJECTIONS] = {e->theta_bias, e->phi_bias, e->value_bias};
     int r = 0;
-    for (int i = 0; i < PROJECTIONS && !r; i++) {
+    for (int i = 0; i < projections_of(&b->plan) && !r; i++) {
         struct vj_cuda_net_matmul matmul = b->plan.product[VJ_CUDA_NET_PROJECTION];
-        matmul.name = projection_names[i];
+        matmul.name = projection_name(&b->plan, i);
         r = vj_cuda_net_matmul_prepare(&b->projection[s][i], net->lt, &matmul, b->plan.precision,
-                                       bias[i], err);
+                                       e->projection_bias[i], err);
     }
     return r;
 }
@@ -78,8 +86,8 @@ static int prepare_products(const struct vj_cuda_net *net, struct batch *b, stru
         enum vj_cuda_net_product product;
         bool there;
     } list[] = {
-        {&b->affinity, VJ_CUDA_NET_AFFINITY, form->non_local},
-        {&b->attend, VJ_CUDA_NET_ATTEND, form->non_local},
+        {&b->affinity, VJ_CUDA_NET_AFFINITY, form->non_local && !b->plan.non_local},
+        {&b->attend, VJ_CUDA_NET_ATTEND, form->non_local && !b->plan.non_local},
         {&b->head_pair, VJ_CUDA_NET_HEAD_PAIR, true},
         {&b->head_product, VJ_CUDA_NET_HEAD_PRODUCT, form->jnd},
     };
@@ -245,17 +253,15 @@ static void advance(char **text, size_t *size, int written)
 
 static void describe_layers(const struct batch *b, char **text, size_t *size)
 {
-    const struct vj_cuda_net_matmul_op *const products[] = {&b->projection[0][THETA],
-                                                            &b->projection[0][PHI],
-                                                            &b->projection[0][VALUE],
-                                                            &b->affinity,
-                                                            &b->attend,
-                                                            &b->head_pair,
-                                                            &b->head_product};
+    const struct vj_cuda_net_matmul_op *const products[] = {
+        &b->projection[0][0], &b->projection[0][1], &b->projection[0][2], &b->affinity,
+        &b->attend,           &b->head_pair,        &b->head_product};
     if (b->plan.first)
         advance(text, size, snprintf(*text, *size, "conv1 and its pooling in one kernel\n"));
     for (int i = b->plan.first; i < b->plan.layers; i++)
         advance(text, size, vj_cuda_net_layer_describe(&b->conv[i], *text, *size));
+    if (b->plan.non_local)
+        advance(text, size, snprintf(*text, *size, "affinity to pool4 in one kernel\n"));
     for (const auto *op : products)
         if (op->desc) /* the variant has it */
             advance(text, size, vj_cuda_net_matmul_describe(op, *text, *size));
@@ -565,36 +571,31 @@ static int run_matmul(const struct pass *p, const struct vj_cuda_net_matmul_op *
 
 static int run_projections(const struct pass *p)
 {
-    const struct vj_cuda_net_extractor *e = p->extractor;
-    const void *const kernel[PROJECTIONS] = {e->theta, e->phi, e->value};
-    static const enum vj_cuda_net_buffer to[PROJECTIONS] = {VJ_CUDA_NET_THETA, VJ_CUDA_NET_PHI,
-                                                            VJ_CUDA_NET_VALUE};
+    static const enum vj_cuda_net_buffer to[VJ_CUDA_NET_PROJECTIONS] = {
+        VJ_CUDA_NET_THETA, VJ_CUDA_NET_PHI, VJ_CUDA_NET_VALUE};
     const size_t n = p->plan->positions, c = (size_t)p->plan->shape.channels[3];
+    const size_t width = p->plan->product[VJ_CUDA_NET_PROJECTION].n;
     int r = 0;
-    for (int i = 0; i < PROJECTIONS && !r; i++) {
-        void *out = at(p->work, to[i]);
+    for (int i = 0; i < projections_of(p->plan) && !r; i++) {
+        void *out = at(p->work, p->plan->non_local ? VJ_CUDA_NET_PROJECTED : to[i]);
         r = run_matmul(p, &p->batch->projection[p->stream_index][i],
-                       at(p->work, VJ_CUDA_NET_TOKENS), kernel[i], out);
+                       at(p->work, VJ_CUDA_NET_TOKENS), p->extractor->projection[i], out);
         if (!r)
-            r = show(p, {projection_names[i], out, false, n, c, c, (double)(n * c * c),
-                         bytes_of(p, 2 * n * c)});
+            r = show(p, {projection_name(p->plan, i), out, false, n, width, width,
+                         (double)(n * c * width), bytes_of(p, n * (c + width))});
     }
     return r;
 }
 
-/* conv4 and the non-local block: from pooled to tokens and attended. */
-static int run_non_local(const struct pass *p)
+/* Behind the projections: to attended. */
+static int run_attended(const struct pass *p)
 {
     struct vj_cuda_net_work *w = p->work;
     const size_t n = p->plan->positions, c = (size_t)p->plan->shape.channels[3];
     const double macs = (double)(n * n * c);
     float *scores = floats_at(w, VJ_CUDA_NET_SCORES);
     void *chances = at(w, VJ_CUDA_NET_CHANCES), *attended = at(w, VJ_CUDA_NET_ATTENDED);
-    int r = run_convs(p, p->plan->form->blocks - 1, at(w, VJ_CUDA_NET_TOKENS));
-    if (!r)
-        r = run_projections(p);
-    if (!r)
-        r = run_matmul(p, &p->batch->affinity, at(w, VJ_CUDA_NET_THETA), at(w, VJ_CUDA_NET_PHI),
+    int r = run_matmul(p, &p->batch->affinity, at(w, VJ_CUDA_NET_THETA), at(w, VJ_CUDA_NET_PHI),
                        scores);
     if (!r)
         r = show(p, {"affinity", scores, true, n, n, n, macs,
@@ -623,6 +624,32 @@ static int run_join(const struct pass *p)
     return r ? r
              : show(p, {pool_names[p->plan->form->blocks - 1], last, false, px, c, c, 0,
                         bytes_of(p, 9 * px * c)});
+}
+
+/* Behind the projections, as one kernel: to the last pooled map. */
+static int run_one_non_local(const struct pass *p)
+{
+    struct vj_cuda_net_work *w = p->work;
+    const size_t n = p->plan->positions, c = (size_t)p->plan->shape.channels[3];
+    void *last = at(w, VJ_CUDA_NET_LAST);
+    int r = VJ_CUDA(vj_cuda_net_non_local(p->plan, p->stream, at(w, VJ_CUDA_NET_TOKENS),
+                                          at(w, VJ_CUDA_NET_PROJECTED), last, flags_of(w)),
+                    p->err);
+    return r ? r
+             : show(p, {pool_names[p->plan->form->blocks - 1], last, false, n / 4, c, c,
+                        2 * (double)(n * n * c), bytes_of(p, 4 * n * c + n / 4 * c)});
+}
+
+/* conv4, the non-local block and its pooling: from pooled to the last pooled map. */
+static int run_non_local(const struct pass *p)
+{
+    int r = run_convs(p, p->plan->form->blocks - 1, at(p->work, VJ_CUDA_NET_TOKENS));
+    if (!r)
+        r = run_projections(p);
+    if (r || p->plan->non_local)
+        return r ? r : run_one_non_local(p);
+    r = run_attended(p);
+    return r ? r : run_join(p);
 }
 
 /* From the last pooled map, which is the features themselves where they are flattened. */
@@ -655,8 +682,6 @@ static int extract(const struct pass *p, const uint8_t *d_patches, int channels,
         r = b < attentions ? run_block(p, b) : run_plain_block(p, b);
     if (!r && form->non_local)
         r = run_non_local(p);
-    if (!r && form->non_local)
-        r = run_join(p);
     return r ? r : run_features(p);
 }
 

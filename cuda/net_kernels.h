@@ -85,6 +85,15 @@ cudaError_t vj_cuda_net_softmax(const struct vj_cuda_net_plan *plan, cudaStream_
 cudaError_t vj_cuda_net_join(const struct vj_cuda_net_plan *plan, cudaStream_t stream,
                              const void *tokens, const void *attended, void *last, int *flags);
 
+/*
+ * From projections to the last pooled map where that is one kernel (plan->non_local): last = 2x2
+ * maxima of tokens + softmax(theta phi) value, phi read as [C][N].
+ * tokens: [R][N][C], N = C = VJ_CUDA_NON_LOCAL_N; projected: [R][N][3][C], theta, phi, value
+ */
+cudaError_t vj_cuda_net_non_local(const struct vj_cuda_net_plan *plan, cudaStream_t stream,
+                                  const void *tokens, const void *projected, void *last,
+                                  int *flags);
+
 /* Variant figure: features = mean, then sqrt(variance + 1e-6), of each channel of `last`. */
 cudaError_t vj_cuda_net_statistics(const struct vj_cuda_net_plan *plan, cudaStream_t stream,
                                    const void *last, void *features);

@@ -146,17 +146,20 @@ static void plan_non_local(struct vj_cuda_net_plan *p)
 {
     const size_t n = p->positions, c = (size_t)p->shape.channels[3], rows = p->rows;
     const bool transpose = p->shape.non_local == VJ_NON_LOCAL_TRANSPOSE;
+    const size_t projected = p->non_local ? VJ_CUDA_NET_PROJECTIONS * c : c;
     p->product[VJ_CUDA_NET_PROJECTION] = (struct vj_cuda_net_matmul){
         .name = "projection",
         .m = rows * n,
-        .n = c,
+        .n = projected,
         .k = c,
         .ld_a = (size_t)p->conv[3].out,
-        .ld_b = c,
-        .ld_d = c,
+        .ld_b = projected,
+        .ld_d = projected,
         .batch = 1,
         .bias = true,
     };
+    if (p->non_local)
+        return;
     /* Reshape: the [N][C] memory of phi is read as [C][N], as the released graph does. */
     p->product[VJ_CUDA_NET_AFFINITY] = (struct vj_cuda_net_matmul){
         .name = "affinity",
@@ -215,6 +218,14 @@ static bool is_one_kernel(const struct vj_cuda_net_plan *p)
            p->conv[0].side % VJ_CUDA_FIRST_ROWS == 0 && p->conv[0].side <= VJ_CUDA_FIRST_MOST_SIDE;
 }
 
+/* In single precision arithmetic holds its products back, elsewhere what they write and read. */
+static bool is_one_non_local_kernel(const struct vj_cuda_net_plan *p)
+{
+    const size_t n = VJ_CUDA_NON_LOCAL_N;
+    return p->precision != VJ_CUDA_FP32 && p->positions == n && (size_t)p->conv[3].real_out == n &&
+           p->shape.non_local == VJ_NON_LOCAL_RESHAPE;
+}
+
 /* A tiled convolution does what lies around it while it has the numbers in registers. */
 static void plan_around(struct vj_cuda_net_plan *p)
 {
@@ -265,6 +276,7 @@ int vj_cuda_net_plan_make(struct vj_cuda_net_plan *plan, const struct vj_net_sha
     if (plan->first)
         plan->pool[0].blocks = shape->patch_size / VJ_CUDA_FIRST_ROWS;
     plan_around(plan);
+    plan->non_local = form->non_local && is_one_non_local_kernel(plan);
     if (form->non_local)
         plan_non_local(plan);
     plan_heads(plan);
@@ -345,10 +357,14 @@ static int measure(const struct vj_cuda_net_plan *p, size_t references, size_t m
     bytes[VJ_CUDA_NET_SUMS] = bytes[VJ_CUDA_NET_PEAKS] = rows * partial * f;
     bytes[VJ_CUDA_NET_SCALE] = rows * scale * f;
     bytes[VJ_CUDA_NET_TOKENS] = rows * n * (size_t)p->conv[p->layers - 1].out * e;
-    bytes[VJ_CUDA_NET_THETA] = bytes[VJ_CUDA_NET_PHI] = bytes[VJ_CUDA_NET_VALUE] =
-        bytes[VJ_CUDA_NET_ATTENDED] = rows * n * c * e;
-    bytes[VJ_CUDA_NET_SCORES] = rows * n * n * f;
-    bytes[VJ_CUDA_NET_CHANCES] = rows * n * n * e;
+    if (p->non_local) {
+        bytes[VJ_CUDA_NET_PROJECTED] = VJ_CUDA_NET_PROJECTIONS * rows * n * c * e;
+    } else {
+        bytes[VJ_CUDA_NET_THETA] = bytes[VJ_CUDA_NET_PHI] = bytes[VJ_CUDA_NET_VALUE] =
+            bytes[VJ_CUDA_NET_ATTENDED] = rows * n * c * e;
+        bytes[VJ_CUDA_NET_SCORES] = rows * n * n * f;
+        bytes[VJ_CUDA_NET_CHANCES] = rows * n * n * e;
+    }
     bytes[VJ_CUDA_NET_LAST] = rows * p->last * c * e;
     bytes[VJ_CUDA_NET_FEATURES] = rows * p->features * e;
     bytes[VJ_CUDA_NET_PAIR] = p->slices * rows * 2 * hidden * f;
@@ -385,6 +401,7 @@ static void lives(struct vj_cuda_net_place place[VJ_CUDA_NET_BUFFERS])
     set_life(&place[VJ_CUDA_NET_SUMS], VJ_CUDA_NET_STEP_BLOCKS, VJ_CUDA_NET_STEP_BLOCKS);
     set_life(&place[VJ_CUDA_NET_PEAKS], VJ_CUDA_NET_STEP_BLOCKS, VJ_CUDA_NET_STEP_BLOCKS);
     set_life(&place[VJ_CUDA_NET_TOKENS], VJ_CUDA_NET_STEP_CONV4, VJ_CUDA_NET_STEP_JOIN);
+    set_life(&place[VJ_CUDA_NET_PROJECTED], VJ_CUDA_NET_STEP_PROJECT, VJ_CUDA_NET_STEP_JOIN);
     set_life(&place[VJ_CUDA_NET_THETA], VJ_CUDA_NET_STEP_PROJECT, VJ_CUDA_NET_STEP_AFFINITY);
     set_life(&place[VJ_CUDA_NET_PHI], VJ_CUDA_NET_STEP_PROJECT, VJ_CUDA_NET_STEP_AFFINITY);
     set_life(&place[VJ_CUDA_NET_VALUE], VJ_CUDA_NET_STEP_PROJECT, VJ_CUDA_NET_STEP_ATTEND);
@@ -419,8 +436,8 @@ int vj_cuda_net_plan_places(const struct vj_cuda_net_plan *plan, size_t referenc
                                                     VJ_CUDA_NET_MAP,   VJ_CUDA_NET_OTHER,
                                                     VJ_CUDA_NET_SUMS,  VJ_CUDA_NET_PEAKS};
     static const enum vj_cuda_net_buffer late[] = {
-        VJ_CUDA_NET_TOKENS, VJ_CUDA_NET_THETA,   VJ_CUDA_NET_PHI,     VJ_CUDA_NET_VALUE,
-        VJ_CUDA_NET_SCORES, VJ_CUDA_NET_CHANCES, VJ_CUDA_NET_ATTENDED};
+        VJ_CUDA_NET_TOKENS, VJ_CUDA_NET_PROJECTED, VJ_CUDA_NET_THETA,   VJ_CUDA_NET_PHI,
+        VJ_CUDA_NET_VALUE,  VJ_CUDA_NET_SCORES,    VJ_CUDA_NET_CHANCES, VJ_CUDA_NET_ATTENDED};
     static const enum vj_cuda_net_buffer own[] = {
         VJ_CUDA_NET_POOLED, VJ_CUDA_NET_SCALE,    VJ_CUDA_NET_LAST,     VJ_CUDA_NET_FEATURES,
         VJ_CUDA_NET_TIMES,  VJ_CUDA_NET_PAIR,     VJ_CUDA_NET_PRODUCT,  VJ_CUDA_NET_FLAGS,

@@ -58,6 +58,11 @@ enum {
     VJ_CUDA_FIRST_WORDS = VJ_CUDA_FIRST_STEPS_FLOAT * VJ_CUDA_FIRST_PRODUCTS * 32 * 2,
 };
 
+enum { VJ_CUDA_NET_PROJECTIONS = 3 }; /* of a non-local block: theta, phi, value */
+
+/* Positions and channels of one that is one kernel behind them (cuda/net_non_local_body.h). */
+enum { VJ_CUDA_NON_LOCAL_N = 256 };
+
 /*
  * How cuDNN may compute a convolution. Tried in order when a network is created; the first form
  * that the library runs for a layer is that layer's from then on, and is recorded. All are implicit
@@ -142,9 +147,11 @@ struct vj_cuda_net_column_matmul {
 };
 
 enum vj_cuda_net_product {
-    VJ_CUDA_NET_PROJECTION = 0, /* theta, phi and value: tokens times one 1x1 kernel, with bias */
-    VJ_CUDA_NET_AFFINITY,       /* theta phi, in single precision */
-    VJ_CUDA_NET_ATTEND,         /* softmax times value */
+    VJ_CUDA_NET_PROJECTION =
+        0,                 /* tokens times one 1x1 kernel, with bias: theta, phi and value, each
+                              by itself or, where what follows is one kernel, side by side */
+    VJ_CUDA_NET_AFFINITY,  /* theta phi, in single precision */
+    VJ_CUDA_NET_ATTEND,    /* softmax times value */
     VJ_CUDA_NET_HEAD_PAIR, /* f_r or f_d times both heads' 2 x 512 columns, in `slices` partial sums
                             */
     VJ_CUDA_NET_HEAD_PRODUCT, /* f_d * f_j times the weight head's 512 columns, likewise; only where
@@ -164,6 +171,8 @@ enum vj_cuda_net_buffer {
     VJ_CUDA_NET_PEAKS,     /* the same */
     VJ_CUDA_NET_SCALE,     /* float [R][channels] */
     VJ_CUDA_NET_TOKENS,    /* E [R][N][conv[3].out], output of conv4 */
+    VJ_CUDA_NET_PROJECTED, /* E [R][N][3 C]: theta, phi and value where what follows is one kernel,
+                              which makes the next six unnecessary */
     VJ_CUDA_NET_THETA,     /* E [R][N][C] */
     VJ_CUDA_NET_PHI,       /* E [R][N][C] */
     VJ_CUDA_NET_VALUE,     /* E [R][N][C] */
@@ -213,6 +222,7 @@ struct vj_cuda_net_plan {
     size_t slices;    /* partial sums of a head's first layer */
     int layers;       /* convolutions */
     bool first;       /* the first block is one kernel, without input, first convolution and map */
+    bool non_local;   /* from projections to the last pooled map is one kernel */
     struct vj_cuda_net_conv conv[VJ_NET_LAYERS];
     struct vj_cuda_net_pool_shape pool[VJ_NET_BLOCKS - 1]; /* of blocks with attention */
     struct vj_cuda_net_matmul product[VJ_CUDA_NET_PRODUCTS];

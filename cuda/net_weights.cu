@@ -137,29 +137,71 @@ static int load_attention(struct loader *l, struct vj_cuda_net_extractor *e, con
     return r;
 }
 
-static int load_projection(struct loader *l, const char *stream, const char *name, void **kernel,
-                           void **bias)
+/* What one of theta, phi and value is made of on the host. */
+struct projection {
+    const char *name;
+    const float *kernel, *bias; /* [C][C], [C] */
+};
+
+static int find_projection(struct loader *l, const char *stream, struct projection *p)
 {
     static const char format[] = "%s/conv4/Non-local4/%s/%s_conv/%s";
     const size_t c = (size_t)l->plan->shape.channels[3];
-    const float *k = vj_net_tensor(l->from, c * c, l->err, format, stream, name, name, "kernel");
-    const float *b =
-        k ? vj_net_tensor(l->from, c, l->err, format, stream, name, name, "bias") : NULL;
-    int r = b ? upload(l, name, k, c * c, kernel) : -EINVAL;
-    return r ? r : upload(l, name, b, c, bias);
+    p->kernel = vj_net_tensor(l->from, c * c, l->err, format, stream, p->name, p->name, "kernel");
+    if (p->kernel)
+        p->bias = vj_net_tensor(l->from, c, l->err, format, stream, p->name, p->name, "bias");
+    return p->bias ? 0 : -EINVAL;
 }
 
-static int load_value(struct loader *l, struct vj_cuda_net_extractor *e, const char *stream)
+/* Side by side: [C][3 C]. */
+static int load_side_by_side(struct loader *l, struct vj_cuda_net_extractor *e,
+                             const struct projection *p)
+{
+    static const char name[] = "theta, phi or g times w";
+    const size_t c = (size_t)l->plan->shape.channels[3], width = VJ_CUDA_NET_PROJECTIONS * c;
+    float *all = static_cast<float *>(vj_calloc((c + 1) * width, sizeof(float)));
+    if (!all)
+        return vj_fail(l->err, -ENOMEM, "out of memory for the non-local block");
+    for (size_t i = 0; i < VJ_CUDA_NET_PROJECTIONS; i++) {
+        for (size_t k = 0; k < c; k++)
+            memcpy(all + k * width + i * c, p[i].kernel + k * c, c * sizeof(float));
+        memcpy(all + c * width + i * c, p[i].bias, c * sizeof(float));
+    }
+    int r = upload(l, name, all, c * width, &e->projection[0]);
+    if (!r)
+        r = upload(l, name, all + c * width, width, &e->projection_bias[0]);
+    free(all);
+    return r;
+}
+
+static int load_one_by_one(struct loader *l, struct vj_cuda_net_extractor *e,
+                           const struct projection *p)
+{
+    const size_t c = (size_t)l->plan->shape.channels[3];
+    int r = 0;
+    for (int i = 0; i < VJ_CUDA_NET_PROJECTIONS && !r; i++) {
+        r = upload(l, p[i].name, p[i].kernel, c * c, &e->projection[i]);
+        if (!r)
+            r = upload(l, p[i].name, p[i].bias, c, &e->projection_bias[i]);
+    }
+    return r;
+}
+
+static int load_projections(struct loader *l, struct vj_cuda_net_extractor *e, const char *stream)
 {
     const size_t c = (size_t)l->plan->shape.channels[3];
     float *folded = static_cast<float *>(vj_calloc(c * c + c, sizeof(float)));
     if (!folded)
         return vj_fail(l->err, -ENOMEM, "out of memory for the non-local block");
-    int r = vj_net_fold_value(l->from, stream, folded, folded + c * c, l->err);
+    struct projection p[VJ_CUDA_NET_PROJECTIONS] = {
+        {"theta", NULL, NULL}, {"phi", NULL, NULL}, {"g times w", folded, folded + c * c}};
+    int r = find_projection(l, stream, &p[0]);
     if (!r)
-        r = upload(l, "g times w", folded, c * c, &e->value);
+        r = find_projection(l, stream, &p[1]);
     if (!r)
-        r = upload(l, "g times w", folded + c * c, c, &e->value_bias);
+        r = vj_net_fold_value(l->from, stream, folded, folded + c * c, l->err);
+    if (!r)
+        r = l->plan->non_local ? load_side_by_side(l, e, p) : load_one_by_one(l, e, p);
     free(folded);
     return r;
 }
@@ -173,14 +215,7 @@ static int load_extractor(struct loader *l, struct vj_cuda_net_extractor *e, con
         r = load_first(l, e, stream);
     for (int i = 0; i < vj_net_attentions(l->plan->form) && !r; i++)
         r = load_attention(l, e, stream, i);
-    if (r || !l->plan->form->non_local)
-        return r;
-    r = load_projection(l, stream, "theta", &e->theta, &e->theta_bias);
-    if (!r)
-        r = load_projection(l, stream, "phi", &e->phi, &e->phi_bias);
-    if (!r)
-        r = load_value(l, e, stream);
-    return r;
+    return r || !l->plan->form->non_local ? r : load_projections(l, e, stream);
 }
 
 /* Two folded matrices side by side: [F][2 * 512]. part: [F][512] for use here. */
@@ -253,7 +288,8 @@ static size_t largest_tensor(const struct vj_cuda_net_plan *plan)
         count = kernel > count ? kernel : count;
     }
     const size_t c = plan->form->non_local ? vj_net_last_channels(&plan->shape) : 0;
-    return c * c > count ? c * c : count;
+    const size_t projections = VJ_CUDA_NET_PROJECTIONS * c * c;
+    return projections > count ? projections : count;
 }
 
 int vj_cuda_net_weights_load(struct vj_cuda_net_weights *weights,

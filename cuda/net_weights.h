@@ -18,8 +18,9 @@ struct vj_cuda_net_extractor {
     uint32_t *first;   /* of a first block that is one kernel, as vj_cuda_net_first_pack() has it */
     float *first_bias; /* likewise */
     struct vj_cuda_net_attention attention[VJ_NET_BLOCKS - 1]; /* float */
-    void *theta, *phi, *value;                                 /* [C][C], in, out */
-    void *theta_bias, *phi_bias, *value_bias;                  /* [C] */
+    /* Theta, phi and value: [C][C], in, out, and [C]. Where the non-local block is one kernel the
+     * first is all three side by side, [C][3 C] and [3 C]. */
+    void *projection[VJ_CUDA_NET_PROJECTIONS], *projection_bias[VJ_CUDA_NET_PROJECTIONS];
 };
 
 enum { VJ_CUDA_NET_MAX_TENSORS = 64 };

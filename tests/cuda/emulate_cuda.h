@@ -107,23 +107,27 @@ static inline float vj_emulate_operand(uint32_t word, int i, bool half)
     return half ? vj_emulate_half((uint16_t)(word >> 16 * i)) : single;
 }
 
-/* As PTX lays out mma.m16n8k16 for halves and m16n8k8 for floats; sums in the order of k. */
+/*
+ * As PTX lays out mma.m16n8k16 for halves and m16n8k8 for floats; sums in the order of k. What a
+ * lane gives the others are the numbers of its words, a's first.
+ */
 template <bool half>
 void vj_emulate_multiply(float d[4], const uint32_t a[4], const uint32_t b[2], const char *file,
                          int line)
 {
-    const int pair = half ? 2 : 1, group = threadIdx.x % 32 / 4, member = threadIdx.x % 4;
-    const uint32_t mine[6] = {a[0], a[1], a[2], a[3], b[0], b[1]};
-    const uint32_t(*all)[VJ_EMULATE_WARP_WORDS] =
-        (const uint32_t(*)[VJ_EMULATE_WARP_WORDS])vj_emulate_warp(mine, 6, file, line);
+    constexpr int pair = half ? 2 : 1;
+    const int group = threadIdx.x % 32 / 4, member = threadIdx.x % 4;
+    float mine[6 * pair];
+    for (int i = 0; i < 6 * pair; i++)
+        mine[i] = vj_emulate_operand(i < 4 * pair ? a[i / pair] : b[i / pair - 4], i % pair, half);
+    const float(*all)[VJ_EMULATE_WARP_WORDS] =
+        (const float(*)[VJ_EMULATE_WARP_WORDS])vj_emulate_warp(mine, 6 * pair, file, line);
     for (int i = 0; i < 4; i++) {
         const int row = group + 8 * (i / 2), column = 2 * member + i % 2;
         for (int k = 0; k < 8 * pair; k++) {
             const int lane = k / pair % 4, upper = k / (4 * pair);
-            const uint32_t from_a = all[row % 8 * 4 + lane][row / 8 + 2 * upper];
-            const uint32_t from_b = all[column * 4 + lane][4 + upper];
-            d[i] += vj_emulate_operand(from_a, k % pair, half) *
-                    vj_emulate_operand(from_b, k % pair, half);
+            d[i] += all[row % 8 * 4 + lane][(row / 8 + 2 * upper) * pair + k % pair] *
+                    all[column * 4 + lane][(4 + upper) * pair + k % pair];
         }
     }
 }

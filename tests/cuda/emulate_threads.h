@@ -23,7 +23,7 @@
 #define VJ_EMULATE_SHARED __attribute__((section("vj_shared")))
 #endif
 
-enum { VJ_EMULATE_WARP_WORDS = 6, VJ_EMULATE_THREADS = 1024 };
+enum { VJ_EMULATE_WARP_WORDS = 12, VJ_EMULATE_THREADS = 1024 };
 
 enum vj_emulate_group { VJ_EMULATE_WARP, VJ_EMULATE_BLOCK };
 

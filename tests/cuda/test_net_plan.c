@@ -71,6 +71,31 @@ static void the_default_plan_of_pw_jnd_has_the_numbers_of_the_documentation(void
         assert_int_equal(p.product[i].batch, i == VJ_CUDA_NET_HEAD_PAIR);
 }
 
+/* 256 positions and channels, phi reshaped, tensor cores. */
+static void the_default_non_local_block_is_one_kernel_on_tensor_cores(void **state)
+{
+    (void)state;
+    const struct {
+        struct vj_net_shape shape;
+        bool one;
+    } list[] = {
+        {vj_net_shape_default(VJ_VARIANT_RELEASED), true},
+        {vj_net_shape_default(VJ_VARIANT_FIGURE), true},
+        {vj_net_shape_default(VJ_VARIANT_PW_JND), false},
+        {shape_of(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE, 128, 16, 48, 16, 256), true},
+        {shape_of(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_TRANSPOSE, 128, 32, 64, 128, 256), false},
+        {shape_of(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE, 128, 32, 64, 128, 255), false},
+        {shape_of(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE, 112, 32, 64, 128, 256), false},
+    };
+    for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
+        for (int precision = VJ_CUDA_FP32; precision <= VJ_CUDA_FP16; precision++) {
+            struct vj_cuda_net_plan p;
+            ok(vj_cuda_net_plan_make(&p, &list[i].shape, 2, (enum vj_cuda_precision)precision,
+                                     &err));
+            assert_int_equal(p.non_local, list[i].one && precision != VJ_CUDA_FP32);
+        }
+}
+
 static void channels_in_memory_are_whole_16_byte_groups_and_cover_the_weights(void **state)
 {
     (void)state;
@@ -215,7 +240,10 @@ static void projection_and_attend_have_the_layouts_of_their_neighbours(void **st
         const struct vj_cuda_net_matmul *m = &p.product[VJ_CUDA_NET_PROJECTION];
         assert_int_equal(m->m, 3 * n);
         assert_int_equal(m->ld_a, p.conv[3].out);
-        assert_true(m->k == c && m->n == c && m->ld_b == c && m->ld_d == c && m->bias);
+        const size_t width = p.non_local ? 3 * c : c;
+        assert_true(m->k == c && m->n == width && m->ld_b == width && m->ld_d == width && m->bias);
+        if (p.non_local)
+            continue;
         m = &p.product[VJ_CUDA_NET_AFFINITY];
         assert_true(m->m == n && m->n == n && m->k == c && m->single_out && m->batch == 3);
         m = &p.product[VJ_CUDA_NET_ATTEND];
@@ -352,16 +380,19 @@ static bool in_use(const struct vj_cuda_net_plan *p, int buffer)
     case VJ_CUDA_NET_PEAKS:
     case VJ_CUDA_NET_SCALE:
     case VJ_CUDA_NET_TOKENS:
+    case VJ_CUDA_NET_TIMES:
+    case VJ_CUDA_NET_PRODUCT:
+    case VJ_CUDA_NET_JND:
+        return !pw;
+    case VJ_CUDA_NET_PROJECTED:
+        return p->non_local;
     case VJ_CUDA_NET_THETA:
     case VJ_CUDA_NET_PHI:
     case VJ_CUDA_NET_VALUE:
     case VJ_CUDA_NET_SCORES:
     case VJ_CUDA_NET_CHANCES:
     case VJ_CUDA_NET_ATTENDED:
-    case VJ_CUDA_NET_TIMES:
-    case VJ_CUDA_NET_PRODUCT:
-    case VJ_CUDA_NET_JND:
-        return !pw;
+        return !pw && !p->non_local;
     default:
         return true;
     }
@@ -432,6 +463,7 @@ static void buffers_hold_what_the_layers_write(void **state)
                 enum vj_cuda_net_product product;
                 enum vj_cuda_net_buffer a, d;
             } uses[] = {
+                {VJ_CUDA_NET_PROJECTION, VJ_CUDA_NET_TOKENS, VJ_CUDA_NET_PROJECTED},
                 {VJ_CUDA_NET_PROJECTION, VJ_CUDA_NET_TOKENS, VJ_CUDA_NET_THETA},
                 {VJ_CUDA_NET_PROJECTION, VJ_CUDA_NET_TOKENS, VJ_CUDA_NET_PHI},
                 {VJ_CUDA_NET_PROJECTION, VJ_CUDA_NET_TOKENS, VJ_CUDA_NET_VALUE},
@@ -491,8 +523,8 @@ static void a_row_takes_what_the_documentation_says(void **state)
         enum vj_variant variant;
         enum vj_cuda_precision precision;
         double megabytes;
-    } list[] = {{VJ_VARIANT_RELEASED, VJ_CUDA_FP32, 2.3}, {VJ_VARIANT_RELEASED, VJ_CUDA_TF32, 2.3},
-                {VJ_VARIANT_RELEASED, VJ_CUDA_FP16, 1.4}, {VJ_VARIANT_PW_JND, VJ_CUDA_FP32, 0.2},
+    } list[] = {{VJ_VARIANT_RELEASED, VJ_CUDA_FP32, 2.3}, {VJ_VARIANT_RELEASED, VJ_CUDA_TF32, 1.8},
+                {VJ_VARIANT_RELEASED, VJ_CUDA_FP16, 0.9}, {VJ_VARIANT_PW_JND, VJ_CUDA_FP32, 0.2},
                 {VJ_VARIANT_PW_JND, VJ_CUDA_TF32, 0.3},   {VJ_VARIANT_PW_JND, VJ_CUDA_FP16, 0.2}};
     for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
         const struct vj_net_shape shape = vj_net_shape_default(list[i].variant);
@@ -618,6 +650,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_default_plan_has_the_numbers_of_the_specification),
         cmocka_unit_test(the_default_plan_of_pw_jnd_has_the_numbers_of_the_documentation),
+        cmocka_unit_test(the_default_non_local_block_is_one_kernel_on_tensor_cores),
         cmocka_unit_test(channels_in_memory_are_whole_16_byte_groups_and_cover_the_weights),
         cmocka_unit_test(products_by_columns_are_the_products_by_rows),
         cmocka_unit_test(the_affinity_reads_phi_as_the_specification_says),
