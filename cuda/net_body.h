@@ -141,6 +141,59 @@ static inline VJ_HD void vj_cuda_net_set4(void *to, size_t i, struct vj_cuda_net
 #endif
 }
 
+/* Neighbours in 16 bytes, the first on a boundary of as many: four floats or eight halves. */
+struct vj_cuda_net_wide {
+    float v[8];
+};
+
+static inline VJ_HD int vj_cuda_net_width(bool half)
+{
+    return half ? 8 : 4;
+}
+
+static inline VJ_HD struct vj_cuda_net_wide vj_cuda_net_get_wide(const void *from, size_t i,
+                                                                 bool half)
+{
+    struct vj_cuda_net_wide w;
+#ifdef __CUDA_ARCH__
+    const uint4 bits = *(const uint4 *)((const char *)from + i * (half ? 2 : 4));
+    const unsigned word[4] = {bits.x, bits.y, bits.z, bits.w};
+    VJ_UNROLL
+    for (int k = 0; k < 4; k++) {
+        if (half) {
+            const float2 pair = __half22float2(*(const __half2 *)&word[k]);
+            w.v[2 * k] = pair.x;
+            w.v[2 * k + 1] = pair.y;
+        } else {
+            w.v[k] = __uint_as_float(word[k]);
+        }
+    }
+#else
+    vj_cuda_expect_aligned((const char *)from + i * (half ? 2 : 4), 16);
+    for (int k = 0; k < vj_cuda_net_width(half); k++)
+        w.v[k] = vj_cuda_net_get(from, i + (size_t)k, half);
+#endif
+    return w;
+}
+
+static inline VJ_HD void vj_cuda_net_set_wide(void *to, size_t i, struct vj_cuda_net_wide w,
+                                              bool half)
+{
+#ifdef __CUDA_ARCH__
+    unsigned word[4];
+    VJ_UNROLL
+    for (int k = 0; k < 4; k++) {
+        const __half2 pair = __floats2half2_rn(w.v[2 * k], w.v[2 * k + 1]);
+        word[k] = half ? *(const unsigned *)&pair : __float_as_uint(w.v[k]);
+    }
+    *(uint4 *)((char *)to + i * (half ? 2 : 4)) = make_uint4(word[0], word[1], word[2], word[3]);
+#else
+    vj_cuda_expect_aligned((const char *)to + i * (half ? 2 : 4), 16);
+    for (int k = 0; k < vj_cuda_net_width(half); k++)
+        vj_cuda_net_set(to, i + (size_t)k, w.v[k], half);
+#endif
+}
+
 static inline VJ_HD float vj_cuda_net_larger(float a, float b)
 {
     return a > b ? a : b;
@@ -216,7 +269,8 @@ static inline VJ_HD void vj_cuda_net_bias_step(const struct vj_cuda_net_bias_job
     vj_cuda_net_set4(j->x, i, x, j->half);
 }
 
-/* ---- Pooling: block = (part of a patch, patch), thread = (group of pixels, 4 channels) ----- */
+/* ---- Pooling: block = (part of a patch, patch), thread = (group of pixels, 16 bytes of channels)
+ */
 
 struct vj_cuda_net_pool_job {
     struct vj_cuda_net_pool_shape shape;
@@ -228,7 +282,7 @@ struct vj_cuda_net_pool_job {
 };
 
 struct vj_cuda_net_pool_shared {
-    struct vj_cuda_net_quad sum[VJ_CUDA_NET_THREADS], peak[VJ_CUDA_NET_THREADS];
+    struct vj_cuda_net_wide sum[VJ_CUDA_NET_THREADS], peak[VJ_CUDA_NET_THREADS];
 };
 
 static inline VJ_HD void vj_cuda_net_pool_gather(const struct vj_cuda_net_pool_job *j,
@@ -236,98 +290,110 @@ static inline VJ_HD void vj_cuda_net_pool_gather(const struct vj_cuda_net_pool_j
                                                  unsigned part, size_t row, int thread)
 {
     const struct vj_cuda_net_pool_shape *s = &j->shape;
-    const int quads = s->channels / 4, half = s->side / 2;
-    const int group = thread / quads, channel = thread % quads * 4;
+    const int width = vj_cuda_net_width(j->half), wides = s->channels / width, half = s->side / 2;
+    const int group = thread / wides, channel = thread % wides * width;
     const int first = (int)part * s->span, last = first + s->span;
     const int end = group >= s->groups ? 0 : last < half * half ? last : half * half;
     const size_t across = (size_t)s->channels, down = (size_t)s->side * across;
     const size_t map = row * (size_t)s->side * down + (size_t)channel;
     const size_t pooled = row * (size_t)(half * half) * across + (size_t)channel;
-    struct vj_cuda_net_quad sum = {{0.0f, 0.0f, 0.0f, 0.0f}}, peak = sum;
+    struct vj_cuda_net_wide sum, peak;
+    VJ_UNROLL
+    for (int k = 0; k < width; k++)
+        sum.v[k] = peak.v[k] = 0.0f;
     for (int i = first + group; i < end; i += s->groups) {
         const size_t at = map + (size_t)(i / half * 2) * down + (size_t)(i % half * 2) * across;
-        const struct vj_cuda_net_quad a = vj_cuda_net_get4(j->map, at, j->half);
-        const struct vj_cuda_net_quad b = vj_cuda_net_get4(j->map, at + across, j->half);
-        const struct vj_cuda_net_quad c = vj_cuda_net_get4(j->map, at + down, j->half);
-        const struct vj_cuda_net_quad d = vj_cuda_net_get4(j->map, at + down + across, j->half);
-        struct vj_cuda_net_quad top;
-        for (int k = 0; k < 4; k++) {
+        const struct vj_cuda_net_wide a = vj_cuda_net_get_wide(j->map, at, j->half);
+        const struct vj_cuda_net_wide b = vj_cuda_net_get_wide(j->map, at + across, j->half);
+        const struct vj_cuda_net_wide c = vj_cuda_net_get_wide(j->map, at + down, j->half);
+        const struct vj_cuda_net_wide d = vj_cuda_net_get_wide(j->map, at + down + across, j->half);
+        struct vj_cuda_net_wide top;
+        VJ_UNROLL
+        for (int k = 0; k < width; k++) {
             top.v[k] = vj_cuda_net_larger(vj_cuda_net_larger(a.v[k], b.v[k]),
                                           vj_cuda_net_larger(c.v[k], d.v[k]));
             sum.v[k] += (a.v[k] + b.v[k]) + (c.v[k] + d.v[k]);
             peak.v[k] = vj_cuda_net_larger(top.v[k], peak.v[k]);
         }
-        vj_cuda_net_set4(j->pooled, pooled + (size_t)i * across, top, j->half);
+        vj_cuda_net_set_wide(j->pooled, pooled + (size_t)i * across, top, j->half);
     }
-    shared->sum[thread] = sum;
-    shared->peak[thread] = peak;
+    VJ_UNROLL
+    for (int k = 0; k < width; k++) {
+        shared->sum[thread].v[k] = sum.v[k];
+        shared->peak[thread].v[k] = peak.v[k];
+    }
 }
 
+/* A thread adds up a channel over the groups. */
 static inline VJ_HD void vj_cuda_net_pool_combine(const struct vj_cuda_net_pool_job *j,
                                                   const struct vj_cuda_net_pool_shared *shared,
                                                   unsigned part, size_t row, int thread)
 {
     const struct vj_cuda_net_pool_shape *s = &j->shape;
-    const int quads = s->channels / 4;
-    if (thread >= quads)
-        return;
-    struct vj_cuda_net_quad sum = shared->sum[thread], peak = shared->peak[thread];
-    for (int g = 1; g < s->groups; g++)
-        for (int k = 0; k < 4; k++) {
-            sum.v[k] += shared->sum[g * quads + thread].v[k];
-            peak.v[k] = vj_cuda_net_larger(peak.v[k], shared->peak[g * quads + thread].v[k]);
+    const int width = vj_cuda_net_width(j->half), wides = s->channels / width;
+    for (int c = thread; c < s->channels; c += VJ_CUDA_NET_THREADS) {
+        float sum = shared->sum[c / width].v[c % width];
+        float peak = shared->peak[c / width].v[c % width];
+        for (int g = 1; g < s->groups; g++) {
+            sum += shared->sum[g * wides + c / width].v[c % width];
+            peak = vj_cuda_net_larger(peak, shared->peak[g * wides + c / width].v[c % width]);
         }
-    const size_t out = (row * (size_t)s->blocks + part) * (size_t)s->channels + (size_t)thread * 4;
-    vj_cuda_net_set4(j->sums, out, sum, false);
-    vj_cuda_net_set4(j->peaks, out, peak, false);
-    vj_cuda_net_guard((sum.v[0] + sum.v[1]) + (sum.v[2] + sum.v[3]), j->flags, row, j->half);
+        const size_t out = (row * (size_t)s->blocks + part) * (size_t)s->channels + (size_t)c;
+        j->sums[out] = sum;
+        j->peaks[out] = peak;
+        vj_cuda_net_guard(sum, j->flags, row, j->half);
+    }
 }
 
-/* ---- Pooling without attention: thread = 4 channels of a pooled pixel ---------------------- */
+/* ---- Pooling without attention: thread = 16 bytes of channels of a pooled pixel ------------ */
 
 struct vj_cuda_net_halve_job {
     const void *map;              /* [rows][side][side][channels] */
     void *pooled;                 /* [rows][side / 2][side / 2][channels] */
     int *flags;                   /* [rows] */
-    size_t side, channels, count; /* count: of quads */
+    size_t side, channels, count; /* count: of threads */
     bool half;
 };
 
 static inline VJ_HD void vj_cuda_net_halve_step(const struct vj_cuda_net_halve_job *j, size_t i)
 {
     /* Maps have less than 2^31 numbers: divisions of 32 bits, which a device has at hand. */
-    const unsigned half = (unsigned)j->side / 2, quads = (unsigned)j->channels / 4;
-    const unsigned c = (unsigned)i % quads * 4, place = (unsigned)i / quads;
+    const unsigned width = (unsigned)vj_cuda_net_width(j->half);
+    const unsigned half = (unsigned)j->side / 2, wides = (unsigned)j->channels / width;
+    const unsigned c = (unsigned)i % wides * width, place = (unsigned)i / wides;
     const size_t row = place / (half * half), pixel = place % (half * half);
     const size_t corner = (row * j->side + pixel / half * 2) * j->side + pixel % half * 2;
-    struct vj_cuda_net_quad top = vj_cuda_net_get4(j->map, corner * j->channels + c, j->half);
+    struct vj_cuda_net_wide top = vj_cuda_net_get_wide(j->map, corner * j->channels + c, j->half);
     float doubt = 0.0f;
+    VJ_UNROLL
     for (size_t k = 0; k < 4; k++) {
         const size_t at = (corner + k / 2 * j->side + k % 2) * j->channels + c;
-        const struct vj_cuda_net_quad v = vj_cuda_net_get4(j->map, at, j->half);
-        for (int n = 0; n < 4; n++) {
+        const struct vj_cuda_net_wide v = vj_cuda_net_get_wide(j->map, at, j->half);
+        VJ_UNROLL
+        for (unsigned n = 0; n < width; n++) {
             doubt = vj_cuda_net_doubt(doubt, v.v[n]);
             top.v[n] = v.v[n] > top.v[n] || isnan(v.v[n]) ? v.v[n] : top.v[n]; /* keeps a NaN */
         }
     }
     vj_cuda_net_guard(doubt, j->flags, row, j->half);
-    vj_cuda_net_set4(j->pooled, 4 * i, top, j->half);
+    vj_cuda_net_set_wide(j->pooled, width * i, top, j->half);
 }
 
-/* A map of halves that goes from one convolution to the next, looked at: thread = 4 channels. */
+/* A map of halves that goes from one convolution to the next, looked at: thread = 8 channels. */
 struct vj_cuda_net_check_job {
     const void *map;     /* [rows][patch] */
     int *flags;          /* [rows] */
-    size_t patch, count; /* count: of quads */
+    size_t patch, count; /* count: of threads */
 };
 
 static inline VJ_HD void vj_cuda_net_check_step(const struct vj_cuda_net_check_job *j, size_t i)
 {
-    const struct vj_cuda_net_quad v = vj_cuda_net_get4(j->map, 4 * i, true);
+    const struct vj_cuda_net_wide v = vj_cuda_net_get_wide(j->map, 8 * i, true);
     float doubt = 0.0f;
-    for (int n = 0; n < 4; n++)
+    VJ_UNROLL
+    for (int n = 0; n < 8; n++)
         doubt = vj_cuda_net_doubt(doubt, v.v[n]);
-    vj_cuda_net_guard(doubt, j->flags, 4 * i / j->patch, true);
+    vj_cuda_net_guard(doubt, j->flags, 8 * i / j->patch, true);
 }
 
 /* ---- Channel attention: block = patch ------------------------------------------------------ */
@@ -405,25 +471,30 @@ static inline VJ_HD void vj_cuda_net_attend_scale(const struct vj_cuda_net_atten
     }
 }
 
-/* ---- Pooled *= scale: thread = 4 channels -------------------------------------------------- */
+/* ---- Pooled *= scale: thread = 16 bytes of channels ---------------------------------------- */
 
 struct vj_cuda_net_scale_job {
-    void *pooled;       /* [rows][patch] */
-    const float *scale; /* [rows][channels] */
-    size_t count, patch, channels;
+    void *pooled;                  /* [rows][patch] */
+    const float *scale;            /* [rows][channels] */
+    size_t count, patch, channels; /* count: of threads */
     bool half;
 };
 
-static inline VJ_HD void vj_cuda_net_scale_step(const struct vj_cuda_net_scale_job *j, size_t quad)
+static inline VJ_HD void vj_cuda_net_scale_step(const struct vj_cuda_net_scale_job *j,
+                                                size_t thread)
 {
     /* Maps have less than 2^31 numbers: divisions of 32 bits, which a device has at hand. */
-    const unsigned i = 4 * (unsigned)quad, channels = (unsigned)j->channels;
-    struct vj_cuda_net_quad x = vj_cuda_net_get4(j->pooled, i, j->half);
-    const struct vj_cuda_net_quad s =
-        vj_cuda_net_get4(j->scale, i / (unsigned)j->patch * channels + i % channels, false);
-    for (int k = 0; k < 4; k++)
-        x.v[k] *= s.v[k];
-    vj_cuda_net_set4(j->pooled, i, x, j->half);
+    const unsigned width = (unsigned)vj_cuda_net_width(j->half), channels = (unsigned)j->channels;
+    const unsigned i = width * (unsigned)thread;
+    const size_t first = i / (unsigned)j->patch * channels + i % channels;
+    struct vj_cuda_net_wide x = vj_cuda_net_get_wide(j->pooled, i, j->half);
+    VJ_UNROLL
+    for (unsigned q = 0; q < width; q += 4) {
+        const struct vj_cuda_net_quad s = vj_cuda_net_get4(j->scale, first + q, false);
+        for (unsigned k = 0; k < 4; k++)
+            x.v[q + k] *= s.v[k];
+    }
+    vj_cuda_net_set_wide(j->pooled, i, x, j->half);
 }
 
 /* ---- Softmax of the rows of [rows][n], n a multiple of four: warp = row -------------------- */

@@ -104,9 +104,9 @@ __global__ void __launch_bounds__(threads) attend_kernel(const struct vj_cuda_ne
 template <bool half> __global__ void scale_kernel(const struct vj_cuda_net_scale_job job)
 {
     const struct vj_cuda_net_scale_job j = typed<half>(job);
-    const size_t quad = index_of_thread();
-    if (quad < j.count / 4)
-        vj_cuda_net_scale_step(&j, quad);
+    const size_t i = index_of_thread();
+    if (i < j.count)
+        vj_cuda_net_scale_step(&j, i);
 }
 
 /* A row is one warp's affair, the whole of which has it or none. */
@@ -277,13 +277,10 @@ cudaError_t vj_cuda_net_halve(const struct vj_cuda_net_plan *plan, int block, cu
 {
     const struct vj_cuda_net_conv *c = &plan->conv[vj_net_block_end(plan->form, block)];
     const size_t side = (size_t)c->side, channels = (size_t)c->out;
-    const struct vj_cuda_net_halve_job job = {map,
-                                              pooled,
-                                              flags,
-                                              side,
-                                              channels,
-                                              plan->rows * (side / 2) * (side / 2) * channels / 4,
-                                              is_half(plan->precision)};
+    const bool half = is_half(plan->precision);
+    const size_t numbers = plan->rows * (side / 2) * (side / 2) * channels;
+    const struct vj_cuda_net_halve_job job = {
+        map, pooled, flags, side, channels, numbers / (size_t)vj_cuda_net_width(half), half};
     return launch(halve_kernel<true>, halve_kernel<false>, job, vj_cuda_net_blocks(job.count),
                   stream);
 }
@@ -293,7 +290,7 @@ cudaError_t vj_cuda_net_check(const struct vj_cuda_net_plan *plan, int layer, cu
 {
     const struct vj_cuda_net_conv *c = &plan->conv[layer];
     const size_t patch = (size_t)c->side * (size_t)c->side * (size_t)c->out;
-    const struct vj_cuda_net_check_job job = {map, flags, patch, plan->rows * patch / 4};
+    const struct vj_cuda_net_check_job job = {map, flags, patch, plan->rows * patch / 8};
     if (!is_half(plan->precision))
         return cudaSuccess;
     vj_cuda_launch(check_kernel, vj_cuda_net_blocks(job.count), threads, stream, job);
@@ -312,11 +309,12 @@ cudaError_t vj_cuda_net_attend(const struct vj_cuda_net_plan *plan, int layer, c
 cudaError_t vj_cuda_net_scale(const struct vj_cuda_net_plan *plan, int layer, cudaStream_t stream,
                               void *pooled, const float *scale)
 {
-    const size_t half = (size_t)plan->pool[layer].side / 2;
-    const size_t channels = (size_t)plan->pool[layer].channels, patch = half * half * channels;
-    const struct vj_cuda_net_scale_job job = {pooled, scale,    plan->rows * patch,
-                                              patch,  channels, is_half(plan->precision)};
-    return launch(scale_kernel<true>, scale_kernel<false>, job, vj_cuda_net_blocks(job.count / 4),
+    const size_t side = (size_t)plan->pool[layer].side / 2;
+    const size_t channels = (size_t)plan->pool[layer].channels, patch = side * side * channels;
+    const bool half = is_half(plan->precision);
+    const struct vj_cuda_net_scale_job job = {
+        pooled, scale, plan->rows * patch / (size_t)vj_cuda_net_width(half), patch, channels, half};
+    return launch(scale_kernel<true>, scale_kernel<false>, job, vj_cuda_net_blocks(job.count),
                   stream);
 }
 

@@ -117,12 +117,13 @@ static int plan_convs(struct vj_cuda_net_plan *p, struct vj_error *err)
 }
 
 /* Eight pooled pixels per thread: enough loads in flight, enough blocks for a large card. */
-static void plan_pool(struct vj_cuda_net_pool_shape *pool, const struct vj_cuda_net_conv *conv)
+static void plan_pool(struct vj_cuda_net_pool_shape *pool, const struct vj_cuda_net_conv *conv,
+                      size_t element)
 {
     enum { PIXELS_PER_THREAD = 8 };
     pool->side = conv->side;
     pool->channels = conv->out;
-    pool->groups = VJ_CUDA_NET_THREADS / (pool->channels / 4);
+    pool->groups = VJ_CUDA_NET_THREADS / (pool->channels * (int)element / 16);
     pool->span = PIXELS_PER_THREAD * pool->groups;
     const int pooled = conv->side / 2 * (conv->side / 2);
     pool->blocks = (pooled + pool->span - 1) / pool->span;
@@ -271,7 +272,7 @@ int vj_cuda_net_plan_make(struct vj_cuda_net_plan *plan, const struct vj_net_sha
     if (r)
         return r;
     for (int i = 0; i < vj_net_attentions(form); i++)
-        plan_pool(&plan->pool[i], &plan->conv[vj_net_block_end(form, i)]);
+        plan_pool(&plan->pool[i], &plan->conv[vj_net_block_end(form, i)], plan->element);
     plan->first = is_one_kernel(plan);
     if (plan->first)
         plan->pool[0].blocks = shape->patch_size / VJ_CUDA_FIRST_ROWS;
@@ -302,7 +303,7 @@ void vj_cuda_net_plan_every_map(struct vj_cuda_net_plan *plan)
         c->scaled = c->pooled = false;
     }
     for (int i = 0; i < vj_net_attentions(plan->form); i++)
-        plan_pool(&plan->pool[i], &plan->conv[vj_net_block_end(plan->form, i)]);
+        plan_pool(&plan->pool[i], &plan->conv[vj_net_block_end(plan->form, i)], plan->element);
 }
 
 size_t vj_cuda_net_rows(const struct vj_net_shape *shape, size_t rows, size_t patches)

@@ -105,13 +105,13 @@ struct vj_cuda_net_conv {
 
 /*
  * Attention and pooling of a [side][side][channels] map, per patch. A block takes `span` pooled
- * pixels of one patch, a thread 4 channels of every `groups`th of them. Where the convolution pools
- * by itself, or is one kernel with all of the first block, `groups` and `span` mean nothing.
+ * pixels of one patch, a thread 16 bytes of channels of every `groups`th of them. Where the
+ * convolution pools by itself, or is one kernel with all of the first block, `groups` and `span`
+ * mean nothing.
  */
 struct vj_cuda_net_pool_shape {
     int side, channels;
-    int groups; /* pixels in work at a time in a block: groups * channels / 4 <= VJ_CUDA_NET_THREADS
-                 */
+    int groups; /* pixels in work at a time in a block of VJ_CUDA_NET_THREADS */
     int span;   /* pooled pixels of a block; the last block of a patch may have fewer */
     int blocks; /* partial sums of a patch */
 };

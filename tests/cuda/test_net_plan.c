@@ -308,29 +308,30 @@ static void slices_are_equal_and_none_is_short(void **state)
 
 /* ---- pooling kernel ---- */
 
-/* Its walk, thread by thread: every pooled pixel's every channel is visited once. */
-static void walk_pool(const struct vj_cuda_net_pool_shape *pool)
+/* Its walk, thread by thread: every pooled pixel's every channel is visited once. width: channels
+ * of a thread */
+static void walk_pool(const struct vj_cuda_net_pool_shape *pool, int width)
 {
-    const int quads = pool->channels / 4, half = pool->side / 2, pixels = half * half;
-    unsigned char *seen = calloc((size_t)pixels * (size_t)quads, 1);
-    assert_int_equal(pool->channels % 4, 0);
+    const int wides = pool->channels / width, half = pool->side / 2, pixels = half * half;
+    unsigned char *seen = calloc((size_t)pixels * (size_t)wides, 1);
+    assert_int_equal(pool->channels % width, 0);
     assert_true(pool->groups >= 1);
-    assert_true(pool->groups * quads <= VJ_CUDA_NET_THREADS);
+    assert_true(pool->groups * wides <= VJ_CUDA_NET_THREADS);
     for (int block = 0; block < pool->blocks; block++) {
         const int first = block * pool->span;
         const int end = first + pool->span < pixels ? first + pool->span : pixels;
         assert_true(first < end); /* no block without work */
         for (int thread = 0; thread < VJ_CUDA_NET_THREADS; thread++) {
-            const int quad = thread % quads, group = thread / quads;
+            const int wide = thread % wides, group = thread / wides;
             if (group >= pool->groups)
                 continue;
             for (int i = first + group; i < end; i += pool->groups) {
                 assert_true(i / half * 2 + 1 < pool->side && i % half * 2 + 1 < pool->side);
-                seen[(size_t)i * (size_t)quads + (size_t)quad]++;
+                seen[(size_t)i * (size_t)wides + (size_t)wide]++;
             }
         }
     }
-    for (size_t i = 0; i < (size_t)pixels * (size_t)quads; i++)
+    for (size_t i = 0; i < (size_t)pixels * (size_t)wides; i++)
         assert_int_equal(seen[i], 1);
     free(seen);
 }
@@ -339,16 +340,17 @@ static void the_pooling_kernel_visits_every_pixel_and_channel_once(void **state)
 {
     (void)state;
     for (int size = 16; size <= 256; size += 48)
-        for (int channels = 16; channels <= 1024; channels += channels < 128 ? 16 : 112) {
-            const struct vj_net_shape shape = shape_of(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE,
-                                                       size, channels, channels, channels, 8);
-            struct vj_cuda_net_plan p;
-            ok(vj_cuda_net_plan_make(&p, &shape, 1, VJ_CUDA_FP32, &err));
-            vj_cuda_net_plan_every_map(&p); /* the one kernel of a first block pools by itself */
-            assert_false(p.first);
-            for (int i = 0; i < 3; i++)
-                walk_pool(&p.pool[i]);
-        }
+        for (int channels = 16; channels <= 1024; channels += channels < 128 ? 16 : 112)
+            for (int half = 0; half < 2; half++) {
+                const struct vj_net_shape shape = shape_of(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE,
+                                                           size, channels, channels, channels, 8);
+                struct vj_cuda_net_plan p;
+                ok(vj_cuda_net_plan_make(&p, &shape, 1, half ? VJ_CUDA_FP16 : VJ_CUDA_FP32, &err));
+                vj_cuda_net_plan_every_map(&p); /* one kernel of a first block pools by itself */
+                assert_false(p.first);
+                for (int i = 0; i < 3; i++)
+                    walk_pool(&p.pool[i], half ? 8 : 4);
+            }
 }
 
 /* ---- memory ---- */
