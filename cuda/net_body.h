@@ -194,15 +194,22 @@ static inline VJ_HD void vj_cuda_net_set_wide(void *to, size_t i, struct vj_cuda
 #endif
 }
 
+/* Keeps a NaN, which a comparison would take two operations of a device to do. */
 static inline VJ_HD float vj_cuda_net_larger(float a, float b)
 {
-    return a > b ? a : b;
+#ifdef __CUDA_ARCH__
+    float larger;
+    asm("max.NaN.f32 %0, %1, %2;" : "=f"(larger) : "f"(a), "f"(b));
+    return larger;
+#else
+    return a > b || isnan(a) ? a : b;
+#endif
 }
 
 /* Keeps a NaN. */
 static inline VJ_HD float vj_cuda_net_relu(float v)
 {
-    return v < 0.0f ? 0.0f : v;
+    return vj_cuda_net_larger(v, 0.0f);
 }
 
 /* Flags a row where a value is not finite: with halves, one that left their range. */
@@ -372,7 +379,7 @@ static inline VJ_HD void vj_cuda_net_halve_step(const struct vj_cuda_net_halve_j
         VJ_UNROLL
         for (unsigned n = 0; n < width; n++) {
             doubt = vj_cuda_net_doubt(doubt, v.v[n]);
-            top.v[n] = v.v[n] > top.v[n] || isnan(v.v[n]) ? v.v[n] : top.v[n]; /* keeps a NaN */
+            top.v[n] = vj_cuda_net_larger(v.v[n], top.v[n]);
         }
     }
     vj_cuda_net_guard(doubt, j->flags, row, j->half);

@@ -36,7 +36,10 @@ __global__ void __launch_bounds__(threads) first_kernel(const struct vj_cuda_fir
     struct vj_cuda_first_statistics mine = {};
     __syncthreads();
     for (int x = 0; x < j.side; x += 16) {
-        struct vj_cuda_first_d d[2][products] = {};
+        struct vj_cuda_first_d d[2][products];
+        for (int k = 0; k < 2; k++)
+            for (int n = 0; n < products; n++)
+                d[k][n] = vj_cuda_first_begin(bias, n);
         for (int s = 0; s < steps; s++)
             for (int k = 0; k < 2; k++) {
                 const struct vj_cuda_first_a a =
@@ -44,7 +47,7 @@ __global__ void __launch_bounds__(threads) first_kernel(const struct vj_cuda_fir
                 for (int n = 0; n < products; n++)
                     vj_cuda_multiply<half>(d[k][n].v, a.v, b[s][n].v);
             }
-        vj_cuda_first_finish(&j, d, bias, &mine, blockIdx.x, blockIdx.y, y, x, lane);
+        vj_cuda_first_finish(&j, d, &mine, blockIdx.x, blockIdx.y, y, x, lane);
     }
     __syncthreads();
     struct vj_cuda_first_statistics *all = (struct vj_cuda_first_statistics *)shared;

@@ -145,15 +145,22 @@ static inline VJ_HD float vj_cuda_first_pool(const float v[4], struct vj_cuda_fi
     return top;
 }
 
+/* What the sums of a lane's products begin with: bias. */
+static inline VJ_HD struct vj_cuda_first_d vj_cuda_first_begin(const float bias[8], int product)
+{
+    struct vj_cuda_first_d d;
+    for (int i = 0; i < 4; i++)
+        d.v[i] = bias[2 * product + i % 2];
+    return d;
+}
+
 /*
- * Bias, relu, statistics and pooling of 8 pairs of pixels of two rows. y: the upper row in the
- * thread block.
+ * Relu, statistics and pooling of 8 pairs of pixels of two rows. y: the upper row in the thread
+ * block. Statistics are those of the map before it is rounded.
  */
-static inline VJ_HD void
-vj_cuda_first_finish(const struct vj_cuda_first_job *j,
-                     const struct vj_cuda_first_d d[2][VJ_CUDA_FIRST_PRODUCTS], const float bias[8],
-                     struct vj_cuda_first_statistics *t, unsigned part, size_t row, int y, int x,
-                     int lane)
+static inline VJ_HD void vj_cuda_first_finish(
+    const struct vj_cuda_first_job *j, const struct vj_cuda_first_d d[2][VJ_CUDA_FIRST_PRODUCTS],
+    struct vj_cuda_first_statistics *t, unsigned part, size_t row, int y, int x, int lane)
 {
     const int half_side = j->side / 2;
     const int py = ((int)part * VJ_CUDA_FIRST_ROWS + y) / 2, px = x / 2 + lane / 4;
@@ -165,10 +172,8 @@ vj_cuda_first_finish(const struct vj_cuda_first_job *j,
         for (int i = 0; i < 2; i++) {
             const int c = 2 * n + i;
             float v[4];
-            for (int k = 0; k < 4; k++) {
-                const float biased = d[k / 2][n].v[2 * (k % 2) + i] + bias[c];
-                v[k] = vj_cuda_first_round(vj_cuda_net_relu(biased), j->half);
-            }
+            for (int k = 0; k < 4; k++)
+                v[k] = vj_cuda_net_relu(d[k / 2][n].v[2 * (k % 2) + i]);
             out[c / 4].v[c % 4] = vj_cuda_first_pool(v, t, c);
         }
     vj_cuda_net_set4(j->pooled, at, out[0], j->half);
@@ -193,7 +198,8 @@ vj_cuda_first_total(const struct vj_cuda_first_job *j,
         (size_t)thread;
     j->sums[at] = sum;
     j->peaks[at] = peak;
-    vj_cuda_net_guard(sum, j->flags, row, j->half);
+    vj_cuda_net_guard(vj_cuda_net_doubt(sum, vj_cuda_first_round(peak, j->half)), j->flags, row,
+                      j->half);
 }
 
 #endif

@@ -307,6 +307,7 @@ inline double fused(double a, double b, double c)
     }
 PTX_FLOAT(f32, float)
 PTX_FLOAT(f64, double)
+PTX_2(max_NaN_f32, float, float, a != a || b != b ? NAN : larger(a, b))
 
 /* Rounded down. */
 inline void fma_rm_f32(float &d, float a, float b, float c)

@@ -93,6 +93,14 @@ static void what_is_no_number_goes_its_way(void **)
     assert_true(d == 1);
     max_f32(d, NAN, NAN);
     assert_true(isnan(d));
+    max_NaN_f32(d, 1, NAN);
+    assert_true(isnan(d));
+    max_NaN_f32(d, NAN, 1);
+    assert_true(isnan(d));
+    max_NaN_f32(d, -2, -1);
+    assert_true(d == -1);
+    max_NaN_f32(d, -0.0f, 0.0f);
+    assert_true(d == 0 && !signbit(d));
     min_f32(d, 0.0f, -0.0f);
     assert_true(d == 0 && signbit(d));
     max_f32(d, -0.0f, 0.0f);
