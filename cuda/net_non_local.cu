@@ -56,11 +56,17 @@ __global__ void __launch_bounds__(threads) non_local_kernel(const struct vj_cuda
     struct vj_cuda_non_local_part next =
         vj_cuda_non_local_fetch(&j, VJ_CUDA_NON_LOCAL_PHI, row, 0, 0, thread);
     vj_cuda_non_local_store(shared.tile[0], &next, thread, half);
+    struct vj_cuda_first_a theta[steps], ahead[steps];
+    VJ_UNROLL
+    for (int s = 0; s < steps; s++)
+        ahead[s] = vj_cuda_non_local_theta(&j, part, row, 0, s, thread);
     for (int y = 0; y < down; y++) {
-        struct vj_cuda_first_a theta[steps];
         VJ_UNROLL
-        for (int s = 0; s < steps; s++)
-            theta[s] = vj_cuda_non_local_theta(&j, part, row, y, s, thread);
+        for (int s = 0; s < steps; s++) {
+            theta[s] = vj_cuda_non_local_left(ahead[s], half);
+            if (y + 1 < down)
+                ahead[s] = vj_cuda_non_local_theta(&j, part, row, y + 1, s, thread);
+        }
         VJ_UNROLL
         for (int x = 0; x < across; x++) {
             __syncthreads();
@@ -84,6 +90,10 @@ __global__ void __launch_bounds__(threads) non_local_kernel(const struct vj_cuda
     float doubt = 0.0f;
     for (int x = 0; x < across; x++) {
         float d[products][4] = {};
+        struct vj_cuda_non_local_tokens tokens[products];
+        VJ_UNROLL
+        for (int n = 0; n < products; n++)
+            tokens[n] = vj_cuda_non_local_residual(&j, part, row, x, n, thread);
         VJ_UNROLL
         for (int y = 0; y < down; y++) {
             const bool another = x + 1 < across || y + 1 < down;
@@ -98,7 +108,7 @@ __global__ void __launch_bounds__(threads) non_local_kernel(const struct vj_cuda
         VJ_UNROLL
         for (int n = 0; n < products; n++) {
             struct vj_cuda_non_local_pair best =
-                vj_cuda_non_local_join(&j, d[n], over, part, row, x, n, thread, &doubt);
+                vj_cuda_non_local_join(&tokens[n], d[n], over, half, &doubt);
             for (int i = 0; i < 2; i++)
                 best.v[i] =
                     vj_cuda_net_larger(best.v[i], __shfl_xor_sync(0xffffffffu, best.v[i], 16));

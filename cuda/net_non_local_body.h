@@ -58,7 +58,10 @@ struct vj_cuda_non_local_shared {
     uint32_t tile[2][VJ_CUDA_NON_LOCAL_WORDS * VJ_CUDA_NON_LOCAL_MOST_STRIDE];
 };
 
-/* A thread's part of a tile on its way: four rows of four columns, as they lie in memory. */
+/*
+ * What is read from memory stays as it lies there until it is of use, so that nothing waits for it:
+ * a thread's part of a tile, quads of columns of a row or, of halves, of two.
+ */
 struct vj_cuda_non_local_part {
     __attribute__((aligned(16))) uint32_t v[VJ_CUDA_NON_LOCAL_ROUNDS][4];
 };
@@ -73,6 +76,11 @@ struct vj_cuda_non_local_affinities {
  */
 struct vj_cuda_non_local_chances {
     struct vj_cuda_first_a a[VJ_CUDA_NON_LOCAL_N / 8];
+};
+
+/* Tokens of a lane's left and right pixel, of the two channels of a product. */
+struct vj_cuda_non_local_tokens {
+    __attribute__((aligned(8))) uint32_t v[2][2];
 };
 
 /* Of a left and a right pixel, or of two neighbouring channels. */
@@ -125,21 +133,23 @@ static inline VJ_HD uint32_t vj_cuda_non_local_halves(float first, float second)
     return word;
 }
 
-/* Numbers i and i + 1, i even. */
-static inline VJ_HD struct vj_cuda_non_local_pair vj_cuda_non_local_get2(const void *from, size_t i,
-                                                                         bool half)
+/* Two neighbours as they lie in memory: a word of halves, or two of single numbers. */
+static inline VJ_HD struct vj_cuda_non_local_pair vj_cuda_non_local_numbers(const uint32_t word[2],
+                                                                            bool half)
 {
     struct vj_cuda_non_local_pair pair;
+    if (half) {
 #ifdef __CUDA_ARCH__
-    const float2 both =
-        half ? __half22float2(((const __half2 *)from)[i / 2]) : ((const float2 *)from)[i / 2];
-    pair.v[0] = both.x;
-    pair.v[1] = both.y;
+        const float2 both = __half22float2(*(const __half2 *)word);
+        pair.v[0] = both.x;
+        pair.v[1] = both.y;
 #else
-    vj_cuda_expect_aligned((const char *)from + i * (half ? 2 : 4), half ? 4 : 8);
-    for (size_t k = 0; k < 2; k++)
-        pair.v[k] = vj_cuda_net_get(from, i + k, half);
+        pair.v[0] = vj_cuda_net_half_value((uint16_t)word[0]);
+        pair.v[1] = vj_cuda_net_half_value((uint16_t)(word[0] >> 16));
 #endif
+    } else {
+        memcpy(pair.v, word, sizeof(pair.v));
+    }
     return pair;
 }
 
@@ -209,7 +219,7 @@ static inline VJ_HD void vj_cuda_non_local_store(uint32_t *tile,
     }
 }
 
-/* A lane's part of theta over the tile's words, step s: both of its pixels. */
+/* A lane's part of theta over the words of tiles y, step s: both of its pixels. */
 static inline VJ_HD struct vj_cuda_first_a
 vj_cuda_non_local_theta(const struct vj_cuda_non_local_job *j, unsigned part, size_t row, int y,
                         int s, int thread)
@@ -222,11 +232,18 @@ vj_cuda_non_local_theta(const struct vj_cuda_non_local_job *j, unsigned part, si
     for (int r = 0; r < 4; r++) {
         const size_t word = (size_t)(y * VJ_CUDA_NON_LOCAL_WORDS + 8 * s +
                                      vj_cuda_non_local_word(thread % 32, r / 2, j->half));
-        const uint32_t bits =
-            ((const uint32_t *)j->projected)[(position + (size_t)(r % 2)) * words + word];
-        a.v[r] = j->half ? bits : vj_cuda_non_local_tf32(bits);
+        a.v[r] = ((const uint32_t *)j->projected)[(position + (size_t)(r % 2)) * words + word];
     }
     return a;
+}
+
+/* As tensor cores take it. */
+static inline VJ_HD struct vj_cuda_first_a vj_cuda_non_local_left(struct vj_cuda_first_a theta,
+                                                                  bool half)
+{
+    for (int r = 0; r < 4; r++)
+        theta.v[r] = half ? theta.v[r] : vj_cuda_non_local_tf32(theta.v[r]);
+    return theta;
 }
 
 /* A lane's part of product n of step s of a tile. */
@@ -290,23 +307,38 @@ vj_cuda_non_local_operands(const struct vj_cuda_non_local_affinities *mine, bool
     return c;
 }
 
-/* A lane's two channels of product n of tiles x, behind the residual sum: the larger of its pixels.
- * over: 1 / sum of each pixel */
-static inline VJ_HD struct vj_cuda_non_local_pair
-vj_cuda_non_local_join(const struct vj_cuda_non_local_job *j, const float d[4],
-                       struct vj_cuda_non_local_pair over, unsigned part, size_t row, int x, int n,
-                       int thread, float *doubt)
+/* Those that a lane's sums of product n of tiles x are added to. */
+static inline VJ_HD struct vj_cuda_non_local_tokens
+vj_cuda_non_local_residual(const struct vj_cuda_non_local_job *j, unsigned part, size_t row, int x,
+                           int n, int thread)
 {
-    struct vj_cuda_non_local_pair top = {{-INFINITY, -INFINITY}};
+    struct vj_cuda_non_local_tokens tokens;
     const size_t position =
         row * VJ_CUDA_NON_LOCAL_N + (size_t)vj_cuda_non_local_position(part, thread);
     const size_t channel = (size_t)(x * VJ_CUDA_NON_LOCAL_COLUMNS + 8 * n + 2 * (thread % 4));
     VJ_UNROLL
     for (size_t pixel = 0; pixel < 2; pixel++) {
-        const struct vj_cuda_non_local_pair tokens = vj_cuda_non_local_get2(
-            j->tokens, (position + pixel) * VJ_CUDA_NON_LOCAL_N + channel, j->half);
-        for (size_t i = 0; i < 2; i++) {
-            const float v = tokens.v[i] + d[2 * pixel + i] * over.v[pixel];
+        const size_t at = (position + pixel) * VJ_CUDA_NON_LOCAL_N + channel;
+        if (j->half)
+            vj_cuda_copy4(tokens.v[pixel], (const uint16_t *)j->tokens + at);
+        else
+            vj_cuda_copy8(tokens.v[pixel], (const float *)j->tokens + at);
+    }
+    return tokens;
+}
+
+/* Residual sums of a lane's two channels: the larger of its pixels. over: 1 / sum of each pixel */
+static inline VJ_HD struct vj_cuda_non_local_pair
+vj_cuda_non_local_join(const struct vj_cuda_non_local_tokens *tokens, const float d[4],
+                       struct vj_cuda_non_local_pair over, bool half, float *doubt)
+{
+    struct vj_cuda_non_local_pair top = {{-INFINITY, -INFINITY}};
+    VJ_UNROLL
+    for (int pixel = 0; pixel < 2; pixel++) {
+        const struct vj_cuda_non_local_pair token =
+            vj_cuda_non_local_numbers(tokens->v[pixel], half);
+        for (int i = 0; i < 2; i++) {
+            const float v = token.v[i] + d[2 * pixel + i] * over.v[pixel];
             *doubt = vj_cuda_net_doubt(*doubt, v);
             top.v[i] = vj_cuda_net_larger(v, top.v[i]);
         }
