@@ -306,18 +306,23 @@ void vj_cuda_net_plan_every_map(struct vj_cuda_net_plan *plan)
         plan_pool(&plan->pool[i], &plan->conv[vj_net_block_end(plan->form, i)], plan->element);
 }
 
-size_t vj_cuda_net_rows(const struct vj_net_shape *shape, size_t rows, size_t patches)
+size_t vj_cuda_net_pictures(size_t most)
 {
     enum { CANDIDATES = 100 };
+    size_t n = most < CANDIDATES ? most : CANDIDATES;
+    while (CANDIDATES % n)
+        n--;
+    return n;
+}
+
+size_t vj_cuda_net_rows(const struct vj_net_shape *shape, size_t rows, size_t patches)
+{
     const size_t side = (size_t)shape->patch_size, most = VJ_CUDA_NET_MAX_ROWS / rows;
     const size_t wanted = 64 * 64 / (side * side), times = wanted < most ? wanted : most;
     if (times <= 1)
         return rows;
     const size_t all = rows * times;
-    if (all % patches)
-        return all;
-    const size_t batches = ceil_div(CANDIDATES, all / patches);
-    return ceil_div(CANDIDATES, batches) * patches;
+    return all % patches ? all : vj_cuda_net_pictures(all / patches) * patches;
 }
 
 static size_t larger(size_t a, size_t b)

@@ -266,12 +266,14 @@ struct vj_cuda_net_matmul vj_cuda_net_conv_product(const struct vj_cuda_net_conv
 size_t vj_cuda_net_conv_inputs(const struct vj_cuda_net_conv *conv);
 size_t vj_cuda_net_conv_products(const struct vj_cuda_net_conv *conv);
 
+/* How many of a picture's 100 candidates, one for each quality factor, make a batch, at most `most`
+ * >= 1: the most that leave no batch of them partly empty. */
+size_t vj_cuda_net_pictures(size_t most);
+
 /*
  * Rows for patches smaller than 64 pixels, so that a batch keeps a card as busy: `rows` times
  * (64 / S) squared, rounded down to a multiple of rows, at most VJ_CUDA_NET_MAX_ROWS; rows for
- * others. Where that is whole pictures of `patches` patches, it is cut down to what leaves 100
- * candidates, the quality factors of a picture, the same number of batches: four of 800 rows for 32
- * patches of 32 pixels, rather than three of 1,024 and a fourth mostly of padding.
+ * others. Where that is whole pictures of `patches` patches it is vj_cuda_net_pictures() of them.
  */
 size_t vj_cuda_net_rows(const struct vj_net_shape *shape, size_t rows, size_t patches);
 

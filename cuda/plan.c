@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "cuda/geometry.h"
+#include "cuda/net_plan.h"
 #include "host/checked.h"
 #include "host/net_form.h"
 
@@ -19,7 +20,7 @@ static size_t round_up(size_t n, size_t unit)
 size_t vj_cuda_rows(size_t patches)
 {
     if (patches <= VJ_CUDA_ROWS)
-        return VJ_CUDA_ROWS / patches * patches;
+        return vj_cuda_net_pictures(VJ_CUDA_ROWS / patches) * patches;
     size_t batches = (patches + VJ_CUDA_ROWS - 1) / VJ_CUDA_ROWS;
     return (patches + batches - 1) / batches;
 }

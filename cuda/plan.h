@@ -26,7 +26,7 @@ enum {
     VJ_CUDA_RING = 2, /* buffers of whole candidates */
     /* Bytes that one of them takes at most, unless one picture is larger. */
     VJ_CUDA_RING_BYTES = 128 << 20,
-    VJ_CUDA_ROWS = 256, /* patches per batch of the network, at most, where pictures have fewer */
+    VJ_CUDA_ROWS = 320, /* patches per batch of the network, at most, where pictures have fewer */
 };
 
 /* Numbers that follow from a run's plan. */
@@ -52,10 +52,9 @@ int vj_cuda_sizes_make(struct vj_cuda_sizes *sizes, const struct vj_device_plan 
                        struct vj_error *err);
 
 /*
- * Patches per batch: whole pictures' worth of patches up to VJ_CUDA_ROWS, so that no batch has
- * padding; a picture with more patches than that is cut into equal batches. A function of the
- * number of patches alone: the batch shape, hence every bit of a score, does not depend on anything
- * else.
+ * Patches per batch: whole pictures' worth, vj_cuda_net_pictures() of them; a picture with more
+ * patches than VJ_CUDA_ROWS is cut into equal batches. A function of the number of patches alone:
+ * the batch shape, hence every bit of a score, does not depend on anything else.
  */
 size_t vj_cuda_rows(size_t patches);
 

@@ -598,10 +598,9 @@ static void batches_of_small_patches_have_more_rows(void **state)
     static const struct {
         int size;
         size_t patches, rows, want;
-    } list[] = {{128, 32, 256, 256},  {64, 32, 256, 256},    {48, 32, 256, 256},
-                {32, 32, 256, 800},   {32, 64, 256, 960},    {32, 96, 96, 384},
-                {32, 513, 171, 684},  {32, 1, 256, 100},     {16, 32, 256, 3200},
-                {16, 500, 500, 4000}, {32, 4000, 4000, 4000}};
+    } list[] = {{128, 32, 320, 320}, {64, 32, 320, 320},   {48, 32, 320, 320},   {32, 32, 320, 800},
+                {32, 64, 320, 1280}, {32, 96, 192, 480},   {32, 513, 257, 1028}, {32, 1, 100, 100},
+                {16, 32, 320, 3200}, {16, 500, 250, 2500}, {32, 4000, 308, 1232}};
     struct vj_net_shape shape = vj_net_shape_default(VJ_VARIANT_FIGURE);
     for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
         shape.patch_size = list[i].size;

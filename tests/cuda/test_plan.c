@@ -58,7 +58,7 @@ static void numbers_follow_from_the_plan(void **state)
     assert_int_equal(s.patch, 49152);
     assert_int_equal(s.positions, 64);
     assert_int_equal(s.ring, 21); /* 134,217,728 / 6,220,800 = 21.6 */
-    assert_int_equal(s.rows, 256);
+    assert_int_equal(s.rows, 320);
     assert_int_equal(s.rules, 4);
     assert_int_equal(s.noises, 1);
     p.levels = 7;
@@ -70,8 +70,9 @@ static void numbers_follow_from_the_plan(void **state)
 static void batches_hold_whole_pictures_or_equal_parts_of_one(void **state)
 {
     (void)state;
-    static const size_t cases[][2] = {{1, 256},   {32, 256},  {64, 256},  {100, 200}, {129, 129},
-                                      {255, 255}, {256, 256}, {257, 129}, {512, 256}, {4096, 256}};
+    static const size_t cases[][2] = {{1, 100},   {3, 300},   {4, 200},   {32, 320},  {36, 180},
+                                      {64, 320},  {100, 200}, {160, 320}, {255, 255}, {320, 320},
+                                      {321, 161}, {512, 256}, {4096, 316}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         assert_int_equal(vj_cuda_rows(cases[i][0]), cases[i][1]);
     for (size_t n = 1; n <= 4096; n++) {
@@ -79,7 +80,7 @@ static void batches_hold_whole_pictures_or_equal_parts_of_one(void **state)
         vj_assert_in_range(rows, 1, VJ_CUDA_ROWS);
         size_t batches = (n + rows - 1) / rows;
         if (n <= VJ_CUDA_ROWS)
-            assert_int_equal(rows % n, 0);
+            assert_int_equal(100 * n % rows, 0); /* a picture's candidates fill every batch */
         else
             vj_assert_in_range(batches * rows - n, 0, batches - 1); /* less than a row per batch */
     }
