@@ -448,6 +448,7 @@ static int run_conv(const struct pass *p, int i, const void *from, void *to)
         floats_at(p->work, VJ_CUDA_NET_SCALE),
         parts ? floats_at(p->work, VJ_CUDA_NET_SUMS) : NULL,
         parts ? floats_at(p->work, VJ_CUDA_NET_PEAKS) : NULL,
+        flags_of(p->work),
     };
     const size_t px = (size_t)c->side * (size_t)c->side;
     int r = vj_cuda_net_layer_run(&p->batch->conv[i], &handles, p->stream, &m, &around, p->err);

@@ -15,6 +15,9 @@ int vj_cuda_net_layer_prepare(struct vj_cuda_net_layer *layer, const struct vj_c
     memset(layer, 0, sizeof(*layer));
     layer->conv = *conv;
     layer->rows = rows;
+    layer->precision = precision;
+    if (conv->way == VJ_CUDA_NET_BLOCK)
+        return 0;
     if (conv->way == VJ_CUDA_NET_DIRECT) {
         int r = vj_cuda_net_conv_prepare(&layer->direct, conv, rows, precision, err);
         if (!r)
@@ -110,6 +113,11 @@ int vj_cuda_net_layer_run(const struct vj_cuda_net_layer *layer,
         return run_tiled(layer, handles->lt, stream, m, around, err);
     case VJ_CUDA_NET_DENSE:
         return run_dense(layer, handles->lt, stream, m, err);
+    case VJ_CUDA_NET_BLOCK:
+        return VJ_CUDA(vj_cuda_net_block(&layer->conv, layer->precision, stream, layer->rows, m->x,
+                                         around->scale, m->kernel, m->bias, m->y, around->sums,
+                                         around->peaks, around->flags),
+                       err);
     default:
         return vj_cuda_net_conv_run(&layer->direct, handles->dnn, stream, m, err);
     }
@@ -120,6 +128,8 @@ int vj_cuda_net_layer_describe(const struct vj_cuda_net_layer *layer, char *text
     char product[160];
     if (layer->conv.way == VJ_CUDA_NET_DIRECT)
         return vj_cuda_net_conv_describe(&layer->direct, text, size);
+    if (layer->conv.way == VJ_CUDA_NET_BLOCK)
+        return snprintf(text, size, "%s and its pooling in one kernel\n", layer->conv.name);
     vj_cuda_net_matmul_describe(&layer->product, product, sizeof(product));
     if (layer->conv.way == VJ_CUDA_NET_DENSE)
         return snprintf(text, size, "%s as one product\n%s", layer->conv.name, product);

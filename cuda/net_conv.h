@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A convolution in the way that its plan has chosen: by cuDNN, or as products of cuBLASLt's. */
+/* A convolution in the way that its plan has chosen: by cuDNN, as products of cuBLASLt's, or by a
+ * kernel of ours. */
 #ifndef VJ_CUDA_NET_CONV_H
 #define VJ_CUDA_NET_CONV_H
 
@@ -12,8 +13,9 @@ extern "C" {
 struct vj_cuda_net_layer {
     struct vj_cuda_net_conv conv;
     size_t rows;
-    struct vj_cuda_net_conv_op direct;    /* DIRECT only */
-    struct vj_cuda_net_matmul_op product; /* otherwise */
+    enum vj_cuda_precision precision;
+    struct vj_cuda_net_conv_op direct;    /* DIRECT */
+    struct vj_cuda_net_matmul_op product; /* TILED, DENSE */
     size_t workspace;                     /* bytes */
 };
 
@@ -37,7 +39,8 @@ void vj_cuda_net_layer_free(struct vj_cuda_net_layer *layer);
 /* Device memory for what a convolution does besides, ignored unless its plan says so. */
 struct vj_cuda_net_around {
     const float *scale;  /* scaled: [rows][in]; NULL: 1 */
-    float *sums, *peaks; /* pooled: [rows][tiles][out]; NULL without attention */
+    float *sums, *peaks; /* pooled: [rows][tiles or parts][out]; NULL without attention */
+    int *flags;          /* BLOCK: [rows], of those that leave half's range */
 };
 
 /*
@@ -49,7 +52,8 @@ int vj_cuda_net_layer_run(const struct vj_cuda_net_layer *layer,
                           const struct vj_cuda_net_around *around, struct vj_error *err);
 
 /* As vj_cuda_net_conv_describe(), or two lines: "conv2 by Winograd's 4x4 tiles, 64 patches at a
- * time, workspace 226492416" or "conv5_1 as one product", and vj_cuda_net_matmul_describe()'s. */
+ * time, workspace 226492416" or "conv5_1 as one product", and vj_cuda_net_matmul_describe()'s; or
+ * "conv2 and its pooling in one kernel". */
 int vj_cuda_net_layer_describe(const struct vj_cuda_net_layer *layer, char *text, size_t size);
 
 #ifdef __cplusplus

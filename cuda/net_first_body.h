@@ -72,6 +72,19 @@ static inline VJ_HD uint32_t vj_cuda_first_tf32(float value)
     return (bits + 0x1000u) & 0xffffe000u;
 }
 
+/* Two halves in a word, the first one lower. */
+static inline VJ_HD uint32_t vj_cuda_first_halves(float first, float second)
+{
+    uint32_t word;
+#ifdef __CUDA_ARCH__
+    const __half2 both = __floats2half2_rn(first, second);
+    memcpy(&word, &both, sizeof(word));
+#else
+    word = vj_cuda_net_half_bits(first) | (uint32_t)vj_cuda_net_half_bits(second) << 16;
+#endif
+    return word;
+}
+
 /* Element i of samples or of a pair of halves. */
 static inline VJ_HD void vj_cuda_first_store(void *to, int i, float value, bool half)
 {

@@ -36,6 +36,16 @@ cudaError_t vj_cuda_net_first(const struct vj_cuda_net_plan *plan, cudaStream_t 
                               const uint32_t *kernel, const float *bias, void *pooled, float *sums,
                               float *peaks, int *flags);
 
+/*
+ * A BLOCK convolution of `rows` patches with what lies around it.
+ * map: [rows][side][side][in], scale: [rows][in], kernel as vj_cuda_net_conv_kernel() has it;
+ * pooled: [rows][side / 2][side / 2][out]; sums, peaks: of parts, [rows][parts][out]
+ */
+cudaError_t vj_cuda_net_block(const struct vj_cuda_net_conv *conv, enum vj_cuda_precision precision,
+                              cudaStream_t stream, size_t rows, const void *map, const float *scale,
+                              const void *kernel, const void *bias, void *pooled, float *sums,
+                              float *peaks, int *flags);
+
 /* x = relu(x + bias) on [pixels][channels]: for convolutions that cuDNN does not fuse. */
 cudaError_t vj_cuda_net_bias_relu(enum vj_cuda_precision precision, cudaStream_t stream, void *x,
                                   const void *bias, size_t pixels, size_t channels);

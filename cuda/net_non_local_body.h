@@ -120,19 +120,6 @@ static inline VJ_HD uint32_t vj_cuda_non_local_tf32(uint32_t bits)
     return vj_cuda_first_tf32(value);
 }
 
-/* Two halves in a word, the first one lower. */
-static inline VJ_HD uint32_t vj_cuda_non_local_halves(float first, float second)
-{
-    uint32_t word;
-#ifdef __CUDA_ARCH__
-    const __half2 both = __floats2half2_rn(first, second);
-    memcpy(&word, &both, sizeof(word));
-#else
-    word = vj_cuda_net_half_bits(first) | (uint32_t)vj_cuda_net_half_bits(second) << 16;
-#endif
-    return word;
-}
-
 /* Two neighbours as they lie in memory: a word of halves, or two of single numbers. */
 static inline VJ_HD struct vj_cuda_non_local_pair vj_cuda_non_local_numbers(const uint32_t word[2],
                                                                             bool half)
@@ -301,8 +288,8 @@ vj_cuda_non_local_operands(const struct vj_cuda_non_local_affinities *mine, bool
             const float *halves = mine->v[half ? 2 * s + r / 2 : s] + 2 * (r % 2);
             uint32_t bits;
             memcpy(&bits, &mine->v[s][2 * (r % 2) + r / 2], sizeof(bits));
-            c.a[s].v[r] = half ? vj_cuda_non_local_halves(halves[0], halves[1])
-                               : vj_cuda_non_local_tf32(bits);
+            c.a[s].v[r] =
+                half ? vj_cuda_first_halves(halves[0], halves[1]) : vj_cuda_non_local_tf32(bits);
         }
     return c;
 }
@@ -319,6 +306,7 @@ vj_cuda_non_local_residual(const struct vj_cuda_non_local_job *j, unsigned part,
     VJ_UNROLL
     for (size_t pixel = 0; pixel < 2; pixel++) {
         const size_t at = (position + pixel) * VJ_CUDA_NON_LOCAL_N + channel;
+        tokens.v[pixel][1] = 0;
         if (j->half)
             vj_cuda_copy4(tokens.v[pixel], (const uint16_t *)j->tokens + at);
         else

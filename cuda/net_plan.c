@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "cuda/net_first_body.h"
+#include "cuda/net_block_body.h"
 #include "host/checked.h"
 #include "host/net_fold.h"
 #include "host/net_form.h"
@@ -78,10 +78,29 @@ static size_t plan_group(size_t rows, size_t patch_bytes)
     return best;
 }
 
-static void plan_way(struct vj_cuda_net_conv *c, const struct vj_cuda_net_plan *p)
+/*
+ * Layer i between two attentions, of a shape that the kernel has. Behind another one or the first
+ * block only, so that vj_cuda_net_pooled() gives it two places.
+ */
+static bool is_block(const struct vj_cuda_net_plan *p, int i)
+{
+    const struct vj_cuda_net_conv *c = &p->conv[i];
+    const size_t chunk = VJ_CUDA_BLOCK_WORDS * 4 / p->element;
+    return p->precision != VJ_CUDA_FP32 && p->form->convs == 1 && i > 0 &&
+           i < vj_net_attentions(p->form) && (i == 1 || p->conv[i - 1].way == VJ_CUDA_NET_BLOCK) &&
+           (c->side == 64 || c->side == 32) && (size_t)c->real_in % chunk == 0 &&
+           c->real_out % VJ_CUDA_BLOCK_CHANNELS == 0;
+}
+
+static void plan_way(struct vj_cuda_net_plan *p, int i)
 {
     enum { FEWEST = 16 }; /* channels: not of the patches themselves */
+    struct vj_cuda_net_conv *c = &p->conv[i];
     c->group = p->rows;
+    if (is_block(p, i)) {
+        c->way = VJ_CUDA_NET_BLOCK;
+        c->pair = 4 / (int)p->element;
+    }
     if (p->precision != VJ_CUDA_FP32 || c->real_in < FEWEST)
         return;
     if (c->side == 2) {
@@ -111,7 +130,7 @@ static int plan_convs(struct vj_cuda_net_plan *p, struct vj_error *err)
             return vj_fail(err, -EINVAL,
                            "%zu rows of %s are %zu numbers, beyond cuDNN's 2^31: at most %zu rows",
                            p->rows, c->name, p->rows * row, (size_t)INT32_MAX / row);
-        plan_way(c, p);
+        plan_way(p, i);
     }
     return 0;
 }
@@ -227,21 +246,33 @@ static bool is_one_non_local_kernel(const struct vj_cuda_net_plan *p)
            p->shape.non_local == VJ_NON_LOCAL_RESHAPE;
 }
 
-/* A tiled convolution does what lies around it while it has the numbers in registers. */
+/* Parts of a patch that a pooling convolution has sums of. */
+static int parts_of(const struct vj_cuda_net_conv *c)
+{
+    return c->way == VJ_CUDA_NET_BLOCK ? c->side * c->side / VJ_CUDA_BLOCK_PIXELS
+                                       : (int)tiles_of(c);
+}
+
+static bool does_what_lies_around(const struct vj_cuda_net_conv *c)
+{
+    return c->way == VJ_CUDA_NET_TILED || c->way == VJ_CUDA_NET_BLOCK;
+}
+
+/* Some convolutions do what lies around them while they have the numbers in registers. */
 static void plan_around(struct vj_cuda_net_plan *p)
 {
     for (int b = 0; b < p->form->blocks; b++) {
         const int end = vj_net_block_end(p->form, b);
         struct vj_cuda_net_conv *c = &p->conv[end];
-        if (c->way != VJ_CUDA_NET_TILED || (p->form->non_local && b == p->form->blocks - 1))
+        if (!does_what_lies_around(c) || (p->form->non_local && b == p->form->blocks - 1))
             continue;
         c->pooled = true;
         if (b < vj_net_attentions(p->form))
-            p->pool[b].blocks = (int)tiles_of(c);
+            p->pool[b].blocks = parts_of(c);
     }
     for (int b = 0; b < vj_net_attentions(p->form); b++) {
         struct vj_cuda_net_conv *behind = &p->conv[vj_net_block_end(p->form, b) + 1];
-        behind->scaled = behind->way == VJ_CUDA_NET_TILED;
+        behind->scaled = does_what_lies_around(behind);
     }
 }
 
@@ -634,11 +665,32 @@ static void dense_kernel(const struct vj_cuda_net_conv *conv, const float *hwio,
     }
 }
 
+static void block_kernel(const struct vj_cuda_net_conv *conv, const float *hwio, float *to)
+{
+    const int pair = conv->pair, chunk = VJ_CUDA_BLOCK_WORDS * pair, chunks = conv->in / chunk;
+    for (int tap = 0; tap < VJ_CUDA_FIRST_TAPS; tap++)
+        for (int i = 0; i < conv->in; i++)
+            for (int o = 0; o < conv->out; o++) {
+                /* Channel 16 (c / 2) + 2 n + c % 2, word 8 s + member + 4 r. */
+                const int own = o % VJ_CUDA_BLOCK_CHANNELS, word = i % chunk / pair;
+                const int n = own % VJ_CUDA_BLOCK_OWN / 2;
+                const int column = own / VJ_CUDA_BLOCK_OWN * 2 + own % 2;
+                const int lane = column * 4 + word % 4, r = word % 8 / 4;
+                const size_t operand = vj_cuda_block_operand(chunks, o / VJ_CUDA_BLOCK_CHANNELS,
+                                                             i / chunk, tap, word / 8, n, lane);
+                const float v = hwio[(tap * conv->in + i) * conv->out + o];
+                float *at = &to[(operand * 2 + (size_t)r) * (size_t)pair + (size_t)(i % pair)];
+                const uint32_t bits = vj_cuda_first_tf32(v);
+                memcpy(at, pair == 1 ? (const void *)&bits : (const void *)&v, sizeof(v));
+            }
+}
+
 size_t vj_cuda_net_conv_kernel_floats(const struct vj_cuda_net_conv *conv)
 {
     static const size_t taps[] = {[VJ_CUDA_NET_DIRECT] = 9,
                                   [VJ_CUDA_NET_TILED] = VJ_WINOGRAD_PRODUCTS,
-                                  [VJ_CUDA_NET_DENSE] = 16};
+                                  [VJ_CUDA_NET_DENSE] = 16,
+                                  [VJ_CUDA_NET_BLOCK] = 9};
     return taps[conv->way] * (size_t)conv->in * (size_t)conv->out;
 }
 
@@ -651,6 +703,9 @@ void vj_cuda_net_conv_kernel(const struct vj_cuda_net_conv *conv, const float *h
         break;
     case VJ_CUDA_NET_DENSE:
         dense_kernel(conv, hwio, kernel);
+        break;
+    case VJ_CUDA_NET_BLOCK:
+        block_kernel(conv, hwio, kernel);
         break;
     default:
         direct_kernel(conv, hwio, kernel);

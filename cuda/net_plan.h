@@ -87,6 +87,17 @@ enum vj_cuda_net_way {
                           matrices of tiles by channels */
     VJ_CUDA_NET_DENSE, /* a map of 2x2 as one row, every pixel of which is every other's neighbour:
                           16 products for each pair of channels, where padding makes 36 of them */
+    VJ_CUDA_NET_BLOCK, /* on tensor cores, with scaling before it and pooling behind it in one
+                          kernel (cuda/net_block_body.h) */
+};
+
+/* What a convolution must be like to be one kernel with what lies around it. */
+enum {
+    VJ_CUDA_BLOCK_PIXELS = 256,  /* of the map, of a thread block: whole rows of 64 or 32 */
+    VJ_CUDA_BLOCK_CHANNELS = 64, /* likewise; there may be a multiple of it */
+    VJ_CUDA_BLOCK_WORDS = 16,    /* of a pixel that are read at a time; likewise */
+    VJ_CUDA_BLOCK_STEPS = VJ_CUDA_BLOCK_WORDS / 8,
+    VJ_CUDA_BLOCK_PRODUCTS = VJ_CUDA_BLOCK_CHANNELS / 8,
 };
 
 /* A 3x3 convolution, padded by one, of [R][side][side][in] into [R][side][side][out]. */
@@ -98,9 +109,10 @@ struct vj_cuda_net_conv {
     enum vj_cuda_net_way way;
     int across;   /* TILED: tiles of a row of the map */
     size_t group; /* TILED: patches whose tiles are in memory at a time; else R */
-    bool scaled;  /* TILED: multiplies by the scale of the attention before it as it reads */
-    bool pooled; /* TILED: writes 2x2 maxima in place of a map, and for attention behind it sums and
-                    maxima of the tiles */
+    bool scaled;  /* TILED, BLOCK: multiplies by the scale of the attention before it as it reads */
+    bool pooled;  /* TILED, BLOCK: writes 2x2 maxima in place of a map, and for attention behind it
+                     sums  and maxima of the tiles or of a thread block's pixels */
+    int pair;     /* BLOCK: numbers of a word, 1 or, of halves, 2 */
 };
 
 /*
@@ -314,8 +326,9 @@ void vj_cuda_net_first_pack(const float *hwio, enum vj_cuda_precision precision,
 
 /*
  * HWIO kernel [3][3][real_in][real_out] as the convolution's way has it, padding zero: DIRECT KRSC,
- * [out][3][3][in]; TILED [36][in][out]; DENSE [2][2][in][2][2][out], pixel of the source first.
- * kernel: [vj_cuda_net_conv_kernel_floats()]
+ * [out][3][3][in]; TILED [36][in][out]; DENSE [2][2][in][2][2][out], pixel of the source first;
+ * BLOCK as the lanes of cuda/net_block_body.h hold it, with the bits that tensor cores see. kernel:
+ * [vj_cuda_net_conv_kernel_floats()]
  */
 void vj_cuda_net_conv_kernel(const struct vj_cuda_net_conv *conv, const float *hwio, float *kernel);
 size_t vj_cuda_net_conv_kernel_floats(const struct vj_cuda_net_conv *conv);

@@ -132,7 +132,7 @@ static std::vector<float> run(const struct vj_cuda_net_conv *c, size_t rows, dou
     must(vj_cuda_net_layer_prepare(&layer, c, rows, VJ_CUDA_FP32, &handles, &m, &err));
     m.workspace = layer.workspace ? on_device(NULL, (layer.workspace + 3) / 4) : NULL;
     const size_t parts = c->pooled ? rows * (size_t)c->across * (size_t)c->across * out : 0;
-    struct vj_cuda_net_around around = {NULL, NULL, NULL};
+    struct vj_cuda_net_around around = {NULL, NULL, NULL, NULL};
     if (c->pooled && c->scaled) { /* with attention before and behind it */
         around.scale = on_device(noise(rows * in).data(), rows * in);
         around.sums = on_device(NULL, parts);

@@ -124,7 +124,7 @@ static struct result run_layer(const struct vj_cuda_net_conv *c, const struct gi
     float *sums = attention ? on_device(NULL, parts * sizeof(float)) : NULL;
     float *peaks = attention ? on_device(NULL, parts * sizeof(float)) : NULL;
     float *scale = on_device(g->scale, ROWS * (size_t)c->in * sizeof(float));
-    const struct vj_cuda_net_around around = {scale, sums, peaks};
+    const struct vj_cuda_net_around around = {scale, sums, peaks, NULL};
     struct vj_cuda_net_conv_memory m = {
         on_device(g->x, x_count * sizeof(float)), on_device(kernel, kernel_count * sizeof(float)),
         on_device(g->bias, (size_t)c->out * sizeof(float)), y + AROUND, NULL};
@@ -181,16 +181,16 @@ static void products_agree_with_the_definition_of_a_convolution(void **state)
 {
     (void)state;
     static const struct vj_cuda_net_conv list[] = {
-        {"two at a time", 14, 16, 24, 16, 24, VJ_CUDA_NET_TILED, 4, 2, false, false},
-        {"all at a time", 14, 16, 24, 16, 24, VJ_CUDA_NET_TILED, 4, ROWS, false, false},
-        {"one tile", 4, 32, 20, 32, 20, VJ_CUDA_NET_TILED, 1, 3, false, false},
-        {"six pixels", 6, 20, 36, 20, 36, VJ_CUDA_NET_TILED, 2, 4, false, false},
-        {"scaled", 12, 16, 16, 16, 16, VJ_CUDA_NET_TILED, 3, 2, true, false},
-        {"pooled", 14, 16, 24, 16, 24, VJ_CUDA_NET_TILED, 4, 3, false, true},
-        {"both", 10, 24, 16, 24, 16, VJ_CUDA_NET_TILED, 3, 2, true, true},
-        {"without sums", 6, 16, 32, 16, 32, VJ_CUDA_NET_TILED, 2, 3, false, true},
-        {"a row", 2, 48, 32, 48, 32, VJ_CUDA_NET_DENSE, 0, ROWS, false, false},
-        {"direct", 5, 16, 24, 16, 24, VJ_CUDA_NET_DIRECT, 0, ROWS, false, false},
+        {"two at a time", 14, 16, 24, 16, 24, VJ_CUDA_NET_TILED, 4, 2, false, false, 0},
+        {"all at a time", 14, 16, 24, 16, 24, VJ_CUDA_NET_TILED, 4, ROWS, false, false, 0},
+        {"one tile", 4, 32, 20, 32, 20, VJ_CUDA_NET_TILED, 1, 3, false, false, 0},
+        {"six pixels", 6, 20, 36, 20, 36, VJ_CUDA_NET_TILED, 2, 4, false, false, 0},
+        {"scaled", 12, 16, 16, 16, 16, VJ_CUDA_NET_TILED, 3, 2, true, false, 0},
+        {"pooled", 14, 16, 24, 16, 24, VJ_CUDA_NET_TILED, 4, 3, false, true, 0},
+        {"both", 10, 24, 16, 24, 16, VJ_CUDA_NET_TILED, 3, 2, true, true, 0},
+        {"without sums", 6, 16, 32, 16, 32, VJ_CUDA_NET_TILED, 2, 3, false, true, 0},
+        {"a row", 2, 48, 32, 48, 32, VJ_CUDA_NET_DENSE, 0, ROWS, false, false, 0},
+        {"direct", 5, 16, 24, 16, 24, VJ_CUDA_NET_DIRECT, 0, ROWS, false, false, 0},
     };
     float *two = NULL; /* what patches give that pass by twos */
     for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {

@@ -113,7 +113,7 @@ static void a_map_of_four_pixels_is_one_product(void **state)
     free(bias);
 }
 
-static void only_single_precision_has_other_ways_than_the_direct_one(void **state)
+static void ways_are_those_of_the_precision(void **state)
 {
     (void)state;
     struct vj_net_shape shapes[MANY];
@@ -128,7 +128,8 @@ static void only_single_precision_has_other_ways_than_the_direct_one(void **stat
                                                      ? VJ_CUDA_NET_DIRECT
                                                  : conv->side == 2 ? VJ_CUDA_NET_DENSE
                                                                    : VJ_CUDA_NET_TILED;
-                assert_int_equal(conv->way, way);
+                if (conv->way != VJ_CUDA_NET_BLOCK || precision == VJ_CUDA_FP32)
+                    assert_int_equal(conv->way, way);
                 assert_true(vj_cuda_net_conv_made(conv) <= vj_cuda_net_conv_macs(conv));
             }
             vj_cuda_net_plan_every_map(&p);
@@ -136,6 +137,45 @@ static void only_single_precision_has_other_ways_than_the_direct_one(void **stat
                 assert_int_equal(p.conv[c].way, VJ_CUDA_NET_DIRECT);
                 assert_false(p.conv[c].pooled || p.conv[c].scaled);
                 assert_true(vj_cuda_net_conv_made(&p.conv[c]) == vj_cuda_net_conv_macs(&p.conv[c]));
+            }
+        }
+}
+
+/* conv2 and conv3, on tensor cores: 64 or 32 pixels, whole chunks of 16 words, 64 channels. */
+static void blocks_are_one_kernel_where_it_has_their_shape(void **state)
+{
+    (void)state;
+    static const struct {
+        int side, channels[3];
+        bool conv2[2], conv3[2]; /* in tf32, fp16 */
+    } list[] = {
+        {128, {32, 64, 128}, {true, true}, {true, true}},
+        {64, {32, 64, 128}, {true, true}, {false, false}},
+        {96, {32, 64, 128}, {false, false}, {false, false}},
+        {128, {16, 64, 128}, {true, false}, {true, false}},
+        {128, {32, 48, 128}, {false, false}, {false, false}},
+        {128, {32, 64, 96}, {true, true}, {false, false}},
+        {128, {64, 192, 64}, {true, true}, {true, true}},
+    };
+    for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
+        for (int precision = VJ_CUDA_FP32; precision <= VJ_CUDA_FP16; precision++) {
+            const int *c = list[i].channels, k = precision - VJ_CUDA_TF32;
+            const struct vj_net_shape shape = shape_of(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE,
+                                                       list[i].side, c[0], c[1], c[2], 256);
+            struct vj_cuda_net_plan p;
+            ok(vj_cuda_net_plan_make(&p, &shape, 5, (enum vj_cuda_precision)precision, &err));
+            const bool want[4] = {false, k >= 0 && list[i].conv2[k], k >= 0 && list[i].conv3[k],
+                                  false};
+            for (int layer = 0; layer < 4; layer++) {
+                const struct vj_cuda_net_conv *conv = &p.conv[layer];
+                assert_int_equal(conv->way == VJ_CUDA_NET_BLOCK, want[layer]);
+                if (!want[layer])
+                    continue;
+                assert_true(conv->scaled && conv->pooled);
+                assert_int_equal(p.pool[layer].blocks, conv->side == 64 ? 16 : 4);
+                assert_true(vj_cuda_net_conv_bytes(conv, p.element) ==
+                            (double)((size_t)(conv->side * conv->side) * p.element) *
+                                (c[layer - 1] + c[layer] / 4.0));
             }
         }
 }
@@ -205,7 +245,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kernels_in_cudnn_order_convolve_like_those_of_the_weight_file),
         cmocka_unit_test(a_map_of_four_pixels_is_one_product),
-        cmocka_unit_test(only_single_precision_has_other_ways_than_the_direct_one),
+        cmocka_unit_test(ways_are_those_of_the_precision),
+        cmocka_unit_test(blocks_are_one_kernel_where_it_has_their_shape),
         cmocka_unit_test(tiles_are_in_work_a_group_of_patches_at_a_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

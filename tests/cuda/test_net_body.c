@@ -258,8 +258,8 @@ static void what_is_not_a_number_stays_none_behind_products(void **state)
 {
     (void)state;
     enum { OUT = 20, SIDE = 4, MAP = SIDE * SIDE * OUT };
-    const struct vj_cuda_net_conv c = {"tiles",           SIDE, OUT, OUT,   OUT, OUT,
-                                       VJ_CUDA_NET_TILED, 1,    2,   false, true};
+    const struct vj_cuda_net_conv c = {"tiles",           SIDE, OUT, OUT,   OUT,  OUT,
+                                       VJ_CUDA_NET_TILED, 1,    2,   false, true, 0};
     float products[36 * 2 * OUT] = {0}, bias[OUT] = {0};
     float map[2 * MAP], pooled[2 * MAP / 4], sums[2 * OUT], peaks[2 * OUT];
     for (size_t k = 0; k < 36; k++) {
@@ -378,8 +378,8 @@ static void ends_of_plain_blocks(struct ends *e, const struct vj_cuda_net_plan *
 
 static void ends_of_tiles(struct ends *e)
 {
-    const struct vj_cuda_net_conv c = {"tiles",           4, 20, 20,    20,  20,
-                                       VJ_CUDA_NET_TILED, 1, 1,  false, true};
+    const struct vj_cuda_net_conv c = {"tiles",           4, 20, 20,    20,   20,
+                                       VJ_CUDA_NET_TILED, 1, 1,  false, true, 0};
     const size_t channels = 20 * sizeof(float);
     float *out = (void *)e->out, *sums = (void *)e->sums, *peaks = (void *)e->peaks;
     ends_clear(e);

@@ -12,6 +12,7 @@
 #include "host/rng.h"
 #include "tests/cuda/emulate_memory.h"
 #include "tests/cuda/emulated.h"
+#include "tests/cuda/written.h"
 
 static float noise(uint32_t i)
 {
@@ -30,33 +31,6 @@ static double by_definition(const uint8_t *patch, int channels, const float *hwi
                    (double)hwio[(tap * 3 + c) * VJ_CUDA_FIRST_CHANNELS + channel];
     }
     return sum > 0 ? sum : 0;
-}
-
-/* Rubbish, and a sentinel around what the kernel may write. */
-struct written {
-    uint8_t *memory;
-    void *data;
-    size_t bytes;
-};
-
-enum { AROUND = 256, SENTINEL = 0xC3 };
-
-static struct written written_make(size_t bytes)
-{
-    struct written w = {malloc(bytes + 2 * AROUND), NULL, bytes};
-    memset(w.memory, SENTINEL, bytes + 2 * AROUND);
-    w.data = w.memory + AROUND;
-    memset(w.data, 0xff, bytes); /* NaN */
-    return w;
-}
-
-static void written_free(struct written *w)
-{
-    for (size_t i = 0; i < AROUND; i++) {
-        assert_int_equal(w->memory[i], SENTINEL);
-        assert_int_equal(w->memory[AROUND + w->bytes + i], SENTINEL);
-    }
-    free(w->memory);
 }
 
 static struct vj_cuda_net_plan plan_of(int side, size_t rows, enum vj_cuda_precision precision)

@@ -12,14 +12,13 @@
 #include "host/rng.h"
 #include "tests/cuda/emulate_memory.h"
 #include "tests/cuda/emulated.h"
+#include "tests/cuda/written.h"
 
 enum {
     N = VJ_CUDA_NON_LOCAL_N,
     SIDE = 16,
     ROWS = RACES ? 1 : 2,
     NUMBERS = N * N, /* of a matrix */
-    AROUND = 256,
-    SENTINEL = 0xC3,
 };
 
 enum { THETA, PHI, VALUE, TOKENS, MATRICES };
@@ -28,16 +27,10 @@ enum { THETA, PHI, VALUE, TOKENS, MATRICES };
 struct block {
     struct vj_cuda_net_plan plan;
     void *tokens, *projected;
-    float *numbers;  /* [ROWS][MATRICES][N][N] */
-    uint8_t *memory; /* of what is written, with a sentinel around */
-    void *last;
+    float *numbers; /* [ROWS][MATRICES][N][N] */
+    struct written last;
     int flags[ROWS];
 };
-
-static size_t last_bytes(const struct block *b)
-{
-    return ROWS * NUMBERS / 4 * b->plan.element;
-}
 
 static float *numbers_of(const struct block *b, size_t row, int matrix)
 {
@@ -72,29 +65,22 @@ static void make(struct block *b, enum vj_cuda_precision precision)
         set(b, i / NUMBERS / MATRICES, matrix, i % NUMBERS,
             largest[matrix] * (float)(2 * unit - 1));
     }
-    b->memory = malloc(last_bytes(b) + 2 * AROUND);
-    memset(b->memory, SENTINEL, last_bytes(b) + 2 * AROUND);
-    b->last = b->memory + AROUND;
-    memset(b->last, 0xff, last_bytes(b)); /* NaN */
+    b->last = written_make(ROWS * NUMBERS / 4 * b->plan.element);
 }
 
 static void done(struct block *b)
 {
-    for (size_t i = 0; i < AROUND; i++) {
-        assert_int_equal(b->memory[i], SENTINEL);
-        assert_int_equal(b->memory[AROUND + last_bytes(b) + i], SENTINEL);
-    }
     free(b->tokens);
     free(b->projected);
     free(b->numbers);
-    free(b->memory);
+    written_free(&b->last);
 }
 
 static void run(struct block *b)
 {
     memset(b->flags, 0, sizeof(b->flags));
     assert_int_equal(
-        vj_cuda_net_non_local(&b->plan, NULL, b->tokens, b->projected, b->last, b->flags),
+        vj_cuda_net_non_local(&b->plan, NULL, b->tokens, b->projected, b->last.data, b->flags),
         cudaSuccess);
     assert_int_equal(cudaDeviceSynchronize(), cudaSuccess);
 }
@@ -138,8 +124,8 @@ static void compare(enum vj_cuda_precision precision)
             const size_t corner = pixel / (SIDE / 2) * 2 * SIDE + pixel % (SIDE / 2) * 2;
             const double want = fmax(fmax(sum[corner][c], sum[corner + 1][c]),
                                      fmax(sum[corner + SIDE][c], sum[corner + SIDE + 1][c]));
-            const double have =
-                (double)vj_cuda_net_get(b.last, row * N / 4 * N + i, precision == VJ_CUDA_FP16);
+            const double have = (double)vj_cuda_net_get(b.last.data, row * N / 4 * N + i,
+                                                        precision == VJ_CUDA_FP16);
             assert_true(isfinite(have));
             worst = fmax(worst, fabs(have - want));
             largest = fmax(largest, fabs(want));

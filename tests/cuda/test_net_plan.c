@@ -372,12 +372,12 @@ static bool in_use(const struct vj_cuda_net_plan *p, int buffer)
         return !p->first;
     case VJ_CUDA_NET_BETWEEN:
         return pw;
-    case VJ_CUDA_NET_MAP: /* tiled convolutions pool by themselves */
-        if (p->precision != VJ_CUDA_FP32)
-            return true;
-        return pw ? p->conv[p->layers - 1].side == 2 : !p->first;
+    case VJ_CUDA_NET_MAP: /* some convolutions pool by themselves */
+        if (pw)
+            return p->precision != VJ_CUDA_FP32 || p->conv[p->layers - 1].side == 2;
+        return !p->first || !p->conv[1].pooled || !p->conv[2].pooled;
     case VJ_CUDA_NET_OTHER:
-        return p->precision == VJ_CUDA_FP32 && !pw;
+        return !pw && p->conv[1].pooled;
     case VJ_CUDA_NET_SUMS:
     case VJ_CUDA_NET_PEAKS:
     case VJ_CUDA_NET_SCALE:
@@ -508,7 +508,7 @@ static void buffers_hold_what_the_layers_write(void **state)
                 if (pw || c == 3)
                     continue;
                 const size_t parts = rows * (size_t)p.pool[c].blocks * (size_t)p.conv[c].out;
-                if (p.conv[c].pooled)
+                if (p.conv[c].pooled && p.conv[c].way == VJ_CUDA_NET_TILED)
                     assert_int_equal(p.pool[c].blocks, p.conv[c].across * p.conv[c].across);
                 assert_true(parts * sizeof(float) <= place[VJ_CUDA_NET_SUMS].bytes);
                 assert_true(parts * sizeof(float) <= place[VJ_CUDA_NET_PEAKS].bytes);

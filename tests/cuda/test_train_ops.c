@@ -27,7 +27,8 @@ struct rig {
 static void rig_make(struct rig *rig)
 {
     static const struct vj_cuda_net_conv conv = {
-        "conv2", SIDE, CHANNELS, CHANNELS, CHANNELS, CHANNELS, VJ_CUDA_NET_DIRECT, 0, ROWS, 0, 0};
+        "conv2", SIDE, CHANNELS, CHANNELS, CHANNELS, CHANNELS, VJ_CUDA_NET_DIRECT,
+        0,       ROWS, 0,        0,        0};
     static const float zeros[ROWS * SIDE * SIDE * CHANNELS];
     static const float kernel[9 * CHANNELS * CHANNELS];
     memset(rig, 0, sizeof(*rig));
