@@ -43,7 +43,6 @@ __global__ void __launch_bounds__(threads, 2) block_kernel(const struct vj_cuda_
     const unsigned part = blockIdx.x;
     const size_t row = blockIdx.y;
     const int group = (int)blockIdx.z;
-    const struct vj_cuda_first_b *kernel = (const struct vj_cuda_first_b *)j.kernel;
     struct vj_cuda_first_d d[2][products];
     VJ_UNROLL
     for (int n = 0; n < products; n++)
@@ -66,7 +65,7 @@ __global__ void __launch_bounds__(threads, 2) block_kernel(const struct vj_cuda_
                 VJ_UNROLL
                 for (int n = 0; n < products; n++) {
                     const struct vj_cuda_first_b b =
-                        kernel[vj_cuda_block_operand(chunks, group, chunk, tap, s, n, lane)];
+                        vj_cuda_block_right(j.kernel, chunks, group, chunk, tap, s, n, lane);
                     for (int y = 0; y < 2; y++)
                         vj_cuda_multiply<half>(d[y][n].v, a[y].v, b.v);
                 }

@@ -176,6 +176,16 @@ static inline VJ_HD size_t vj_cuda_block_operand(int chunks, int group, int chun
     return (size_t)((step * VJ_CUDA_BLOCK_PRODUCTS + n) * VJ_CUDA_NET_LANES + lane);
 }
 
+/* One access of 8 bytes a lane. */
+static inline VJ_HD struct vj_cuda_first_b vj_cuda_block_right(const uint32_t *kernel, int chunks,
+                                                               int group, int chunk, int tap, int s,
+                                                               int n, int lane)
+{
+    __attribute__((aligned(8))) struct vj_cuda_first_b b;
+    vj_cuda_copy8(b.v, kernel + 2 * vj_cuda_block_operand(chunks, group, chunk, tap, s, n, lane));
+    return b;
+}
+
 /* Step 2, behind the products: relu, statistics and pooling of a lane's four pixels. */
 static inline VJ_HD struct vj_cuda_block_statistics
 vj_cuda_block_finish(const struct vj_cuda_block_job *j,
