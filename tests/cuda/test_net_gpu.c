@@ -237,6 +237,7 @@ static void compare_all(enum vj_cuda_precision precision)
         pw_shape(32, 16, 48, 32, 16, 80),
         pw_shape(64, 16, 16, 16, 16, 48),
         small_shape(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_TRANSPOSE, 16, 48, 16, 16, 1),
+        small_shape(VJ_VARIANT_FIGURE, VJ_NON_LOCAL_RESHAPE, 64, 32, 64, 16, 24),    /* one block */
         small_shape(VJ_VARIANT_RELEASED, VJ_NON_LOCAL_RESHAPE, 32, 16, 16, 16, 512), /* 2 slices */
     };
     /* The last one takes the emulation as long as all others. */
