@@ -19,6 +19,13 @@ enum { RACES = 1 };
 enum { RACES = 0 };
 #endif
 
+/* For the address sanitizer, which makes the emulation three times as slow. */
+#ifdef __SANITIZE_ADDRESS__
+enum { SANITIZED = 1 };
+#else
+enum { SANITIZED = 0 };
+#endif
+
 enum { VJ_TEST_SKIPPED = 77 }; /* exit status that CTest takes for it */
 
 /* Nothing of full size: too slow for the emulation, and for a checker of memory on a GPU. */
