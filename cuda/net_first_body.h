@@ -64,12 +64,13 @@ static inline VJ_HD int vj_cuda_first_channel(int product, int column)
     return 8 * (column / 2) + 2 * product + column % 2;
 }
 
-/* The bits that tensor cores of tf32 see: 10 of the fraction, ties away from zero. */
+/* The bits that tensor cores of tf32 see: 10 of the fraction, ties away from zero; a NaN stays one.
+ */
 static inline VJ_HD uint32_t vj_cuda_first_tf32(float value)
 {
     uint32_t bits;
     memcpy(&bits, &value, sizeof(bits));
-    return (bits + 0x1000u) & 0xffffe000u;
+    return (bits & 0x7fffffffu) > 0x7f800000u ? bits : (bits + 0x1000u) & 0xffffe000u;
 }
 
 /* Two halves in a word, the first one lower. */

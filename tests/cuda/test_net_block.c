@@ -229,11 +229,34 @@ static void what_leaves_the_range_of_halves_flags_its_row(void **state)
     done(&b);
 }
 
+/* All its bits are ones, as a GPU makes it: rounding them up would make a zero of it. */
+static void what_is_no_number_stays_none_in_tf32(void **state)
+{
+    (void)state;
+    struct block b;
+    const uint32_t bits = 0x7fffffff;
+    float nan;
+    if (RACES)
+        skip();
+    memcpy(&nan, &bits, sizeof(nan));
+    make(&b, 1, 32, 64, VJ_CUDA_TF32);
+    set_map(&b, (20 * side_of(&b) + 30) * 32 + 5, nan);
+    run(&b);
+    const float *pooled = b.pooled.data, *sums = b.sums.data, *peaks = b.peaks.data;
+    for (size_t o = 0; o < 64; o++) {
+        assert_true(isnan(pooled[(10 * side_of(&b) / 2 + 15) * 64 + o]));
+        assert_true(isnan(sums[5 * 64 + o]) && isnan(peaks[5 * 64 + o])); /* rows 20 to 23 */
+        assert_true(isfinite(sums[6 * 64 + o]) && isfinite(peaks[6 * 64 + o]));
+    }
+    done(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_number_is_that_of_the_definition),
         cmocka_unit_test(what_leaves_the_range_of_halves_flags_its_row),
+        cmocka_unit_test(what_is_no_number_stays_none_in_tf32),
     };
     vj_emulate_checks_arguments = false;
     return cmocka_run_group_tests(tests, NULL, NULL);
