@@ -81,6 +81,7 @@ struct vj_truth {
     const float *psnr_y;   /* [count, levels] dB; NaN = unknown, +infinity for identical pictures */
     const float *ms_ssim;  /* [count, levels]; NaN = unknown */
     const float *sur;      /* [count, levels] share who see no difference; NaN = no subjects */
+    const float *counted;  /* the same as the subjects answered, where sur is fitted; NULL = sur */
 };
 
 /* What one predictor says of them. */

@@ -67,6 +67,9 @@ static int check_image(const struct vj_truth *truth, const struct vj_prediction 
     if (!rc)
         rc = check_sur(row_of(truth->sur, truth, image), truth->levels, "sur", image, err);
     if (!rc)
+        rc = check_sur(row_of(truth->counted, truth, image), truth->levels, "counted sur", image,
+                       err);
+    if (!rc)
         rc = check_sur(row_of(prediction->sur, truth, image), truth->levels, "predicted sur", image,
                        err);
     if (rc || !prediction->lossy)
@@ -234,11 +237,12 @@ static double bhattacharyya(const float *a, const float *b, int levels)
     return (ma - mb) * (ma - mb) / (4 * (va + vb)) + log((va + vb) / (2 * sqrt(va * vb))) / 2;
 }
 
-/* What the subjects say of the candidates at the prediction and at the truth; -1 = no candidate. */
+/* What the subjects say of the candidates at the prediction and at the truth, not what a curve
+ * fitted to their answers does; -1 = no candidate. */
 static void add_satisfied(double *row, const struct vj_truth *truth, size_t image, int level_true,
                           int level_pred)
 {
-    const float *sur = row_of(truth->sur, truth, image);
+    const float *sur = row_of(truth->counted ? truth->counted : truth->sur, truth, image);
     if (sur && level_pred >= 0)
         add_if_finite(row, VJ_SUM_SATISFIED_N, sur[level_pred]);
     if (sur && level_true >= 0)

@@ -158,11 +158,9 @@ static int load_shares(struct vj_analysis *a, struct vj_results *results, const 
 }
 
 /* The columns have all of 1..100; metrics want the run's levels. */
-static int load_sur(struct vj_analysis *a, struct vj_results *results, struct vj_error *err)
+static int load_sur(struct vj_analysis *a, struct vj_results *results, const char *path,
+                    float **out, struct vj_error *err)
 {
-    const char *path = vj_results_has(results, VJ_SUR_FIT_PATH) ? VJ_SUR_FIT_PATH : "/images/sur";
-    if (!vj_results_has(results, path))
-        return 0;
     int r = vj_results_check(results, path, a->count, VJ_QF_MAX, err);
     if (r)
         return r;
@@ -175,12 +173,20 @@ static int load_sur(struct vj_analysis *a, struct vj_results *results, struct vj
         return r;
     }
     size_t levels = (size_t)a->levels;
-    a->sur = vj_calloc(a->count, levels * sizeof(float));
-    for (size_t i = 0; a->sur && i < a->count; i++)
-        memcpy(a->sur + i * levels, all + i * VJ_QF_MAX + (a->qf_first - 1),
-               levels * sizeof(float));
+    float *sur = *out = vj_calloc(a->count, levels * sizeof(float));
+    for (size_t i = 0; sur && i < a->count; i++)
+        memcpy(sur + i * levels, all + i * VJ_QF_MAX + (a->qf_first - 1), levels * sizeof(float));
     free(all);
-    return a->sur ? 0 : vj_fail(err, -ENOMEM, "out of memory for %s", path);
+    return sur ? 0 : vj_fail(err, -ENOMEM, "out of memory for %s", path);
+}
+
+static int load_subjects(struct vj_analysis *a, struct vj_results *results, struct vj_error *err)
+{
+    bool fitted = vj_results_has(results, VJ_SUR_FIT_PATH);
+    int r = fitted ? load_sur(a, results, VJ_SUR_FIT_PATH, &a->sur, err) : 0;
+    if (!r && vj_results_has(results, "/images/sur"))
+        r = load_sur(a, results, "/images/sur", fitted ? &a->counted : &a->sur, err);
+    return r;
 }
 
 static int load_candidates(struct vj_analysis *a, struct vj_results *results, struct vj_error *err)
@@ -202,7 +208,7 @@ static int load_candidates(struct vj_analysis *a, struct vj_results *results, st
     r = load_floats(a, results, "/candidates/psnr_y", &a->psnr_y, err);
     if (!r)
         r = load_floats(a, results, "/candidates/ms_ssim", &a->ms_ssim, err);
-    return r ? r : load_sur(a, results, err);
+    return r ? r : load_subjects(a, results, err);
 }
 
 /* Predictions at the tolerances of the sweep, where the predictor has one and was evaluated. */
@@ -359,7 +365,8 @@ struct vj_truth vj_analysis_truth(const struct vj_analysis *a)
                              .bytes = a->bytes,
                              .psnr_y = a->psnr_y,
                              .ms_ssim = a->ms_ssim,
-                             .sur = a->sur};
+                             .sur = a->sur,
+                             .counted = a->counted};
 }
 
 int vj_analysis_compute(struct vj_analysis *a, const struct vj_bootstrap *boot,
@@ -409,6 +416,7 @@ void vj_analysis_free(struct vj_analysis *a)
     free(a->psnr_y);
     free(a->ms_ssim);
     free(a->sur);
+    free(a->counted);
     for (size_t i = 0; i < a->predictors; i++) {
         struct vj_analysed_predictor *p = &a->predictor[i];
         free(p->name);

@@ -50,6 +50,8 @@ struct vj_analysis {
     uint32_t *bytes;         /* [count][levels] */
     float *psnr_y, *ms_ssim; /* [count][levels], or NULL */
     float *sur; /* the same: fitted curves where the run has them, else the subjects as counted */
+    float *
+        counted; /* the same: the subjects as counted, where the run has fitted curves, else NULL */
     struct vj_analysed_predictor *predictor;
     size_t predictors;
 };

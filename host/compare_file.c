@@ -148,6 +148,7 @@ static int merge_truth(struct comparison *c, struct vj_error *err)
     m->psnr_y = take_rows(c, 0, first->psnr_y, levels * sizeof(*m->psnr_y), &failure);
     m->ms_ssim = take_rows(c, 0, first->ms_ssim, levels * sizeof(*m->ms_ssim), &failure);
     m->sur = take_rows(c, 0, first->sur, levels * sizeof(*m->sur), &failure);
+    m->counted = take_rows(c, 0, first->counted, levels * sizeof(*m->counted), &failure);
     m->name = vj_calloc(m->count, sizeof(*m->name));
     m->error = vj_calloc(m->count, sizeof(*m->error));
     if (failure.code || !m->name || !m->error)

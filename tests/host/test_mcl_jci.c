@@ -666,6 +666,16 @@ static void fitted_curves_stand_beside_the_counted_ones(void **state)
             for (int i = 0; i < SOURCES * 100; i++)
                 mae += fabs((double)fit[i] - (double)constant[i]) / (SOURCES * 100);
             assert_true(fabs(metric(r, "sur_mae") - mae) < 1e-9);
+            /* How many are content is counted all the same. */
+            int32_t qf_true[SOURCES], pred[SOURCES];
+            double content = 0;
+            int labelled = 0;
+            read_ints(r, "/images/qf_true", qf_true);
+            read_ints(r, "/predictors/constant/qf_pred", pred);
+            for (int s = 0; s < SOURCES; s++)
+                if (qf_true[s] > 0 && pred[s] > 0)
+                    content += (double)counted[s * 100 + qf_true[s] - 1], labelled++;
+            assert_true(fabs(metric(r, "sur_at_truth") - content / labelled) < 1e-6);
             print_message("  mean curve of the other folds: SUR MAE %.4f, Bhattacharyya distance "
                           "%.4f\n",
                           mae, metric(r, "bhattacharyya"));
