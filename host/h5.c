@@ -237,7 +237,10 @@ int vj_h5_close(hid_t file, const char *path, struct vj_error *err)
     unsigned intent = H5F_ACC_RDONLY;
     if (file < 0)
         return 0;
-    if (H5Fget_intent(file, &intent) >= 0 && (intent & H5F_ACC_RDWR)) {
+    /* A reader of a file that is open for writing elsewhere says H5F_ACC_RDWR as well: it shares
+     * the writer's descriptor, which must stay. */
+    bool last = H5Fget_obj_count(file, H5F_OBJ_FILE) <= 1;
+    if (last && H5Fget_intent(file, &intent) >= 0 && (intent & H5F_ACC_RDWR)) {
         int r = reserve(file);
         if (r) {
             vj_h5_abandon(file);

@@ -2,6 +2,7 @@
 #include "tests/vj_test.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <hdf5.h>
 #include <math.h>
 #include <signal.h>
@@ -11,6 +12,16 @@
 #include "host/results.h"
 
 enum { ROWS = 300, VALUES = 7 };
+
+/* Stands before the C library's. */
+static bool disk_is_full;
+
+int fallocate(int fd, int mode, off_t offset, off_t size)
+{
+    (void)fd, (void)mode, (void)offset, (void)size;
+    errno = ENOSPC;
+    return disk_is_full ? -1 : 0;
+}
 
 static char *folder;
 static char part[4096], final[4096];
@@ -309,6 +320,28 @@ static unsigned long long bytes_written(void)
     return bytes;
 }
 
+/* As --resume does, which looks at the whole .part before it goes on with it. */
+static void a_reader_that_closes_on_a_full_disk_leaves_the_writer_its_file(void **state)
+{
+    (void)state;
+    struct vj_error err = {0};
+    struct vj_results *w = create(), *r;
+    int32_t count;
+    write_row(w, 5);
+    assert_int_equal(vj_results_open(&r, part, false, &err), 0);
+    disk_is_full = true;
+    vj_results_close(r);
+    disk_is_full = false;
+    assert_int_equal(vj_results_read(w, "/a/count", VJ_COLUMN_I32, 5, 1, &count, &err), 0);
+    assert_int_equal(count, 5);
+    write_row(w, 6);
+    vj_results_close(w);
+    assert_int_equal(vj_results_open(&r, part, false, &err), 0);
+    assert_int_equal(vj_results_read(r, "/a/count", VJ_COLUMN_I32, 6, 1, &count, &err), 0);
+    assert_int_equal(count, 6);
+    vj_results_close(r);
+}
+
 static void a_row_costs_no_more_than_its_bytes(void **state)
 {
     (void)state;
@@ -416,6 +449,7 @@ int main(void)
         cmocka_unit_test(published_file_holds_the_same_and_grows),
         cmocka_unit_test(columns_of_several_slabs_are_published_whole),
         cmocka_unit_test(a_killed_writer_leaves_a_file_that_opens_up_to_its_last_row),
+        cmocka_unit_test(a_reader_that_closes_on_a_full_disk_leaves_the_writer_its_file),
         cmocka_unit_test(a_row_costs_no_more_than_its_bytes),
         cmocka_unit_test(unsigned_attributes_have_64_bits),
         cmocka_unit_test(a_text_is_as_long_as_can_be_read),
